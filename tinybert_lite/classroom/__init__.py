@@ -1,0 +1,1 @@
+"""What teaches: plots for notebooks and reports."""

@@ -1,0 +1,48 @@
+"""Flags that several commands share, with the original scripts' names, meanings and defaults."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinybert_lite.runtime import remark
+from tinybert_lite.settings import Settings, Training
+
+
+def training_parser(module: str, doc: str, **defaults) -> argparse.ArgumentParser:
+    """A parser with the flags of every training command; `defaults` are those that differ between them."""
+    parser = argparse.ArgumentParser(f"python -m tinybert_lite.{module}", description=doc.strip().split("\n")[0])
+    add = parser.add_argument
+    add("--max_seq_length", type=int, default=128, help="tokens, special ones included")
+    add("--do_eval", action="store_true", help="evaluate")
+    add("--do_lower_case", action="store_true", default=None, help="default: as the model's vocabulary is")
+    add("--train_batch_size", type=int, default=32, help="rows an optimizer step, over all accumulated parts")
+    add("--eval_batch_size", type=int, default=32)
+    add("--learning_rate", type=float, default=defaults.get("learning_rate", 5e-5))
+    add("--weight_decay", "--wd", type=float, default=0.01, help="0.01; the original's 1e-4 went with another optimizer")
+    add("--num_train_epochs", type=float, default=3.0)
+    add("--warmup_proportion", type=float, default=0.1)
+    add("--no_cuda", action="store_true", help="the same as --device cpu")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+    add("--threads", type=int, default=0, help="CPU threads, 0: PyTorch's choice")
+    add("--seed", type=int, default=42)
+    add("--gradient_accumulation_steps", type=int, default=1)
+    add("--eval_step", type=int, default=defaults.get("eval_step", 50), help=defaults.get("eval_step_help", "steps between two dev evaluations"))
+    return parser
+
+
+def picked(args: argparse.Namespace, kind: type, **more):
+    """The dataclass `kind` filled with the flags of the same names; `more` wins."""
+    found = {name: value for name, value in vars(args).items() if name in kind.__dataclass_fields__ and value is not None}
+    return kind(**{**found, **more})
+
+
+def run_settings(args: argparse.Namespace, task: str = "SST-2", **stages: Training) -> Settings:
+    device = "cpu" if args.no_cuda else args.device
+    return Settings(profile="command line", task=task, seed=args.seed, device=device, threads=args.threads, **stages)
+
+
+def say_no_effect(argv: list[str], reasons: dict[str, str]) -> None:
+    """Accepted flags that do nothing today say so."""
+    for flag, reason in reasons.items():
+        if any(arg.split("=")[0] == flag for arg in argv):
+            remark(f"{flag} has no effect: {reason}")

@@ -1,0 +1,1 @@
+"""Tasks, rows, tokens and batches: everything between a file and a tensor."""

@@ -1,0 +1,102 @@
+"""Token sequences in flat arrays, and batches of similar length made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+IGNORED = -100  # a place without a masked-LM target
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Sequences end to end in one array: 4 bytes a token, however many rows.
+
+    ids: (tokens,) int32 · starts: (n + 1,) int64, row i is ids[starts[i]:starts[i + 1]] · first: (n,) int32, tokens of
+    segment A · labels: (n,) float32 or None · targets: (tokens,) int32 masked-LM targets, IGNORED elsewhere, or None
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    first: np.ndarray
+    labels: np.ndarray | None = None
+    targets: np.ndarray | None = None
+
+    @classmethod
+    def empty(cls) -> "Examples":
+        return cls(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32))
+
+    def extended(self, rows: list[list[int]], first: list[int]) -> "Examples":
+        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+        flat = np.fromiter((token for row in rows for token in row), np.int32, int(lengths.sum()))
+        starts = self.starts[-1] + np.cumsum(lengths)
+        return replace(self, ids=np.concatenate([self.ids, flat]), starts=np.concatenate([self.starts, starts]),
+                       first=np.concatenate([self.first, np.asarray(first, np.int32)]))
+
+    def with_labels(self, labels: np.ndarray) -> "Examples":
+        return replace(self, labels=labels)
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.starts)
+
+    def batch(self, rows) -> dict[str, torch.Tensor]:
+        """Rows padded to their longest: input_ids, attention_mask, token_type_ids (B, L), labels (B,), targets (B, L)."""
+        rows = np.asarray(rows)
+        lengths = self.lengths[rows]
+        place = np.arange(lengths.max())[None, :]
+        real = place < lengths[:, None]
+        where = np.where(real, self.starts[rows][:, None] + place, 0)
+        batch = {
+            "input_ids": np.where(real, self.ids[where], 0).astype(np.int64),  # 0 is [PAD] in every BERT vocabulary
+            "attention_mask": real.astype(np.int64),
+            "token_type_ids": (real & (place >= self.first[rows][:, None])).astype(np.int64),
+        }
+        if self.labels is not None:
+            batch["labels"] = self.labels[rows]
+        if self.targets is not None:
+            batch["targets"] = np.where(real, self.targets[where], IGNORED).astype(np.int64)
+        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
+
+
+class Batches:
+    """The batches of each epoch: shuffled by (seed, epoch), rows of similar length together.
+
+    `examples(epoch)` gives the epoch's data: the same each time for a task, a new file each epoch in stage 3.
+    Every process sees the same batches and takes every `processes`-th row, so the global batch does not depend on them.
+    """
+
+    def __init__(self, examples, batch_size: int, seed: int):
+        self.examples = examples if callable(examples) else lambda epoch: examples
+        self.batch_size, self.seed = batch_size, seed
+
+    def epoch(self, epoch: int) -> tuple[Examples, list[np.ndarray]]:
+        examples = self.examples(epoch)
+        return examples, bucketed(examples.lengths, self.batch_size, np.random.default_rng([self.seed, epoch]))
+
+
+def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 50) -> list[np.ndarray]:
+    """Row numbers in batches: shuffle, sort pools of `pool` batches by length, cut, shuffle the batches.
+
+    Every row comes once; the last, partial batch counts.
+    """
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), pool * batch_size):
+        part = order[start:start + pool * batch_size]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[i:i + batch_size] for i in range(0, len(part), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def in_order(examples: Examples, batch_size: int):
+    """Batches for prediction: longest rows first, so that memory peaks at once. Yields (row numbers, batch)."""
+    order = np.argsort(-examples.lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        rows = order[start:start + batch_size]
+        yield rows, examples.batch(rows)

@@ -1,0 +1,97 @@
+"""Tokenizers from a model folder, the words of a text, and rows as token ids."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tinybert_lite.data.batches import Examples
+from tinybert_lite.data.tasks import Table, Task, read_lines
+from tinybert_lite.runtime import UserError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VOCABULARY_NAMES = ("vocab.txt", "vocab_21128.txt")
+
+
+def find_vocabulary(*folders: Path) -> Path | None:
+    """The first vocabulary file in these folders, in their order."""
+    return next((folder / name for folder in folders for name in VOCABULARY_NAMES if (folder / name).is_file()), None)
+
+
+def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
+    """A fast BERT WordPiece tokenizer from a vocabulary file.
+
+    Case comes from `lower_case`, else from a `tokenizer_config.json` beside the file, else from the vocabulary itself:
+    one that holds capital letters is cased. Raises UserError for duplicate pieces or missing special tokens.
+    """
+    from transformers import BertTokenizer
+
+    pieces = read_lines(vocabulary)
+    vocab = {piece: i for i, piece in enumerate(pieces)}
+    if len(vocab) < len(pieces):
+        seen: set[str] = set()
+        line = next(i for i, piece in enumerate(pieces, 1) if piece in seen or seen.add(piece))
+        raise UserError(f"{vocabulary}, line {line}: the piece {pieces[line - 1]!r} stands there twice; use the model's own vocabulary file")
+    missing = [token for token in SPECIAL_TOKENS if token not in vocab]
+    if missing:
+        raise UserError(f"{vocabulary} lacks {', '.join(missing)}; use the vocabulary file that came with the model")
+    if lower_case is None:
+        lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
+    if lower_case is None:
+        lower_case = not any(c.isupper() for piece in pieces if piece not in SPECIAL_TOKENS and piece[0] != "[" for c in piece)
+    return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
+
+
+def _recorded_case(config: Path) -> bool | None:
+    if not config.is_file():
+        return None
+    return json.loads(config.read_text(encoding="utf-8")).get("do_lower_case")
+
+
+def save_tokenizer(tokenizer, folder: Path) -> None:
+    """Write `vocab.txt` and the case beside a model, where Hugging Face's AutoTokenizer finds them."""
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    folder.joinpath("vocab.txt").write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8", newline="\n")
+    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": is_lower_case(tokenizer)}
+    folder.joinpath("tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def is_lower_case(tokenizer) -> bool:
+    return bool(tokenizer.backend_tokenizer.normalizer.lowercase)
+
+
+def check_vocabulary(tokenizer, vocab_size: int, vocabulary: Path, config: Path) -> None:
+    """Raise UserError where a vocabulary has more pieces than the model has embeddings, or far fewer.
+
+    A model may be padded up to a multiple of 64 or so; anything else belongs to another model.
+    """
+    pieces = len(tokenizer)
+    if pieces > vocab_size or vocab_size - pieces >= 128:
+        raise UserError(f"{vocabulary} holds {pieces} pieces but {config} says vocab_size {vocab_size}: "
+                        f"they belong to different models; put the vocabulary of this model there")
+
+
+def words(tokenizer, text: str) -> list[str]:
+    """The words BERT's basic tokenizer finds: cleaned, lower-cased for an uncased model, punctuation apart."""
+    backend = tokenizer.backend_tokenizer
+    return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text))]
+
+
+def encode(texts_a: list[str], texts_b: list[str] | None, tokenizer, max_length: int, labels=None, block: int = 10_000) -> Examples:
+    """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` from the longer side, as BERT's own scripts do."""
+    examples = Examples.empty()
+    for start in range(0, len(texts_a), block):
+        part = slice(start, start + block)
+        found = tokenizer(texts_a[part], None if texts_b is None else texts_b[part], truncation="longest_first",
+                          max_length=max_length, return_attention_mask=False)
+        examples = examples.extended(found["input_ids"], [sum(t == 0 for t in types) for types in found["token_type_ids"]])
+    return examples if labels is None else examples.with_labels(np.asarray(labels, dtype=np.float32))
+
+
+def encode_table(table: Table, task: Task, tokenizer, max_length: int, max_rows: int = 0) -> Examples:
+    """A task's rows with their label numbers (NaN where a row has none)."""
+    rows = table.rows[:max_rows] if max_rows else table.rows
+    texts_b = [row.text_b for row in rows] if task.text_b else None
+    return encode([row.text_a for row in rows], texts_b, tokenizer, max_length, table.label_ids(task)[: len(rows)])

@@ -1,0 +1,188 @@
+"""Stage 1, data augmentation (paper, Algorithm 1): new training rows by replacing words.
+
+    python -m tinybert_lite.data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt \
+        --glue_dir . --task_name SST-2
+
+A word that is one word piece: mask it, take the masked LM's top M. A word of several pieces: its M nearest neighbours in
+the word vectors. Each variant replaces every eligible word with probability p.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tinybert_lite.data.batches import in_order
+from tinybert_lite.data.stop_words import STOP_WORDS
+from tinybert_lite.data.tasks import Table, Task, find_task, read_table
+from tinybert_lite.data.tokens import encode, words
+from tinybert_lite.data.vectors import WordVectors
+from tinybert_lite.engine.files import write_atomically
+from tinybert_lite.models import load_bert, local_folder
+from tinybert_lite.runtime import UserError, command, progress, say
+from tinybert_lite.settings import Augmenting, Settings
+from tinybert_lite.stage import Session, Stage
+from tinybert_lite.workspace import Workspace, resolve_teacher
+
+Candidates = dict[int, list[str]]  # place of a word in its text -> what may stand there
+
+
+class Augmenter:
+    """Finds candidates for the words of many texts in few forward passes, and draws variants."""
+
+    def __init__(self, model, tokenizer, vectors: WordVectors, settings: Augmenting, device: str = "cpu"):
+        self.model, self.tokenizer, self.vectors, self.settings = model.eval().to(device), tokenizer, vectors, settings
+        self.device = device
+        special = set(tokenizer.all_special_tokens)
+        # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation.
+        self.usable = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+                       if piece not in special and is_word(piece)]
+        self.usable_ids = torch.tensor(tokenizer.convert_tokens_to_ids(self.usable), device=device)
+        self.single_pieces = set(self.usable)
+
+    def eligible(self, text_words: list[str]) -> list[int]:
+        return [i for i, word in enumerate(text_words) if is_word(word) and word.lower() not in STOP_WORDS]
+
+    def candidates(self, texts: list[list[str]]) -> list[Candidates]:
+        """For each text (its words) the candidates of each eligible word; places with none are left out."""
+        found: list[Candidates] = [{} for _ in texts]
+        masked: list[tuple[int, int]] = []
+        others: list[tuple[int, int]] = []
+        for t, text in enumerate(texts):
+            for place in self.eligible(text):
+                (masked if text[place] in self.single_pieces else others).append((t, place))
+        for (t, place), options in zip(masked, self._by_masked_lm(texts, masked)):
+            found[t][place] = options
+        near = self.vectors.neighbours([texts[t][place].lower() for t, place in others], self.settings.M)
+        for t, place in others:
+            found[t][place] = [word for word in near.get(texts[t][place].lower(), []) if is_word(word)]
+        return [{place: options for place, options in sorted(text.items()) if options} for text in found]
+
+    @torch.inference_mode()
+    def _by_masked_lm(self, texts: list[list[str]], places: list[tuple[int, int]]) -> list[list[str]]:
+        """The top M words for each masked place; one row of a forward pass a place, rows of like length together."""
+        mask = self.tokenizer.mask_token
+        masked = [" ".join(texts[t][:place] + [mask] + texts[t][place + 1:]) for t, place in places]
+        whole = [" ".join(texts[t]) for t, _ in places] if self.settings.context == "pair" else None
+        found: list[list[str]] = [[] for _ in places]
+        if not places:
+            return found
+        # One candidate more, for the word itself may be among them.
+        k = min(self.settings.M + 1, len(self.usable))
+        examples = encode(masked, whole, self.tokenizer, self.settings.max_seq_length)
+        for rows, batch in in_order(examples, self.settings.batch_size):
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            at = batch["input_ids"] == self.tokenizer.mask_token_id
+            at &= at.cumsum(1) == 1  # a text may hold the word [MASK] itself; the first is enough
+            kept = at.any(1).tolist()  # a long text may have lost its masked place
+            scores = self.model(batch, masked_lm=at).masked_lm[:, self.usable_ids]
+            best = iter(scores.topk(k, dim=-1).indices.tolist())
+            for row, has_mask in zip(rows.tolist(), kept):
+                if has_mask:
+                    t, place = places[row]
+                    options = [self.usable[i] for i in next(best)]
+                    found[row] = [word for word in options if word != texts[t][place]][: self.settings.M]
+        return found
+
+    def variants(self, text_words: list[str], candidates: Candidates, rng: random.Random) -> list[str]:
+        """At most N different new texts."""
+        found: dict[str, None] = {}
+        original = " ".join(text_words)
+        for _ in range(self.settings.N):
+            new = [rng.choice(candidates[i]) if i in candidates and rng.random() < self.settings.p else word
+                   for i, word in enumerate(text_words)]
+            found[" ".join(new)] = None
+        found.pop(original, None)
+        return list(found)
+
+
+def is_word(text: str) -> bool:
+    return text.isalpha()
+
+
+def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, block: int = 200):
+    """Yield the lines of the augmented file: each original row once, then its variants.
+
+    In a pair each text is varied while the other keeps its original words. Every row has a random stream of its own,
+    so the result does not depend on how rows are grouped.
+    """
+    sides = [table.places["text_a"]] + ([table.places["text_b"]] if task.text_b else [])
+    for start in range(0, len(table.rows), block):
+        rows = table.rows[start:start + block]
+        texts = [words(augmenter.tokenizer, row.fields[side]) for row in rows for side in sides]
+        found = augmenter.candidates(texts)
+        for r, row in enumerate(rows):
+            yield "\t".join(row.fields)
+            rng = random.Random(f"{seed} {start + r}")
+            for s, side in enumerate(sides):
+                place = r * len(sides) + s
+                for variant in augmenter.variants(texts[place], found[place], rng):
+                    yield "\t".join((*row.fields[:side], variant, *row.fields[side + 1:]))
+
+
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
+    task = find_task(settings.task)
+    options = settings.data_augmentation
+    table = read_table(reads["train"], task)
+    if options.max_rows:
+        table = replace(table, rows=table.rows[: options.max_rows])
+    vectors = WordVectors.read(reads["vectors"])
+    teacher = load_bert(reads["teacher"], masked_lm=True)
+    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name)
+    lines = ["\t".join(table.header)] if table.header else []
+    done = 0
+    for line in progress(augment_table(table, task, augmenter, session.seed), "data augmentation"):
+        lines.append(line)
+        done += 1
+    write_atomically(folder / "aug.tsv", ("\n".join(lines) + "\n").encode("utf-8"))
+    say(f"data augmentation: {len(table.rows)} rows became {done} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
+    return {"rows": len(table.rows), "augmented_rows": done, "skipped_rows": table.skipped}
+
+
+STAGE = Stage(
+    "data_augmentation", "1 data augmentation",
+    reads=lambda ws: {"train": ws.data_file("train"), "teacher": ws.teacher, "vectors": ws.vectors},
+    folder=lambda ws: ws.augmentation, writes=("aug.tsv",), work=work,
+)
+
+
+def run(workspace: Workspace, settings: Settings, force: bool = False):
+    """Augment the workspace's training rows into `1_pre_data/aug.tsv`."""
+    return STAGE.run(workspace, settings, force)
+
+
+@command
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser("python -m tinybert_lite.data_augmentation", description=__doc__.split("\n")[0])
+    parser.add_argument("--pretrained_bert_model", required=True, help="BERT folder or hub name with a masked-LM head")
+    parser.add_argument("--glove_embs", required=True, help="word vectors, GloVe text format")
+    parser.add_argument("--glue_dir", required=True, help="folder that holds the task's folder")
+    parser.add_argument("--task_name", required=True)
+    parser.add_argument("--N", type=int, help="variants a text (default: the task's)")
+    parser.add_argument("--M", type=int, default=15, help="candidates a word")
+    parser.add_argument("--p", type=float, default=0.4, help="chance that a word is replaced")
+    parser.add_argument("--context", choices=("single", "pair"), default="single", help="pair: as the original, which can read the answer")
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args(argv)
+    task = find_task(args.task_name)
+    workspace = Workspace.find(task=task.name)
+    data = Path(args.glue_dir) / task.name
+    options = Augmenting(N=args.N or task.variants, M=args.M, p=args.p, context=args.context, max_seq_length=512)
+    settings = Settings(profile="command line", task=task.name, seed=args.seed, device=args.device, data_augmentation=options)
+    reads = {"train": data / "train.tsv", "teacher": resolve_teacher(local_folder(args.pretrained_bert_model), workspace),
+             "vectors": Path(args.glove_embs)}
+    if not data.is_dir():
+        raise UserError(f"{data} is missing: --glue_dir needs a folder {task.name} with train.tsv in it")
+    STAGE.execute(reads, workspace.augmentation, settings)
+    original_place = data / "train_aug.tsv"
+    write_atomically(original_place, workspace.augmented_rows.read_bytes())
+    say(f"also written: {original_place}, where --aug_train of task_distill looks first")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

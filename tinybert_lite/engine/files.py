@@ -1,0 +1,228 @@
+"""Model folders: reading weights of several kinds, writing them atomically, and the hand-off between stages."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+from pathlib import Path
+
+import torch
+from transformers import BertConfig
+
+from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.runtime import UserError
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
+HANDED_ON = "pytorch_model.bin"
+_EPOCH_NAMES = (re.compile(r"model_epoch_(\d+)\.bin"), re.compile(r"step_(\d+)_pytorch_model\.bin"))
+
+
+def epoch_name(epoch: int) -> str:
+    return f"model_epoch_{epoch}.bin"
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside and rename, so that a final name never holds half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    with open(beside, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def write_json(path: Path, value) -> None:
+    write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+
+
+def read_json(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); mend it or take it from the model's source again") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no JSON object; take it from the model's source again")
+    return found
+
+
+def weights_file(folder: Path) -> Path | None:
+    """model.safetensors, else pytorch_model.bin, else None."""
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+def read_config(folder: Path) -> BertConfig:
+    """A BERT's config.json; a missing model_type is accepted. Raises UserError for another architecture or bad numbers."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: a model folder needs config.json, a vocabulary and weights")
+    found = read_json(path)
+    if found.get("model_type", "bert") != "bert":
+        raise UserError(f"{path}: model_type {found['model_type']!r} is not supported; use a BERT")
+    if found.get("position_embedding_type", "absolute") != "absolute":
+        raise UserError(f"{path}: position_embedding_type {found['position_embedding_type']!r} is not supported; use a BERT with absolute positions")
+    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings"):
+        value = found.get(name, getattr(BertConfig(), name))
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{path}: {name} is {value!r}, not a whole number above 0; mend it")
+    config = BertConfig(**{**found, "model_type": "bert"})
+    if config.hidden_size % config.num_attention_heads:
+        raise UserError(f"{path}: hidden_size {config.hidden_size} is not a multiple of num_attention_heads {config.num_attention_heads}; mend it")
+    return config
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A weights file as float32 tensors under the names that `Bert` uses. Never runs code from the file.
+
+    Accepted: .safetensors, or .bin with plain tensors; `gamma`/`beta`; names without the `bert.` prefix.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        named = {_our_name(name): tensor.float() for name, tensor in state.items()}
+    except Exception as error:  # whatever a damaged or hostile file raises
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} is not a file of plain tensors ({reason}); save the model's state_dict again") from None
+    broken = next((name for name, tensor in named.items() if not torch.isfinite(tensor).all()), None)
+    if broken:
+        raise UserError(f"{path}: {broken} holds NaN or infinity; take an earlier checkpoint")
+    return named
+
+
+def _our_name(name: str) -> str:
+    name = name.removeprefix("module.").replace(".gamma", ".weight").replace(".beta", ".bias")
+    return f"bert.{name}" if name.split(".")[0] in ("embeddings", "encoder", "pooler") else name
+
+
+def weight_names(folder: Path) -> set[str]:
+    """The names in a folder's weights file, without reading the tensors; empty where there is none."""
+    path = weights_file(folder)
+    if path is None:
+        return set()
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, "pt") as file:
+            return {_our_name(name) for name in file.keys()}
+    return set(read_weights(path))
+
+
+def load_model(folder: Path, *, weights: Path | None = None, from_scratch: bool = False, num_labels: int | None = None,
+               masked_lm: bool = False, projection: str | None = None, teacher_width: int = 0, vocab_size: int = 0,
+               classifier_head: str | None = None) -> tuple[Bert, list[str]]:
+    """Load a model folder; returns the model and the names of its parts that are new (drawn at random).
+
+    from_scratch takes the configuration alone. num_labels: None takes the file's classifier if it has one, 0 none, K wants
+    one of K classes. projection: None takes the file's, if any, "none" none; "shared" or "per_layer" wants such, of
+    `teacher_width`. vocab_size is for a model without weights. classifier_head: for a new one; a stored one keeps its own.
+    Raises UserError where weights and config do not belong together.
+    """
+    config = read_config(folder)
+    weights = None if from_scratch else weights or weights_file(folder)
+    state = read_weights(weights) if weights else {}
+    if vocab_size and not state:
+        config.vocab_size = vocab_size
+    if not hasattr(config, "classifier_head"):
+        original = "classifier.weight" in state and any(name.startswith("fit_dense") for name in state)
+        config.classifier_head = "relu" if original else classifier_head or "huggingface"
+    elif classifier_head and "classifier.weight" not in state:
+        config.classifier_head = classifier_head
+    if num_labels is None:
+        num_labels = len(state["classifier.weight"]) if "classifier.weight" in state else 0
+    if projection is None:
+        projection = _stored_projection(state)
+        teacher_width = next((len(t) for n, t in state.items() if n.startswith("fit_dense") and n.endswith(".bias")), 0)
+    projection = None if projection == "none" else projection
+    model = Bert(config, num_labels=num_labels, masked_lm=masked_lm, projection=projection, teacher_width=teacher_width)
+    return model, _fill(model, state, weights, folder)
+
+
+def _stored_projection(state: dict) -> str | None:
+    if "fit_dense.weight" in state:
+        return "shared"
+    return "per_layer" if "fit_denses.0.weight" in state else None
+
+
+def _fill(model: Bert, state: dict, weights: Path | None, folder: Path) -> list[str]:
+    """Copy `state` into the model. Heads may be new as a whole; the encoder must be complete and fit."""
+    own = model.state_dict()
+    tied = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
+    found = {name: tensor for name, tensor in state.items() if name in own}
+    for name, tensor in found.items():
+        if tensor.shape != own[name].shape:
+            raise UserError(f"{weights}: {name} has shape {tuple(tensor.shape)}, but {folder / 'config.json'} and the task "
+                            f"need {tuple(own[name].shape)}; use the files of one model")
+    foreign = [name for name in state if name not in own and name.startswith(("bert.encoder.layer.", "bert.embeddings."))
+               and not name.endswith(("position_ids", "token_type_ids"))]
+    if foreign:
+        raise UserError(f"{weights} holds {foreign[0]}, which {folder / 'config.json'} has no place for; use the files of one model")
+    missing = [name for name in own if name not in found and name not in tied]
+    lost = [name for name in missing if name.startswith("bert.") and not name.startswith("bert.pooler.")]
+    if weights and lost:
+        raise UserError(f"{weights} lacks {lost[0]} ({len(lost)} tensors in all) that {folder / 'config.json'} asks for; "
+                        f"use the files of one model")
+    parts = dict.fromkeys("bert.pooler" if name.startswith("bert.pooler") else name.split(".")[0] for name in missing)
+    for part in parts:
+        if part != "bert" and any(name.startswith(part + ".") for name in found):
+            raise UserError(f"{weights} holds only a part of {part}.*; it is damaged, take another checkpoint")
+    model.load_state_dict(found, strict=False)
+    return list(parts)
+
+
+def model_bytes(model: Bert) -> bytes:
+    buffer = io.BytesIO()  # torch.save to a path would put the file's name into the bytes
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def save_config(model: Bert, folder: Path) -> None:
+    """config.json as Hugging Face reads it, with the kind of classifier head."""
+    config = model.config.to_dict()
+    config = {k: v for k, v in config.items() if k not in ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")}
+    config["architectures"] = ["BertForSequenceClassification" if model.classifier is not None else "BertModel"]
+    if model.classifier is not None and len(config.get("id2label", {})) != model.classifier.out_features:
+        labels = {i: f"LABEL_{i}" for i in range(model.classifier.out_features)}
+        config.update(id2label=labels, label2id={label: i for i, label in labels.items()})
+    write_json(folder / "config.json", config)
+
+
+def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
+    """Write `model_epoch_N.bin`, or `pytorch_model.bin` where no epoch is given."""
+    path = folder / (epoch_name(epoch) if epoch else HANDED_ON)
+    write_atomically(path, model_bytes(model))
+    return path
+
+
+def latest_epoch(folder: Path) -> Path | None:
+    """The newest `model_epoch_N.bin` (or `step_N_pytorch_model.bin`, as a later version of the original names them)."""
+    numbered = [(int(match[1]), path) for path in folder.glob("*.bin") for name in _EPOCH_NAMES
+                if (match := name.fullmatch(path.name))]
+    return max(numbered)[1] if numbered else None
+
+
+def hand_off(folder: Path, checkpoint: Path | None = None) -> Path:
+    """Put the newest (or the given) epoch file in place as `pytorch_model.bin`, the name the next stage reads.
+
+    The step that people forget by hand. Checked first: config, names, shapes, finite values. Atomic.
+    Raises UserError where there is nothing to hand on or it does not fit its config.
+    """
+    checkpoint = checkpoint or latest_epoch(folder)
+    if checkpoint is None:
+        raise UserError(f"{folder} holds no model_epoch_N.bin to hand on; run the stage first")
+    load_model(folder, weights=checkpoint)
+    target = folder / HANDED_ON
+    write_atomically(target, checkpoint.read_bytes())
+    return target

@@ -1,0 +1,106 @@
+"""What a training step teaches. An objective maps (student, batch, sizes) to named loss terms; their sum is minimised.
+
+Terms carry their layer: "attention/2", "hidden/0" (the embeddings). Teachers are in eval mode and outside autograd.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tinybert_lite.engine import losses
+from tinybert_lite.engine.encoder import Bert, Encoding
+from tinybert_lite.engine.losses import Sizes
+from tinybert_lite.engine.mapping import layer_mapping
+from tinybert_lite.runtime import UserError
+
+Terms = dict[str, Tensor]
+
+
+def freeze(teacher: Bert) -> Bert:
+    """A teacher does not learn: no dropout, no gradients."""
+    return teacher.eval().requires_grad_(False)
+
+
+class Intermediate:
+    """Eqs. 7-9: attention scores and hidden states of mapped layers, the embeddings' among them (stages 3 and 4)."""
+
+    def __init__(self, student: Bert, teacher: Bert, mapping: str = "uniform", padding: str = "exact", heads: str = "match"):
+        self.teacher, self.padding = freeze(teacher), padding
+        self.mapping = layer_mapping(mapping, student.layers, teacher.layers)
+        self.heads = check_heads(student.config.num_attention_heads, teacher.config.num_attention_heads, heads)
+
+    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
+        return Sizes.of(batch["attention_mask"], self.padding)
+
+    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
+        attended = [] if self.heads == "skip" else range(1, len(self.mapping))
+        with torch.no_grad():
+            teaching = self.teacher(batch, scores={self.mapping[m] for m in attended}, last_layer=max(self.mapping))
+        return self.terms(student(batch, scores=attended), teaching, batch["attention_mask"], sizes)
+
+    def terms(self, learning: Encoding, teaching: Encoding, mask: Tensor, sizes: Sizes | None = None) -> Terms:
+        states = learning.projected or learning.hidden
+        terms = {}
+        for m, g in enumerate(self.mapping):
+            if m in learning.scores:
+                mine, theirs = common_heads(learning.scores[m], teaching.scores[g])
+                terms[f"attention/{m}"] = losses.attention_loss(mine, theirs, mask, self.padding, sizes)
+            terms[f"hidden/{m}"] = losses.hidden_loss(states[m], teaching.hidden[g], mask, self.padding, sizes)
+        return terms
+
+
+def check_heads(student: int, teacher: int, heads: str) -> str:
+    """Raise UserError where the two have different numbers of heads and no choice was made about it."""
+    if student == teacher or heads == "skip":
+        return heads
+    if heads == "average" and (teacher % student == 0 or student % teacher == 0):
+        return heads
+    raise UserError(f"the student has {student} attention heads and the teacher {teacher}: use a student with {teacher}, or say "
+                    f"heads=skip (no attention loss){'' if heads == 'average' else ' or heads=average (in groups)'}")
+
+
+def common_heads(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Average the heads of the one that has more into as many groups as the other has. (B, H, L, L) each."""
+    H = min(student.shape[1], teacher.shape[1])
+    return tuple(s if s.shape[1] == H else s.unflatten(1, (H, -1)).mean(2) for s in (student, teacher))
+
+
+class Prediction:
+    """Eq. 10: the teacher's soft targets (stage 5); for a regression the teacher's number."""
+
+    def __init__(self, teacher: Bert, temperature: float = 1.0, reduction: str = "ours"):
+        self.teacher, self.temperature, self.reduction = freeze(teacher), temperature, reduction
+
+    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
+        return Sizes.of(batch["attention_mask"])
+
+    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
+        with torch.no_grad():
+            targets = self.teacher(batch, logits=True).logits
+        found = student(batch, logits=True).logits
+        if targets.shape[-1] == 1:
+            return {"prediction": losses.regression_loss(found, targets, sizes)}
+        return {"prediction": losses.soft_cross_entropy(found, targets, self.temperature, self.reduction, sizes)}
+
+
+class Labels:
+    """Gold labels: fine-tuning the teacher, and the undistilled student to compare with."""
+
+    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
+        return Sizes.of(batch["attention_mask"])
+
+    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
+        return {"label": losses.label_loss(student(batch, logits=True).logits, batch["labels"], sizes)}
+
+
+class MaskedLm:
+    """Masked words: growing a teacher. The vocabulary's logits are computed at masked places alone."""
+
+    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
+        return Sizes.of(batch["attention_mask"], targets=batch["targets"])
+
+    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
+        places = batch["targets"] >= 0
+        found = student(batch, masked_lm=places).masked_lm
+        return {"masked_lm": losses.masked_lm_loss(found, batch["targets"][places], sizes)}

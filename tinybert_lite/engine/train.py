@@ -1,0 +1,251 @@
+"""The one training loop: teacher growing and fine-tuning, general and task distillation all hand it an objective."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.engine.files import write_atomically
+from tinybert_lite.engine.losses import Sizes
+from tinybert_lite.runtime import UserError, progress
+
+
+class History:
+    """`history.jsonl`: a line a logged step or evaluation. Cut back to the saved step on resume."""
+
+    def __init__(self, path: Path | None, lines: int = 0):
+        self.path, self.lines = path, 0
+        kept = read_history(path)[:lines] if path else []
+        if path:
+            path.write_text("", encoding="utf-8")
+        for event in kept:
+            self.add(**event)
+
+    def add(self, **event) -> None:
+        self.lines += 1
+        if self.path:
+            with open(self.path, "a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(event) + "\n")
+
+
+def read_history(path: Path) -> list[dict]:
+    """The events of a `history.jsonl`, an empty list where there is none; a line cut off by a crash is left out."""
+    events = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                events.append(json.loads(line))
+            except ValueError:
+                break
+    return events
+
+
+@dataclass
+class Trained:
+    steps: int
+    seconds: float
+    resumed_from: int = 0
+    best_score: float | None = None
+    last_terms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Loop:
+    """Train `model` on `batches` towards `objective`.
+
+    evaluate(model) → the dev scores, the one named `metric` decides; on_best(model, scores) is called whenever it is
+    the highest yet, whatever its sign, and at least once. on_epoch(model, n) after each epoch. `folder` takes
+    history.jsonl and, while running, checkpoint.pt: a run with the same `identity` goes on from it.
+    """
+
+    model: Bert
+    objective: Callable
+    batches: object
+    settings: object
+    accelerator: Accelerator
+    folder: Path | None = None
+    identity: str = ""
+    label: str = "training"
+    evaluate: Callable | None = None
+    metric: str = ""
+    on_best: Callable | None = None
+    on_epoch: Callable | None = None
+    say: Callable = print
+    _done: int = 0
+    _best: float | None = None
+    _history: History = None
+
+    def run(self) -> Trained:
+        settings, accelerator = self.settings, self.accelerator
+        started, resumed_from = time.perf_counter(), self._prepare()
+        total, epoch_starts = self._steps()
+        self._total = total
+        if resumed_from:
+            self.say(f"{self.label}: going on from saved step {resumed_from} of {total}")
+        self._network.train()
+        bar = progress(None, self.label, total)
+        bar.update(self._done)
+        said, terms = time.perf_counter(), {}
+        for epoch in range(len(epoch_starts)):
+            end = min(total, epoch_starts[epoch + 1] if epoch + 1 < len(epoch_starts) else total)
+            if self._done >= end:
+                continue
+            examples, batches = self.batches.epoch(epoch)
+            for batch in batches[self._done - epoch_starts[epoch]: end - epoch_starts[epoch]]:
+                terms = self._step(examples, batch, total)
+                bar.update(1)
+                if time.perf_counter() - said > 10 and bar.disable:
+                    said = time.perf_counter()
+                    self.say(f"{self.label}: step {self._done} of {total}, loss {sum(terms.values()):.4f}")
+                at_end = self._done == end
+                if at_end and self.on_epoch and accelerator.is_main_process:
+                    self.on_epoch(self.model, epoch + 1)
+                if self.evaluate and (at_end or settings.eval_step and self._done % settings.eval_step == 0):
+                    self._evaluate(epoch + 1)
+                if settings.save_step and self._done % settings.save_step == 0 and self._done < total:
+                    self._save()
+        bar.close()
+        if self.folder and accelerator.is_main_process:
+            self._checkpoint.unlink(missing_ok=True)
+        return Trained(self._done, time.perf_counter() - started, resumed_from, self._best,
+                       {name: float(value) for name, value in terms.items()})
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def _steps(self) -> tuple[int, list[int]]:
+        """All optimizer steps, and the step each epoch starts at."""
+        epochs, starts, total = self.settings.num_train_epochs, [], 0
+        for epoch in range(math.ceil(epochs)):
+            starts.append(total)
+            total += math.ceil(len(self.batches.epoch(epoch)[1]) * min(1, epochs - epoch))
+        return min(total, self.settings.max_steps or total), starts
+
+    def _prepare(self) -> int:
+        s, device = self.settings, self.accelerator.device
+        self.model.to(device)
+        if getattr(self.objective, "teacher", None) is not None:
+            self.objective.teacher.to(device)
+        self._optimizer = torch.optim.AdamW(_decay_groups(self.model, s.weight_decay), lr=s.learning_rate, eps=1e-6)
+        state = self._saved_state()
+        if state:
+            self.model.load_state_dict(state["model"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._done, self._best = state["step"], state["best"]
+        self._network, self._optimizer = self.accelerator.prepare(self.model, self._optimizer)
+        self._history = History(self.folder / "history.jsonl" if self._writes else None, state["lines"] if state else 0)
+        if state:
+            torch.set_rng_state(state["rng"])
+            if device.type == "cuda":
+                torch.cuda.set_rng_state_all(state["cuda_rng"])
+        return self._done
+
+    @property
+    def _writes(self) -> bool:
+        return self.folder is not None and self.accelerator.is_main_process
+
+    def _saved_state(self) -> dict | None:
+        if not (self.folder and self._checkpoint.is_file()):
+            return None
+        try:
+            state = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
+        except Exception:  # a damaged file must not stop a run that can start again
+            self.say(f"{self.label}: {self._checkpoint} cannot be read; starting from step 0")
+            return None
+        return state if state.get("identity") == self.identity else None
+
+    def _save(self) -> None:
+        if not self._writes:
+            return
+        buffer = io.BytesIO()
+        cuda = torch.cuda.get_rng_state_all() if self.accelerator.device.type == "cuda" else []
+        torch.save({"identity": self.identity, "step": self._done, "best": self._best, "lines": self._history.lines,
+                    "model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(),
+                    "rng": torch.get_rng_state(), "cuda_rng": cuda}, buffer)
+        write_atomically(self._checkpoint, buffer.getvalue())
+
+    def _step(self, examples, rows, total: int) -> dict[str, torch.Tensor]:
+        """One optimizer step on one global batch, in `gradient_accumulation_steps` parts and over all processes."""
+        accelerator, s = self.accelerator, self.settings
+        mine = rows[accelerator.process_index:: accelerator.num_processes]
+        parts = max(1, min(s.gradient_accumulation_steps, len(mine)))
+        batches = [self._on_device(examples.batch(mine[i::parts])) for i in range(parts)]
+        sizes = self._global_sizes(sum((self.objective.sizes(b) for b in batches), Sizes(0, 0, 0)))
+        for group in self._optimizer.param_groups:
+            group["lr"] = s.learning_rate * schedule(s, self._done, total)
+        sums: dict[str, torch.Tensor] = {}
+        for i, batch in enumerate(batches):
+            with accelerator.autocast(), _sync_last(accelerator, self._network, i == parts - 1):
+                terms = self.objective(self._network, batch, sizes)
+                # Processes average their gradients; the sizes are global already, so undo the mean.
+                accelerator.backward(sum(terms.values()) * accelerator.num_processes)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0) + value.detach()
+        sums = {name: accelerator.reduce(value, "sum") for name, value in sums.items()}
+        loss = float(sum(sums.values()))
+        if not math.isfinite(loss):
+            raise UserError(f"{self.label}: the loss became {loss} at step {self._done + 1}; lower the learning rate "
+                            f"({s.learning_rate:g}) or look at the data")
+        norm = accelerator.clip_grad_norm_(self._network.parameters(), s.max_grad_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._done += 1
+        every = max(1, total // 200)
+        if self._done % every == 0 or self._done in (1, total):
+            self._history.add(step=self._done, lr=self._optimizer.param_groups[0]["lr"], loss=loss, grad_norm=float(norm),
+                              **{name: float(value) for name, value in sums.items()})
+        return sums
+
+    def _on_device(self, batch: dict) -> dict:
+        return {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}
+
+    def _global_sizes(self, sizes: Sizes) -> Sizes:
+        if self.accelerator.num_processes == 1:
+            return sizes
+        return Sizes(*self.accelerator.reduce(sizes.tensor(self.accelerator.device), "sum").tolist())
+
+    def _evaluate(self, epoch: int) -> None:
+        rng = torch.get_rng_state()
+        scores = self.evaluate(self.model)
+        torch.set_rng_state(rng)
+        self._network.train()
+        self._history.add(step=self._done, epoch=epoch, dev=scores)
+        self.say(f"{self.label}: step {self._done} of {self._total}, dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+        if self._best is None or scores[self.metric] > self._best:
+            self._best = scores[self.metric]
+            if self.on_best and self.accelerator.is_main_process:
+                self.on_best(self.model, scores)
+
+
+def _sync_last(accelerator, network, last: bool):
+    """Processes exchange gradients once a step, after its last part."""
+    import contextlib
+
+    return contextlib.nullcontext() if last else accelerator.no_sync(network)
+
+
+def schedule(settings, step: int, total: int) -> float:
+    """The learning rate's factor at a step: linear warm-up then linear decay to 0, or constant."""
+    if settings.schedule == "constant":
+        return 1.0
+    warmup = settings.warmup_proportion * total
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return max(0.0, (total - step) / max(1.0, total - warmup))
+
+
+def _decay_groups(model: Bert, weight_decay: float) -> list[dict]:
+    """Weight decay for matrices; not for biases and LayerNorm, which are the vectors."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return [{"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0}]

@@ -1,0 +1,150 @@
+"""Scores: the tasks' metrics, predictions, agreement, the probe along the stages, and GLUE's submission files."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tinybert_lite.data.batches import Examples, in_order
+from tinybert_lite.data.tasks import Task, read_table
+from tinybert_lite.data.tokens import encode_table
+from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.engine.files import write_atomically
+from tinybert_lite.runtime import UserError, remark
+
+
+@torch.inference_mode()
+def predict(model: Bert, examples: Examples, batch_size: int = 64) -> np.ndarray:
+    """Logits (n, K) in the examples' order; the model comes back in the mode it was in."""
+    return _each(model, examples, batch_size, lambda batch: model(batch, logits=True).logits)
+
+
+@torch.inference_mode()
+def sentence_states(model: Bert, examples: Examples, batch_size: int = 64) -> np.ndarray:
+    """The mean of the last hidden state over real tokens, (n, D)."""
+
+    def mean(batch):
+        state, mask = model(batch).hidden[-1], batch["attention_mask"][:, :, None]
+        return (state * mask).sum(1) / mask.sum(1)
+
+    return _each(model, examples, batch_size, mean)
+
+
+def _each(model: Bert, examples: Examples, batch_size: int, function) -> np.ndarray:
+    training, device = model.training, next(model.parameters()).device
+    model.eval()
+    found: np.ndarray | None = None
+    for rows, batch in in_order(examples, batch_size):
+        values = function({name: tensor.to(device) for name, tensor in batch.items()}).float().cpu().numpy()
+        if found is None:
+            found = np.zeros((len(examples), values.shape[1]), np.float32)
+        found[rows] = values
+    model.train(training)
+    return found
+
+
+def scores(task: Task, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The task's metrics, the deciding one first. logits: (n, K), labels: (n,). An undefined correlation counts as 0."""
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import f1_score, matthews_corrcoef
+
+    if task.metric == "pearson_and_spearman":
+        found, gold = logits[:, 0], labels
+        constant = np.ptp(found) == 0 or np.ptp(gold) == 0 or len(gold) < 2
+        pearson, spearman = (0.0, 0.0) if constant else (float(pearsonr(found, gold)[0]), float(spearmanr(found, gold)[0]))
+        return {"pearson_and_spearman": (pearson + spearman) / 2, "pearson": pearson, "spearman": spearman}
+    found, gold = logits.argmax(1), labels.astype(int)
+    accuracy = float((found == gold).mean())
+    if task.metric == "matthews":
+        return {"matthews": float(matthews_corrcoef(gold, found)), "accuracy": accuracy}
+    if task.metric == "f1_and_accuracy":
+        f1 = float(f1_score(gold, found, zero_division=0))
+        return {"f1_and_accuracy": (accuracy + f1) / 2, "f1": f1, "accuracy": accuracy}
+    return {"accuracy": accuracy}
+
+
+class DevSet:
+    """A task's dev rows (for MNLI matched and mismatched), tokenised once."""
+
+    def __init__(self, task: Task, files: dict[str, Path], tokenizer, max_length: int, batch_size: int = 64):
+        self.task, self.batch_size = task, batch_size
+        self.parts = {name: encode_table(read_table(files[name], task), task, tokenizer, max_length) for name in task.dev_files}
+
+    @property
+    def first(self) -> Examples:
+        return next(iter(self.parts.values()))
+
+    def __call__(self, model: Bert) -> dict[str, float]:
+        """Scores of the first part under the metrics' names; a second part's with its suffix, as `accuracy_mismatched`."""
+        found: dict[str, float] = {}
+        for name, examples in self.parts.items():
+            suffix = "" if not found else "_" + name.rsplit("_", 1)[-1]
+            values = scores(self.task, predict(model, examples, self.batch_size), examples.labels)
+            found.update({key + suffix: value for key, value in values.items()})
+        return found
+
+
+def chance(task: Task, labels: np.ndarray) -> tuple[float, float]:
+    """What guessing scores (the majority class, a correlation of 0), and its standard error."""
+    if task.metric in ("pearson_and_spearman", "matthews"):
+        return 0.0, 1 / math.sqrt(max(1, len(labels) - 1))
+    majority = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+    return majority, math.sqrt(majority * (1 - majority) / len(labels))
+
+
+def check_teacher(task: Task, dev_scores: dict[str, float], labels: np.ndarray, allowed: bool, where: Path) -> None:
+    """Raise UserError where a teacher's dev score is at chance: distillation would copy noise. `allowed`: only warn."""
+    key = "accuracy" if task.metric == "f1_and_accuracy" else task.metric
+    guess, error = chance(task, labels)
+    if dev_scores[key] > guess + 2 * error:
+        return
+    hint = (f"{where}: the teacher's dev {key} of {dev_scores[key]:.3f} is not above chance ({guess:.3f} ± {2 * error:.3f}); is it fine-tuned on "
+            f"{task.name}, with the labels in the order {', '.join(task.labels) or 'of numbers'}?")
+    if not allowed:
+        raise UserError(hint + " Fine-tune it longer, or insist with --allow_weak_teacher")
+    remark("warning: " + hint)
+
+
+def probe(model: Bert, train: Examples, dev: Examples) -> float:
+    """Dev accuracy of a logistic regression on frozen sentence states: what a model knows before it has a classifier.
+
+    For a regression the correlation of a ridge regression.
+    """
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, x_dev = sentence_states(model, train), sentence_states(model, dev)
+    whole = np.array_equal(train.labels, train.labels.round()) and len(np.unique(train.labels)) < 10
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500) if whole else Ridge(100.0))
+    head.fit(x, train.labels)
+    return float((head.predict(x_dev) == dev.labels).mean()) if whole else float(np.corrcoef(head.predict(x_dev), dev.labels)[0, 1])
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> float | None:
+    """The share of rows where two models decide alike; for a regression the correlation of their numbers."""
+    if first.shape[1] == 1:
+        return float(np.corrcoef(first[:, 0], second[:, 0])[0, 1]) if np.ptp(first) and np.ptp(second) else None
+    return float((first.argmax(1) == second.argmax(1)).mean())
+
+
+def write_test_predictions(model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path) -> dict[str, dict]:
+    """GLUE submission files (`index⇥prediction`) for the test files there are; scores where a file carries labels."""
+    names = {"MNLI": {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}}
+    found = {}
+    for split in task.test_files:
+        if not files[split].is_file():
+            continue
+        table = read_table(files[split], task, labelled=False)
+        logits = predict(model, encode_table(table, task, tokenizer, max_length))
+        answers = [f"{value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
+        name = names.get(task.name, {}).get(split, task.name)
+        text = "index\tprediction\n" + "".join(f"{i}\t{answer}\n" for i, answer in enumerate(answers))
+        write_atomically(folder / f"{name}.tsv", text.encode("utf-8"))
+        if task.label[0] in (table.header or ()):
+            labelled = read_table(files[split], task)
+            found[split] = scores(task, logits, np.asarray(labelled.label_ids(task)))
+    return found

@@ -1,0 +1,112 @@
+"""Stage 3, general distillation (paper, Eqs. 7-9): the student learns the general teacher's attention and hidden states.
+
+    python -m tinybert_lite.general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model \
+        --student_model student_model --output_dir 3_general_distill --do_lower_case
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
+from tinybert_lite.data.batches import Batches
+from tinybert_lite.engine.files import hand_off, load_model, save_weights
+from tinybert_lite.engine.objectives import Intermediate
+from tinybert_lite.engine.train import Loop
+from tinybert_lite.models import load_bert, local_folder, save_model_folder
+from tinybert_lite.pregenerate_training_data import read_epoch
+from tinybert_lite.runtime import UserError, command, remark, say
+from tinybert_lite.settings import Distilling, Settings
+from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
+from tinybert_lite.workspace import Workspace, fitting_student, resolve_teacher
+
+
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, continue_train: bool = False,
+         lower_case: bool | None = None) -> dict:
+    options = settings.general_distill
+    teacher = load_bert(reads["teacher"], lower_case)
+    vocab_size = teacher.model.config.vocab_size
+    student, new = load_model(reads["student"], from_scratch=not continue_train, vocab_size=vocab_size, num_labels=0,
+                              projection=options.projection, teacher_width=teacher.model.config.hidden_size)
+    if student.config.vocab_size != vocab_size:
+        raise UserError(f"{reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher {reads['teacher']} one of "
+                        f"{vocab_size}; use a student of this teacher's vocabulary")
+    needed = min(options.max_seq_length, student.config.max_position_embeddings, teacher.model.config.max_position_embeddings)
+    objective = Intermediate(student, teacher.model, options.mapping, options.padding, options.heads)
+    say(f"general distillation: {student.layers} student layers learn from teacher layers {objective.mapping[1:]}, from {reads['sequences']}")
+    if continue_train and new:
+        remark(f"new in the student: {', '.join(new)}")
+    cache: dict[int, object] = {}
+
+    def epoch_examples(epoch: int):
+        if epoch not in cache:
+            cache.clear()
+            cache[epoch] = read_epoch(reads["sequences"], epoch, teacher.tokenizer, needed)
+        return cache[epoch]
+
+    save_model_folder(student, teacher.tokenizer, folder)
+    trained = Loop(
+        student, objective, Batches(epoch_examples, options.train_batch_size, session.seed), options, session.accelerator(), folder,
+        identity=session.identity, label="general distillation", say=say, on_epoch=lambda model, n: save_weights(model, folder, n),
+    ).run()
+    handed = hand_off(folder)
+    say(f"general distillation: the student is in {handed}")
+    return {"steps": trained.steps, "resumed_from": trained.resumed_from, "loss_terms": trained.last_terms, "mapping": objective.mapping}
+
+
+STAGE = Stage(
+    "general_distill", "3 general distillation",
+    reads=lambda ws: {"sequences": ws.sequences, "teacher": ws.teacher, "student": ws.student_source},
+    folder=lambda ws: ws.general_student, writes=MODEL_FILES, work=work,
+    needless=lambda ws: f"{ws.student_source} is a whole student" if ws.student_has_weights else "",
+)
+
+
+def run(workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
+    """Distil the workspace's general student into `3_general_distill/`."""
+    return STAGE.run(workspace, settings, force)
+
+
+def student_or_shipped(folder: Path, teacher: Path, workspace: Workspace) -> Path:
+    """`student_model` without a configuration of its own means the shipped one that fits the teacher."""
+    from tinybert_lite.engine.files import read_config
+
+    if (folder / "config.json").is_file() or not folder.is_dir():
+        return folder
+    inside = folder / fitting_student(read_config(teacher), teacher)
+    if not (inside / "config.json").is_file():
+        raise UserError(f"{folder / 'config.json'} is missing: a student folder needs at least its configuration")
+    say(f"student: {inside}, which fits the teacher's heads")
+    return inside
+
+
+@command
+def main(argv: list[str]) -> None:
+    parser = training_parser("general_distill", __doc__, eval_step=1000, eval_step_help="steps between two saved states")
+    parser.add_argument("--pregenerated_data", required=True, type=Path)
+    parser.add_argument("--teacher_model", required=True, help="the general teacher: BERT folder or hub name")
+    parser.add_argument("--student_model", required=True, help="folder with the student's config.json")
+    parser.add_argument("--output_dir", required=True, type=Path)
+    parser.add_argument("--reduce_memory", action="store_true")
+    parser.add_argument("--fp16", action="store_true")
+    parser.add_argument("--continue_train", action="store_true", help="start from the student folder's weights")
+    args = parser.parse_args(argv)
+    say_no_effect(argv, {
+        "--reduce_memory": "sequences always lie in one compact array",
+        "--fp16": "the precision is chosen by the device (bf16 where it has it)",
+        "--do_eval": "general distillation has no dev set",
+        "--eval_batch_size": "general distillation has no dev set",
+    })
+    workspace = Workspace.find()
+    teacher = resolve_teacher(local_folder(args.teacher_model), workspace)
+    student = student_or_shipped(local_folder(args.student_model), teacher, workspace)
+    options = picked(args, Distilling, eval_step=0, save_step=args.eval_step)
+    stage = replace(STAGE, work=partial(work, continue_train=args.continue_train, lower_case=args.do_lower_case))
+    stage.execute({"sequences": args.pregenerated_data, "teacher": teacher, "student": student}, args.output_dir,
+                  run_settings(args, general_distill=options))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

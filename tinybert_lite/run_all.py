@@ -1,0 +1,259 @@
+"""The front door: plan all stages, run what is stale or missing, report.
+
+    python -m tinybert_lite.run_all
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tinybert_lite import (data_augmentation, finetune_teacher, general_distill, grow_teacher, pregenerate_training_data,
+                           task_distill, undistilled)
+from tinybert_lite.data.tasks import find_task
+from tinybert_lite.engine.files import read_config, weights_file
+from tinybert_lite.models import local_folder
+from tinybert_lite.runtime import UserError, choose_device, command, machine, say, set_threads
+from tinybert_lite.settings import PROFILES, Settings, profile
+from tinybert_lite.stage import ASIDE, Stage, StageResult, read_manifest, stale
+from tinybert_lite.workspace import Workspace
+
+STAGES: tuple[Stage, ...] = (
+    grow_teacher.STAGE, data_augmentation.STAGE, pregenerate_training_data.STAGE, general_distill.STAGE,
+    finetune_teacher.STAGE, task_distill.MID, task_distill.OUT,
+)
+REPORT = "report"
+# Seconds on two CPU cores, for the plan's first estimate; afterwards the last run's own time is shown.
+TYPICAL_SECONDS = {
+    "smoke": dict(grow_teacher=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
+                  task_distill_mid=3, task_distill_out=2, baseline=2),
+    "classroom": dict(grow_teacher=80, data_augmentation=15, pregenerate_training_data=4, general_distill=20,
+                      finetune_teacher=50, task_distill_mid=60, task_distill_out=40, baseline=15),
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    stage: Stage
+    folder: Path
+    state: str  # "done", "to do", "not needed"
+    reason: str
+    seconds: float | None
+
+
+def stages(baseline: bool) -> tuple[Stage, ...]:
+    return (*STAGES, undistilled.STAGE) if baseline else STAGES
+
+
+def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force: bool = False, baseline: bool = False) -> list[Planned]:
+    """What each chosen stage would do. A stage whose inputs come from one that runs again runs again as well."""
+    plan, remade = [], set()
+    for stage in stages(baseline):
+        if stage.name not in chosen:
+            continue
+        needless, folder = stage.needless(workspace), stage.folder(workspace)
+        manifest = read_manifest(folder)
+        typical = TYPICAL_SECONDS.get(settings.profile, {}).get(stage.name)
+        same = manifest and manifest["stage"] == stage.name and manifest["profile"] == settings.profile
+        seconds = manifest["seconds"] if same else typical
+        if needless:
+            plan.append(Planned(stage, folder, "not needed", needless, None))
+            continue
+        reason = "asked for" if force else ""
+        if not reason and any(folder_of in remade for folder_of in _sources(stage, workspace)):
+            reason = "what it reads is made again"
+        if not reason:
+            reason = stale(stage, stage.reads(workspace), folder, settings, manifest) if manifest else "not made yet"
+        state = "to do" if reason else "done"
+        if reason:
+            remade.add(folder)
+        plan.append(Planned(stage, folder, state, reason or "up to date", seconds))
+    return plan
+
+
+def _sources(stage: Stage, workspace: Workspace) -> list[Path]:
+    """The folders a stage's inputs lie in; a file counts for its folder."""
+    try:
+        return [place for path in stage.reads(workspace).values() for place in (path, path.parent)]
+    except UserError:
+        if weights_file(workspace.grown_teacher) is None:  # its teacher is still to be grown
+            return [workspace.grown_teacher]
+        raise
+
+
+def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
+    say(f"TinyBERT Lite · task {settings.task} · profile {settings.profile} · seed {settings.seed}")
+    say(f"workspace {workspace.root}")
+    say(f"device {choose_device(settings.device)} · {set_threads(settings.threads)} threads · {machine()}")
+    say("")
+    for item in plan:
+        time = f"about {item.seconds:.0f} s" if item.seconds and item.state == "to do" else ""
+        say(f"  {item.state:10} {item.stage.title:37} {time:12} {item.reason}")
+        if item.state == "to do":
+            reads = ", ".join(dict.fromkeys(_shown(path, workspace) for path in _named_reads(item.stage, workspace)))
+            say(f"  {'':10} {reads} → {_shown(item.folder, workspace)}")
+    todo = [item for item in plan if item.state == "to do"]
+    if todo:
+        known = [item.seconds for item in todo if item.seconds]
+        disk = disk_need(workspace, settings, todo)
+        free = shutil.disk_usage(workspace.root if workspace.root.exists() else workspace.root.parent).free
+        time = f"about {sum(known) / 60:.1f} minutes on two CPU cores, " if len(known) == len(todo) else ""
+        say(f"\n  to do: {len(todo)} stages, {time}about {disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n")
+        if disk > free:
+            raise UserError(f"{workspace.root}: the run needs about {disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; make room or name another --workspace")
+
+
+def _named_reads(stage: Stage, workspace: Workspace) -> list[Path]:
+    try:
+        return list(stage.reads(workspace).values())
+    except UserError:
+        return [workspace.grown_teacher]
+
+
+def _shown(path: Path, workspace: Workspace) -> str:
+    return str(path.relative_to(workspace.root)) if path.is_relative_to(workspace.root) else str(path)
+
+
+def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> int:
+    """A rough upper bound in bytes: weights a saved epoch, resume states (three times the weights), text."""
+    def weights(config) -> int:
+        per_layer = 4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
+        return 4 * (config.vocab_size * config.hidden_size + config.num_hidden_layers * per_layer)
+
+    student = read_config(workspace.student_source)
+    teacher_size = weights(read_config(workspace.teacher)) if not weights_file(workspace.teacher) is None else 4 * 8_000_000
+    if weights_file(workspace.teacher) is None:
+        student.vocab_size = settings.grow_teacher.vocab_size
+    size, need = weights(student), 0
+    for item in todo:
+        options = getattr(settings, item.stage.name)
+        if item.stage.name == "data_augmentation":
+            need += workspace.data_file("train").stat().st_size * (1 + options.N) if workspace.data_file("train").is_file() else 0
+        elif item.stage.name == "pregenerate_training_data":
+            need += 3 * workspace.corpus.stat().st_size * options.epochs_to_generate if workspace.corpus.is_file() else 0
+        elif item.stage.name in ("grow_teacher", "finetune_teacher"):
+            need += 4 * teacher_size
+        else:
+            need += int(size * (4 + options.num_train_epochs))
+    return need
+
+
+def choose(names: list[str], first: str | None, last: str | None, only: str | None) -> list[str]:
+    """The stages between --from and --until, or --only one."""
+    for name in (first, last, only):
+        if name and name not in names:
+            raise UserError(f"no stage is called {name!r}: there are {', '.join(names)}")
+    if only:
+        return [only]
+    start, end = names.index(first) if first else 0, names.index(last) if last else len(names) - 1
+    if start > end:
+        raise UserError(f"--from {first} comes after --until {last}")
+    return names[start:end + 1]
+
+
+def run_all(workspace: Workspace, settings: Settings, first: str | None = None, last: str | None = None, only: str | None = None,
+            force: bool = False, baseline: bool = False, dry_run: bool = False) -> list[StageResult]:
+    """Plan, run what is stale or missing, and report. Returns the stages' results."""
+    names = [stage.name for stage in stages(baseline)] + [REPORT]
+    chosen = choose(names, first, last, only)
+    check_inputs(workspace, chosen)
+    plan = make_plan(workspace, settings, chosen, force, baseline)
+    print_plan(plan, workspace, settings)
+    if dry_run:
+        return []
+    results = []
+    for item in plan:
+        if item.state != "to do":
+            results.append(StageResult(item.stage.name, item.folder, skipped=item.reason))
+            continue
+        say(f"── {item.stage.title} " + "─" * max(0, 70 - len(item.stage.title)))
+        results.append(item.stage.run(workspace, settings, force=force))
+        say(f"   {results[-1].seconds:.0f} s")
+    if REPORT in chosen:
+        from tinybert_lite.report import write_report
+
+        write_report(workspace, settings)
+    return results
+
+
+def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
+    """Say what is missing before minutes are spent: data files, and a student that fits the teacher."""
+    if any(name.startswith(("data_", "finetune", "task_", "grow", "baseline")) for name in chosen):
+        for path in workspace.task_files.values():
+            if not path.is_file():
+                raise UserError(f"{path} is missing: put {workspace.task_name}'s GLUE files there or name their folder with --data_dir")
+    workspace.student_source
+
+
+def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
+    """Make whatever a stage needs and is missing; for notebooks that run alone."""
+    names = [stage.name for stage in STAGES]
+    for stage in STAGES[: names.index(upto)]:
+        stage.run(workspace, settings)
+
+
+def clean(workspace: Workspace, ask=input) -> None:
+    """Remove what runs wrote (and moved aside) from the stage folders, after asking."""
+    found = []
+    for stage in stages(baseline=True):
+        folder = stage.folder(workspace)
+        manifest = read_manifest(folder) or {}
+        if manifest.get("stage") == stage.name or (folder / "running.json").is_file():
+            names = [*manifest.get("outputs", {}), "manifest.json", "running.json", "history.jsonl", "checkpoint.pt"]
+            found += [folder / name for name in names if (folder / name).is_file()]
+    from tinybert_lite.report import report_files
+
+    found += report_files(workspace)
+    if not found:
+        say("nothing to remove: no run has written here")
+        return
+    say("\n".join(f"  {_shown(path, workspace)}" for path in found))
+    if ask(f"remove these {len(found)} files? [y/N] ").strip().lower() not in ("y", "yes"):
+        say("nothing was removed")
+        return
+    for path in found:
+        path.unlink()
+    say(f"removed {len(found)} files; what was moved into {ASIDE}/ folders is left alone")
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser("python -m tinybert_lite.run_all", description="All stages: plan, run what is stale or missing, report.")
+    add = found.add_argument
+    add("--profile", default="classroom", help=" | ".join(PROFILES))
+    add("--task", default="SST-2")
+    add("--data_dir", help="folder with train.tsv, dev.tsv (and test.tsv)")
+    add("--teacher_model", help="the general teacher: a BERT folder or hub name")
+    add("--task_teacher", help="a teacher fine-tuned on the task")
+    add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
+    add("--workspace", help="where the numbered folders are")
+    add("--device", default="auto", help="auto | cpu | cuda | mps")
+    add("--threads", type=int, default=0)
+    add("--seed", type=int, default=42)
+    add("--from", dest="first", metavar="STAGE")
+    add("--until", dest="last", metavar="STAGE")
+    add("--only", metavar="STAGE")
+    add("--force", action="store_true", help="run the chosen stages even if they are up to date")
+    add("--dry-run", action="store_true", help="print the plan and stop")
+    add("--baseline", action="store_true", help="also train the same student on the labels alone, to compare")
+    add("--clean", action="store_true", help="remove what runs wrote, after asking")
+    add("--set", dest="assignments", action="append", default=[], metavar="stage.field=value")
+    return found
+
+
+@command
+def main(argv: list[str]) -> None:
+    args = parser().parse_args(argv)
+    settings = profile(args.profile, find_task(args.task).name).override(args.assignments)
+    settings = replace(settings, seed=args.seed, device=args.device, threads=args.threads)
+    models = [local_folder(name) if name else None for name in (args.teacher_model, args.task_teacher, args.student_model)]
+    workspace = Workspace.find(args.workspace, settings.task, data_dir=args.data_dir, teacher_model=models[0],
+                               task_teacher=models[1], student_model=models[2])
+    if args.clean:
+        return clean(workspace)
+    run_all(workspace, settings, args.first, args.last, args.only, args.force, args.baseline, args.dry_run)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

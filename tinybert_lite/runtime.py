@@ -1,0 +1,139 @@
+"""The machine: device and precision (each with its reason), threads, seeds, versions, and how errors are said."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import random
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: one sentence with what, where and the cure. Commands exit with code 2."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def remark(text: str) -> None:
+    """A remark that must not mix with what a command prints for machines."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def command(main):
+    """Turn a `main(argv)` into a command: a UserError becomes one line and exit code 2, Ctrl-C exit code 130."""
+
+    @functools.wraps(main)
+    def wrapped(argv=None) -> int:
+        try:
+            return main(sys.argv[1:] if argv is None else list(argv)) or 0
+        except UserError as error:
+            remark(f"error: {error}")
+            return 2
+        except KeyboardInterrupt:
+            remark("stopped; the same command goes on from the last saved step")
+            return 130
+
+    return wrapped
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how precisely to compute. `precision` is "no" (float32) or "bf16", as Accelerate names them."""
+
+    name: str
+    precision: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})"
+
+
+def choose_device(wanted: str = "auto", fp16: bool = False) -> Device:
+    """Pick `auto | cpu | cuda | mps` and say why. Raises UserError for a device that is not there."""
+    import torch
+
+    if wanted not in ("auto", "cpu", "cuda", "mps"):
+        raise UserError(f"--device {wanted} is unknown: use auto, cpu, cuda or mps")
+    if wanted in ("auto", "cuda") and torch.cuda.is_available():
+        bf16 = torch.cuda.is_bf16_supported()
+        precision = "bf16" if bf16 else "fp16" if fp16 else "no"
+        return Device("cuda", precision, f"{torch.cuda.get_device_name(0)}, {precision if precision != 'no' else 'float32'}")
+    if wanted == "cuda":
+        raise UserError("--device cuda: this PyTorch sees no CUDA device; install a CUDA build of torch or use --device cpu")
+    has_mps = torch.backends.mps.is_available()
+    if wanted == "mps" and not has_mps:
+        raise UserError("--device mps: this PyTorch sees no Apple GPU; use --device cpu")
+    if wanted == "mps":
+        return Device("mps", "no", "asked for, float32")
+    if wanted == "auto" and has_mps:
+        ratio = _seconds_a_step("cpu") / _seconds_a_step("mps")
+        if ratio > 1:
+            return Device("mps", "no", f"Apple GPU, measured {ratio:.1f} x the CPU's speed, float32")
+        return Device("cpu", "no", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed")
+    if wanted == "cpu":
+        return Device("cpu", "no", "asked for, float32")
+    if shutil.which("nvidia-smi") and torch.version.cuda is None:
+        return Device("cpu", "no", "there is an NVIDIA card, but this torch was built without CUDA: "
+                                   "reinstall torch with a CUDA build to use it")
+    return Device("cpu", "no", "no GPU found, float32")
+
+
+def _seconds_a_step(device: str) -> float:
+    """Median time of one small transformer-like step (32 x 64 tokens, width 256), forward and backward."""
+    import torch
+
+    x = torch.randn(32 * 64, 256, device=device)
+    net = torch.nn.Sequential(torch.nn.Linear(256, 1024), torch.nn.GELU(), torch.nn.Linear(1024, 256)).to(device)
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        net(x).square().mean().backward()
+        float(net[0].bias.grad.sum())  # waits for the device
+        times.append(time.perf_counter() - start)
+    return sorted(times)[3]
+
+
+def set_threads(threads: int) -> int:
+    """Use so many CPU threads (0: what PyTorch chose). Results are bit-identical only for one thread count."""
+    import torch
+
+    if threads > 0:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def seed_everything(seed: int) -> None:
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("torch", "transformers", "accelerate", "numpy", "tinybert-lite"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical CPUs"
+
+
+def progress(iterable, what: str, total: int | None = None):
+    """A tqdm bar in a terminal; silent elsewhere, where stages print plain lines of their own."""
+    from tqdm import tqdm
+
+    return tqdm(iterable, desc=what, total=total, leave=False, disable=not sys.stderr.isatty())

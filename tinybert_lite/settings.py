@@ -1,0 +1,240 @@
+"""Every number a run depends on: frozen dataclasses, three profiles, and strict overrides.
+
+    settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from tinybert_lite.runtime import UserError
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the one training loop needs. The defaults are the original command line's, the optimizer is ours."""
+
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.01  # not for biases and LayerNorm
+    num_train_epochs: float = 3
+    max_steps: int = 0  # optimizer steps at most; 0: no limit
+    train_batch_size: int = 32  # rows an optimizer step, over all processes and accumulated parts
+    eval_batch_size: int = 32
+    warmup_proportion: float = 0.1  # of all steps
+    schedule: str = "linear"  # after the warm-up: linear (down to 0) or constant (no warm-up either)
+    gradient_accumulation_steps: int = 1
+    max_grad_norm: float = 1.0
+    max_seq_length: int = 128  # in tokens, special ones included
+    max_rows: int = 0  # training rows at most, the first ones; 0: all
+    eval_step: int = 0  # optimizer steps between two dev evaluations; 0: once an epoch
+    save_step: int = 100  # optimizer steps between two saved states, for resume
+
+
+@dataclass(frozen=True)
+class Distilling(Training):
+    """What is matched with what in stages 3 and 4 (paper, Eqs. 7-9)."""
+
+    mapping: str = "uniform"  # g(m): uniform | top | bottom | a list such as 3,6,9,12
+    padding: str = "exact"  # exact: real positions only | reference: as the original code
+    projection: str = "per_layer"  # per_layer (paper) | shared (original code)
+    heads: str = "match"  # match | average (into groups) | skip the attention loss
+
+
+@dataclass(frozen=True)
+class Growing(Training):
+    """A teacher grown from nothing by masked LM on the text at hand."""
+
+    vocab_size: int = 4000
+    num_hidden_layers: int = 6
+    hidden_size: int = 192
+    num_attention_heads: int = 4
+    masked_lm_prob: float = 0.15
+    corpus: str = ""  # more text beside 1_pre_data/documents.txt and the task's training rows
+
+
+@dataclass(frozen=True)
+class Augmenting:
+    """Paper, Algorithm 1."""
+
+    N: int = 20  # variants a text
+    M: int = 15  # candidates a word
+    p: float = 0.4  # chance that an eligible word is replaced
+    context: str = "single"  # single: the masked text alone | pair: with the whole text after it, as the original
+    max_seq_length: int = 128
+    batch_size: int = 64  # masked copies a forward
+    max_rows: int = 0  # first rows only; 0: all
+
+
+@dataclass(frozen=True)
+class Pregenerating:
+    epochs_to_generate: int = 3
+    max_seq_len: int = 128
+    short_seq_prob: float = 0.1
+    masked_lm_prob: float = 0.15  # 0: no masking at all
+    max_predictions_per_seq: int = 20
+    do_whole_word_mask: bool = False
+    one_seq: bool = False  # one segment a sequence, no next-sentence pairs
+    num_workers: int = 1
+
+
+@dataclass(frozen=True)
+class Predicting(Training):
+    """Stage 5 (paper, Eq. 10)."""
+
+    temperature: float = 1.0
+    reduction: str = "ours"  # ours: sum over classes, mean over rows | original: mean over rows and classes
+
+
+@dataclass(frozen=True)
+class FineTuning(Training):
+    classifier_head: str = "huggingface"  # huggingface: pooler, dropout, Linear | relu: the original's
+    allow_weak_teacher: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run. A stage's field carries the stage's name."""
+
+    profile: str = "classroom"
+    task: str = "SST-2"
+    seed: int = 42
+    device: str = "auto"
+    threads: int = 0
+    grow_teacher: Growing = field(default_factory=Growing)
+    data_augmentation: Augmenting = field(default_factory=Augmenting)
+    pregenerate_training_data: Pregenerating = field(default_factory=Pregenerating)
+    general_distill: Distilling = field(default_factory=Distilling)
+    finetune_teacher: FineTuning = field(default_factory=FineTuning)
+    task_distill_mid: Distilling = field(default_factory=lambda: Distilling(schedule="constant"))
+    task_distill_out: Predicting = field(default_factory=lambda: Predicting(learning_rate=3e-5))
+    baseline: Training = field(default_factory=Training)  # the undistilled student, on labels alone
+
+    def override(self, assignments: list[str]) -> "Settings":
+        """Apply `stage.field=value` strings. Raises UserError that names the nearest field for a typo."""
+        settings = self
+        for assignment in assignments:
+            settings = settings._assign(assignment)
+        return settings
+
+    def _assign(self, assignment: str) -> "Settings":
+        name, equals, value = assignment.partition("=")
+        stage, dot, field_name = name.strip().partition(".")
+        if not (equals and dot):
+            raise UserError(f"--set {assignment}: write it as stage.field=value")
+        stages = [f.name for f in fields(self) if not isinstance(getattr(self, f.name), (str, int))]
+        _known(stage, stages, f"--set {assignment}: no stage is called {stage!r}")
+        part = getattr(self, stage)
+        names = {f.name: type(getattr(part, f.name)) for f in fields(part)}
+        _known(field_name, list(names), f"--set {assignment}: {stage} has no field {field_name!r}")
+        part = replace(part, **{field_name: _parse(assignment, value.strip(), names[field_name], asdict(part)[field_name])})
+        _check_choices(stage, part)
+        return replace(self, **{stage: part})
+
+
+_CHOICES = {
+    "schedule": ("linear", "constant"),
+    "padding": ("exact", "reference"),
+    "projection": ("per_layer", "shared"),
+    "heads": ("match", "average", "skip"),
+    "context": ("single", "pair"),
+    "reduction": ("ours", "original"),
+    "classifier_head": ("huggingface", "relu"),
+}
+
+
+def _check_choices(stage: str, part) -> None:
+    for name, allowed in _CHOICES.items():
+        value = getattr(part, name, allowed[0])
+        if value not in allowed:
+            raise UserError(f"{stage}.{name}={value} is unknown: use one of {', '.join(allowed)}")
+
+
+def _known(name: str, names: list[str], problem: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
+        raise UserError(f"{problem}; {'the nearest is ' + near[0] if near else 'there are ' + ', '.join(names)}")
+
+
+def _parse(assignment: str, text: str, kind: type, current):
+    if kind is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise UserError(f"--set {assignment}: {text!r} is not true or false")
+        return text.lower() in ("true", "1")
+    if isinstance(current, (int, float)) and not isinstance(current, bool):
+        try:
+            return int(text) if kind is int else float(text)
+        except ValueError:
+            if kind is int and _is_number(text):
+                return float(text)  # 0.5 epochs where the default is 3
+            raise UserError(f"--set {assignment}: {text!r} is not a number") from None
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _smoke() -> Settings:
+    """Seconds: shows that every part works, learns next to nothing."""
+    brief = dict(max_steps=12, max_seq_length=48, eval_batch_size=64, max_rows=256)
+    return Settings(
+        profile="smoke",
+        grow_teacher=Growing(learning_rate=1e-3, vocab_size=1000, hidden_size=64, **brief),
+        data_augmentation=Augmenting(N=1, M=8, max_seq_length=48, max_rows=96),
+        pregenerate_training_data=Pregenerating(epochs_to_generate=1, max_seq_len=48),
+        general_distill=Distilling(learning_rate=1e-3, **brief),
+        finetune_teacher=FineTuning(learning_rate=1e-3, **brief),
+        task_distill_mid=Distilling(learning_rate=1e-3, schedule="constant", **brief),
+        task_distill_out=Predicting(learning_rate=1e-3, **brief),
+        baseline=Training(learning_rate=1e-3, **brief),
+    )
+
+
+def _classroom() -> Settings:
+    """Minutes on two CPU cores; the student is small and starts from nothing, hence the high learning rates."""
+    common = dict(max_seq_length=64, eval_batch_size=64)
+    return Settings(
+        profile="classroom",
+        grow_teacher=Growing(learning_rate=1e-3, num_train_epochs=8, **common),
+        data_augmentation=Augmenting(N=4, max_seq_length=64),
+        pregenerate_training_data=Pregenerating(max_seq_len=64),
+        general_distill=Distilling(learning_rate=1e-3, **common),
+        finetune_teacher=FineTuning(learning_rate=2e-4, num_train_epochs=6, **common),
+        task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
+        task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=3, **common),
+        baseline=Training(learning_rate=5e-4, num_train_epochs=15, **common),
+    )
+
+
+def _paper(task) -> Settings:
+    """The paper's settings, by task."""
+    length = 128 if task.text_b else 64
+    mid_epochs = {"MNLI": 10, "QQP": 10, "QNLI": 10, "CoLA": 50}.get(task.name, 20)
+    return Settings(
+        profile="paper",
+        data_augmentation=Augmenting(N=task.variants, max_seq_length=512),
+        pregenerate_training_data=Pregenerating(do_whole_word_mask=True),
+        general_distill=Distilling(train_batch_size=256),
+        finetune_teacher=FineTuning(learning_rate=2e-5, max_seq_length=length),
+        task_distill_mid=Distilling(num_train_epochs=mid_epochs, schedule="constant", max_seq_length=length),
+        task_distill_out=Predicting(learning_rate=3e-5, max_seq_length=length),
+        baseline=Training(num_train_epochs=10, max_seq_length=length),
+    )
+
+
+PROFILES = ("smoke", "classroom", "paper")
+
+
+def profile(name: str = "classroom", task: str = "SST-2") -> Settings:
+    """The settings of a profile. Raises UserError for an unknown one."""
+    from tinybert_lite.data.tasks import find_task
+
+    found = find_task(task)
+    _known(name, list(PROFILES), f"--profile {name} is unknown")
+    made = {"smoke": _smoke, "classroom": _classroom, "paper": lambda: _paper(found)}[name]()
+    return replace(made, task=found.name)

@@ -1,0 +1,181 @@
+"""What every stage has in common: what it reads and writes, when it is up to date, and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from tinybert_lite.engine.files import WEIGHTS, read_json, sha256, weights_file, write_json
+from tinybert_lite.runtime import Device, UserError, choose_device, machine, say, seed_everything, set_threads, versions
+from tinybert_lite.settings import Settings
+from tinybert_lite.workspace import Workspace
+
+MANIFEST, RUNNING, ASIDE = "manifest.json", "running.json", "aside"
+MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
+LOGS = ("history.jsonl", "checkpoint.pt")
+
+
+@dataclass(frozen=True)
+class Session:
+    """The machine as one stage sees it."""
+
+    device: Device
+    seed: int
+    threads: int
+    identity: str = ""
+
+    @classmethod
+    def open(cls, settings: Settings, identity: str = "") -> "Session":
+        threads = set_threads(settings.threads)
+        seed_everything(settings.seed)
+        return cls(choose_device(settings.device), settings.seed, threads, identity)
+
+    def accelerator(self):
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+
+        return Accelerator(cpu=self.device.name == "cpu", mixed_precision=self.device.precision,
+                           kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+
+
+@dataclass(frozen=True)
+class StageResult:
+    stage: str
+    folder: Path
+    metrics: dict = field(default_factory=dict)
+    seconds: float = 0.0
+    skipped: str = ""  # why it did not run, where it did not
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. `work(reads, folder, settings, session)` does it and returns its metrics."""
+
+    name: str  # also the name of its settings
+    title: str
+    reads: Callable[[Workspace], dict[str, Path]]
+    folder: Callable[[Workspace], Path]
+    writes: tuple[str, ...]  # patterns of the files it may write into its folder
+    work: Callable[[dict[str, Path], Path, Settings, Session], dict]
+    needless: Callable[[Workspace], str] = lambda workspace: ""  # why this workspace does not need it
+
+    def run(self, workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
+        """Run on a workspace unless it is up to date."""
+        if workspace.task_name != settings.task:
+            raise UserError(f"the workspace is set up for {workspace.task_name} and the settings for {settings.task}; name one task for both")
+        reason = self.needless(workspace)
+        if reason:
+            return StageResult(self.name, self.folder(workspace), skipped=reason)
+        reads, folder = self.reads(workspace), self.folder(workspace)
+        manifest = read_manifest(folder)
+        if not force and manifest and not stale(self, reads, folder, settings, manifest):
+            return StageResult(self.name, folder, manifest["metrics"], manifest["seconds"], skipped="up to date")
+        return self.execute(reads, folder, settings)
+
+    def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
+        """Do the work, whatever was there before; a run that was cut with the same inputs and settings goes on."""
+        inputs = {name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()}
+        identity = _identity(self, settings, {name: item["sha256"] for name, item in inputs.items()})
+        folder.mkdir(parents=True, exist_ok=True)
+        self._clear(folder, settings.profile, identity)
+        write_json(folder / RUNNING, {"identity": identity, "stage": self.name, "profile": settings.profile})
+        session, started = Session.open(settings, identity), time.perf_counter()
+        metrics = self.work(reads, folder, settings, session)
+        seconds = round(time.perf_counter() - started, 2)
+        outputs = {path.name: sha256(path) for path in self._written(folder) if path.name not in LOGS}
+        write_json(folder / MANIFEST, {
+            "stage": self.name, "profile": settings.profile, "task": settings.task, "seed": settings.seed, "settings": asdict(getattr(settings, self.name)),
+            "inputs": inputs, "outputs": outputs, "metrics": metrics, "seconds": seconds, "device": session.device.name,
+            "device_reason": session.device.reason, "threads": session.threads, "machine": machine(), "versions": versions(),
+        })
+        (folder / RUNNING).unlink()
+        return StageResult(self.name, folder, metrics, seconds)
+
+    def _written(self, folder: Path) -> list[Path]:
+        return sorted({path for pattern in self.writes for path in folder.glob(pattern) if path.is_file()})
+
+    def _clear(self, folder: Path, profile: str, identity: str) -> None:
+        """Make room. What a user put there and another profile's results are moved aside; our own old files go."""
+        running = read_json(folder / RUNNING) if (folder / RUNNING).is_file() else {}
+        if running.get("identity") == identity:
+            return
+        manifest = read_manifest(folder) or {}
+        other = manifest.get("profile") or running.get("profile")
+        files = self._written(folder) + [p for p in (folder / MANIFEST,) if p.is_file()]
+        aside = [path for path in files if path.name not in (*LOGS, MANIFEST)
+                 and not running and manifest.get("outputs", {}).get(path.name) != sha256(path)]
+        if other and other != profile:
+            aside = files
+        if aside:
+            target = _unused(folder / ASIDE / (other if other and other != profile else "yours"))
+            target.mkdir(parents=True)
+            for path in aside:
+                path.rename(target / path.name)
+            say(f"moved aside: {', '.join(path.name for path in aside[:4])}{' …' if len(aside) > 4 else ''} → {target}")
+        for path in files:
+            path.unlink(missing_ok=True)
+
+
+def _unused(folder: Path) -> Path:
+    number = 1
+    while folder.with_name(f"{folder.name}-{number}").exists():
+        number += 1
+    return folder.with_name(f"{folder.name}-{number}")
+
+
+def read_manifest(folder: Path) -> dict | None:
+    path = folder / MANIFEST
+    return read_json(path) if path.is_file() else None
+
+
+def stage_of(folder: Path) -> str:
+    """The name of the stage that filled a folder, "" if none did."""
+    return (read_manifest(folder) or {}).get("stage", "")
+
+
+def stale(stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings, manifest: dict) -> str:
+    """Why a finished stage has to run again, "" if it does not."""
+    if manifest.get("stage") != stage.name:
+        return f"was filled by {manifest.get('stage')}"
+    if manifest["profile"] != settings.profile:
+        return f"is of the profile {manifest['profile']}"
+    if manifest["seed"] != settings.seed:
+        return f"had seed {manifest['seed']}"
+    now = json.loads(json.dumps(asdict(getattr(settings, stage.name))))
+    changed = [name for name in now if now[name] != manifest["settings"].get(name)]
+    if changed:
+        return f"settings changed: {', '.join(changed)}"
+    for name, path in reads.items():
+        if manifest["inputs"].get(name, {}).get("sha256") != fingerprint(path):
+            return f"{name} changed"
+    for name, digest in manifest["outputs"].items():
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            return f"{name} is not what the stage wrote"
+    return ""
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file; of a folder, of the files in it that matter: a model's, sequences, or TSVs."""
+    if path.is_file():
+        return sha256(path)
+    if not path.is_dir():
+        raise UserError(f"{path} is missing; run the stage that makes it, or name another")
+    if (path / "config.json").is_file():
+        files = [p for p in (path / "config.json", weights_file(path), path / "vocab.txt") if p and p.is_file()]
+    else:
+        files = sorted([*path.glob("epoch_*.json"), *path.glob("*.tsv")])
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
+    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)), "seed": settings.seed,
+            "threads": settings.threads or torch.get_num_threads(), "inputs": inputs}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

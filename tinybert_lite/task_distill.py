@@ -1,0 +1,204 @@
+"""Stages 4 and 5, task distillation: first intermediate layers, then (with --pred_distill) the prediction layer.
+
+    python -m tinybert_lite.task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 3_general_distill \
+        --task_name sst-2 --output_dir 4_task_distill_mid --aug_train --do_lower_case
+    python -m tinybert_lite.task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 4_task_distill_mid \
+        --task_name sst-2 --output_dir 5_task_distill_out --aug_train --do_lower_case --pred_distill
+
+A teacher that was not fine-tuned on the task is fine-tuned first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tinybert_lite import finetune_teacher
+from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
+from tinybert_lite.data.tasks import Task, find_task
+from tinybert_lite.engine.files import load_model, weight_names, weights_file, write_atomically, write_json
+from tinybert_lite.engine.objectives import Intermediate, Prediction
+from tinybert_lite.evaluate import DevSet, check_teacher
+from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
+from tinybert_lite.runtime import UserError, command, remark, say
+from tinybert_lite.settings import Distilling, FineTuning, Predicting, Settings
+from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult, stage_of
+from tinybert_lite.task_training import train_on_task
+from tinybert_lite.workspace import Workspace, resolve_teacher
+
+SWAPPED = """
+  ======================================================================================================
+  ATTENTION, the order of the two steps: {what}
+  First intermediate layers (without --pred_distill), then the prediction layer (with --pred_distill).
+  A widely copied guide has the flag the wrong way round in its steps 4.2 and 4.3.
+  ======================================================================================================
+"""
+
+
+def load_teacher(reads: dict[str, Path], task: Task, options, settings: Settings, session: Session,
+                 lower_case: bool | None = None) -> tuple[LoadedBert, DevSet, dict]:
+    """The task's own teacher, the dev set, and its scores there. Raises UserError without a classifier, or at chance level."""
+    teacher = load_bert(reads["teacher"], lower_case, num_labels=task.num_labels, projection="none")
+    if "classifier" in teacher.new_parts:
+        raise UserError(f"{reads['teacher']} was not fine-tuned on {task.name} (it has no classifier.*): run finetune_teacher first")
+    dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
+    scores = dev(teacher.model.to(session.device.name))
+    say(f"teacher {reads['teacher']}: dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+    allowed = settings.finetune_teacher.allow_weak_teacher or settings.profile == "smoke"
+    check_teacher(task, scores, dev.first.labels, allowed, reads["teacher"])
+    return teacher, dev, scores
+
+
+def load_student(folder: Path, teacher: LoadedBert, task: Task, lower_case: bool | None = None, **parts) -> LoadedBert:
+    """A student with a classifier (a new one of the teacher's kind where it has none)."""
+    if weights_file(folder) is None:
+        raise UserError(f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled before")
+    student = load_bert(folder, lower_case, num_labels=task.num_labels, classifier_head=teacher.model.config.classifier_head, **parts)
+    check_same_vocabulary(student, teacher)
+    return student
+
+
+def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, lower_case: bool | None = None) -> dict:
+    task, options = find_task(settings.task), settings.task_distill_mid
+    teacher, _, scores = load_teacher(reads, task, options, settings, session, lower_case)
+    warn_of_order(reads["student"], prediction=False)
+    shared = "fit_dense.weight" in weight_names(reads["student"])  # an original student keeps its one projection
+    student = load_student(reads["student"], teacher, task, lower_case, projection="shared" if shared else options.projection,
+                           teacher_width=teacher.model.config.hidden_size)
+    if any(part.startswith("fit_dense") for part in student.new_parts):
+        remark(f"{reads['student']} holds no projections to the teacher's width: new ones are drawn and learnt here")
+    objective = Intermediate(student.model, teacher.model, options.mapping, options.padding, options.heads)
+    metrics = train_on_task(student.model, student.tokenizer, objective, task, reads["rows"], options, session, folder, "intermediate layers")
+    return {**metrics, "mapping": objective.mapping, "teacher_dev": scores}
+
+
+def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, lower_case: bool | None = None) -> dict:
+    task, options = find_task(settings.task), settings.task_distill_out
+    teacher, dev, scores = load_teacher(reads, task, options, settings, session, lower_case)
+    warn_of_order(reads["student"], prediction=True)
+    student = load_student(reads["student"], teacher, task, lower_case)
+    objective = Prediction(teacher.model, options.temperature, options.reduction)
+    metrics = train_on_task(student.model, student.tokenizer, objective, task, reads["rows"], options, session, folder, "prediction layer", dev)
+    found = dev(load_model(folder)[0].to(session.device.name))
+    write_eval_results(folder, found, metrics["steps"])
+    say("student: dev " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()) + f", in {folder}")
+    return {**metrics, "dev": found, "teacher_dev": scores}
+
+
+def warn_of_order(student: Path, prediction: bool) -> None:
+    """The two task stages in the wrong order still run, but not in silence."""
+    came_from = stage_of(student)
+    if prediction and came_from in ("general_distill", "pregenerate_training_data"):
+        remark(SWAPPED.format(what=f"{student} has not been through intermediate-layer distillation."))
+    elif not prediction and came_from == "task_distill_out":
+        remark(SWAPPED.format(what=f"{student} has already been through prediction-layer distillation."))
+
+
+def write_eval_results(folder: Path, scores: dict[str, float], steps: int) -> None:
+    """`eval_results.txt` as the original's `key = value` lines."""
+    lines = [f"{key} = {value}" for key, value in sorted({**scores, "global_step": steps}.items())]
+    write_atomically(folder / "eval_results.txt", ("\n".join(lines) + "\n").encode("utf-8"))
+
+
+def _reads(student):
+    return lambda ws: {"rows": ws.augmented_rows, **{k: v for k, v in ws.task_files.items() if k != "train"},
+                       "teacher": ws.task_teacher, "student": student(ws)}
+
+
+MID = Stage(
+    "task_distill_mid", "4 intermediate-layer distillation", reads=_reads(lambda ws: ws.general_or_given_student),
+    folder=lambda ws: ws.mid_student, writes=MODEL_FILES, work=work_mid,
+)
+OUT = Stage(
+    "task_distill_out", "5 prediction-layer distillation", reads=_reads(lambda ws: ws.mid_student),
+    folder=lambda ws: ws.final_student, writes=(*MODEL_FILES, "eval_results.txt"), work=work_out,
+)
+
+
+def run_mid(workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
+    """Stage 4: match attention scores and hidden states on the task's augmented rows, into `4_task_distill_mid/`."""
+    return MID.run(workspace, settings, force)
+
+
+def run_out(workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
+    """Stage 5: match the teacher's soft targets, into `5_task_distill_out/`."""
+    return OUT.run(workspace, settings, force)
+
+
+def rows_file(data_dir: Path, workspace: Workspace, augmented: bool) -> Path:
+    """--aug_train reads the original's place first, then stage 1's output."""
+    if not augmented:
+        return data_dir / "train.tsv"
+    places = [data_dir / "train_aug.tsv", workspace.augmented_rows]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise UserError(f"--aug_train: neither {places[0]} nor {places[1]} is there; run data_augmentation first")
+    say(f"augmented rows: {found}")
+    return found
+
+
+def evaluate_only(args, task: Task, workspace: Workspace) -> None:
+    """`--do_eval`: the scores of a finished student, printed and written to the output folder."""
+    folder = local_folder(args.student_model)
+    student = load_bert(folder, args.do_lower_case, num_labels=task.num_labels)
+    if "classifier" in student.new_parts:
+        remark(f"warning: {folder} has no classifier of its own; the scores below are those of a random one")
+    settings = run_settings(args, task.name)
+    session = Session.open(settings)
+    scores = DevSet(task, workspace.task_files, student.tokenizer, args.max_seq_length, args.eval_batch_size)(student.model.to(session.device.name))
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    write_eval_results(args.output_dir, scores, 0)
+    write_json(args.output_dir / "eval_results.json", {"task": task.name, "student": str(folder), "dev": scores})
+    say("\n".join(f"{key} = {value}" for key, value in scores.items()))
+
+
+def parser():
+    found = training_parser("task_distill", __doc__)
+    found.add_argument("--data_dir", required=True, type=Path)
+    found.add_argument("--teacher_model", help="the task's teacher; a raw BERT is fine-tuned first")
+    found.add_argument("--task_teacher", help="another name for a teacher that is fine-tuned already")
+    found.add_argument("--student_model", required=True)
+    found.add_argument("--task_name", required=True)
+    found.add_argument("--output_dir", required=True, type=Path)
+    found.add_argument("--aug_train", action="store_true", help="train on the augmented rows")
+    found.add_argument("--pred_distill", action="store_true", help="prediction layer (stage 5) instead of intermediate layers (4)")
+    found.add_argument("--temperature", type=float, default=1.0)
+    found.add_argument("--allow_weak_teacher", action="store_true")
+    found.add_argument("--reduction", choices=("ours", "original"), default="ours", help="original: Eq. 10 averaged over classes too")
+    found.add_argument("--mapping", default="uniform", help="g(m): uniform, top, bottom or a list such as 3,6,9,12")
+    found.add_argument("--padding", choices=("exact", "reference"), default="exact")
+    found.add_argument("--heads", choices=("match", "average", "skip"), default="match")
+    return found
+
+
+@command
+def main(argv: list[str]) -> None:
+    args = parser().parse_args(argv)
+    task = find_task(args.task_name)
+    workspace = Workspace.find(task=task.name, data_dir=args.data_dir)
+    if args.do_eval and not (args.teacher_model or args.task_teacher):
+        return evaluate_only(args, task, workspace)
+    if not (args.teacher_model or args.task_teacher):
+        raise UserError("--teacher_model is missing: name the task's teacher, or --do_eval to evaluate the student alone")
+    if not args.pred_distill:
+        say_no_effect(argv, {"--eval_step": "without --pred_distill nothing is classified yet",
+                             "--warmup_proportion": "the intermediate step keeps a constant learning rate"})
+    base = resolve_teacher(local_folder(args.task_teacher or args.teacher_model), workspace)
+    fine_tuning = FineTuning(max_seq_length=args.max_seq_length, allow_weak_teacher=args.allow_weak_teacher)
+    settings = run_settings(
+        args, task.name, finetune_teacher=fine_tuning,
+        task_distill_mid=picked(args, Distilling, schedule="constant", eval_step=0), task_distill_out=picked(args, Predicting),
+    )
+    teacher = base
+    if not finetune_teacher.is_fine_tuned(base):
+        say(f"{base} was not fine-tuned on {task.name}: fine-tuning it first, into {workspace.tuned_teacher}")
+        teacher = finetune_teacher.run(replace(workspace, given_teacher=base), settings).folder
+    reads = {"rows": rows_file(args.data_dir, workspace, args.aug_train), **workspace.task_files,
+             "teacher": teacher, "student": local_folder(args.student_model)}
+    stage = OUT if args.pred_distill else MID
+    replace(stage, work=partial(stage.work, lower_case=args.do_lower_case)).execute(reads, args.output_dir, settings)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

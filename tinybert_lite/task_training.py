@@ -1,0 +1,41 @@
+"""Training on a task's rows: what the teacher's fine-tuning, both task stages and the undistilled student share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinybert_lite.data.batches import Batches
+from tinybert_lite.data.tasks import Task, read_table
+from tinybert_lite.data.tokens import encode_table
+from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.engine.files import hand_off, save_weights
+from tinybert_lite.engine.train import Loop
+from tinybert_lite.evaluate import DevSet
+from tinybert_lite.models import save_model_folder
+from tinybert_lite.runtime import say
+from tinybert_lite.settings import Training
+from tinybert_lite.stage import Session
+
+
+def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, settings: Training, session: Session, folder: Path,
+                  label: str, dev: DevSet | None = None) -> dict:
+    """Train `model` on the rows of a file and leave a model folder.
+
+    With `dev` the best by the task's metric becomes pytorch_model.bin; without, every epoch is kept as model_epoch_N.bin
+    and the last is handed on.
+    """
+    table = read_table(rows, task)
+    examples = encode_table(table, task, tokenizer, settings.max_seq_length, settings.max_rows)
+    lengths = examples.lengths
+    say(f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, {lengths.max()} at most")
+    save_model_folder(model, tokenizer, folder)
+    trained = Loop(
+        model, objective, Batches(examples, settings.train_batch_size, session.seed), settings, session.accelerator(), folder,
+        identity=session.identity, label=label, say=say, evaluate=dev, metric=task.metric,
+        on_best=(lambda model, scores: save_weights(model, folder)) if dev else None,
+        on_epoch=None if dev else lambda model, epoch: save_weights(model, folder, epoch),
+    ).run()
+    if dev is None:
+        hand_off(folder)
+    return {"rows": len(examples), "steps": trained.steps, "resumed_from": trained.resumed_from, "loss_terms": trained.last_terms,
+            **({"best_dev": trained.best_score} if dev else {})}

@@ -1,0 +1,184 @@
+"""Where everything is: the only place that spells "3_general_distill" or "teacher_model"."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinybert_lite.data.tasks import Task, find_task
+from tinybert_lite.engine.files import read_config, weights_file
+from tinybert_lite.runtime import UserError
+
+SHIPPED = Path(__file__).resolve().parent.parent  # the repository, whose data serve a workspace that has none
+FOLDERS_OWN_TASK = "SST-2"  # other tasks use sub-folders of the stage folders
+STUDENT_MODEL, TEACHER_MODEL, PRE_DATA = "student_model", "teacher_model", "1_pre_data"
+CLASSROOM = "classroom"
+CLASSROOM_VECTORS = "glove.classroom.txt"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one task's run. The optional paths win over what lies in the folders."""
+
+    root: Path
+    task_name: str = FOLDERS_OWN_TASK
+    given_data: Path | None = None
+    given_teacher: Path | None = None
+    given_task_teacher: Path | None = None
+    given_student: Path | None = None
+
+    @classmethod
+    def find(cls, root: str | Path | None = None, task: str = FOLDERS_OWN_TASK, *, data_dir=None, teacher_model=None,
+             task_teacher=None, student_model=None) -> "Workspace":
+        """`root`, else TINYBERT_WORKSPACE, else the nearest folder upwards that holds student_model/, else the repository."""
+        root = root or os.environ.get("TINYBERT_WORKSPACE")
+        if root is None:
+            here = Path.cwd()
+            root = next((folder for folder in (here, *here.parents) if (folder / STUDENT_MODEL).is_dir()), SHIPPED)
+        given = [Path(path).resolve() if path else None for path in (data_dir, teacher_model, task_teacher, student_model)]
+        for path, flag in zip(given, ("--data_dir", "--teacher_model", "--task_teacher", "--student_model")):
+            if path is not None and not path.is_dir():
+                raise UserError(f"{flag} {path}: there is no such folder")
+        return cls(Path(root).resolve(), find_task(task).name, *given)
+
+    @property
+    def task(self) -> Task:
+        return find_task(self.task_name)
+
+    def _stage(self, name: str) -> Path:
+        return self.root / name if self.task_name == FOLDERS_OWN_TASK else self.root / name / self.task_name
+
+    # What runs write -------------------------------------------------------------------------------------------------
+
+    @property
+    def augmentation(self) -> Path:
+        return self._stage(PRE_DATA)
+
+    @property
+    def augmented_rows(self) -> Path:
+        return self.augmentation / "aug.tsv"
+
+    @property
+    def sequences(self) -> Path:
+        return self.root / "2_pregenerate_data"
+
+    @property
+    def general_student(self) -> Path:
+        return self.root / "3_general_distill"
+
+    @property
+    def tuned_teacher(self) -> Path:
+        return self.root / TEACHER_MODEL / self.task_name
+
+    @property
+    def mid_student(self) -> Path:
+        return self._stage("4_task_distill_mid")
+
+    @property
+    def final_student(self) -> Path:
+        return self._stage("5_task_distill_out")
+
+    @property
+    def baseline(self) -> Path:
+        return self.final_student / "undistilled"
+
+    @property
+    def grown_teacher(self) -> Path:
+        return self.root / TEACHER_MODEL / CLASSROOM
+
+    # What they read --------------------------------------------------------------------------------------------------
+
+    def _own_or_shipped(self, *parts: str) -> Path:
+        own = self.root.joinpath(*parts)
+        return own if own.exists() or not SHIPPED.joinpath(*parts).exists() else SHIPPED.joinpath(*parts)
+
+    @property
+    def data_dir(self) -> Path:
+        if self.given_data:
+            return self.given_data
+        own = self.root / self.task_name
+        return own if (own / "train.tsv").is_file() else self._own_or_shipped(self.task_name)
+
+    def data_file(self, split: str) -> Path:
+        return self.data_dir / f"{split}.tsv"
+
+    @property
+    def corpus(self) -> Path:
+        return self._own_or_shipped(PRE_DATA, "documents.txt")
+
+    @property
+    def vectors(self) -> Path:
+        """A GloVe file of the user's (the name first in order), else the shipped one."""
+        own = sorted(p for p in (self.root / PRE_DATA).glob("glove*.txt") if p.name != CLASSROOM_VECTORS)
+        return own[0] if own else self._own_or_shipped(PRE_DATA, CLASSROOM_VECTORS)
+
+    @property
+    def vocabulary_fallback(self) -> Path:
+        """A vocabulary file in 1_pre_data/ serves a model folder that has none."""
+        return self.root / PRE_DATA
+
+    @property
+    def teacher(self) -> Path:
+        """The general teacher: given, the user's in teacher_model/, else the classroom one (shipped or grown)."""
+        return resolve_teacher(self.given_teacher or self.root / TEACHER_MODEL, self)
+
+    @property
+    def task_teacher(self) -> Path:
+        """The fine-tuned teacher of stages 4 and 5, never to be confused with the general one."""
+        return self.given_task_teacher or self.tuned_teacher
+
+    @property
+    def task_files(self) -> dict[str, Path]:
+        """The task's training and dev files."""
+        return {split: self.data_file(split) for split in ("train", *self.task.dev_files)}
+
+    @property
+    def general_or_given_student(self) -> Path:
+        """What stage 4 starts from: a whole student that the user brought, else stage 3's."""
+        return self.student_source if self.student_has_weights else self.general_student
+
+    @property
+    def student_source(self) -> Path:
+        """A user's student_model/, else the shipped configuration that fits the teacher's heads and layers."""
+        own = self.given_student or self.root / STUDENT_MODEL
+        if (own / "config.json").is_file():
+            return own
+        if self.given_student:
+            raise UserError(f"{own / 'config.json'} is missing: a student folder needs at least its configuration")
+        if not (self.teacher / "config.json").is_file():  # one is about to be grown
+            return self._own_or_shipped(STUDENT_MODEL, CLASSROOM)
+        return self._own_or_shipped(STUDENT_MODEL, fitting_student(read_config(self.teacher), self.teacher))
+
+    @property
+    def student_has_weights(self) -> bool:
+        return weights_file(self.student_source) is not None
+
+
+def fitting_student(teacher, folder: Path) -> str:
+    """classroom/ for a teacher of 4 heads; of the 12-head ones tinybert4/, or tinybert6/ where 4 layers do not divide."""
+    if teacher.num_attention_heads == 4:
+        return CLASSROOM
+    if teacher.num_attention_heads == 12:
+        return "tinybert4" if teacher.num_hidden_layers % 4 == 0 else "tinybert6"
+    raise UserError(f"{folder / 'config.json'}: no shipped student has {teacher.num_attention_heads} attention heads; put a "
+                    f"config.json with as many into {STUDENT_MODEL}/ or name one with --student_model")
+
+
+def resolve_teacher(folder: Path, workspace: Workspace) -> Path:
+    """`teacher_model` without a model of its own means its classroom/ folder, the workspace's or the shipped one."""
+    if (folder / "config.json").is_file():
+        if weights_file(folder) is None:
+            raise UserError(f"{folder} holds a config.json but no weights: put pytorch_model.bin or model.safetensors beside it")
+        return folder
+    if weights_file(folder):
+        raise UserError(f"{folder} holds weights but no config.json: put the model's config.json beside them")
+    inside = folder / CLASSROOM
+    if (inside / "config.json").is_file() and weights_file(inside):
+        return inside
+    own = workspace.root / TEACHER_MODEL
+    if folder.resolve() != own.resolve():
+        raise UserError(f"{folder} holds no model: it needs config.json, vocab.txt and weights")
+    shipped = SHIPPED / TEACHER_MODEL / CLASSROOM
+    # A teacher grown in the repository's own folder belongs to that workspace; only a shipped one has a card.
+    return shipped if weights_file(shipped) and (shipped / "README.md").is_file() else workspace.grown_teacher
