@@ -50,7 +50,6 @@ class Growing(Training):
     hidden_size: int = 192
     num_attention_heads: int = 4
     masked_lm_prob: float = 0.15
-    corpus: str = ""  # more text beside 1_pre_data/documents.txt and the task's training rows
 
 
 @dataclass(frozen=True)
