@@ -24,7 +24,7 @@ PICTURES = "pictures"
 def gather(workspace: Workspace, settings: Settings) -> dict:
     """Evaluate what the stages left: see docs/results.md for the fields."""
     task, length = workspace.task, settings.task_distill_out.max_seq_length
-    device = choose_device(settings.device)
+    device = choose_device(settings.device, settings.precision)
     for folder in (workspace.task_teacher, workspace.mid_student, workspace.final_student):
         if weights_file(folder) is None:
             raise UserError(f"{folder} holds no weights yet: run the stages before the report")

@@ -15,7 +15,7 @@ from tinybert_lite import (data_augmentation, finetune_teacher, general_distill,
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import read_config, weights_file
 from tinybert_lite.models import local_folder
-from tinybert_lite.runtime import UserError, choose_device, command, machine, say, set_threads
+from tinybert_lite.runtime import PRECISIONS, UserError, choose_device, command, machine, say, set_threads
 from tinybert_lite.settings import PROFILES, Settings, profile
 from tinybert_lite.stage import ASIDE, Stage, StageResult, read_manifest, stale
 from tinybert_lite.workspace import Workspace
@@ -86,7 +86,7 @@ def _sources(stage: Stage, workspace: Workspace) -> list[Path]:
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
     say(f"TinyBERT Lite · task {settings.task} · profile {settings.profile} · seed {settings.seed}")
     say(f"workspace {workspace.root}")
-    say(f"device {choose_device(settings.device)} · {set_threads(settings.threads)} threads · {machine()}")
+    say(f"device {choose_device(settings.device, settings.precision)} · {set_threads(settings.threads)} threads · {machine()}")
     say("")
     for item in plan:
         time = f"about {item.seconds:.0f} s" if item.seconds and item.state == "to do" else ""
@@ -229,6 +229,7 @@ def parser() -> argparse.ArgumentParser:
     add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
     add("--workspace", help="where the numbered folders are")
     add("--device", default="auto", help="auto | cpu | cuda | mps")
+    add("--precision", default="auto", help=" | ".join(PRECISIONS))
     add("--threads", type=int, default=0)
     add("--seed", type=int, default=42)
     add("--from", dest="first", metavar="STAGE")
@@ -246,7 +247,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     settings = profile(args.profile, find_task(args.task).name).override(args.assignments)
-    settings = replace(settings, seed=args.seed, device=args.device, threads=args.threads)
+    settings = replace(settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads)
     models = [local_folder(name) if name else None for name in (args.teacher_model, args.task_teacher, args.student_model)]
     workspace = Workspace.find(args.workspace, settings.task, data_dir=args.data_dir, teacher_model=models[0],
                                task_teacher=models[1], student_model=models[2])

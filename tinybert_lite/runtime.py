@@ -55,34 +55,44 @@ class Device:
         return f"{self.name} ({self.reason})"
 
 
-def choose_device(wanted: str = "auto", fp16: bool = False) -> Device:
-    """Pick `auto | cpu | cuda | mps` and say why. Raises UserError for a device that is not there."""
+def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
+    """Pick `auto | cpu | cuda | mps` and `auto | float32 | bf16`, and say why. Raises UserError for what is not there."""
     import torch
 
     if wanted not in ("auto", "cpu", "cuda", "mps"):
         raise UserError(f"--device {wanted} is unknown: use auto, cpu, cuda or mps")
-    if wanted in ("auto", "cuda") and torch.cuda.is_available():
-        bf16 = torch.cuda.is_bf16_supported()
-        precision = "bf16" if bf16 else "fp16" if fp16 else "no"
-        return Device("cuda", precision, f"{torch.cuda.get_device_name(0)}, {precision if precision != 'no' else 'float32'}")
-    if wanted == "cuda":
+    if precision not in PRECISIONS:
+        raise UserError(f"--precision {precision} is unknown: use {', '.join(PRECISIONS)}")
+    name, why = _choose_name(wanted)
+    has_bf16 = name == "cpu" or name == "cuda" and torch.cuda.is_bf16_supported()
+    if precision == "bf16" and not has_bf16:
+        raise UserError(f"--precision bf16: {name} does not compute in bf16; use float32")
+    bf16 = precision == "bf16" or precision == "auto" and name == "cuda" and has_bf16
+    return Device(name, "bf16" if bf16 else "no", f"{why}, {'bf16 with losses in float32' if bf16 else 'float32'}")
+
+
+PRECISIONS = ("auto", "float32", "bf16")
+
+
+def _choose_name(wanted: str) -> tuple[str, str]:
+    import torch
+
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted == "cuda" and not has_cuda:
         raise UserError("--device cuda: this PyTorch sees no CUDA device; install a CUDA build of torch or use --device cpu")
-    has_mps = torch.backends.mps.is_available()
     if wanted == "mps" and not has_mps:
         raise UserError("--device mps: this PyTorch sees no Apple GPU; use --device cpu")
-    if wanted == "mps":
-        return Device("mps", "no", "asked for, float32")
-    if wanted == "auto" and has_mps:
+    if wanted in ("cpu", "mps"):
+        return wanted, "asked for"
+    if has_cuda:
+        return "cuda", torch.cuda.get_device_name(0)
+    if has_mps:
         ratio = _seconds_a_step("cpu") / _seconds_a_step("mps")
-        if ratio > 1:
-            return Device("mps", "no", f"Apple GPU, measured {ratio:.1f} x the CPU's speed, float32")
-        return Device("cpu", "no", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed")
-    if wanted == "cpu":
-        return Device("cpu", "no", "asked for, float32")
+        return ("mps", f"Apple GPU, measured {ratio:.1f} x the CPU's speed") if ratio > 1 else (
+            "cpu", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed")
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
-        return Device("cpu", "no", "there is an NVIDIA card, but this torch was built without CUDA: "
-                                   "reinstall torch with a CUDA build to use it")
-    return Device("cpu", "no", "no GPU found, float32")
+        return "cpu", ("there is an NVIDIA card, but this torch was built without CUDA: reinstall torch with a CUDA build to use it")
+    return "cpu", "no GPU found"
 
 
 def _seconds_a_step(device: str) -> float:

@@ -99,6 +99,7 @@ class Settings:
     task: str = "SST-2"
     seed: int = 42
     device: str = "auto"
+    precision: str = "auto"  # bf16 on a GPU that has it, else float32; bf16 may be asked for on a CPU
     threads: int = 0
     grow_teacher: Growing = field(default_factory=Growing)
     data_augmentation: Augmenting = field(default_factory=Augmenting)

@@ -34,7 +34,7 @@ class Session:
     def open(cls, settings: Settings, identity: str = "") -> "Session":
         threads = set_threads(settings.threads)
         seed_everything(settings.seed)
-        return cls(choose_device(settings.device), settings.seed, threads, identity)
+        return cls(choose_device(settings.device, settings.precision), settings.seed, threads, identity)
 
     def accelerator(self):
         from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -176,6 +176,6 @@ def fingerprint(path: Path) -> str:
 
 
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
-    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)), "seed": settings.seed,
+    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)), "seed": settings.seed, "precision": settings.precision,
             "threads": settings.threads or torch.get_num_threads(), "inputs": inputs}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -39,14 +39,16 @@ class Intermediate:
             teaching = self.teacher(batch, scores={self.mapping[m] for m in attended}, last_layer=max(self.mapping))
         return self.terms(student(batch, scores=attended), teaching, batch["attention_mask"], sizes)
 
-    def terms(self, learning: Encoding, teaching: Encoding, mask: Tensor, sizes: Sizes | None = None) -> Terms:
+    def terms(self, learning: Encoding, teaching: Encoding, mask: Tensor, sizes: Sizes | None = None, hidden: bool = True) -> Terms:
+        """The terms of two forward passes; hidden=False leaves the hidden states out (a student without projections)."""
         states = learning.projected or learning.hidden
         terms = {}
         for m, g in enumerate(self.mapping):
             if m in learning.scores:
                 mine, theirs = common_heads(learning.scores[m], teaching.scores[g])
                 terms[f"attention/{m}"] = losses.attention_loss(mine, theirs, mask, self.padding, sizes)
-            terms[f"hidden/{m}"] = losses.hidden_loss(states[m], teaching.hidden[g], mask, self.padding, sizes)
+            if hidden:
+                terms[f"hidden/{m}"] = losses.hidden_loss(states[m], teaching.hidden[g], mask, self.padding, sizes)
         return terms
 
 
