@@ -10,8 +10,11 @@ the word vectors. Each variant replaces every eligible word with probability p.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -21,13 +24,15 @@ from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tasks import Table, Task, find_task, read_table
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.engine.files import write_atomically
+from tinybert_lite.engine.files import sha256, write_atomically, write_json
 from tinybert_lite.models import load_bert, local_folder
+from tinybert_lite.outputs import read_manifest
 from tinybert_lite.runtime import UserError, command, progress, say
 from tinybert_lite.settings import Augmenting, Settings
 from tinybert_lite.stage import Session, Stage
 from tinybert_lite.workspace import Workspace, resolve_teacher
 
+BLOCK = 200  # rows between two saved states
 Candidates = dict[int, list[str]]  # place of a word in its text -> what may stand there
 
 
@@ -104,24 +109,26 @@ def is_word(text: str) -> bool:
     return text.isalpha()
 
 
-def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, block: int = 200):
-    """Yield the lines of the augmented file: each original row once, then its variants.
+def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, first: int = 0):
+    """Yield the lines of the augmented file a block of rows at a time: each original row once, then its variants.
 
     In a pair each text is varied while the other keeps its original words. Every row has a random stream of its own,
-    so the result does not depend on how rows are grouped.
+    so the result depends neither on how rows are grouped nor on the row it starts `first` from.
     """
     sides = [table.places["text_a"]] + ([table.places["text_b"]] if task.text_b else [])
-    for start in range(0, len(table.rows), block):
-        rows = table.rows[start:start + block]
+    for start in range(first, len(table.rows), BLOCK):
+        block: list[str] = []
+        rows = table.rows[start:start + BLOCK]
         texts = [words(augmenter.tokenizer, row.fields[side]) for row in rows for side in sides]
         found = augmenter.candidates(texts)
         for r, row in enumerate(rows):
-            yield "\t".join(row.fields)
+            block.append("\t".join(row.fields))
             rng = random.Random(f"{seed} {start + r}")
             for s, side in enumerate(sides):
                 place = r * len(sides) + s
                 for variant in augmenter.variants(texts[place], found[place], rng):
-                    yield "\t".join((*row.fields[:side], variant, *row.fields[side + 1:]))
+                    block.append("\t".join((*row.fields[:side], variant, *row.fields[side + 1:])))
+        yield block
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
@@ -131,14 +138,27 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     if options.max_rows:
         table = replace(table, rows=table.rows[: options.max_rows])
     vectors = WordVectors.read(reads["vectors"])
-    teacher = load_bert(reads["teacher"], masked_lm=True)
+    teacher = load_bert(reads["teacher"], settings.lower_case, masked_lm=True)
     augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name)
-    lines = ["\t".join(table.header)] if table.header else []
-    done = 0
-    for line in progress(augment_table(table, task, augmenter, session.seed), "data augmentation"):
-        lines.append(line)
-        done += 1
-    write_atomically(folder / "aug.tsv", ("\n".join(lines) + "\n").encode("utf-8"))
+    part, notes = folder / "aug.tsv.part", folder / "checkpoint.json"
+    state = {"identity": session.identity, "rows": 0, "lines": 0, "bytes": 0}
+    if part.is_file() and notes.is_file() and (saved := json.loads(notes.read_text(encoding="utf-8"))).get("identity") == session.identity:
+        state = saved
+        say(f"data augmentation: going on from row {state['rows']} of {len(table.rows)}")
+    with open(part, "r+b" if state["rows"] else "wb") as file:
+        file.truncate(state["bytes"])
+        file.seek(state["bytes"])
+        if table.header and not state["rows"]:
+            file.write(("\t".join(table.header) + "\n").encode("utf-8"))
+        blocks = augment_table(table, task, augmenter, session.seed, state["rows"])
+        for block in progress(blocks, "data augmentation", -(-(len(table.rows) - state["rows"]) // BLOCK)):
+            file.write("".join(f"{line}\n" for line in block).encode("utf-8"))
+            file.flush()
+            state.update(rows=min(state["rows"] + BLOCK, len(table.rows)), lines=state["lines"] + len(block), bytes=file.tell())
+            write_json(notes, state)
+    os.replace(part, folder / "aug.tsv")
+    notes.unlink()
+    done = state["lines"]
     say(f"data augmentation: {len(table.rows)} rows became {done} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
     return {"rows": len(table.rows), "augmented_rows": done, "skipped_rows": table.skipped}
 
@@ -172,14 +192,19 @@ def main(argv: list[str]) -> None:
     task = find_task(args.task_name)
     workspace = Workspace.find(task=task.name)
     data = Path(args.glue_dir) / task.name
-    options = Augmenting(N=args.N or task.variants, M=args.M, p=args.p, context=args.context, max_seq_length=512)
+    options = Augmenting(N=task.variants if args.N is None else args.N, M=args.M, p=args.p, context=args.context, max_seq_length=512)
     settings = Settings(profile="command line", task=task.name, seed=args.seed, device=args.device, data_augmentation=options)
     reads = {"train": data / "train.tsv", "teacher": resolve_teacher(local_folder(args.pretrained_bert_model), workspace),
              "vectors": Path(args.glove_embs)}
     if not data.is_dir():
         raise UserError(f"{data} is missing: --glue_dir needs a folder {task.name} with train.tsv in it")
+    written_before = (read_manifest(workspace.augmentation) or {}).get("outputs", {}).get("aug.tsv")
     STAGE.execute(reads, workspace.augmentation, settings)
     original_place = data / "train_aug.tsv"
+    if original_place.is_file() and sha256(original_place) != written_before:
+        kept = next(path for n in count(1) if not (path := original_place.with_name(f"train_aug.yours-{n}.tsv")).exists())
+        original_place.rename(kept)
+        say(f"moved aside: {original_place.name} → {kept}")
     write_atomically(original_place, workspace.augmented_rows.read_bytes())
     say(f"also written: {original_place}, where --aug_train of task_distill looks first")
 

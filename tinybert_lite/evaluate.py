@@ -104,7 +104,8 @@ def check_teacher(task: Task, dev_scores: dict[str, float], labels: np.ndarray, 
     hint = (f"{where}: the teacher's dev {key} of {dev_scores[key]:.3f} is not above chance ({guess:.3f} ± {2 * error:.3f}); is it fine-tuned on "
             f"{task.name}, with the labels in the order {', '.join(task.labels) or 'of numbers'}?")
     if not allowed:
-        raise UserError(hint + " Fine-tune it longer, or insist with --allow_weak_teacher")
+        raise UserError(hint + " Fine-tune it longer (finetune_teacher --num_train_epochs N, or --set finetune_teacher.num_train_epochs=N), "
+                        "or insist with --allow_weak_teacher (--set finetune_teacher.allow_weak_teacher=true)")
     remark("warning: " + hint)
 
 

@@ -22,7 +22,7 @@ from tinybert_lite.workspace import Workspace, resolve_teacher
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     task, options = find_task(settings.task), settings.finetune_teacher
-    teacher = load_bert(reads["teacher"], num_labels=task.num_labels, projection="none", classifier_head=options.classifier_head)
+    teacher = load_bert(reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none", classifier_head=options.classifier_head)
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
     metrics = train_on_task(teacher.model, teacher.tokenizer, Labels(), task, reads["train"], options, session, folder, "teacher", dev)
     scores = dev(load_model(folder)[0].to(session.device.name))

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
@@ -16,19 +14,18 @@ from tinybert_lite.engine.files import hand_off, load_model, save_weights
 from tinybert_lite.engine.objectives import Intermediate
 from tinybert_lite.engine.train import Loop
 from tinybert_lite.models import load_bert, local_folder, save_model_folder
-from tinybert_lite.pregenerate_training_data import read_epoch
+from tinybert_lite.pregenerate_training_data import count_sequences, read_epoch
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, Settings
 from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
 from tinybert_lite.workspace import Workspace, fitting_student, resolve_teacher
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, continue_train: bool = False,
-         lower_case: bool | None = None) -> dict:
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     options = settings.general_distill
-    teacher = load_bert(reads["teacher"], lower_case)
+    teacher = load_bert(reads["teacher"], settings.lower_case)
     vocab_size = teacher.model.config.vocab_size
-    student, new = load_model(reads["student"], from_scratch=not continue_train, vocab_size=vocab_size, num_labels=0,
+    student, new = load_model(reads["student"], from_scratch=not options.continue_train, vocab_size=vocab_size, num_labels=0,
                               projection=options.projection, teacher_width=teacher.model.config.hidden_size)
     if student.config.vocab_size != vocab_size:
         raise UserError(f"{reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher {reads['teacher']} one of "
@@ -36,19 +33,13 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     needed = min(options.max_seq_length, student.config.max_position_embeddings, teacher.model.config.max_position_embeddings)
     objective = Intermediate(student, teacher.model, options.mapping, options.padding, options.heads)
     say(f"general distillation: {student.layers} student layers learn from teacher layers {objective.mapping[1:]}, from {reads['sequences']}")
-    if continue_train and new:
+    if options.continue_train and new:
         remark(f"new in the student: {', '.join(new)}")
-    cache: dict[int, object] = {}
-
-    def epoch_examples(epoch: int):
-        if epoch not in cache:
-            cache.clear()
-            cache[epoch] = read_epoch(reads["sequences"], epoch, teacher.tokenizer, needed)
-        return cache[epoch]
-
+    batches = Batches(lambda epoch: read_epoch(reads["sequences"], epoch, teacher.tokenizer, needed), options.train_batch_size,
+                      session.seed, rows=lambda epoch: count_sequences(reads["sequences"], epoch))
     save_model_folder(student, teacher.tokenizer, folder)
     trained = Loop(
-        student, objective, Batches(epoch_examples, options.train_batch_size, session.seed), options, session.accelerator(), folder,
+        student, objective, batches, options, session.accelerator(), folder,
         identity=session.identity, label="general distillation", say=say, on_epoch=lambda model, n: save_weights(model, folder, n),
     ).run()
     handed = hand_off(folder)
@@ -103,8 +94,7 @@ def main(argv: list[str]) -> None:
     teacher = resolve_teacher(local_folder(args.teacher_model), workspace)
     student = student_or_shipped(local_folder(args.student_model), teacher, workspace)
     options = picked(args, Distilling, eval_step=0, save_step=args.eval_step)
-    stage = replace(STAGE, work=partial(work, continue_train=args.continue_train, lower_case=args.do_lower_case))
-    stage.execute({"sequences": args.pregenerated_data, "teacher": teacher, "student": student}, args.output_dir,
+    STAGE.execute({"sequences": args.pregenerated_data, "teacher": teacher, "student": student}, args.output_dir,
                   run_settings(args, general_distill=options))
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import torch
 from transformers import BertConfig
 
 from tinybert_lite.data.batches import Batches
 from tinybert_lite.data.corpus import read_documents
 from tinybert_lite.data.tasks import find_task, read_table
 from tinybert_lite.data.tokens import SPECIAL_TOKENS, load_tokenizer
+from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import save_weights, weights_file
 from tinybert_lite.engine.objectives import MaskedLm
@@ -43,15 +45,27 @@ def gather_text(sources: list[Path], rows: list[str], target: Path, together: in
     """Write documents of `sources` and the task's training sentences (as documents of `together`) into one corpus."""
     with open(target, "w", encoding="utf-8", newline="\n") as file:
         for source in sources:
-            for document in read_documents(source):
-                file.write("\n".join(document) + "\n\n")
-        for start in range(0, len(rows), together):
-            file.write("\n".join(rows[start:start + together]) + "\n\n")
+            file.writelines("\n".join(document) + "\n\n" for document in read_documents(source))
+        file.writelines("\n".join(rows[start:start + together]) + "\n\n" for start in range(0, len(rows), together))
 
 
 def lines_of(path: Path):
     for document in read_documents(path):
         yield from document
+
+
+def start_from_vectors(model: Bert, tokenizer, vectors: WordVectors, scale: float = 0.04) -> int:
+    """Begin with what the word vectors know: turn each known word's vector (d) into its embedding (D) by one random
+    orthonormal map, which keeps cosines. Returns how many word pieces were found."""
+    embeddings = model.bert.embeddings.word_embeddings.weight.data
+    width, d = embeddings.shape[1], vectors.matrix.shape[1]
+    if d > width:
+        return 0
+    turn = torch.linalg.qr(torch.randn(width, d))[0].T * scale * width**0.5
+    known = [(i, vectors.place[piece]) for piece, i in tokenizer.get_vocab().items() if piece in vectors.place]
+    pieces, rows = zip(*known) if known else ((), ())
+    embeddings[list(pieces)] = torch.from_numpy(vectors.matrix[list(rows)]) @ turn
+    return len(known)
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
@@ -61,7 +75,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     say("teacher: no pre-trained BERT is at hand, so a small one is grown from the text here (masked LM); it will know little")
     with tempfile.TemporaryDirectory(dir=folder, prefix="grow-", ignore_cleanup_errors=True) as scratch:
         text, vocabulary = Path(scratch) / "text.txt", Path(scratch) / "vocab.txt"
-        gather_text([path for name, path in reads.items() if name != "train"], rows, text)
+        gather_text([reads["corpus"]], rows, text)
         build_vocabulary(lines_of(text), options.vocab_size, vocabulary)
         tokenizer = load_tokenizer(vocabulary, lower_case=True)
         # Each epoch masks anew. One segment a sequence: this teacher learns no next-sentence prediction.
@@ -74,10 +88,12 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
             vocab_size=len(tokenizer), hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers,
             num_attention_heads=options.num_attention_heads, intermediate_size=4 * options.hidden_size,
             max_position_embeddings=max(128, options.max_seq_length), classifier_head="huggingface"), masked_lm=True)
+        known = start_from_vectors(model, tokenizer, WordVectors.read(reads["vectors"]))
         parameters = sum(p.numel() for p in model.parameters())
-        say(f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, "
+        say(f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces ({known} start from word vectors), "
             f"{parameters / 1e6:.1f} M parameters, {counts[0]} sequences an epoch")
-        batches = Batches(lambda epoch: read_epoch(Path(scratch), epoch, tokenizer, options.max_seq_length), options.train_batch_size, session.seed)
+        batches = Batches(lambda epoch: read_epoch(Path(scratch), epoch, tokenizer, options.max_seq_length), options.train_batch_size,
+                          session.seed, rows=lambda epoch: counts[epoch % len(counts)])
         save_model_folder(model, tokenizer, folder)
         trained = Loop(model, MaskedLm(), batches, options, session.accelerator(), folder, identity=session.identity,
                        label="growing the teacher", say=say).run()
@@ -86,7 +102,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
 
 
 def reads(ws: Workspace) -> dict[str, Path]:
-    return {"train": ws.data_file("train"), "corpus": ws.corpus}
+    return {"train": ws.data_file("train"), "corpus": ws.corpus, "vectors": ws.vectors}
 
 
 STAGE = Stage(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.data.tokens import check_vocabulary, find_vocabulary, load_tokenizer, save_tokenizer
+from tinybert_lite.data.tokens import check_vocabulary, load_tokenizer, save_tokenizer
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import load_model, save_config, weights_file
 from tinybert_lite.runtime import UserError
-from tinybert_lite.workspace import PRE_DATA
+from tinybert_lite.workspace import PRE_DATA, vocabulary_beside
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,16 @@ class LoadedBert:
     new_parts: list[str]  # drawn at random, since the folder's weights do not hold them
 
 
+_looks_like_a_folder = re.compile(r"\d_|teacher_model|student_model|SST-2")  # a typo must not become a download
+
+
 def local_folder(name: str | Path) -> Path:
     """A folder as it is; anything else that looks like `owner/name` or `name` is fetched from the hub into its cache."""
     path = Path(name)
     if path.is_dir():
         return path
     text = str(name)
-    if path.is_absolute() or text.startswith((".", "~")) or text.count("/") > 1 or "\\" in text or path.suffix or not text:
+    if _looks_like_a_folder.match(text) or path.is_absolute() or text.startswith((".", "~")) or text.count("/") > 1 or "\\" in text or path.suffix or not text:
         raise UserError(f"{text} is missing: name a model folder, or a model of the Hugging Face hub such as bert-base-uncased")
     try:
         from huggingface_hub import snapshot_download
@@ -40,8 +44,8 @@ def local_folder(name: str | Path) -> Path:
 
 
 def vocabulary_of(folder: Path) -> Path:
-    """The folder's own vocabulary file, else one in 1_pre_data/ of the workspace around it."""
-    found = find_vocabulary(folder, *(parent / PRE_DATA for parent in folder.resolve().parents))
+    """The vocabulary of a model folder. Raises UserError where there is none."""
+    found = vocabulary_beside(folder)
     if found is None:
         raise UserError(f"{folder / 'vocab.txt'} is missing: put the model's vocabulary there (or into {PRE_DATA}/)")
     return found
@@ -56,6 +60,7 @@ def load_bert(folder: Path, lower_case: bool | None = None, **parts) -> LoadedBe
     model, new_parts = load_model(folder, **parts)
     vocabulary = vocabulary_of(folder)
     tokenizer = load_tokenizer(vocabulary, lower_case)
+    tokenizer.model_max_length = model.config.max_position_embeddings
     check_vocabulary(tokenizer, model.config.vocab_size, vocabulary, folder / "config.json")
     if "cls" in new_parts and weights_file(folder):
         raise UserError(f"{weights_file(folder)} holds no masked-LM head (cls.predictions.*): stage 1 needs the pre-trained BERT, "

@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -129,22 +128,37 @@ def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregener
             return list(pool.map(write_epoch, *zip(*jobs)))
 
 
-def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int) -> Examples:
-    """Sequences of an epoch with their masked-LM targets; later epochs than there are files start over, as in the original.
-
-    Raises UserError for a missing file, a line that is no sequence, or a piece the vocabulary does not have.
-    """
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """Later epochs than there are files start over, as in the original. Raises UserError where there is none."""
     numbered = {path.stem.removeprefix("epoch_"): path for path in folder.glob("epoch_*.json")}
     files = [numbered[n] for n in sorted((n for n in numbered if n.isdigit()), key=int)]
     if not files:
         raise UserError(f"{folder} holds no epoch_0.json: run pregenerate_training_data first")
-    path = files[epoch % len(files)]
+    return files[epoch % len(files)]
+
+
+def count_sequences(folder: Path, epoch: int) -> int:
+    """From the metrics file; by counting lines where there is none."""
+    path = epoch_file(folder, epoch)
+    metrics = path.with_name(f"{path.stem}_metrics.json")
+    if metrics.is_file():
+        return read_json(metrics)["num_training_examples"]
+    with open(path, "rb") as file:
+        return sum(1 for _ in file)
+
+
+def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int) -> Examples:
+    """Sequences of an epoch with their masked-LM targets.
+
+    Raises UserError for a missing file, a line that is no sequence, or a piece the vocabulary does not have.
+    """
+    path = epoch_file(folder, epoch)
     vocab = tokenizer.get_vocab()
     examples, rows, first, targets = Examples.empty(), [], [], []
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                found = json.loads(line)
+                found = json.loads(line.decode("utf-8"))
                 tokens = found["tokens"][:max_length]
                 ids = [vocab[token] for token in tokens]
                 target = [IGNORED] * len(ids)
@@ -161,21 +175,21 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int) -> Examples
             targets += target
     if not rows:
         raise UserError(f"{path} is empty: run pregenerate_training_data again")
-    expected = read_json(path.with_name(f"{path.stem}_metrics.json")) if path.with_name(f"{path.stem}_metrics.json").is_file() else {}
-    if expected.get("num_training_examples", len(rows)) != len(rows):
-        raise UserError(f"{path} holds {len(rows)} sequences, but its metrics file says {expected['num_training_examples']}; it was cut short, make it again")
+    expected = count_sequences(folder, epoch)
+    if expected != len(rows):
+        raise UserError(f"{path} holds {len(rows)} sequences, but its metrics file says {expected}; it was cut short, make it again")
     return replace(examples.extended(rows, first), targets=np.asarray(targets, np.int32))
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, lower_case: bool | None = None) -> dict:
-    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, lower_case)
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
+    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case)
     say(f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}")
     return {"epochs": len(counts), "sequences": counts}
 
 
 STAGE = Stage(
     "pregenerate_training_data", "2 pregenerated data",
-    reads=lambda ws: {"corpus": ws.corpus, "vocabulary": vocabulary_of(ws.teacher)},
+    reads=lambda ws: {"corpus": ws.corpus, "vocabulary": ws.vocabulary},
     folder=lambda ws: ws.sequences, writes=("epoch_*.json",), work=work,
     needless=lambda ws: f"{ws.student_source} is a whole student" if ws.student_has_weights else "",
 )
@@ -206,14 +220,12 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     if args.reduce_memory:
         say("--reduce_memory has no effect: the corpus is always read through memory maps")
-    if args.max_seq_len < 8:
-        raise UserError(f"--max_seq_len {args.max_seq_len} leaves no room for text: use at least 8")
     names = Pregenerating.__dataclass_fields__
-    settings = Settings(profile="command line", seed=args.seed,
+    settings = Settings(profile="command line", seed=args.seed, lower_case=args.do_lower_case,
                         pregenerate_training_data=Pregenerating(**{k: v for k, v in vars(args).items() if k in names}))
     teacher = resolve_teacher(local_folder(args.bert_model), Workspace.find())
     reads = {"corpus": args.train_corpus, "vocabulary": vocabulary_of(teacher)}
-    replace(STAGE, work=partial(work, lower_case=args.do_lower_case)).execute(reads, args.output_dir, settings)
+    STAGE.execute(reads, args.output_dir, settings)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from tinybert_lite.engine.files import load_model, weights_file, write_atomicall
 from tinybert_lite.engine.train import read_history
 from tinybert_lite.evaluate import DevSet, agreement, predict, probe, write_test_predictions
 from tinybert_lite.models import load_bert
+from tinybert_lite.outputs import MANIFEST, Outputs, read_manifest
 from tinybert_lite.runtime import UserError, choose_device, machine, say, versions
 from tinybert_lite.settings import Settings
-from tinybert_lite.stage import read_manifest
+from tinybert_lite.stage import REPORT_FILES
 from tinybert_lite.workspace import Workspace
 
 PROBE_ROWS = 1000
@@ -47,7 +48,7 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         "teacher": dev(teacher), "student": dev(student),
         "probe_along_the_stages": probes, "agreement": agreement(teacher_logits, student_logits),
         "test": write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student),
-        "cost": {"teacher": cost(teacher, workspace.task_teacher, dev.first), "student": cost(student, workspace.final_student, dev.first)},
+        "cost": {"teacher": cost(teacher, dev.first), "student": cost(student, dev.first)},
         "rows": {"train": len(read_table(files["train"], task).rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},
         "folders": {"teacher": str(workspace.task_teacher), "student": str(workspace.final_student), "data": str(workspace.data_dir)},
@@ -74,7 +75,7 @@ def table(results: dict) -> list[tuple[str, ...]]:
     def row(name: str, scores: dict, parts: dict) -> tuple[str, ...]:
         return (name, f"{scores[metric]:.4f}", f"{parts['parameters'] / 1e6:.2f} M", f"{parts['bytes'] / 1e6:.1f} MB", f"{parts['milliseconds_a_row']:.2f} ms")
 
-    rows = [("", f"dev {metric}", "parameters", "on disk", "a row"), row("teacher", results["teacher"], cost["teacher"]),
+    rows = [("", f"dev {metric}", "parameters", "float32", "a row"), row("teacher", results["teacher"], cost["teacher"]),
             row("student", results["student"], cost["student"])]
     if "undistilled" in results:
         rows.append(row("student, undistilled", results["undistilled"], cost["student"]))
@@ -103,6 +104,10 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
     for split, scores in results["test"].items():
         say(f"  {split}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
     write_atomically(folder / "report.md", report_text(results, rows, pictures).encode("utf-8"))
+    manifest = read_manifest(folder)
+    if manifest:  # so that the next run knows these files as its own
+        manifest["report"] = Outputs(folder, REPORT_FILES).hashes()
+        write_json(folder / MANIFEST, manifest)
     say(f"  report: {folder / 'report.md'}")
     return results
 
@@ -137,10 +142,3 @@ def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
         figure.savefig(paths[-1], dpi=110)
     plots.close(figures.values())
     return paths
-
-
-def report_files(workspace: Workspace) -> list[Path]:
-    """What a report wrote, for --clean."""
-    folder = workspace.final_student
-    names = ["results.json", "report.md", *(f"{split}.tsv" for split in (workspace.task_name, "MNLI-m", "MNLI-mm"))]
-    return [folder / name for name in names if (folder / name).is_file()] + sorted((folder / PICTURES).glob("*.png"))

@@ -10,14 +10,22 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tinybert_lite import (data_augmentation, finetune_teacher, general_distill, grow_teacher, pregenerate_training_data,
-                           task_distill, undistilled)
+from tinybert_lite import (
+    data_augmentation,
+    finetune_teacher,
+    general_distill,
+    grow_teacher,
+    pregenerate_training_data,
+    task_distill,
+    undistilled,
+)
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import read_config, weights_file
 from tinybert_lite.models import local_folder
+from tinybert_lite.outputs import ASIDE, read_manifest
 from tinybert_lite.runtime import PRECISIONS, UserError, choose_device, command, machine, say, set_threads
 from tinybert_lite.settings import PROFILES, Settings, profile
-from tinybert_lite.stage import ASIDE, Stage, StageResult, read_manifest, stale
+from tinybert_lite.stage import Stage, StageResult, stale
 from tinybert_lite.workspace import Workspace
 
 STAGES: tuple[Stage, ...] = (
@@ -49,7 +57,7 @@ def stages(baseline: bool) -> tuple[Stage, ...]:
 
 def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force: bool = False, baseline: bool = False) -> list[Planned]:
     """What each chosen stage would do. A stage whose inputs come from one that runs again runs again as well."""
-    plan, remade = [], set()
+    plan: list[Planned] = []
     for stage in stages(baseline):
         if stage.name not in chosen:
             continue
@@ -62,25 +70,19 @@ def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force
             plan.append(Planned(stage, folder, "not needed", needless, None))
             continue
         reason = "asked for" if force else ""
-        if not reason and any(folder_of in remade for folder_of in _sources(stage, workspace)):
+        remade = [(item.folder, item.stage.writes) for item in plan if item.state == "to do"]
+        if not reason and any(_is_among(path, remade) for path in stage.reads(workspace).values()):
             reason = "what it reads is made again"
         if not reason:
             reason = stale(stage, stage.reads(workspace), folder, settings, manifest) if manifest else "not made yet"
         state = "to do" if reason else "done"
-        if reason:
-            remade.add(folder)
         plan.append(Planned(stage, folder, state, reason or "up to date", seconds))
     return plan
 
 
-def _sources(stage: Stage, workspace: Workspace) -> list[Path]:
-    """The folders a stage's inputs lie in; a file counts for its folder."""
-    try:
-        return [place for path in stage.reads(workspace).values() for place in (path, path.parent)]
-    except UserError:
-        if weights_file(workspace.grown_teacher) is None:  # its teacher is still to be grown
-            return [workspace.grown_teacher]
-        raise
+def _is_among(path: Path, remade: list[tuple[Path, tuple[str, ...]]]) -> bool:
+    """Whether a stage that runs again writes this folder or this file."""
+    return any(path == folder or path.parent == folder and any(path.match(pattern) for pattern in patterns) for folder, patterns in remade)
 
 
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
@@ -92,24 +94,17 @@ def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) ->
         time = f"about {item.seconds:.0f} s" if item.seconds and item.state == "to do" else ""
         say(f"  {item.state:10} {item.stage.title:37} {time:12} {item.reason}")
         if item.state == "to do":
-            reads = ", ".join(dict.fromkeys(_shown(path, workspace) for path in _named_reads(item.stage, workspace)))
+            reads = ", ".join(dict.fromkeys(_shown(path, workspace) for path in item.stage.reads(workspace).values()))
             say(f"  {'':10} {reads} → {_shown(item.folder, workspace)}")
     todo = [item for item in plan if item.state == "to do"]
     if todo:
         known = [item.seconds for item in todo if item.seconds]
         disk = disk_need(workspace, settings, todo)
-        free = shutil.disk_usage(workspace.root if workspace.root.exists() else workspace.root.parent).free
+        free = shutil.disk_usage(next(place for place in (workspace.root, *workspace.root.parents) if place.exists())).free
         time = f"about {sum(known) / 60:.1f} minutes on two CPU cores, " if len(known) == len(todo) else ""
         say(f"\n  to do: {len(todo)} stages, {time}about {disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n")
         if disk > free:
             raise UserError(f"{workspace.root}: the run needs about {disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; make room or name another --workspace")
-
-
-def _named_reads(stage: Stage, workspace: Workspace) -> list[Path]:
-    try:
-        return list(stage.reads(workspace).values())
-    except UserError:
-        return [workspace.grown_teacher]
 
 
 def _shown(path: Path, workspace: Workspace) -> str:
@@ -184,7 +179,7 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
         for path in workspace.task_files.values():
             if not path.is_file():
                 raise UserError(f"{path} is missing: put {workspace.task_name}'s GLUE files there or name their folder with --data_dir")
-    workspace.student_source
+    _ = workspace.student_source  # raises where none fits the teacher
 
 
 def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
@@ -195,27 +190,22 @@ def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
 
 
 def clean(workspace: Workspace, ask=input) -> None:
-    """Remove what runs wrote (and moved aside) from the stage folders, after asking."""
-    found = []
-    for stage in stages(baseline=True):
-        folder = stage.folder(workspace)
-        manifest = read_manifest(folder) or {}
-        if manifest.get("stage") == stage.name or (folder / "running.json").is_file():
-            names = [*manifest.get("outputs", {}), "manifest.json", "running.json", "history.jsonl", "checkpoint.pt"]
-            found += [folder / name for name in names if (folder / name).is_file()]
-    from tinybert_lite.report import report_files
-
-    found += report_files(workspace)
+    """Remove what runs wrote from the stage folders, after asking."""
+    found = [path for stage in stages(baseline=True) for path in stage.outputs(stage.folder(workspace)).owned()]
     if not found:
         say("nothing to remove: no run has written here")
         return
     say("\n".join(f"  {_shown(path, workspace)}" for path in found))
-    if ask(f"remove these {len(found)} files? [y/N] ").strip().lower() not in ("y", "yes"):
+    try:
+        answer = ask(f"remove these {len(found)} files? [y/N] ").strip().lower()
+    except EOFError:  # nobody there to ask
+        answer = "no"
+    if answer not in ("y", "yes"):
         say("nothing was removed")
         return
     for path in found:
         path.unlink()
-    say(f"removed {len(found)} files; what was moved into {ASIDE}/ folders is left alone")
+    say(f"removed {len(found)} files; what you put there yourself or what was moved into {ASIDE}/ is left alone")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -246,11 +236,12 @@ def parser() -> argparse.ArgumentParser:
 @command
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
-    settings = profile(args.profile, find_task(args.task).name).override(args.assignments)
-    settings = replace(settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads)
+    task = find_task(args.task).name
     models = [local_folder(name) if name else None for name in (args.teacher_model, args.task_teacher, args.student_model)]
-    workspace = Workspace.find(args.workspace, settings.task, data_dir=args.data_dir, teacher_model=models[0],
-                               task_teacher=models[1], student_model=models[2])
+    workspace = Workspace.find(args.workspace, task, data_dir=args.data_dir, teacher_model=models[0], task_teacher=models[1],
+                               student_model=models[2])
+    settings = profile(args.profile, task, workspace.teacher_width).override(args.assignments)
+    settings = replace(settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads)
     if args.clean:
         return clean(workspace)
     run_all(workspace, settings, args.first, args.last, args.only, args.force, args.baseline, args.dry_run)

@@ -36,6 +36,9 @@ def command(main):
         except UserError as error:
             remark(f"error: {error}")
             return 2
+        except OSError as error:
+            remark(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend the path, the permissions or the disk")
+            return 2
         except KeyboardInterrupt:
             remark("stopped; the same command goes on from the last saved step")
             return 130

@@ -6,13 +6,48 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass, field, fields, replace
+import math
+from dataclasses import dataclass, field, fields, replace
 
 from tinybert_lite.runtime import UserError
 
 
+_LIMITS = {  # lowest and highest allowed value
+    **dict.fromkeys(("train_batch_size", "eval_batch_size", "batch_size", "gradient_accumulation_steps", "num_workers", "N", "M",
+                     "epochs_to_generate", "num_hidden_layers", "hidden_size", "num_attention_heads"), (1, math.inf)),
+    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_step", "max_predictions_per_seq", "seed", "threads"), (0, math.inf)),
+    **dict.fromkeys(("p", "short_seq_prob", "masked_lm_prob", "warmup_proportion"), (0, 1)),
+    **dict.fromkeys(("learning_rate", "num_train_epochs", "temperature", "max_grad_norm"), (1e-12, 1e12)),
+    **dict.fromkeys(("max_seq_length", "max_seq_len"), (8, math.inf)),
+    "vocab_size": (100, math.inf),
+}
+_CHOICES = {
+    "schedule": ("linear", "constant"),
+    "padding": ("exact", "reference"),
+    "projection": ("per_layer", "shared"),
+    "heads": ("match", "average", "skip"),
+    "context": ("single", "pair"),
+    "reduction": ("ours", "original"),
+    "classifier_head": ("huggingface", "relu"),
+}
+
+
+class Checked:
+    """Settings that refuse impossible values with one sentence, however they were made."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            low, high = _LIMITS.get(f.name, (-math.inf, math.inf))
+            if f.type in ("int", "float") and not low <= value <= high:
+                bound = f"at least {low:g}" if value < low else f"at most {high:g}"
+                raise UserError(f"{f.name}={value:g} makes no sense: use {'a number' if value != value else bound}")
+            if value not in _CHOICES.get(f.name, (value,)):
+                raise UserError(f"{f.name}={value} is unknown: use one of {', '.join(_CHOICES[f.name])}")
+
+
 @dataclass(frozen=True)
-class Training:
+class Training(Checked):
     """What the one training loop needs. The defaults are the original command line's, the optimizer is ours."""
 
     learning_rate: float = 5e-5
@@ -39,6 +74,7 @@ class Distilling(Training):
     padding: str = "exact"  # exact: real positions only | reference: as the original code
     projection: str = "per_layer"  # per_layer (paper) | shared (original code)
     heads: str = "match"  # match | average (into groups) | skip the attention loss
+    continue_train: bool = False  # stage 3: start from the student folder's weights
 
 
 @dataclass(frozen=True)
@@ -53,7 +89,7 @@ class Growing(Training):
 
 
 @dataclass(frozen=True)
-class Augmenting:
+class Augmenting(Checked):
     """Paper, Algorithm 1."""
 
     N: int = 20  # variants a text
@@ -66,7 +102,7 @@ class Augmenting:
 
 
 @dataclass(frozen=True)
-class Pregenerating:
+class Pregenerating(Checked):
     epochs_to_generate: int = 3
     max_seq_len: int = 128
     short_seq_prob: float = 0.1
@@ -92,7 +128,7 @@ class FineTuning(Training):
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """All settings of a run. A stage's field carries the stage's name."""
 
     profile: str = "classroom"
@@ -101,6 +137,7 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"  # bf16 on a GPU that has it, else float32; bf16 may be asked for on a CPU
     threads: int = 0
+    lower_case: bool | None = None  # None: as the model's vocabulary is
     grow_teacher: Growing = field(default_factory=Growing)
     data_augmentation: Augmenting = field(default_factory=Augmenting)
     pregenerate_training_data: Pregenerating = field(default_factory=Pregenerating)
@@ -110,44 +147,24 @@ class Settings:
     task_distill_out: Predicting = field(default_factory=lambda: Predicting(learning_rate=3e-5))
     baseline: Training = field(default_factory=Training)  # the undistilled student, on labels alone
 
-    def override(self, assignments: list[str]) -> "Settings":
+    def override(self, assignments: list[str]) -> Settings:
         """Apply `stage.field=value` strings. Raises UserError that names the nearest field for a typo."""
         settings = self
         for assignment in assignments:
             settings = settings._assign(assignment)
         return settings
 
-    def _assign(self, assignment: str) -> "Settings":
+    def _assign(self, assignment: str) -> Settings:
         name, equals, value = assignment.partition("=")
         stage, dot, field_name = name.strip().partition(".")
         if not (equals and dot):
             raise UserError(f"--set {assignment}: write it as stage.field=value")
-        stages = [f.name for f in fields(self) if not isinstance(getattr(self, f.name), (str, int))]
+        stages = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Checked)]
         _known(stage, stages, f"--set {assignment}: no stage is called {stage!r}")
         part = getattr(self, stage)
-        names = {f.name: type(getattr(part, f.name)) for f in fields(part)}
-        _known(field_name, list(names), f"--set {assignment}: {stage} has no field {field_name!r}")
-        part = replace(part, **{field_name: _parse(assignment, value.strip(), names[field_name], asdict(part)[field_name])})
-        _check_choices(stage, part)
-        return replace(self, **{stage: part})
-
-
-_CHOICES = {
-    "schedule": ("linear", "constant"),
-    "padding": ("exact", "reference"),
-    "projection": ("per_layer", "shared"),
-    "heads": ("match", "average", "skip"),
-    "context": ("single", "pair"),
-    "reduction": ("ours", "original"),
-    "classifier_head": ("huggingface", "relu"),
-}
-
-
-def _check_choices(stage: str, part) -> None:
-    for name, allowed in _CHOICES.items():
-        value = getattr(part, name, allowed[0])
-        if value not in allowed:
-            raise UserError(f"{stage}.{name}={value} is unknown: use one of {', '.join(allowed)}")
+        kinds = {f.name: f.type for f in fields(part)}
+        _known(field_name, list(kinds), f"--set {assignment}: {stage} has no field {field_name!r}")
+        return replace(self, **{stage: replace(part, **{field_name: _parse(assignment, value.strip(), kinds[field_name])})})
 
 
 def _known(name: str, names: list[str], problem: str) -> None:
@@ -156,27 +173,13 @@ def _known(name: str, names: list[str], problem: str) -> None:
         raise UserError(f"{problem}; {'the nearest is ' + near[0] if near else 'there are ' + ', '.join(names)}")
 
 
-def _parse(assignment: str, text: str, kind: type, current):
-    if kind is bool:
-        if text.lower() not in ("true", "false", "1", "0"):
-            raise UserError(f"--set {assignment}: {text!r} is not true or false")
-        return text.lower() in ("true", "1")
-    if isinstance(current, (int, float)) and not isinstance(current, bool):
-        try:
-            return int(text) if kind is int else float(text)
-        except ValueError:
-            if kind is int and _is_number(text):
-                return float(text)  # 0.5 epochs where the default is 3
-            raise UserError(f"--set {assignment}: {text!r} is not a number") from None
-    return text
-
-
-def _is_number(text: str) -> bool:
+def _parse(assignment: str, text: str, kind: str):
+    parsers = {"bool": {"true": True, "1": True, "false": False, "0": False}.__getitem__, "int": int, "float": float, "str": str}
+    names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        return parsers[kind](text.lower() if kind == "bool" else text)
+    except (KeyError, ValueError):
+        raise UserError(f"--set {assignment}: {text!r} is not {names[kind]}") from None
 
 
 def _smoke() -> Settings:
@@ -184,7 +187,7 @@ def _smoke() -> Settings:
     brief = dict(max_steps=12, max_seq_length=48, eval_batch_size=64, max_rows=256)
     return Settings(
         profile="smoke",
-        grow_teacher=Growing(learning_rate=1e-3, vocab_size=1000, hidden_size=64, **brief),
+        grow_teacher=Growing(learning_rate=1e-3, vocab_size=1000, hidden_size=128, **brief),
         data_augmentation=Augmenting(N=1, M=8, max_seq_length=48, max_rows=96),
         pregenerate_training_data=Pregenerating(epochs_to_generate=1, max_seq_len=48),
         general_distill=Distilling(learning_rate=1e-3, **brief),
@@ -195,8 +198,11 @@ def _smoke() -> Settings:
     )
 
 
-def _classroom() -> Settings:
-    """Minutes on two CPU cores; the student is small and starts from nothing, hence the high learning rates."""
+def _classroom(teacher_width: int) -> Settings:
+    """Minutes on two CPU cores; models are small and start from nothing, hence the high learning rates.
+
+    A real BERT as the teacher is fine-tuned gently.
+    """
     common = dict(max_seq_length=64, eval_batch_size=64)
     return Settings(
         profile="classroom",
@@ -204,7 +210,7 @@ def _classroom() -> Settings:
         data_augmentation=Augmenting(N=4, max_seq_length=64),
         pregenerate_training_data=Pregenerating(max_seq_len=64),
         general_distill=Distilling(learning_rate=1e-3, **common),
-        finetune_teacher=FineTuning(learning_rate=2e-4, num_train_epochs=6, **common),
+        finetune_teacher=FineTuning(learning_rate=2e-5 if teacher_width >= LARGE else 5e-4, num_train_epochs=6, **common),
         task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
         task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=3, **common),
         baseline=Training(learning_rate=5e-4, num_train_epochs=15, **common),
@@ -228,13 +234,14 @@ def _paper(task) -> Settings:
 
 
 PROFILES = ("smoke", "classroom", "paper")
+LARGE = 512  # the width from which a teacher counts as a real BERT
 
 
-def profile(name: str = "classroom", task: str = "SST-2") -> Settings:
-    """The settings of a profile. Raises UserError for an unknown one."""
+def profile(name: str = "classroom", task: str = "SST-2", teacher_width: int = 0) -> Settings:
+    """The settings of a profile for a task and a teacher's width. Raises UserError for an unknown one."""
     from tinybert_lite.data.tasks import find_task
 
     found = find_task(task)
     _known(name, list(PROFILES), f"--profile {name} is unknown")
-    made = {"smoke": _smoke, "classroom": _classroom, "paper": lambda: _paper(found)}[name]()
+    made = {"smoke": _smoke, "classroom": lambda: _classroom(teacher_width), "paper": lambda: _paper(found)}[name]()
     return replace(made, task=found.name)

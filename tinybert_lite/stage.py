@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from tinybert_lite.engine.files import WEIGHTS, read_json, sha256, weights_file, write_json
-from tinybert_lite.runtime import Device, UserError, choose_device, machine, say, seed_everything, set_threads, versions
+from tinybert_lite.engine.files import WEIGHTS, sha256, weights_file, write_json
+from tinybert_lite.outputs import MANIFEST, RUNNING, Outputs, read_manifest
+from tinybert_lite.runtime import Device, UserError, choose_device, machine, seed_everything, set_threads, versions
 from tinybert_lite.settings import Settings
 from tinybert_lite.workspace import Workspace
 
-MANIFEST, RUNNING, ASIDE = "manifest.json", "running.json", "aside"
+REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")  # what the report adds to stage 5's folder
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
-LOGS = ("history.jsonl", "checkpoint.pt")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Session:
     identity: str = ""
 
     @classmethod
-    def open(cls, settings: Settings, identity: str = "") -> "Session":
+    def open(cls, settings: Settings, identity: str = "") -> Session:
         threads = set_threads(settings.threads)
         seed_everything(settings.seed)
         return cls(choose_device(settings.device, settings.precision), settings.seed, threads, identity)
@@ -64,6 +64,9 @@ class Stage:
     work: Callable[[dict[str, Path], Path, Settings, Session], dict]
     needless: Callable[[Workspace], str] = lambda workspace: ""  # why this workspace does not need it
 
+    def outputs(self, folder: Path) -> Outputs:
+        return Outputs(folder, self.writes)
+
     def run(self, workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
         """Run on a workspace unless it is up to date."""
         if workspace.task_name != settings.task:
@@ -79,58 +82,30 @@ class Stage:
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         """Do the work, whatever was there before; a run that was cut with the same inputs and settings goes on."""
+        own = next((name for name, path in reads.items() if path.resolve() == folder.resolve()), None)
+        if own:
+            raise UserError(f"{folder} is both the {own} to read and the folder to write: name another output folder")
         inputs = {name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()}
         identity = _identity(self, settings, {name: item["sha256"] for name, item in inputs.items()})
         folder.mkdir(parents=True, exist_ok=True)
-        self._clear(folder, settings.profile, identity)
+        outputs = self.outputs(folder)
+        outputs.make_room(settings.profile, identity)
         write_json(folder / RUNNING, {"identity": identity, "stage": self.name, "profile": settings.profile})
         session, started = Session.open(settings, identity), time.perf_counter()
-        metrics = self.work(reads, folder, settings, session)
+        try:
+            metrics = self.work(reads, folder, settings, session)
+        except UserError:
+            outputs.restore()
+            raise
         seconds = round(time.perf_counter() - started, 2)
-        outputs = {path.name: sha256(path) for path in self._written(folder) if path.name not in LOGS}
         write_json(folder / MANIFEST, {
-            "stage": self.name, "profile": settings.profile, "task": settings.task, "seed": settings.seed, "settings": asdict(getattr(settings, self.name)),
-            "inputs": inputs, "outputs": outputs, "metrics": metrics, "seconds": seconds, "device": session.device.name,
-            "device_reason": session.device.reason, "threads": session.threads, "machine": machine(), "versions": versions(),
+            "stage": self.name, "profile": settings.profile, "task": settings.task, "seed": settings.seed,
+            "settings": asdict(getattr(settings, self.name)), "inputs": inputs, "outputs": outputs.hashes(), "metrics": metrics,
+            "seconds": seconds, "device": session.device.name, "device_reason": session.device.reason,
+            "threads": session.threads, "machine": machine(), "versions": versions(),
         })
-        (folder / RUNNING).unlink()
+        outputs.finished()
         return StageResult(self.name, folder, metrics, seconds)
-
-    def _written(self, folder: Path) -> list[Path]:
-        return sorted({path for pattern in self.writes for path in folder.glob(pattern) if path.is_file()})
-
-    def _clear(self, folder: Path, profile: str, identity: str) -> None:
-        """Make room. What a user put there and another profile's results are moved aside; our own old files go."""
-        running = read_json(folder / RUNNING) if (folder / RUNNING).is_file() else {}
-        if running.get("identity") == identity:
-            return
-        manifest = read_manifest(folder) or {}
-        other = manifest.get("profile") or running.get("profile")
-        files = self._written(folder) + [p for p in (folder / MANIFEST,) if p.is_file()]
-        aside = [path for path in files if path.name not in (*LOGS, MANIFEST)
-                 and not running and manifest.get("outputs", {}).get(path.name) != sha256(path)]
-        if other and other != profile:
-            aside = files
-        if aside:
-            target = _unused(folder / ASIDE / (other if other and other != profile else "yours"))
-            target.mkdir(parents=True)
-            for path in aside:
-                path.rename(target / path.name)
-            say(f"moved aside: {', '.join(path.name for path in aside[:4])}{' …' if len(aside) > 4 else ''} → {target}")
-        for path in files:
-            path.unlink(missing_ok=True)
-
-
-def _unused(folder: Path) -> Path:
-    number = 1
-    while folder.with_name(f"{folder.name}-{number}").exists():
-        number += 1
-    return folder.with_name(f"{folder.name}-{number}")
-
-
-def read_manifest(folder: Path) -> dict | None:
-    path = folder / MANIFEST
-    return read_json(path) if path.is_file() else None
 
 
 def stage_of(folder: Path) -> str:
@@ -176,6 +151,6 @@ def fingerprint(path: Path) -> str:
 
 
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
-    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)), "seed": settings.seed, "precision": settings.precision,
+    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)), "seed": settings.seed, "precision": settings.precision, "lower_case": settings.lower_case,
             "threads": settings.threads or torch.get_num_threads(), "inputs": inputs}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

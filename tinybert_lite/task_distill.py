@@ -11,7 +11,6 @@ A teacher that was not fine-tuned on the task is fine-tuned first.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from tinybert_lite import finetune_teacher
@@ -23,7 +22,7 @@ from tinybert_lite.evaluate import DevSet, check_teacher
 from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, FineTuning, Predicting, Settings
-from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult, stage_of
+from tinybert_lite.stage import MODEL_FILES, REPORT_FILES, Session, Stage, StageResult, stage_of
 from tinybert_lite.task_training import train_on_task
 from tinybert_lite.workspace import Workspace, resolve_teacher
 
@@ -36,10 +35,9 @@ SWAPPED = """
 """
 
 
-def load_teacher(reads: dict[str, Path], task: Task, options, settings: Settings, session: Session,
-                 lower_case: bool | None = None) -> tuple[LoadedBert, DevSet, dict]:
+def load_teacher(reads: dict[str, Path], task: Task, options, settings: Settings, session: Session) -> tuple[LoadedBert, DevSet, dict]:
     """The task's own teacher, the dev set, and its scores there. Raises UserError without a classifier, or at chance level."""
-    teacher = load_bert(reads["teacher"], lower_case, num_labels=task.num_labels, projection="none")
+    teacher = load_bert(reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none")
     if "classifier" in teacher.new_parts:
         raise UserError(f"{reads['teacher']} was not fine-tuned on {task.name} (it has no classifier.*): run finetune_teacher first")
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
@@ -56,15 +54,18 @@ def load_student(folder: Path, teacher: LoadedBert, task: Task, lower_case: bool
         raise UserError(f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled before")
     student = load_bert(folder, lower_case, num_labels=task.num_labels, classifier_head=teacher.model.config.classifier_head, **parts)
     check_same_vocabulary(student, teacher)
+    # Rows are cut to what both can read.
+    for model in (student, teacher):
+        model.tokenizer.model_max_length = min(m.model.config.max_position_embeddings for m in (student, teacher))
     return student
 
 
-def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, lower_case: bool | None = None) -> dict:
+def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     task, options = find_task(settings.task), settings.task_distill_mid
-    teacher, _, scores = load_teacher(reads, task, options, settings, session, lower_case)
+    teacher, _, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=False)
     shared = "fit_dense.weight" in weight_names(reads["student"])  # an original student keeps its one projection
-    student = load_student(reads["student"], teacher, task, lower_case, projection="shared" if shared else options.projection,
+    student = load_student(reads["student"], teacher, task, settings.lower_case, projection="shared" if shared else options.projection,
                            teacher_width=teacher.model.config.hidden_size)
     if any(part.startswith("fit_dense") for part in student.new_parts):
         remark(f"{reads['student']} holds no projections to the teacher's width: new ones are drawn and learnt here")
@@ -73,11 +74,11 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
     return {**metrics, "mapping": objective.mapping, "teacher_dev": scores}
 
 
-def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, lower_case: bool | None = None) -> dict:
+def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     task, options = find_task(settings.task), settings.task_distill_out
-    teacher, dev, scores = load_teacher(reads, task, options, settings, session, lower_case)
+    teacher, dev, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=True)
-    student = load_student(reads["student"], teacher, task, lower_case)
+    student = load_student(reads["student"], teacher, task, settings.lower_case)
     objective = Prediction(teacher.model, options.temperature, options.reduction)
     metrics = train_on_task(student.model, student.tokenizer, objective, task, reads["rows"], options, session, folder, "prediction layer", dev)
     found = dev(load_model(folder)[0].to(session.device.name))
@@ -112,7 +113,7 @@ MID = Stage(
 )
 OUT = Stage(
     "task_distill_out", "5 prediction-layer distillation", reads=_reads(lambda ws: ws.mid_student),
-    folder=lambda ws: ws.final_student, writes=(*MODEL_FILES, "eval_results.txt"), work=work_out,
+    folder=lambda ws: ws.final_student, writes=(*MODEL_FILES, "eval_results.txt", *REPORT_FILES), work=work_out,
 )
 
 
@@ -177,7 +178,7 @@ def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     task = find_task(args.task_name)
     workspace = Workspace.find(task=task.name, data_dir=args.data_dir)
-    if args.do_eval and not (args.teacher_model or args.task_teacher):
+    if args.do_eval:  # as in the original: evaluation and nothing else
         return evaluate_only(args, task, workspace)
     if not (args.teacher_model or args.task_teacher):
         raise UserError("--teacher_model is missing: name the task's teacher, or --do_eval to evaluate the student alone")
@@ -190,14 +191,14 @@ def main(argv: list[str]) -> None:
         args, task.name, finetune_teacher=fine_tuning,
         task_distill_mid=picked(args, Distilling, schedule="constant", eval_step=0), task_distill_out=picked(args, Predicting),
     )
+    rows, student = rows_file(args.data_dir, workspace, args.aug_train), local_folder(args.student_model)
     teacher = base
     if not finetune_teacher.is_fine_tuned(base):
-        say(f"{base} was not fine-tuned on {task.name}: fine-tuning it first, into {workspace.tuned_teacher}")
+        say(f"{base} was not fine-tuned on {task.name}: its fine-tuned copy is {workspace.tuned_teacher}, made first where it is missing")
         teacher = finetune_teacher.run(replace(workspace, given_teacher=base), settings).folder
-    reads = {"rows": rows_file(args.data_dir, workspace, args.aug_train), **workspace.task_files,
-             "teacher": teacher, "student": local_folder(args.student_model)}
+    reads = {"rows": rows, **workspace.task_files, "teacher": teacher, "student": student}
     stage = OUT if args.pred_distill else MID
-    replace(stage, work=partial(stage.work, lower_case=args.do_lower_case)).execute(reads, args.output_dir, settings)
+    stage.execute(reads, args.output_dir, settings)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, set
     With `dev` the best by the task's metric becomes pytorch_model.bin; without, every epoch is kept as model_epoch_N.bin
     and the last is handed on.
     """
+    if settings.max_seq_length > tokenizer.model_max_length:
+        say(f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model has positions, not at {settings.max_seq_length}")
     table = read_table(rows, task)
     examples = encode_table(table, task, tokenizer, settings.max_seq_length, settings.max_rows)
     lengths = examples.lengths

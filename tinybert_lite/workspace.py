@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_lite.data.tasks import Task, find_task
+from tinybert_lite.data.tokens import find_vocabulary
 from tinybert_lite.engine.files import read_config, weights_file
 from tinybert_lite.runtime import UserError
 
@@ -30,7 +31,7 @@ class Workspace:
 
     @classmethod
     def find(cls, root: str | Path | None = None, task: str = FOLDERS_OWN_TASK, *, data_dir=None, teacher_model=None,
-             task_teacher=None, student_model=None) -> "Workspace":
+             task_teacher=None, student_model=None) -> Workspace:
         """`root`, else TINYBERT_WORKSPACE, else the nearest folder upwards that holds student_model/, else the repository."""
         root = root or os.environ.get("TINYBERT_WORKSPACE")
         if root is None:
@@ -114,14 +115,19 @@ class Workspace:
         return own[0] if own else self._own_or_shipped(PRE_DATA, CLASSROOM_VECTORS)
 
     @property
-    def vocabulary_fallback(self) -> Path:
-        """A vocabulary file in 1_pre_data/ serves a model folder that has none."""
-        return self.root / PRE_DATA
-
-    @property
     def teacher(self) -> Path:
         """The general teacher: given, the user's in teacher_model/, else the classroom one (shipped or grown)."""
         return resolve_teacher(self.given_teacher or self.root / TEACHER_MODEL, self)
+
+    @property
+    def teacher_width(self) -> int:
+        """0 where there is no teacher yet."""
+        return read_config(self.teacher).hidden_size if (self.teacher / "config.json").is_file() else 0
+
+    @property
+    def vocabulary(self) -> Path:
+        """The teacher's, which is the student's too; where it would be if there is none yet."""
+        return vocabulary_beside(self.teacher) or self.teacher / "vocab.txt"
 
     @property
     def task_teacher(self) -> Path:
@@ -153,6 +159,11 @@ class Workspace:
     @property
     def student_has_weights(self) -> bool:
         return weights_file(self.student_source) is not None
+
+
+def vocabulary_beside(folder: Path) -> Path | None:
+    """A model folder's own vocabulary file, else one in 1_pre_data/ of the workspace around it."""
+    return find_vocabulary(folder, *(parent / PRE_DATA for parent in folder.resolve().parents))
 
 
 def fitting_student(teacher, folder: Path) -> str:

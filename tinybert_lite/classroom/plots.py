@@ -11,9 +11,12 @@ from collections.abc import Iterable
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation
 
 TEACHER, STUDENT, NEUTRAL = "#2f6fb2", "#e07b28", "#8a8f98"
 LABELS = (("#8e4585", "v"), ("#2e8b57", "^"))  # colour and marker of the gold labels 0 and 1
+FATES = {"[MASK]": "#55606e", "random piece": "#8e4585", "kept": "#2e8b57"}  # of a piece chosen for the masked LM
+REPLACED = {"replaced": "#8e4585"}  # words of an augmented text
 GREY = "#e4e6ea"
 
 
@@ -37,9 +40,18 @@ def loss_curves(events: list[dict], title: str = "") -> Figure:
             label = {"": kind, "0": "embeddings"}.get(layer, f"layer {layer}")
             ax.plot([e["step"] for e in steps], [e[name] for e in steps], color=shade, label=label, lw=1.6)
         ax.set(title=f"{title}: {kind.replace('_', ' ')} loss", xlabel="step", ylabel="loss", yscale="log")
+        ax.yaxis.set_major_formatter(_PlainLog())
+        ax.yaxis.set_minor_formatter(_PlainLog())
         ax.legend(frameon=False, fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+class _PlainLog(LogFormatterSciNotation):
+    """A logarithmic axis labelled 0.2 rather than 2 × 10⁻¹, as sparsely as matplotlib does."""
+
+    def __call__(self, x, pos=None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def along_the_stages(results: dict, ax=None) -> Figure:
@@ -74,7 +86,7 @@ def cost_card(results: dict) -> Figure:
         bottom += sizes
     axes[0].set_title("parameters (millions)")
     length = costs[0]["length"]
-    for ax, (key, scale, title) in zip(axes[1:], (("bytes", 1e6, "on disk (MB)"), ("multiply_adds", 1e6, f"multiply-adds (millions, {length} tokens)"),
+    for ax, (key, scale, title) in zip(axes[1:], (("bytes", 1e6, "float32 (MB)"), ("multiply_adds", 1e6, f"multiply-adds (millions, {length} tokens)"),
                                                   ("milliseconds_a_row", 1, "time a row (ms)"))):
         values = [c[key] / scale for c in costs]
         ax.bar(names, values, color=colours)
@@ -122,7 +134,7 @@ def hidden_match(errors_before: list[float], errors_after: list[float], mapping:
     names = ["embeddings" if m == 0 else f"student {m}\n↔ teacher {g}" for m, g in enumerate(mapping)]
     ax.set_xticks(x, names, fontsize=8)
     ax.set(ylabel="mean squared error", title="hidden states, projected to the teacher's width")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     ax.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -130,7 +142,7 @@ def hidden_match(errors_before: list[float], errors_after: list[float], mapping:
 def layer_map(mapping: list[int], teacher_layers: int, ax=None) -> Figure:
     """Which teacher layer each student layer learns from: g(m) as edges, 0 the embedding outputs at the bottom."""
     figure, ax = _panel(ax, (4.6, 0.8 + 0.32 * (teacher_layers + 1)))
-    student_layers, box = len(mapping) - 1, dict(boxstyle="round,pad=0.35", lw=0)
+    student_layers, box = len(mapping) - 1, {"boxstyle": "round,pad=0.35", "lw": 0}
     heights = [m * teacher_layers / student_layers for m in range(len(mapping))]
     for layer in range(teacher_layers + 1):
         used = layer in mapping
@@ -169,7 +181,7 @@ def word_rows(rows: list[list[tuple]], names: list[str], colours: dict[str, str]
     for x, y, text, kind, below in placed:
         colour = colours.get(kind)
         ax.text(x, y, text, family="monospace", fontsize=size, va="center", color="white" if colour else NEUTRAL if kind is None else "black",
-                bbox=dict(boxstyle="round,pad=0.18", fc=colour, lw=0) if colour else None)
+                bbox={"boxstyle": "round,pad=0.18", "fc": colour, "lw": 0} if colour else None)
         ax.text(x, y + 0.46, below, family="monospace", fontsize=size - 2.5, va="center", color=NEUTRAL)
     ax.set(xlim=(-0.5, width + 0.5), ylim=(line - 0.5, -0.6))
     ax.set_axis_off()

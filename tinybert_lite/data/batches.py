@@ -25,17 +25,17 @@ class Examples:
     targets: np.ndarray | None = None
 
     @classmethod
-    def empty(cls) -> "Examples":
+    def empty(cls) -> Examples:
         return cls(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32))
 
-    def extended(self, rows: list[list[int]], first: list[int]) -> "Examples":
+    def extended(self, rows: list[list[int]], first: list[int]) -> Examples:
         lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
         flat = np.fromiter((token for row in rows for token in row), np.int32, int(lengths.sum()))
         starts = self.starts[-1] + np.cumsum(lengths)
         return replace(self, ids=np.concatenate([self.ids, flat]), starts=np.concatenate([self.starts, starts]),
                        first=np.concatenate([self.first, np.asarray(first, np.int32)]))
 
-    def with_labels(self, labels: np.ndarray) -> "Examples":
+    def with_labels(self, labels: np.ndarray) -> Examples:
         return replace(self, labels=labels)
 
     def __len__(self) -> int:
@@ -71,9 +71,14 @@ class Batches:
     Every process sees the same batches and takes every `processes`-th row, so the global batch does not depend on them.
     """
 
-    def __init__(self, examples, batch_size: int, seed: int):
+    def __init__(self, examples, batch_size: int, seed: int, rows=None):
+        """`rows(epoch)` counts an epoch's rows where `examples` would have to read a file for that."""
         self.examples = examples if callable(examples) else lambda epoch: examples
+        self.rows = rows or (lambda epoch: len(self.examples(epoch)))
         self.batch_size, self.seed = batch_size, seed
+
+    def steps(self, epoch: int) -> int:
+        return -(-self.rows(epoch) // self.batch_size)
 
     def epoch(self, epoch: int) -> tuple[Examples, list[np.ndarray]]:
         examples = self.examples(epoch)

@@ -28,6 +28,8 @@ def read_documents(path: Path) -> Iterator[list[str]]:
                 elif document:
                     yield document
                     document = []
+    except (lzma.LZMAError, EOFError):
+        raise UserError(f"{path} is a damaged .xz file; fetch it again") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}, line {number + 1} or soon after: not UTF-8 text; save the file as UTF-8") from None
     if document:
@@ -56,7 +58,7 @@ class TokenisedCorpus:
         return int(np.searchsorted(self.documents, sentence, side="right")) - 1
 
     @classmethod
-    def build(cls, corpus: Path, tokenizer, folder: Path, block: int = 2000) -> "TokenisedCorpus":
+    def build(cls, corpus: Path, tokenizer, folder: Path, block: int = 2000) -> TokenisedCorpus:
         """Tokenise `corpus` into three files in `folder`. Raises UserError for an empty or a one-document corpus."""
         tokens_end, sentences_end, waiting = 0, 0, 0
         with (open(folder / "tokens.i4", "wb") as tokens, open(folder / "sentences.i8", "wb") as sentences,

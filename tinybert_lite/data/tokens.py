@@ -9,6 +9,7 @@ import numpy as np
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.tasks import Table, Task, read_lines
+from tinybert_lite.engine.files import read_json
 from tinybert_lite.runtime import UserError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -34,20 +35,22 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
         seen: set[str] = set()
         line = next(i for i, piece in enumerate(pieces, 1) if piece in seen or seen.add(piece))
         raise UserError(f"{vocabulary}, line {line}: the piece {pieces[line - 1]!r} stands there twice; use the model's own vocabulary file")
+    if "" in vocab:
+        raise UserError(f"{vocabulary}, line {vocab[''] + 1}: is empty, and each line holds one word piece; use the model's own vocabulary file")
     missing = [token for token in SPECIAL_TOKENS if token not in vocab]
     if missing:
         raise UserError(f"{vocabulary} lacks {', '.join(missing)}; use the vocabulary file that came with the model")
     if lower_case is None:
         lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
     if lower_case is None:
-        lower_case = not any(c.isupper() for piece in pieces if piece not in SPECIAL_TOKENS and piece[0] != "[" for c in piece)
+        lower_case = not any(c.isupper() for piece in pieces if not piece.startswith("[") for c in piece)
     return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
 
 
 def _recorded_case(config: Path) -> bool | None:
     if not config.is_file():
         return None
-    return json.loads(config.read_text(encoding="utf-8")).get("do_lower_case")
+    return read_json(config).get("do_lower_case")
 
 
 def save_tokenizer(tokenizer, folder: Path) -> None:
@@ -82,6 +85,7 @@ def words(tokenizer, text: str) -> list[str]:
 def encode(texts_a: list[str], texts_b: list[str] | None, tokenizer, max_length: int, labels=None, block: int = 10_000) -> Examples:
     """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` from the longer side, as BERT's own scripts do."""
     examples = Examples.empty()
+    max_length = min(max_length, tokenizer.model_max_length)  # no more than the model has positions for
     for start in range(0, len(texts_a), block):
         part = slice(start, start + block)
         found = tokenizer(texts_a[part], None if texts_b is None else texts_b[part], truncation="longest_first",

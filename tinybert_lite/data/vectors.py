@@ -18,13 +18,15 @@ class WordVectors:
         self.place = {word: i for i, word in enumerate(words)}
 
     @classmethod
-    def read(cls, path: Path, most: int = 400_000) -> "WordVectors":
+    def read(cls, path: Path, most: int = 400_000) -> WordVectors:
         """The first `most` rows `word v1 … vd`; a word may hold spaces. Raises UserError with the line that is wrong."""
         if not path.is_file():
             raise UserError(f"{path} is missing: put a GloVe file there, or name another with --glove_embs")
         words, rows, width = [], [], 0
-        with open(path, encoding="utf-8-sig", newline="\n") as file:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
             for number, line in enumerate(file, 1):
+                if not line.isprintable() and any("\udc80" <= c <= "\udcff" for c in line):
+                    raise UserError(f"{path}, line {number}: not UTF-8 text; save the file as UTF-8")
                 cells = line.rstrip("\r\n").split(" ")
                 if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
                     continue  # word2vec's "count width" line

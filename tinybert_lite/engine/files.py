@@ -10,7 +10,9 @@ import re
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import BertConfig
+from transformers.activations import ACT2FN
 
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.runtime import UserError
@@ -73,7 +75,12 @@ def read_config(folder: Path) -> BertConfig:
         value = found.get(name, getattr(BertConfig(), name))
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(f"{path}: {name} is {value!r}, not a whole number above 0; mend it")
-    config = BertConfig(**{**found, "model_type": "bert"})
+    try:
+        config = BertConfig(**{**found, "model_type": "bert"})
+        nn.Dropout(config.hidden_dropout_prob), nn.Dropout(config.attention_probs_dropout_prob), ACT2FN[config.hidden_act]
+    except Exception as error:  # transformers and PyTorch raise many kinds for values that make no sense
+        reason = " ".join(str(error).split())[:150]
+        raise UserError(f"{path} holds a value that makes no sense ({reason}); mend it or take the file from the model's source again") from None
     if config.hidden_size % config.num_attention_heads:
         raise UserError(f"{path}: hidden_size {config.hidden_size} is not a multiple of num_attention_heads {config.num_attention_heads}; mend it")
     return config
@@ -112,10 +119,13 @@ def weight_names(folder: Path) -> set[str]:
     if path is None:
         return set()
     if path.suffix == ".safetensors":
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(path, "pt") as file:
-            return {_our_name(name) for name in file.keys()}
+        try:
+            with safe_open(path, "pt") as file:
+                return {_our_name(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise UserError(f"{path} is not a safetensors file ({error}); fetch it again") from None
     return set(read_weights(path))
 
 

@@ -26,7 +26,7 @@ class Sizes:
     targets: float = 0.0
 
     @classmethod
-    def of(cls, mask: Tensor, padding: str = "exact", targets: Tensor | None = None) -> "Sizes":
+    def of(cls, mask: Tensor, padding: str = "exact", targets: Tensor | None = None) -> Sizes:
         """Count a batch. mask: (B, L), 1 at real tokens. With padding="reference" padded places count too."""
         B, L = mask.shape
         found = 0.0 if targets is None else float((targets >= 0).sum())
@@ -35,7 +35,7 @@ class Sizes:
         lengths = mask.sum(1).double()
         return cls(B, float(lengths.sum()), float(lengths.square().sum()), found)
 
-    def __add__(self, other: "Sizes") -> "Sizes":
+    def __add__(self, other: Sizes) -> Sizes:
         return Sizes(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def tensor(self, device=None) -> Tensor:

@@ -128,7 +128,7 @@ class Loop:
         epochs, starts, total = self.settings.num_train_epochs, [], 0
         for epoch in range(math.ceil(epochs)):
             starts.append(total)
-            total += math.ceil(len(self.batches.epoch(epoch)[1]) * min(1, epochs - epoch))
+            total += math.ceil(self.batches.steps(epoch) * min(1, epochs - epoch))
         return min(total, self.settings.max_steps or total), starts
 
     def _prepare(self) -> int:
@@ -178,15 +178,17 @@ class Loop:
         """One optimizer step on one global batch, in `gradient_accumulation_steps` parts and over all processes."""
         accelerator, s = self.accelerator, self.settings
         mine = rows[accelerator.process_index:: accelerator.num_processes]
+        share = 1.0 if len(mine) else 0.0  # more processes than rows: take part with a weight of 0
+        mine = mine if len(mine) else rows[:1]
         parts = max(1, min(s.gradient_accumulation_steps, len(mine)))
         batches = [self._on_device(examples.batch(mine[i::parts])) for i in range(parts)]
-        sizes = self._global_sizes(sum((self.objective.sizes(b) for b in batches), Sizes(0, 0, 0)))
+        sizes = self._global_sizes(sum((self.objective.sizes(b) for b in batches if share), Sizes(0, 0, 0)))
         for group in self._optimizer.param_groups:
             group["lr"] = s.learning_rate * schedule(s, self._done, total)
         sums: dict[str, torch.Tensor] = {}
         for i, batch in enumerate(batches):
             with accelerator.autocast(), _sync_last(accelerator, self._network, i == parts - 1):
-                terms = self.objective(self._network, batch, sizes)
+                terms = {name: value * share for name, value in self.objective(self._network, batch, sizes).items()}
                 # Processes average their gradients; the sizes are global already, so undo the mean.
                 accelerator.backward(sum(terms.values()) * accelerator.num_processes)
             for name, value in terms.items():

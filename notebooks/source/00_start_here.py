@@ -1,0 +1,173 @@
+# %% [markdown]
+# # 00 · Start here
+#
+# **Claim: a large BERT can teach a small one from the inside.** Not only its answers, but what it attends to and what it
+# thinks of every word on the way. The small one then does much of the same work for a fraction of the cost. That is TinyBERT
+# (Jiao et al., 2019), and in these notebooks you run all of it on your own machine.
+#
+# *You are here:* **00 start** · [01 augment](01_data_augmentation.ipynb) · [02 pregenerate](02_pregenerate_training_data.ipynb) ·
+# [03 general distillation](03_general_distill.ipynb) · [04 intermediate layers](04_task_distill_mid.ipynb) ·
+# [05 prediction layer](05_task_distill_out.ipynb)
+#
+# | In this notebook you | |
+# |---|---|
+# | count | the parameters of BERT and TinyBERT by hand, and find where they are |
+# | see | which teacher layer each student layer learns from |
+# | read | the plan of the five stages: what each reads and writes |
+# | make | the teacher, where you brought none of your own, and ask it a question |
+#
+# Reads `SST-2/train.tsv` and `1_pre_data/documents.txt`; writes `teacher_model/classroom/`.
+
+# %% [markdown]
+# ## Set-up
+#
+# Every notebook opens with this cell. A **profile** sets all numbers of a run: `classroom` takes minutes on a laptop, `smoke`
+# takes seconds and learns next to nothing. Choose one with the environment variable `TINYBERT_PROFILE`. The **workspace** knows
+# where every folder is. (The teacher's width matters for one number: a real BERT is fine-tuned more gently than a small one.)
+
+# %%
+import os
+
+import pandas as pd
+import torch
+
+from tinybert_lite import grow_teacher, run_all
+from tinybert_lite.classroom import plots
+from tinybert_lite.settings import profile
+from tinybert_lite.workspace import Workspace
+
+workspace = Workspace.find()
+settings = profile(os.environ.get("TINYBERT_PROFILE", "classroom"), teacher_width=workspace.teacher_width)
+
+# %% [markdown]
+# What this page was made with. A GPU is used when there is one; none is needed.
+
+# %%
+from tinybert_lite.runtime import choose_device, machine, versions
+
+pd.Series({**versions(), "machine": machine(), "device": str(choose_device(settings.device))}).to_frame("here")
+
+# %% [markdown]
+# ## Where the parameters are
+#
+# A BERT with a vocabulary of $V$ word pieces, width $D$, $N$ layers and an intermediate width $I$ has
+#
+# - embeddings: $(V + 512 + 2)\,D$ for pieces, positions and segments, and $2D$ for a LayerNorm;
+# - in each layer: four $D \times D$ maps (query, key, value, output), two of $D \times I$, their biases, two LayerNorms;
+# - a pooler of $D \times D$ on top.
+#
+# That is few enough lines to write down.
+
+# %%
+def parameters(V, D, N, I):
+    attention = 4 * (D * D + D) + 2 * D
+    feed_forward = (D * I + I) + (I * D + D) + 2 * D
+    return {"embeddings": (V + 512 + 2) * D + 2 * D, "layers": N * (attention + feed_forward), "pooler": D * D + D}
+
+
+sum(parameters(V=30522, D=768, N=12, I=3072).values())
+
+# %% [markdown]
+# 109 million: BERT-base, as everybody quotes it. Now build the real thing and count. On PyTorch's `meta` device a model has
+# shapes but no memory, so this costs nothing.
+
+# %%
+from transformers import BertConfig
+
+from tinybert_lite.cost import parameters_by_block
+from tinybert_lite.engine.encoder import Bert
+
+with torch.device("meta"):
+    tiny = Bert(BertConfig(num_hidden_layers=4, hidden_size=312, num_attention_heads=12, intermediate_size=1200))
+assert sum(parameters_by_block(tiny).values()) == sum(parameters(V=30522, D=312, N=4, I=1200).values()) == 14_350_248
+
+# %% [markdown]
+# The formula and the model agree to the last parameter. So the formula may draw up the bill for the paper's students:
+
+# %%
+models = {"BERT-base": (30522, 768, 12, 3072), "TinyBERT6": (30522, 768, 6, 3072), "TinyBERT4": (30522, 312, 4, 1200)}
+bill = pd.DataFrame({name: parameters(*sizes) for name, sizes in models.items()}).T
+bill["all"] = bill.sum(axis=1)
+(bill / 1e6).round(2).assign(**{"share of embeddings": (bill["embeddings"] / bill["all"]).round(2)}).rename_axis("millions of parameters")
+
+# %% [markdown]
+# Look at the last column. In TinyBERT4 two thirds of the parameters only look up word pieces: the layers, where the thinking
+# happens, shrank from 85 to 4.6 million. Memory is in the embeddings, time is in the layers.
+
+# %% [markdown]
+# ## Who learns from whom
+#
+# A student with $M$ layers cannot copy a teacher with $N$ layers one by one. The **layer mapping** $g(m)$ says which teacher
+# layer student layer $m$ learns from; the paper takes every $N/M$-th: $g(m) = m \cdot N/M$. Layers count from 1; 0 is the
+# embedding output. For 4 and 12 layers you can do it in your head: 3, 6, 9, 12.
+
+# %%
+from tinybert_lite.engine.mapping import layer_mapping
+
+mapping = layer_mapping("uniform", student_layers=4, teacher_layers=12)
+assert mapping == [0, 3, 6, 9, 12]
+plots.layer_map(mapping, teacher_layers=12)
+
+# %% [markdown]
+# Along each edge two things are matched: the attention scores of the two layers, and the hidden states that come out of them.
+# Along the lowest edge, the embeddings.
+
+# %% [markdown]
+# ## The plan
+#
+# Five stages, each with a folder of its own, each a function that you will call in its notebook. A stage that is up to date is
+# skipped; one whose inputs or settings changed runs again.
+
+# %%
+plan = run_all.make_plan(workspace, settings, [stage.name for stage in run_all.STAGES])
+pd.DataFrame([{"stage": item.stage.title, "writes into": str(item.folder.relative_to(workspace.root)),
+               "state": item.state, "why": item.reason} for item in plan])
+
+# %% [markdown]
+# ## The teacher, in one call
+#
+# Everything starts from a teacher. If you dropped a BERT's files into `teacher_model/`, that one serves and this call has
+# nothing to do. If not, a small teacher is grown here, from the text at hand: a vocabulary first, then masked language
+# modelling. It knows little compared with a BERT that has read Wikipedia, but it can be distilled in just the same way.
+
+# %%
+result = grow_teacher.run(workspace, settings)
+sizes = {name: result.metrics[name] for name in ("parameters", "steps") if name in result.metrics}
+pd.Series({"state": result.skipped or "ran", "folder": str(result.folder.relative_to(workspace.root)), **sizes}).to_frame("teacher")
+
+# %% [markdown]
+# Ask it something. We hide a word, and the teacher ranks its vocabulary for the empty place.
+
+# %%
+from tinybert_lite.data.tokens import encode
+from tinybert_lite.models import load_bert
+
+teacher = load_bert(workspace.teacher, masked_lm=True)
+batch = encode(["The film is too long and the [MASK] is weak."], None, teacher.tokenizer, max_length=32).batch([0])
+with torch.inference_mode():
+    place = batch["input_ids"] == teacher.tokenizer.mask_token_id
+    best = teacher.model.eval()(batch, masked_lm=place).masked_lm[0].softmax(-1).topk(5)
+pd.DataFrame({"guess": teacher.tokenizer.convert_ids_to_tokens(best.indices.tolist()), "probability": best.values.numpy().round(3)})
+
+# %% [markdown]
+# **What you should see.** That depends on the teacher. A real BERT names nouns that fit: *plot*, *script*, *acting*. A teacher
+# grown here in a minute or two has learnt which words are frequent and little more, so it offers *the*, *and*, a comma, each
+# with a small probability. Distillation works the same way for both; a student can only learn what its teacher knows.
+
+# %% [markdown]
+# ## One knob to turn
+#
+# The mapping is a choice. The paper also tried the teacher's top layers and its bottom layers, and lost about four points of
+# GLUE score with either. Change `teacher_layers` to 6 and see which mappings still work; then try `"2,4,6,12"` with 12.
+
+# %%
+pd.DataFrame({name: layer_mapping(name, student_layers=4, teacher_layers=12) for name in ("uniform", "top", "bottom")}).rename_axis("student layer")
+
+# %% [markdown]
+# ## In three sentences
+#
+# A student is small because its layers are few and narrow, and what stays large are its embeddings. Every student layer has a
+# teacher layer to learn from, given by the mapping $g(m)$. Five stages turn text and a teacher into such a student, and each
+# leaves its result in a numbered folder.
+#
+# **The way on:** [01 · Data augmentation](01_data_augmentation.ipynb) makes many labelled rows out of few.

@@ -1,0 +1,174 @@
+"""GLUE's files as they are: columns of every task, damaged rows by file and line."""
+
+import math
+import random
+
+import pytest
+
+from tests.makers import write_tsv
+from tinybert_lite.data.tasks import TASKS, find_task, read_table
+from tinybert_lite.runtime import UserError
+
+# The published files' headers. For each task: header of train.tsv, one row (a, b and label stand where they belong), header of test.tsv.
+MNLI_PARSES = "sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse"
+PUBLISHED = {
+    "SST-2": ("sentence label", "A 1", "index sentence"),
+    "CoLA": (None, "gj04 1 * A", "index sentence"),
+    "MRPC": ("Quality|#1 ID|#2 ID|#1 String|#2 String", "1 702 703 A B", "index|#1 ID|#2 ID|#1 String|#2 String"),
+    "STS-B": ("index genre filename year old_index source1 source2 sentence1 sentence2 score", "0 main MSRvid 2012 1 none none A B 3.250",
+              "index genre filename year old_index source1 source2 sentence1 sentence2"),
+    "QQP": ("id qid1 qid2 question1 question2 is_duplicate", "7 8 9 A B 1", "id question1 question2"),
+    "MNLI": (f"index promptID pairID genre {MNLI_PARSES} sentence1 sentence2 label1 gold_label", "0 3 3n fiction w x y z A B wrong neutral",
+             f"index promptID pairID genre {MNLI_PARSES} sentence1 sentence2"),
+    "QNLI": ("index question sentence label", "0 A B not_entailment", "index question sentence"),
+    "RTE": ("index sentence1 sentence2 label", "0 A B not_entailment", "index sentence1 sentence2"),
+    "WNLI": ("index sentence1 sentence2 label", "0 A B 1", "index sentence1 sentence2"),
+}
+LABEL_IDS = {"STS-B": 3.25, "MNLI": 2.0}
+TEXTS = {"A": 'the film isn\'t "good"', "B": "a river, not a bank"}
+
+
+def split(line):
+    return line and line.split("|" if "|" in line else " ")
+
+
+def row(task):
+    return [TEXTS.get(cell, cell) for cell in split(PUBLISHED[task][1])]
+
+
+def expected_b(task):
+    return TEXTS["B"] if TASKS[task].text_b else None
+
+
+def sst2(path, text, labelled=True):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_table(path, TASKS["SST-2"], labelled)
+
+
+def refused(path, text, says, task="SST-2"):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as error:
+        read_table(path, TASKS[task])
+    assert str(path) in str(error.value) and says in str(error.value)
+
+
+def test_all_nine_tasks_are_known():
+    assert set(TASKS) == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_columns(tmp_path, name):
+    path = write_tsv(tmp_path / "train.tsv", [row(name)] * 2, split(PUBLISHED[name][0]))
+    table = read_table(path, TASKS[name])
+    assert len(table.rows) == 2 and table.skipped == 0
+    found = table.rows[1]
+    assert (found.text_a, found.text_b) == (TEXTS["A"], expected_b(name)) and found.fields == tuple(row(name))
+    assert table.label_ids(TASKS[name]) == [LABEL_IDS.get(name, 1.0)] * 2
+    assert table.header == (None if name == "CoLA" else tuple(split(PUBLISHED[name][0])))
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "CoLA"])
+def test_columns_in_another_order_go_by_the_header(tmp_path, name):
+    header, cells = split(PUBLISHED[name][0]), row(name)
+    order = list(range(len(header)))
+    random.Random(3).shuffle(order)
+    assert order != sorted(order)
+    path = write_tsv(tmp_path / "train.tsv", [[cells[i] for i in order]], [header[i] for i in order])
+    table = read_table(path, TASKS[name])
+    assert (table.rows[0].text_a, table.rows[0].text_b) == (TEXTS["A"], expected_b(name))
+    assert table.label_ids(TASKS[name]) == [LABEL_IDS.get(name, 1.0)]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_test_files_have_a_header_and_no_labels(tmp_path, name):
+    header = split(PUBLISHED[name][2])
+    a, b = TASKS[name].text_a[0], TASKS[name].text_b and TASKS[name].text_b[0]
+    path = write_tsv(tmp_path / "test.tsv", [[TEXTS["A"] if column == a else TEXTS["B"] if column == b else "x" for column in header]], header)
+    table = read_table(path, TASKS[name], labelled=False)
+    assert (table.rows[0].text_a, table.rows[0].text_b, table.rows[0].label) == (TEXTS["A"], expected_b(name), None)
+    assert all(map(math.isnan, table.label_ids(TASKS[name])))
+
+
+def test_mnlis_dev_files_have_more_columns_before_the_label(tmp_path):
+    header = split(PUBLISHED["MNLI"][0])[:-1] + ["label2", "label3", "gold_label"]
+    path = write_tsv(tmp_path / "dev_matched.tsv", [row("MNLI")[:-1] + ["wrong", "wrong", "contradiction"]], header)
+    assert read_table(path, TASKS["MNLI"]).label_ids(TASKS["MNLI"]) == [0.0]
+
+
+def test_bom_line_ends_and_a_missing_last_one_change_nothing(tmp_path):
+    plain = "sentence\tlabel\ngood\t1\nbad film\t0\n"
+    expected = sst2(tmp_path / "f", plain)
+    assert [(r.text_a, r.label) for r in expected.rows] == [("good", "1"), ("bad film", "0")]
+    for text in (plain.replace("\n", "\r\n"), plain.rstrip("\n"), "\ufeff" + plain, "\ufeff" + plain.replace("\n", "\r\n").rstrip(), plain + "\n\n"):
+        assert sst2(tmp_path / "f", text) == expected
+
+
+@pytest.mark.parametrize("text", ['"', '"half', 'a ""quoted"" b', "it's \\n", "a\u2028b\x0b\x85c", " spaces around ", "naïve 电影", "\r inside"])
+def test_texts_survive_as_they_are(tmp_path, text):
+    """No quoting, and no line ends but the line feed."""
+    table = sst2(tmp_path / "f", f"sentence\tlabel\n{text}\t1\nnext\t0\n")
+    assert [r.text_a for r in table.rows] == [text, "next"]
+
+
+@pytest.mark.parametrize("line, says", [
+    ("good", "line 3: has 1 fields"), ("", "line 3: has 1 fields"), ("\t1", "line 3"), ("  \t1", "line 3"), ("good\t", "line 3"),
+    ("good\t2", "line 3: unknown label '2'; SST-2 has 0, 1"), ("good\tpositive", "line 3: unknown label 'positive'"), ("good\t1.0", "line 3: unknown label"),
+])
+def test_a_damaged_row_is_named_by_file_and_line(tmp_path, line, says):
+    refused(tmp_path / "train.tsv", f"sentence\tlabel\nfine\t1\n{line}\nlast\t0\n", says)
+
+
+@pytest.mark.parametrize("label", ["nan", "inf", "-inf", "high", "3,2"])
+def test_a_score_that_is_no_number_is_refused(tmp_path, label):
+    path = write_tsv(tmp_path / "train.tsv", [row("STS-B"), row("STS-B")[:-1] + [label]], split(PUBLISHED["STS-B"][0]))
+    with pytest.raises(UserError, match=f"{path}, line 3: the label '{label}' is not a number"):
+        read_table(path, TASKS["STS-B"])
+
+
+def test_cola_counts_its_lines_from_one(tmp_path):
+    refused(tmp_path / "train.tsv", "gj04\t1\t\tgood\ngj04\t2\t\tbad\n", "line 2: unknown label '2'", "CoLA")
+    refused(tmp_path / "train.tsv", "gj04\t1\t\tgood\ngj04\t1\n", "line 2: has 2 fields, but CoLA needs 4", "CoLA")
+    refused(tmp_path / "train.tsv", "gj04\t1\n", "line 1: 2 tab-separated fields, but CoLA has more", "CoLA")
+
+
+def test_only_qqp_skips_short_rows_and_counts_them(tmp_path):
+    short = [["7", "8", "9", "how?"], ["7", "8", "9", "how?", "", "1"]]
+    path = write_tsv(tmp_path / "train.tsv", [row("QQP"), *short, row("QQP")], split(PUBLISHED["QQP"][0]))
+    table = read_table(path, TASKS["QQP"])
+    assert len(table.rows) == 2 and table.skipped == 2
+    path = write_tsv(tmp_path / "train.tsv", short, split(PUBLISHED["QQP"][0]))
+    with pytest.raises(UserError, match="no rows"):
+        read_table(path, TASKS["QQP"])
+    path = write_tsv(tmp_path / "train.tsv", [["7", "8", "9", "how?", "why?", "2"]], split(PUBLISHED["QQP"][0]))
+    with pytest.raises(UserError, match="line 2: unknown label '2'"):
+        read_table(path, TASKS["QQP"])
+
+
+@pytest.mark.parametrize("text, says", [
+    ("", "is empty"), ("\n \n", "is empty"), ("\ufeff", "is empty"), ("sentence\tlabel\n", "a header but no rows"),
+    ("text\tlabel\ngood\t1\n", "line 1: no column 'sentence' in the header"), ("sentence\tgold\ngood\t1\n", "no column 'label'"),
+    (b"sentence\tlabel\ngood\t1\ncaf\xe9\t1\n", "line 3: not UTF-8"),
+])
+def test_a_file_that_is_no_table_is_refused(tmp_path, text, says):
+    refused(tmp_path / "train.tsv", text, says)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="train.tsv is missing"):
+        read_table(tmp_path / "train.tsv", TASKS["SST-2"])
+
+
+@pytest.mark.parametrize("name, found", [("SST-2", "SST-2"), ("sst-2", "SST-2"), ("cola", "CoLA"), ("Sts-B", "STS-B")])
+def test_tasks_are_found_in_any_case(name, found):
+    assert find_task(name).name == found
+
+
+@pytest.mark.parametrize("name, nearest", [("sst2", "SST-2"), ("mnli-mm", "MNLI"), ("qpp", "QQP"), ("", "")])
+def test_an_unknown_task_is_answered_with_the_nearest(name, nearest):
+    with pytest.raises(UserError, match=f"no task is called '{name}'; the nearest is {nearest}"):
+        find_task(name)
+
+
+def test_the_labels_of_mnli_are_in_the_originals_order():
+    assert TASKS["MNLI"].labels == ("contradiction", "entailment", "neutral") and TASKS["RTE"].labels == ("entailment", "not_entailment")
+    assert TASKS["STS-B"].is_regression and TASKS["STS-B"].num_labels == 1 and TASKS["MNLI"].num_labels == 3
