@@ -49,7 +49,7 @@ def test_a_broken_tokenizer_config_is_named(tmp_path, content):
 def test_every_piece_keeps_its_line_as_number(tokenizer):
     assert tokenizer.convert_ids_to_tokens(range(len(tokenizer))) == VOCABULARY
     assert tokenizer("The funniest FILM, walking!")["input_ids"] == [
-        VOCABULARY.index(piece) for piece in "[CLS] the f ##u ##n ##n ##i ##est film , walk ##ing ! [SEP]".split()]
+        VOCABULARY.index(piece) for piece in ["[CLS]", "the", "f", "##u", "##n", "##n", "##i", "##est", "film", ",", "walk", "##ing", "!", "[SEP]"]]
     assert tokenizer.tokenize("電") == ["[UNK]"]
 
 
@@ -82,8 +82,9 @@ def test_what_is_no_vocabulary_is_refused(tmp_path):
             load_tokenizer(tmp_path / "vocab.txt")
 
 
-def test_an_empty_line_in_a_vocabulary_does_no_harm(tmp_path):
-    load_tokenizer(write_vocabulary(tmp_path, [*VOCABULARY, "", "last"]))
+def test_an_empty_line_in_a_vocabulary_is_named(tmp_path):
+    with pytest.raises(UserError, match=f"vocab.txt, line {len(VOCABULARY) + 1}: is empty"):
+        load_tokenizer(write_vocabulary(tmp_path, [*VOCABULARY, "", "last"]))
 
 
 def test_the_first_folder_with_a_vocabulary_counts(tmp_path):

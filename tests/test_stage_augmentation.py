@@ -9,6 +9,7 @@ import pytest
 
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv
 from tests.test_stage_workspace import GLOVE_WORDS, HEADER, one_thread, write_toy_vectors  # noqa: F401
+from tinybert_lite import data_augmentation
 from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tasks import TASKS, read_table
 from tinybert_lite.data.tokens import words
@@ -48,7 +49,7 @@ def table(tmp_path):
 
 
 def augmented(table, task, augmenter, seed=7) -> list[tuple[str, ...]]:
-    return [tuple(line.split("\t")) for line in augment_table(table, task, augmenter, seed)]
+    return [tuple(line.split("\t")) for block in augment_table(table, task, augmenter, seed) for line in block]
 
 
 def groups(rows, originals) -> list[list[tuple[str, ...]]]:
@@ -149,10 +150,11 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others(make_augmente
     assert first == again != other
 
 
-def test_neither_batch_size_nor_block_changes_a_row(make_augmenter, table):
+def test_neither_batch_size_nor_block_changes_a_row(make_augmenter, table, monkeypatch):
     usual = augmented(table, SST2, make_augmenter())
     assert augmented(table, SST2, make_augmenter(batch_size=1)) == usual
-    in_blocks = [tuple(line.split("\t")) for line in augment_table(table, SST2, make_augmenter(batch_size=3), 7, block=2)]
+    monkeypatch.setattr(data_augmentation, "BLOCK", 2)
+    in_blocks = augmented(table, SST2, make_augmenter(batch_size=3), 7)
     assert in_blocks == usual
 
 

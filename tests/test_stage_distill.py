@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,9 +54,8 @@ def rooms(tmp_path_factory) -> Path:
 
 
 def distil_general(rooms: Path, folder: Path, settings: Settings = SETTINGS, student: Path | None = None, teacher: Path | None = None, **how):
-    stage = replace(general_distill.STAGE, work=partial(general_distill.work, **how))
     reads = {"sequences": rooms / "sequences", "teacher": teacher or rooms / "raw", "student": student or rooms / "student"}
-    return stage.execute(reads, folder, settings)
+    return general_distill.STAGE.execute(reads, folder, replace(settings, general_distill=replace(settings.general_distill, **how)))
 
 
 def distil_task(stage, rooms: Path, student: Path, folder: Path, settings: Settings = SETTINGS, teacher: Path | None = None):

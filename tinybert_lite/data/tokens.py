@@ -43,7 +43,8 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     if lower_case is None:
         lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
     if lower_case is None:
-        lower_case = not any(c.isupper() for piece in pieces if not piece.startswith("[") for c in piece)
+        # Not isupper(): signs such as ℝ, which BERT's uncased vocabulary holds, have no lower-case form.
+        lower_case = all(piece == piece.lower() for piece in pieces if not piece.startswith("["))
     return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
 
 

@@ -22,7 +22,8 @@ class WordVectors:
         """The first `most` rows `word v1 … vd`; a word may hold spaces. Raises UserError with the line that is wrong."""
         if not path.is_file():
             raise UserError(f"{path} is missing: put a GloVe file there, or name another with --glove_embs")
-        words, rows, width = [], [], 0
+        found: dict[str, np.ndarray] = {}
+        width = 0
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
             for number, line in enumerate(file, 1):
                 if not line.isprintable() and any("\udc80" <= c <= "\udcff" for c in line):
@@ -37,13 +38,12 @@ class WordVectors:
                     row = np.empty(0)
                 if width < 2 or len(cells) <= width or len(row) != width or not np.isfinite(row).all():
                     raise UserError(f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a GloVe text file?")
-                words.append(" ".join(cells[:-width]))
-                rows.append(row)
-                if len(words) == most:
+                found.setdefault(" ".join(cells[:-width]), row)  # the first, most frequent, of two that are spelt alike
+                if len(found) == most:
                     break
-        if not words:
+        if not found:
             raise UserError(f"{path} is empty: it needs lines of a word and its numbers")
-        return cls(words, np.stack(rows))
+        return cls(list(found), np.stack(list(found.values())))
 
     def neighbours(self, words: list[str], k: int, block: int = 256) -> dict[str, list[str]]:
         """The k nearest words by cosine for each known word, itself left out: one matrix product a block of words."""

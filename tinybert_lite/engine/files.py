@@ -75,9 +75,13 @@ def read_config(folder: Path) -> BertConfig:
         value = found.get(name, getattr(BertConfig(), name))
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(f"{path}: {name} is {value!r}, not a whole number above 0; mend it")
+    if found.get("classifier_head", "huggingface") not in ("huggingface", "relu"):
+        raise UserError(f"{path}: classifier_head {found['classifier_head']!r} is unknown: use huggingface or relu")
     try:
-        config = BertConfig(**{**found, "model_type": "bert"})
+        config = BertConfig(**{**{name: value for name, value in found.items() if name not in ("dtype", "torch_dtype")}, "model_type": "bert"})
         nn.Dropout(config.hidden_dropout_prob), nn.Dropout(config.attention_probs_dropout_prob), ACT2FN[config.hidden_act]
+        if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
+            raise ValueError(f"pad_token_id {config.pad_token_id} is no word piece")
     except Exception as error:  # transformers and PyTorch raise many kinds for values that make no sense
         reason = " ".join(str(error).split())[:150]
         raise UserError(f"{path} holds a value that makes no sense ({reason}); mend it or take the file from the model's source again") from None
@@ -217,10 +221,12 @@ def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
 
 
 def latest_epoch(folder: Path) -> Path | None:
-    """The newest `model_epoch_N.bin` (or `step_N_pytorch_model.bin`, as a later version of the original names them)."""
-    numbered = [(int(match[1]), path) for path in folder.glob("*.bin") for name in _EPOCH_NAMES
-                if (match := name.fullmatch(path.name))]
-    return max(numbered)[1] if numbered else None
+    """The newest `model_epoch_N.bin`; else the newest `step_N_pytorch_model.bin`, as a later version of the original has it."""
+    for name in _EPOCH_NAMES:
+        numbered = [(int(match[1]), path) for path in folder.glob("*.bin") if (match := name.fullmatch(path.name))]
+        if numbered:
+            return max(numbered)[1]
+    return None
 
 
 def hand_off(folder: Path, checkpoint: Path | None = None) -> Path:

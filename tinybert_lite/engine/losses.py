@@ -57,7 +57,7 @@ def attention_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str 
         teacher = teacher.where(keys & (teacher > HIDDEN_SCORE), 0.0)
         error = (student - teacher).square()
     else:
-        error = (student - teacher).square().where(keys & mask.bool()[:, None, :, None], 0.0)
+        error = (student - teacher).where(keys & mask.bool()[:, None, :, None], 0.0).square()
     return error.sum() / (sizes.pairs * student.shape[1])
 
 
@@ -68,10 +68,10 @@ def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str = "
     exact: the mean over real tokens and D. reference: over all places, as the original code, which masks nothing.
     """
     sizes = sizes or Sizes.of(mask, padding)
-    error = (student.float() - teacher.float()).square()
+    error = student.float() - teacher.float()
     if padding != "reference":
         error = error.where(mask.bool()[:, :, None], 0.0)
-    return error.sum() / (sizes.places * student.shape[2])
+    return error.square().sum() / (sizes.places * student.shape[2])
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float = 1.0, reduction: str = "ours",
@@ -101,4 +101,4 @@ def label_loss(logits: Tensor, labels: Tensor, sizes: Sizes | None = None) -> Te
 
 def masked_lm_loss(logits: Tensor, targets: Tensor, sizes: Sizes | None = None) -> Tensor:
     """Cross-entropy of (P, V) logits at the P masked places to (P,) targets; the mean over masked places."""
-    return F.cross_entropy(logits.float(), targets, reduction="sum") / (sizes.targets if sizes else max(len(targets), 1))
+    return F.cross_entropy(logits.float(), targets, reduction="sum") / max(1, sizes.targets if sizes else len(targets))
