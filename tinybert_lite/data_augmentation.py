@@ -151,7 +151,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         if table.header and not state["rows"]:
             file.write(("\t".join(table.header) + "\n").encode("utf-8"))
         blocks = augment_table(table, task, augmenter, session.seed, state["rows"])
-        for block in progress(blocks, "data augmentation", -(-(len(table.rows) - state["rows"]) // BLOCK)):
+        for block in progress(blocks, f"data augmentation, blocks of {BLOCK} rows", -(-(len(table.rows) - state["rows"]) // BLOCK)):
             file.write("".join(f"{line}\n" for line in block).encode("utf-8"))
             file.flush()
             state.update(rows=min(state["rows"] + BLOCK, len(table.rows)), lines=state["lines"] + len(block), bytes=file.tell())

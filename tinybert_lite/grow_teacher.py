@@ -8,6 +8,7 @@ It serves where no pre-trained BERT is at hand. It knows little: a real one teac
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -31,12 +32,15 @@ from tinybert_lite.workspace import Workspace
 
 
 def build_vocabulary(text, size: int, path: Path) -> None:
-    """Learn an uncased WordPiece vocabulary from lines of text."""
+    """Learn an uncased WordPiece vocabulary from lines of text; the same text gives the same bytes."""
     from tokenizers import BertWordPieceTokenizer
 
     learner = BertWordPieceTokenizer(lowercase=True)
-    learner.train_from_iterator(text, vocab_size=size, min_frequency=2, limit_alphabet=200, show_progress=False,
-                                special_tokens=list(SPECIAL_TOKENS))
+    lines = [learner.normalizer.normalize_str(line) for line in text]
+    letters = sorted(letter for letter, _ in Counter(c for line in lines for c in line if not c.isspace()).most_common(200))
+    # The trainer would number the inner letters (##a, ##b, …) in the order of a hash, another one in each run.
+    learner.train_from_iterator(lines, vocab_size=size, min_frequency=2, limit_alphabet=200, show_progress=False,
+                                special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)])
     pieces = sorted(learner.get_vocab().items(), key=lambda item: item[1])
     path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8", newline="\n")
 

@@ -71,10 +71,12 @@ def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force
             continue
         reason = "asked for" if force else ""
         remade = [(item.folder, item.stage.writes) for item in plan if item.state == "to do"]
+        if not reason and not manifest:
+            reason = "not made yet"
         if not reason and any(_is_among(path, remade) for path in stage.reads(workspace).values()):
             reason = "what it reads is made again"
         if not reason:
-            reason = stale(stage, stage.reads(workspace), folder, settings, manifest) if manifest else "not made yet"
+            reason = stale(stage, stage.reads(workspace), folder, settings, manifest)
         state = "to do" if reason else "done"
         plan.append(Planned(stage, folder, state, reason or "up to date", seconds))
     return plan
@@ -185,7 +187,12 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
 def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
     """Make whatever a stage needs and is missing; for notebooks that run alone."""
     names = [stage.name for stage in STAGES]
-    for stage in STAGES[: names.index(upto)]:
+    needed = [STAGES[names.index(upto)]]
+    for stage in reversed(STAGES[: names.index(upto)]):
+        made = [(stage.folder(workspace), stage.writes)]
+        if any(_is_among(path, made) for later in needed for path in later.reads(workspace).values()):
+            needed.append(stage)
+    for stage in reversed(needed[1:]):
         stage.run(workspace, settings)
 
 

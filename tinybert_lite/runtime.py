@@ -146,7 +146,18 @@ def machine() -> str:
 
 
 def progress(iterable, what: str, total: int | None = None):
-    """A tqdm bar in a terminal; silent elsewhere, where stages print plain lines of their own."""
+    """A tqdm bar in a terminal; elsewhere a plain line now and then, which leaves nothing behind in a saved notebook."""
     from tqdm import tqdm
 
-    return tqdm(iterable, desc=what, total=total, leave=False, disable=not sys.stderr.isatty())
+    in_terminal = sys.stderr.isatty()
+    bar = tqdm(iterable, desc=what, total=total, leave=False, disable=not in_terminal)
+    return bar if in_terminal or iterable is None else _with_lines(iterable, what, total)
+
+
+def _with_lines(iterable, what: str, total: int | None, seconds: float = 10):
+    said = time.perf_counter()
+    for number, item in enumerate(iterable, 1):
+        yield item
+        if time.perf_counter() - said > seconds:
+            said = time.perf_counter()
+            say(f"{what}: {number}{f' of {total}' if total else ''}")

@@ -78,7 +78,7 @@ def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: 
     task, options = find_task(settings.task), settings.task_distill_out
     teacher, dev, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=True)
-    student = load_student(reads["student"], teacher, task, settings.lower_case)
+    student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
     objective = Prediction(teacher.model, options.temperature, options.reduction)
     metrics = train_on_task(student.model, student.tokenizer, objective, task, reads["rows"], options, session, folder, "prediction layer", dev)
     found = dev(load_model(folder)[0].to(session.device.name))
