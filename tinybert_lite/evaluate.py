@@ -132,20 +132,22 @@ def agreement(first: np.ndarray, second: np.ndarray) -> float | None:
     return float((first.argmax(1) == second.argmax(1)).mean())
 
 
-def write_test_predictions(model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path) -> dict[str, dict]:
-    """GLUE submission files (`index⇥prediction`) for the test files there are; scores where a file carries labels."""
+def write_test_predictions(model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path) -> None:
+    """GLUE submission files (`index⇥prediction`) for the test files there are."""
     names = {"MNLI": {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}}
+    for split in task.test_files:
+        if files[split].is_file():
+            logits = predict(model, encode_table(read_table(files[split], task, labelled=False), task, tokenizer, max_length))
+            answers = [f"{value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
+            text = "index\tprediction\n" + "".join(f"{i}\t{answer}\n" for i, answer in enumerate(answers))
+            write_atomically(folder / f"{names.get(task.name, {}).get(split, task.name)}.tsv", text.encode("utf-8"))
+
+
+def test_scores(models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int) -> dict[str, dict]:
+    """Scores by test file and model, for the test files that carry labels; GLUE's own do not."""
     found = {}
     for split in task.test_files:
-        if not files[split].is_file():
-            continue
-        table = read_table(files[split], task, labelled=False)
-        logits = predict(model, encode_table(table, task, tokenizer, max_length))
-        answers = [f"{value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
-        name = names.get(task.name, {}).get(split, task.name)
-        text = "index\tprediction\n" + "".join(f"{i}\t{answer}\n" for i, answer in enumerate(answers))
-        write_atomically(folder / f"{name}.tsv", text.encode("utf-8"))
-        if task.label[0] in (table.header or ()):
-            labelled = read_table(files[split], task)
-            found[split] = scores(task, logits, np.asarray(labelled.label_ids(task)))
+        if files[split].is_file() and task.label[0] in (read_table(files[split], task, labelled=False).header or ()):
+            examples = encode_table(read_table(files[split], task), task, tokenizer, max_length)
+            found[split] = {name: scores(task, predict(model, examples), examples.labels) for name, model in models.items()}
     return found

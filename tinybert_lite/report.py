@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tinybert_lite import evaluate
 from tinybert_lite.cost import cost
 from tinybert_lite.data.tasks import read_table
 from tinybert_lite.data.tokens import encode_table
@@ -43,11 +44,13 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     undistilled = on_device(load_model(workspace.baseline)[0]) if weights_file(workspace.baseline) else None
     probes = {"teacher": probe(teacher, train, dev.first), "3": probe(on_device(load_model(general)[0]), train, dev.first),
               "4": probe(on_device(load_model(workspace.mid_student)[0]), train, dev.first), "5": probe(student, train, dev.first)}
+    write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student)
+    models = {"teacher": teacher, "student": student} | ({"undistilled": undistilled} if undistilled else {})
     results = {
         "task": task.name, "metric": task.metric, "seed": settings.seed, "profile": settings.profile,
         "teacher": dev(teacher), "student": dev(student),
         "probe_along_the_stages": probes, "agreement": agreement(teacher_logits, student_logits),
-        "test": write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student),
+        "test": evaluate.test_scores(models, task, files, final.tokenizer, length),
         "cost": {"teacher": cost(teacher, dev.first), "student": cost(student, dev.first)},
         "rows": {"train": len(read_table(files["train"], task).rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},
@@ -102,7 +105,7 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
     say("\n" + "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows))
     say("\n  " + summary(results))
     for split, scores in results["test"].items():
-        say(f"  {split}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+        say(f"  {split} {results['metric']}: " + ", ".join(f"{name} {values[results['metric']]:.4f}" for name, values in scores.items()))
     write_atomically(folder / "report.md", report_text(results, rows, pictures).encode("utf-8"))
     manifest = read_manifest(folder)
     if manifest:  # so that the next run knows these files as its own

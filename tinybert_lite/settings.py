@@ -208,10 +208,10 @@ def _classroom(teacher_width: int) -> Settings:
         profile="classroom",
         grow_teacher=Growing(learning_rate=1e-3, num_train_epochs=8, **common),
         data_augmentation=Augmenting(N=4, max_seq_length=64),
-        pregenerate_training_data=Pregenerating(max_seq_len=64),
-        general_distill=Distilling(learning_rate=1e-3, **common),
+        pregenerate_training_data=Pregenerating(epochs_to_generate=10, max_seq_len=64),
+        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, **common),
         finetune_teacher=FineTuning(learning_rate=2e-5 if teacher_width >= LARGE else 5e-4, num_train_epochs=6, **common),
-        task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
+        task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=4, schedule="constant", **common),
         task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=3, **common),
         baseline=Training(learning_rate=5e-4, num_train_epochs=15, **common),
     )
