@@ -1,7 +1,11 @@
-"""Scores: the tasks' metrics, predictions, agreement, the probe along the stages, and GLUE's submission files."""
+"""Evaluation: the tasks' metrics, predictions, agreement, the probe along the stages, and GLUE's submission files.
+
+    python -m tinybert_lite.evaluate --data_dir SST-2 --task_name sst-2 --student_model 5_task_distill_out --teacher_model teacher_model/SST-2
+"""
 
 from __future__ import annotations
 
+import argparse
 import math
 from pathlib import Path
 
@@ -12,8 +16,12 @@ from tinybert_lite.data.batches import Examples, in_order
 from tinybert_lite.data.tasks import Task, read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
-from tinybert_lite.engine.files import write_atomically
-from tinybert_lite.runtime import UserError, remark
+from tinybert_lite.engine.files import write_atomically, write_json
+from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
+from tinybert_lite.runtime import UserError, command, remark, say
+from tinybert_lite.settings import Settings
+from tinybert_lite.stage import Session
+from tinybert_lite.workspace import Workspace
 
 
 @torch.inference_mode()
@@ -143,7 +151,7 @@ def write_test_predictions(model: Bert, task: Task, files: dict[str, Path], toke
             write_atomically(folder / f"{names.get(task.name, {}).get(split, task.name)}.tsv", text.encode("utf-8"))
 
 
-def test_scores(models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int) -> dict[str, dict]:
+def scores_on_test(models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int) -> dict[str, dict]:
     """Scores by test file and model, for the test files that carry labels; GLUE's own do not."""
     found = {}
     for split in task.test_files:
@@ -151,3 +159,64 @@ def test_scores(models: dict[str, Bert], task: Task, files: dict[str, Path], tok
             examples = encode_table(read_table(files[split], task), task, tokenizer, max_length)
             found[split] = {name: scores(task, predict(model, examples), examples.labels) for name, model in models.items()}
     return found
+
+
+def write_eval_results(folder: Path, scores: dict[str, float], steps: int) -> None:
+    """`eval_results.txt` as the original's `key = value` lines."""
+    lines = [f"{key} = {value}" for key, value in sorted({**scores, "global_step": steps}.items())]
+    write_atomically(folder / "eval_results.txt", ("\n".join(lines) + "\n").encode("utf-8"))
+
+
+def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_length: int = 128, batch_size: int = 32,
+                    output: Path | None = None, teacher: Path | None = None) -> dict:
+    """Dev scores of a finished model, printed; with a teacher its scores and their agreement; files into `output`."""
+    task, session = workspace.task, Session.open(settings)
+
+    def load(place: Path) -> LoadedBert:
+        found = load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none")
+        if "classifier" in found.new_parts:
+            remark(f"warning: {place} has no classifier of its own; the scores below are those of a random one")
+        found.model.to(session.device.name)
+        return found
+
+    student = load(folder)
+    dev = DevSet(task, workspace.task_files, student.tokenizer, max_length, batch_size)
+    results = {"task": task.name, "student": str(folder), "dev": dev(student.model)}
+    if teacher:
+        model = load(teacher)
+        check_same_vocabulary(student, model)
+        results |= {"teacher": str(teacher), "teacher_dev": dev(model.model),
+                    "agreement": agreement(predict(model.model, dev.first), predict(student.model, dev.first))}
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        write_eval_results(output, results["dev"], 0)
+        write_json(output / "eval_results.json", results)
+        files = {split: workspace.data_file(split) for split in task.test_files}
+        write_test_predictions(student.model, task, files, student.tokenizer, max_length, output)
+    say("\n".join(f"{key} = {value}" for key, value in results["dev"].items()))
+    if teacher:
+        say("\n".join(f"teacher {key} = {value}" for key, value in results["teacher_dev"].items()) + f"\nagreement = {results['agreement']}")
+    return results
+
+
+@command
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser("python -m tinybert_lite.evaluate", description="Dev scores, agreement with a teacher, test predictions.")
+    parser.add_argument("--data_dir", required=True, type=Path)
+    parser.add_argument("--task_name", required=True)
+    parser.add_argument("--student_model", required=True, help="a finished model: student, teacher, or any BERT classifier")
+    parser.add_argument("--teacher_model", help="to compare with")
+    parser.add_argument("--output_dir", type=Path, help="where scores and test predictions are written")
+    parser.add_argument("--max_seq_length", type=int, default=128)
+    parser.add_argument("--eval_batch_size", type=int, default=32)
+    parser.add_argument("--do_lower_case", action="store_true", default=None, help="default: as the model's vocabulary is")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args(argv)
+    workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
+    settings = Settings(profile="command line", task=workspace.task_name, device=args.device, lower_case=args.do_lower_case)
+    teacher = local_folder(args.teacher_model) if args.teacher_model else None
+    evaluate_folder(local_folder(args.student_model), workspace, settings, args.max_seq_length, args.eval_batch_size, args.output_dir, teacher)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite import evaluate
 from tinybert_lite.cost import cost
 from tinybert_lite.data.tasks import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import load_model, weights_file, write_atomically, write_json
 from tinybert_lite.engine.train import read_history
-from tinybert_lite.evaluate import DevSet, agreement, predict, probe, write_test_predictions
+from tinybert_lite.evaluate import DevSet, agreement, predict, probe, scores_on_test, write_test_predictions
 from tinybert_lite.models import load_bert
 from tinybert_lite.outputs import MANIFEST, Outputs, read_manifest
 from tinybert_lite.runtime import UserError, choose_device, machine, say, versions
@@ -50,7 +49,7 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         "task": task.name, "metric": task.metric, "seed": settings.seed, "profile": settings.profile,
         "teacher": dev(teacher), "student": dev(student),
         "probe_along_the_stages": probes, "agreement": agreement(teacher_logits, student_logits),
-        "test": evaluate.test_scores(models, task, files, final.tokenizer, length),
+        "test": scores_on_test(models, task, files, final.tokenizer, length),
         "cost": {"teacher": cost(teacher, dev.first), "student": cost(student, dev.first)},
         "rows": {"train": len(read_table(files["train"], task).rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, fields, replace
 
 from tinybert_lite.runtime import UserError
 
-
 _LIMITS = {  # lowest and highest allowed value
     **dict.fromkeys(("train_batch_size", "eval_batch_size", "batch_size", "gradient_accumulation_steps", "num_workers", "N", "M",
                      "epochs_to_generate", "num_hidden_layers", "hidden_size", "num_attention_heads"), (1, math.inf)),

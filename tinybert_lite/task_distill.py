@@ -16,9 +16,9 @@ from pathlib import Path
 from tinybert_lite import finetune_teacher
 from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
 from tinybert_lite.data.tasks import Task, find_task
-from tinybert_lite.engine.files import load_model, weight_names, weights_file, write_atomically, write_json
+from tinybert_lite.engine.files import load_model, weight_names, weights_file
 from tinybert_lite.engine.objectives import Intermediate, Prediction
-from tinybert_lite.evaluate import DevSet, check_teacher
+from tinybert_lite.evaluate import DevSet, check_teacher, evaluate_folder, write_eval_results
 from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, FineTuning, Predicting, Settings
@@ -96,12 +96,6 @@ def warn_of_order(student: Path, prediction: bool) -> None:
         remark(SWAPPED.format(what=f"{student} has already been through prediction-layer distillation."))
 
 
-def write_eval_results(folder: Path, scores: dict[str, float], steps: int) -> None:
-    """`eval_results.txt` as the original's `key = value` lines."""
-    lines = [f"{key} = {value}" for key, value in sorted({**scores, "global_step": steps}.items())]
-    write_atomically(folder / "eval_results.txt", ("\n".join(lines) + "\n").encode("utf-8"))
-
-
 def _reads(student):
     return lambda ws: {"rows": ws.augmented_rows, **{k: v for k, v in ws.task_files.items() if k != "train"},
                        "teacher": ws.task_teacher, "student": student(ws)}
@@ -139,21 +133,6 @@ def rows_file(data_dir: Path, workspace: Workspace, augmented: bool) -> Path:
     return found
 
 
-def evaluate_only(args, task: Task, workspace: Workspace) -> None:
-    """`--do_eval`: the scores of a finished student, printed and written to the output folder."""
-    folder = local_folder(args.student_model)
-    student = load_bert(folder, args.do_lower_case, num_labels=task.num_labels)
-    if "classifier" in student.new_parts:
-        remark(f"warning: {folder} has no classifier of its own; the scores below are those of a random one")
-    settings = run_settings(args, task.name)
-    session = Session.open(settings)
-    scores = DevSet(task, workspace.task_files, student.tokenizer, args.max_seq_length, args.eval_batch_size)(student.model.to(session.device.name))
-    args.output_dir.mkdir(parents=True, exist_ok=True)
-    write_eval_results(args.output_dir, scores, 0)
-    write_json(args.output_dir / "eval_results.json", {"task": task.name, "student": str(folder), "dev": scores})
-    say("\n".join(f"{key} = {value}" for key, value in scores.items()))
-
-
 def parser():
     found = training_parser("task_distill", __doc__)
     found.add_argument("--data_dir", required=True, type=Path)
@@ -179,7 +158,8 @@ def main(argv: list[str]) -> None:
     task = find_task(args.task_name)
     workspace = Workspace.find(task=task.name, data_dir=args.data_dir)
     if args.do_eval:  # as in the original: evaluation and nothing else
-        return evaluate_only(args, task, workspace)
+        evaluate_folder(local_folder(args.student_model), workspace, run_settings(args, task.name), args.max_seq_length, args.eval_batch_size, args.output_dir)
+        return
     if not (args.teacher_model or args.task_teacher):
         raise UserError("--teacher_model is missing: name the task's teacher, or --do_eval to evaluate the student alone")
     if not args.pred_distill:
