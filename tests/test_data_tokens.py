@@ -25,6 +25,7 @@ CASED = [*VOCABULARY, "The", "##X"]
 
 @pytest.mark.parametrize("vocab, lower", [
     (VOCABULARY, True), (CASED, False), ([*VOCABULARY, "É"], False), ([*VOCABULARY, "é"], True), ([*VOCABULARY, "[UNUSED9]"], True),
+    ([*VOCABULARY, "<S>", "你"], True),  # as BERT-base Chinese
     ([*VOCABULARY, "ℝ", "##ℝ"], True),  # BERT-base uncased has these two: a capital without a small form
 ])
 def test_case_is_read_off_the_vocabulary(tmp_path, vocab, lower):

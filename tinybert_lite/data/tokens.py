@@ -43,8 +43,8 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     if lower_case is None:
         lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
     if lower_case is None:
-        # Not isupper(): signs such as ℝ, which BERT's uncased vocabulary holds, have no lower-case form.
-        lower_case = all(piece == piece.lower() for piece in pieces if not piece.startswith("["))
+        # Words alone: the Chinese vocabulary, lower-case otherwise, holds <S>. Not isupper(): signs such as ℝ have no lower case.
+        lower_case = all(piece == piece.lower() for piece in pieces if piece.removeprefix("##").isalpha())
     return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
 
 
