@@ -155,7 +155,7 @@ def clean(notebook, workspace: Path):
 
 
 def without_paths(text: str, workspace: Path) -> str:
-    """Folders relative to the workspace (or the repository): /tmp/x/3_general_distill becomes 3_general_distill."""
+    """Folders relative to the workspace (or the repository): an absolute …/3_general_distill becomes 3_general_distill."""
     for folder in (workspace, workspace.resolve(), REPOSITORY):
         text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")
     return text
