@@ -90,6 +90,7 @@ def _is_among(path: Path, remade: list[tuple[Path, tuple[str, ...]]]) -> bool:
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
     say(f"TinyBERT Lite · task {settings.task} · profile {settings.profile} · seed {settings.seed}")
     say(f"workspace {workspace.root}")
+    say(f"teacher {_shown(workspace.teacher, workspace)} · student {_shown(workspace.student_source, workspace)}")
     say(f"device {choose_device(settings.device, settings.precision)} · {set_threads(settings.threads)} threads · {machine()}")
     say("")
     for item in plan:
