@@ -1,4 +1,6 @@
-"""A small teacher grown from nothing: a vocabulary, then masked LM on the text at hand, into `teacher_model/classroom/`.
+"""A small teacher grown without a model hub, into `teacher_model/classroom/`.
+
+A vocabulary is learnt, the word embeddings start from the word vectors, then masked LM on the text at hand.
 
     python -m tinybert_lite.run_all --only grow_teacher
 

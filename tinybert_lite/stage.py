@@ -151,6 +151,7 @@ def fingerprint(path: Path) -> str:
 
 
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
-    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)), "seed": settings.seed, "precision": settings.precision, "lower_case": settings.lower_case,
+    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)),
+            "seed": settings.seed, "precision": settings.precision, "lower_case": settings.lower_case,
             "threads": settings.threads or torch.get_num_threads(), "inputs": inputs}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
