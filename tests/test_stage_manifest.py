@@ -14,11 +14,11 @@ import torch
 from tests.makers import make_bert_folder
 from tests.test_stage_workspace import (call, lay_out, make_student_config, make_toy_teacher, one_thread, snapshot, workspace,  # noqa: F401
                                         write_toy_corpus, write_toy_data, write_toy_vectors)
-from tinybert_lite import finetune_teacher, general_distill, run_all, task_distill
+from tinybert_lite import finetune_teacher, general_distill, pretrain, run_all, task_distill
 from tinybert_lite.engine.train import Loop, read_history
 from tinybert_lite.pregenerate_training_data import pregenerate
 from tinybert_lite.runtime import UserError
-from tinybert_lite.settings import Augmenting, Distilling, FineTuning, Predicting, Pregenerating, Settings
+from tinybert_lite.settings import Augmenting, Distilling, FineTuning, Predicting, Pregenerating, Pretraining, Settings
 from tinybert_lite.stage import Stage, read_manifest
 from tinybert_lite.workspace import Workspace
 
@@ -163,7 +163,7 @@ def test_what_the_user_put_there_after_a_killed_run_is_not_lost(toy):
 # Killed and resumed --------------------------------------------------------------------------------------------------
 
 BRIEF = dict(max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_step=2)
-TRAINED = Settings(profile="smoke", device="cpu", threads=1, general_distill=Distilling(**BRIEF), finetune_teacher=FineTuning(**BRIEF),
+TRAINED = Settings(profile="smoke", device="cpu", threads=1, pretrain=Pretraining(held_out=5, **BRIEF), general_distill=Distilling(**BRIEF), finetune_teacher=FineTuning(**BRIEF),
                    task_distill_mid=Distilling(schedule="constant", **BRIEF), task_distill_out=Predicting(eval_step=2, **BRIEF))
 
 
@@ -175,12 +175,13 @@ def inputs(tmp_path_factory):
     student = make_bert_folder(root / "student", layers=1, masked_lm=False)
     pregenerate(write_toy_corpus(root / "corpus.txt", 10), raw / "vocab.txt", root / "sequences", Pregenerating(epochs_to_generate=2, max_seq_len=32), 1)
     task = {"rows": data / "train.tsv", "train": data / "train.tsv", "dev": data / "dev.tsv"}
-    return {general_distill.STAGE: {"sequences": root / "sequences", "teacher": raw, "student": student},
+    return {pretrain.STAGE: {"text": root / "corpus.txt", "model": raw},
+            general_distill.STAGE: {"sequences": root / "sequences", "teacher": raw, "student": student},
             finetune_teacher.STAGE: {**task, "teacher": raw},
             task_distill.MID: {**task, "teacher": tuned, "student": student}, task_distill.OUT: {**task, "teacher": tuned, "student": student}}
 
 
-TRAINING_STAGES = [general_distill.STAGE, finetune_teacher.STAGE, task_distill.MID, task_distill.OUT]
+TRAINING_STAGES = [pretrain.STAGE, general_distill.STAGE, finetune_teacher.STAGE, task_distill.MID, task_distill.OUT]
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
@@ -256,7 +257,7 @@ def smoke(tmp_path_factory):
     write_toy_corpus(root / "1_pre_data/documents.txt", documents=10)
     write_toy_vectors(root / "1_pre_data/glove.txt")
     torch.set_num_threads(1)
-    return root, call(f"run_all --profile smoke --baseline --device cpu --workspace '{root}'")
+    return root, call(f"run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace '{root}'")
 
 
 @pytest.fixture
@@ -278,6 +279,8 @@ def states(out: str) -> dict[str, str]:
 def plan(root: Path, *assignments: str, baseline: bool = True, **how) -> dict[str, tuple[str, str]]:
     settings = run_all.profile("smoke").override(list(assignments))
     names = [stage.name for stage in run_all.stages(baseline)]
+    if (root / "teacher_model/grown").is_dir():
+        how.setdefault("teacher_model", "grow")
     return {item.stage.name: (item.state, item.reason) for item in run_all.make_plan(Workspace.find(root, **how), settings, names, baseline=baseline)}
 
 
@@ -285,7 +288,7 @@ def test_the_whole_pipeline_runs_from_data_alone(smoke):
     root, ran = smoke
     assert ran.code == 0, ran.err
     assert states(ran.out) == dict.fromkeys([stage.name for stage in run_all.stages(True)], "to do")
-    for file in ("teacher_model/classroom/pytorch_model.bin", "1_pre_data/aug.tsv", "2_pregenerate_data/epoch_0.json", "3_general_distill/pytorch_model.bin",
+    for file in ("teacher_model/grown/pytorch_model.bin", "1_pre_data/aug.tsv", "2_pregenerate_data/epoch_0.json", "3_general_distill/pytorch_model.bin",
                  "teacher_model/SST-2/pytorch_model.bin", "4_task_distill_mid/pytorch_model.bin", "5_task_distill_out/pytorch_model.bin",
                  "5_task_distill_out/undistilled/pytorch_model.bin", "5_task_distill_out/eval_results.txt", "5_task_distill_out/report.md"):
         assert (root / file).is_file(), file
@@ -346,13 +349,13 @@ def test_a_changed_corpus_makes_everything_from_the_teacher_on_stale(copied):
     with open(copied / "1_pre_data/documents.txt", "a", encoding="utf-8") as file:
         file.write("\none more .\n\nand another .\n")
     found = plan(copied)
-    assert found["grow_teacher"] == ("to do", "corpus changed")
+    assert found["pretrain"] == ("to do", "corpus changed")
     assert {state for _, (state, _) in found.items()} == {"to do"}
 
 
 def test_a_second_run_repeats_nothing(copied):
     before = snapshot(copied)
-    ran = call(f"run_all --profile smoke --baseline --device cpu --workspace '{copied}' --until task_distill_out")
+    ran = call(f"run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace '{copied}' --until task_distill_out")
     assert ran.code == 0 and set(states(ran.out).values()) == {"done"}
     assert snapshot(copied) == before
 
@@ -413,7 +416,7 @@ def test_a_given_task_teacher_is_not_fine_tuned_and_teaches_both_task_stages(wor
 
 
 def test_with_a_users_teacher_none_is_grown(workspace):
-    assert plan(workspace)["grow_teacher"] == ("not needed", f"the teacher is {workspace / 'teacher_model'}")
+    assert plan(workspace)["pretrain"] == ("not needed", f"the teacher is {workspace / 'teacher_model'}")
 
 
 def test_a_setting_that_does_not_exist_names_the_nearest(workspace):

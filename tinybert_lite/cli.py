@@ -39,7 +39,7 @@ def picked(args: argparse.Namespace, kind: type, **more):
 def run_settings(args: argparse.Namespace, task: str = "SST-2", **stages: Training) -> Settings:
     device = "cpu" if args.no_cuda else args.device
     return Settings(profile="command line", task=task, seed=args.seed, device=device, threads=args.threads,
-                    lower_case=args.do_lower_case, **stages)
+                    precision=getattr(args, "precision", "auto"), lower_case=args.do_lower_case, **stages)
 
 
 def say_no_effect(argv: list[str], reasons: dict[str, str]) -> None:

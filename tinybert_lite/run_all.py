@@ -14,8 +14,8 @@ from tinybert_lite import (
     data_augmentation,
     finetune_teacher,
     general_distill,
-    grow_teacher,
     pregenerate_training_data,
+    pretrain,
     task_distill,
     undistilled,
 )
@@ -26,18 +26,18 @@ from tinybert_lite.outputs import ASIDE, read_manifest
 from tinybert_lite.runtime import PRECISIONS, UserError, choose_device, command, machine, say, set_threads
 from tinybert_lite.settings import PROFILES, Settings, profile
 from tinybert_lite.stage import Stage, StageResult, stale
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.workspace import GROW, Workspace
 
 STAGES: tuple[Stage, ...] = (
-    grow_teacher.STAGE, data_augmentation.STAGE, pregenerate_training_data.STAGE, general_distill.STAGE,
+    pretrain.STAGE, data_augmentation.STAGE, pregenerate_training_data.STAGE, general_distill.STAGE,
     finetune_teacher.STAGE, task_distill.MID, task_distill.OUT,
 )
 REPORT = "report"
 # Seconds on two CPU cores, for the plan's first estimate; afterwards the last run's own time is shown.
 TYPICAL_SECONDS = {
-    "smoke": dict(grow_teacher=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
+    "smoke": dict(pretrain=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
                   task_distill_mid=3, task_distill_out=2, baseline=2),
-    "classroom": dict(grow_teacher=73, data_augmentation=8, pregenerate_training_data=2, general_distill=34,
+    "classroom": dict(pretrain=73, data_augmentation=8, pregenerate_training_data=2, general_distill=34,
                       finetune_teacher=30, task_distill_mid=44, task_distill_out=31, baseline=15),
 }
 
@@ -123,7 +123,7 @@ def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> 
     student = read_config(workspace.student_source)
     teacher_size = weights(read_config(workspace.teacher)) if not weights_file(workspace.teacher) is None else 4 * 8_000_000
     if weights_file(workspace.teacher) is None:
-        student.vocab_size = settings.grow_teacher.vocab_size
+        student.vocab_size = settings.pretrain.vocab_size
     size, need = weights(student), 0
     for item in todo:
         options = getattr(settings, item.stage.name)
@@ -131,7 +131,7 @@ def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> 
             need += workspace.data_file("train").stat().st_size * (1 + options.N) if workspace.data_file("train").is_file() else 0
         elif item.stage.name == "pregenerate_training_data":
             need += 3 * workspace.corpus.stat().st_size * options.epochs_to_generate if workspace.corpus.is_file() else 0
-        elif item.stage.name in ("grow_teacher", "finetune_teacher"):
+        elif item.stage.name in ("pretrain", "finetune_teacher"):
             need += 4 * teacher_size
         else:
             need += int(size * (4 + options.num_train_epochs))
@@ -178,7 +178,7 @@ def run_all(workspace: Workspace, settings: Settings, first: str | None = None, 
 
 def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
     """Say what is missing before minutes are spent: data files, and a student that fits the teacher."""
-    if any(name.startswith(("data_", "finetune", "task_", "grow", "baseline")) for name in chosen):
+    if any(name.startswith(("data_", "finetune", "task_", "pretrain", "baseline")) for name in chosen):
         for path in workspace.task_files.values():
             if not path.is_file():
                 raise UserError(f"{path} is missing: put {workspace.task_name}'s GLUE files there or name their folder with --data_dir")
@@ -222,7 +222,7 @@ def parser() -> argparse.ArgumentParser:
     add("--profile", default="classroom", help=" | ".join(PROFILES))
     add("--task", default="SST-2")
     add("--data_dir", help="folder with train.tsv, dev.tsv (and test.tsv)")
-    add("--teacher_model", help="the general teacher: a BERT folder or hub name")
+    add("--teacher_model", help="the general teacher: a BERT folder or hub name; grow: a small one made from the text at hand")
     add("--task_teacher", help="a teacher fine-tuned on the task")
     add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
     add("--workspace", help="where the numbered folders are")
@@ -245,7 +245,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     task = find_task(args.task).name
-    models = [local_folder(name) if name else None for name in (args.teacher_model, args.task_teacher, args.student_model)]
+    models = [local_folder(name) if name and name != GROW else name for name in (args.teacher_model, args.task_teacher, args.student_model)]
     workspace = Workspace.find(args.workspace, task, data_dir=args.data_dir, teacher_model=models[0], task_teacher=models[1],
                                student_model=models[2])
     settings = profile(args.profile, task, workspace.teacher_width).override(args.assignments)

@@ -14,8 +14,8 @@ from tinybert_lite.runtime import UserError
 _LIMITS = {  # lowest and highest allowed value
     **dict.fromkeys(("train_batch_size", "eval_batch_size", "batch_size", "gradient_accumulation_steps", "num_workers", "N", "M",
                      "epochs_to_generate", "num_hidden_layers", "hidden_size", "num_attention_heads"), (1, math.inf)),
-    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_step", "max_predictions_per_seq", "seed", "threads"), (0, math.inf)),
-    **dict.fromkeys(("p", "short_seq_prob", "masked_lm_prob", "warmup_proportion"), (0, 1)),
+    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_step", "max_predictions_per_seq", "seed", "threads", "held_out"), (0, math.inf)),
+    **dict.fromkeys(("p", "short_seq_prob", "masked_lm_prob", "warmup_proportion", "dropout"), (0, 1)),
     **dict.fromkeys(("learning_rate", "num_train_epochs", "temperature", "max_grad_norm"), (1e-12, 1e12)),
     **dict.fromkeys(("max_seq_length", "max_seq_len"), (8, math.inf)),
     "vocab_size": (100, math.inf),
@@ -77,14 +77,18 @@ class Distilling(Training):
 
 
 @dataclass(frozen=True)
-class Growing(Training):
-    """A teacher grown from nothing by masked LM on the text at hand."""
+class Pretraining(Training):
+    """A teacher made from plain text by masked LM; the sizes are for one that starts from nothing."""
 
     vocab_size: int = 4000
     num_hidden_layers: int = 6
     hidden_size: int = 192
     num_attention_heads: int = 4
     masked_lm_prob: float = 0.15
+    short_seq_prob: float = 0.1
+    dropout: float = 0.1  # while pre-training; large text needs none
+    half: bool = False  # weights written in half precision
+    held_out: int = 0  # every so many-th document of a text is kept out of training, to measure on; 0: none
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class Settings(Checked):
     precision: str = "auto"  # bf16 on a GPU that has it, else float32; bf16 may be asked for on a CPU
     threads: int = 0
     lower_case: bool | None = None  # None: as the model's vocabulary is
-    grow_teacher: Growing = field(default_factory=Growing)
+    pretrain: Pretraining = field(default_factory=Pretraining)
     data_augmentation: Augmenting = field(default_factory=Augmenting)
     pregenerate_training_data: Pregenerating = field(default_factory=Pregenerating)
     general_distill: Distilling = field(default_factory=Distilling)
@@ -186,7 +190,7 @@ def _smoke() -> Settings:
     brief = dict(max_steps=12, max_seq_length=48, eval_batch_size=64, max_rows=256)
     return Settings(
         profile="smoke",
-        grow_teacher=Growing(learning_rate=1e-3, vocab_size=1000, hidden_size=128, **brief),
+        pretrain=Pretraining(learning_rate=1e-3, vocab_size=1000, hidden_size=128, **brief),
         data_augmentation=Augmenting(N=1, M=8, max_seq_length=48, max_rows=96),
         pregenerate_training_data=Pregenerating(epochs_to_generate=1, max_seq_len=48),
         general_distill=Distilling(learning_rate=1e-3, **brief),
@@ -205,7 +209,7 @@ def _classroom(teacher_width: int) -> Settings:
     common = dict(max_seq_length=64, eval_batch_size=64)
     return Settings(
         profile="classroom",
-        grow_teacher=Growing(learning_rate=1e-3, num_train_epochs=8, **common),
+        pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **common),
         data_augmentation=Augmenting(N=4, max_seq_length=64),
         pregenerate_training_data=Pregenerating(epochs_to_generate=10, max_seq_len=64),
         general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, **common),

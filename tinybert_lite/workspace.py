@@ -14,7 +14,8 @@ from tinybert_lite.runtime import UserError
 SHIPPED = Path(__file__).resolve().parent.parent  # the repository, whose data serve a workspace that has none
 FOLDERS_OWN_TASK = "SST-2"  # other tasks use sub-folders of the stage folders
 STUDENT_MODEL, TEACHER_MODEL, PRE_DATA = "student_model", "teacher_model", "1_pre_data"
-CLASSROOM = "classroom"
+CLASSROOM, GROWN = "classroom", "grown"
+GROW = "grow"  # --teacher_model grow: a teacher made from the text at hand
 CLASSROOM_VECTORS = "glove.classroom.txt"
 
 
@@ -37,9 +38,11 @@ class Workspace:
         if root is None:
             here = Path.cwd()
             root = next((folder for folder in (here, *here.parents) if (folder / STUDENT_MODEL).is_dir()), SHIPPED)
+        if teacher_model == GROW:
+            teacher_model = Path(root) / TEACHER_MODEL / GROWN
         given = [Path(path).resolve() if path else None for path in (data_dir, teacher_model, task_teacher, student_model)]
         for path, flag in zip(given, ("--data_dir", "--teacher_model", "--task_teacher", "--student_model")):
-            if path is not None and not path.is_dir():
+            if path is not None and not path.is_dir() and path.name != GROWN:
                 raise UserError(f"{flag} {path}: there is no such folder")
         return cls(Path(root).resolve(), find_task(task).name, *given)
 
@@ -86,7 +89,7 @@ class Workspace:
 
     @property
     def grown_teacher(self) -> Path:
-        return self.root / TEACHER_MODEL / CLASSROOM
+        return self.root / TEACHER_MODEL / GROWN
 
     # What they read --------------------------------------------------------------------------------------------------
 
@@ -116,7 +119,7 @@ class Workspace:
 
     @property
     def teacher(self) -> Path:
-        """The general teacher: given, the user's in teacher_model/, else the classroom one (shipped or grown)."""
+        """The general teacher: given, the user's in teacher_model/, else the shipped classroom one."""
         return resolve_teacher(self.given_teacher or self.root / TEACHER_MODEL, self)
 
     @property
@@ -177,19 +180,19 @@ def fitting_student(teacher, folder: Path) -> str:
 
 
 def resolve_teacher(folder: Path, workspace: Workspace) -> Path:
-    """`teacher_model` without a model of its own means its classroom/ folder, the workspace's or the shipped one."""
+    """`teacher_model` without a model of its own means the classroom/ in it, else the shipped one."""
     if (folder / "config.json").is_file():
-        if weights_file(folder) is None:
+        if weights_file(folder) is None and folder.resolve() != workspace.grown_teacher:
             raise UserError(f"{folder} holds a config.json but no weights: put pytorch_model.bin or model.safetensors beside it")
         return folder
     if weights_file(folder):
         raise UserError(f"{folder} holds weights but no config.json: put the model's config.json beside them")
+    if folder.resolve() == workspace.grown_teacher:  # about to be made
+        return folder
     inside = folder / CLASSROOM
     if (inside / "config.json").is_file() and weights_file(inside):
         return inside
-    own = workspace.root / TEACHER_MODEL
-    if folder.resolve() != own.resolve():
+    if folder.resolve() != (workspace.root / TEACHER_MODEL).resolve():
         raise UserError(f"{folder} holds no model: it needs config.json, vocab.txt and weights")
     shipped = SHIPPED / TEACHER_MODEL / CLASSROOM
-    # A teacher grown in the repository's own folder belongs to that workspace; only a shipped one has a card.
-    return shipped if weights_file(shipped) and (shipped / "README.md").is_file() else workspace.grown_teacher
+    return shipped if weights_file(shipped) else workspace.grown_teacher

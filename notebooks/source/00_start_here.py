@@ -31,7 +31,7 @@ import os
 import pandas as pd
 import torch
 
-from tinybert_lite import grow_teacher, run_all
+from tinybert_lite import run_all
 from tinybert_lite.classroom import plots
 from tinybert_lite.settings import profile
 from tinybert_lite.workspace import Workspace
@@ -124,25 +124,26 @@ pd.DataFrame([{"stage": item.stage.title, "writes into": str(item.folder.relativ
                "state": item.state, "why": item.reason} for item in plan])
 
 # %% [markdown]
-# ## The teacher, in one call
+# ## The teacher
 #
-# Everything starts from a teacher. If you dropped a BERT's files into `teacher_model/`, that one serves and this call has
-# nothing to do. If not, a small teacher is grown here, from the text at hand: a vocabulary first, then masked language
-# modelling. It knows little compared with a BERT that has read Wikipedia, but it can be distilled in just the same way.
+# Everything starts from a teacher. If you dropped a BERT's files into `teacher_model/`, that one serves. If not, the one that
+# comes with the course does: six layers of width 256, pre-trained by masked language modelling on film reviews and other
+# English prose. Its card, `teacher_model/classroom/README.md`, says on what and how well.
 
 # %%
-result = grow_teacher.run(workspace, settings)
-sizes = {name: result.metrics[name] for name in ("parameters", "steps") if name in result.metrics}
-pd.Series({"state": result.skipped or "ran", "folder": str(result.folder.relative_to(workspace.root)), **sizes}).to_frame("teacher")
+from tinybert_lite.models import load_bert
+
+teacher = load_bert(workspace.teacher, masked_lm=True)
+config = teacher.model.config
+pd.Series({"folder": workspace.teacher.name, "layers": config.num_hidden_layers, "width": config.hidden_size, "heads": config.num_attention_heads,
+           "word pieces": len(teacher.tokenizer), "parameters": sum(parameters_by_block(teacher.model).values())}).to_frame("teacher")
 
 # %% [markdown]
 # Ask it something. We hide a word, and the teacher ranks its vocabulary for the empty place.
 
 # %%
 from tinybert_lite.data.tokens import encode
-from tinybert_lite.models import load_bert
 
-teacher = load_bert(workspace.teacher, masked_lm=True)
 batch = encode(["The film is too long and the [MASK] is weak."], None, teacher.tokenizer, max_length=32).batch([0])
 with torch.inference_mode():
     place = batch["input_ids"] == teacher.tokenizer.mask_token_id
@@ -150,9 +151,10 @@ with torch.inference_mode():
 pd.DataFrame({"guess": teacher.tokenizer.convert_ids_to_tokens(best.indices.tolist()), "probability": best.values.numpy().round(3)})
 
 # %% [markdown]
-# **What you should see.** That depends on the teacher. A real BERT names nouns that fit: *plot*, *script*, *acting*. A teacher
-# grown here in a minute or two has learnt which words are frequent and little more, so it offers *the*, *and*, a comma, each
-# with a small probability. Distillation works the same way for both; a student can only learn what its teacher knows.
+# **What you should see.** Nouns that films have and that can be weak. To see what pre-training gave it, grow one yourself
+# from the few pages at hand, `python -m tinybert_lite.run_all --teacher_model grow --only pretrain`, and ask that one: it
+# has learnt which words are frequent and little more, so it offers *the*, *and*, a comma. Distillation works in the same way for
+# both; a student can only learn what its teacher knows.
 
 # %% [markdown]
 # ## One knob to turn

@@ -101,9 +101,9 @@ plots.word_rows(rows, ["original", *(f"variant {i}" for i in range(1, len(rows))
 
 # %% [markdown]
 # **What you should see.** Word vectors give words of the same kind: *drags* becomes *meanders*. What the masked language model
-# gives is as good as the teacher. A real BERT finds words that fit the sentence; a small teacher grown in a minute or two puts
-# frequent words anywhere, and *the the give* is nobody's sentence. Variants need not be true or pretty, but they have to lie
-# near real sentences, so that the teacher's answer to them is worth copying. If yours read badly, a better teacher is the cure.
+# gives is as good as the teacher: words that fit the place, though not always the sense. Variants need not be true or pretty,
+# but they have to lie near real sentences, so that the teacher's answer to them is worth copying. If yours read badly, a
+# better teacher is the cure.
 
 # %% [markdown]
 # ## The stage in one call

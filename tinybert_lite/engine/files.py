@@ -18,6 +18,7 @@ from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.runtime import UserError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
+TIED = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias")  # the embeddings' and the head's own
 HANDED_ON = "pytorch_model.bin"
 _EPOCH_NAMES = (re.compile(r"model_epoch_(\d+)\.bin"), re.compile(r"step_(\d+)_pytorch_model\.bin"))
 
@@ -172,7 +173,6 @@ def _stored_projection(state: dict) -> str | None:
 def _fill(model: Bert, state: dict, weights: Path | None, folder: Path) -> list[str]:
     """Copy `state` into the model. Heads may be new as a whole; the encoder must be complete and fit."""
     own = model.state_dict()
-    tied = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
     found = {name: tensor for name, tensor in state.items() if name in own}
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
@@ -182,7 +182,7 @@ def _fill(model: Bert, state: dict, weights: Path | None, folder: Path) -> list[
                and not name.endswith(("position_ids", "token_type_ids"))]
     if foreign:
         raise UserError(f"{weights} holds {foreign[0]}, which {folder / 'config.json'} has no place for; use the files of one model")
-    missing = [name for name in own if name not in found and name not in tied]
+    missing = [name for name in own if name not in found and name not in TIED]
     lost = [name for name in missing if name.startswith("bert.") and not name.startswith("bert.pooler.")]
     if weights and lost:
         raise UserError(f"{weights} lacks {lost[0]} ({len(lost)} tensors in all) that {folder / 'config.json'} asks for; "
@@ -218,6 +218,15 @@ def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
     path = folder / (epoch_name(epoch) if epoch else HANDED_ON)
     write_atomically(path, model_bytes(model))
     return path
+
+
+def save_half(model: Bert, folder: Path) -> Path:
+    """Write `model.safetensors` in half precision, tied tensors once: half the bytes, eleven bits of precision."""
+    from safetensors.torch import save
+
+    state = {name: t.detach().cpu().half().contiguous() for name, t in model.state_dict().items() if name not in TIED}
+    write_atomically(folder / WEIGHTS[0], save(state, metadata={"format": "pt"}))
+    return folder / WEIGHTS[0]
 
 
 def latest_epoch(folder: Path) -> Path | None:

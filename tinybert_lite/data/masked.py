@@ -1,0 +1,69 @@
+"""Masked-LM sequences of plain text: whole sentences packed to a length, masked anew in every epoch."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+
+from tinybert_lite.data.batches import IGNORED, Examples
+from tinybert_lite.data.corpus import TokenisedCorpus
+from tinybert_lite.data.masking import mask_tokens, random_pieces
+
+
+def packed(corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: float, seed: int) -> Examples:
+    """`[CLS] sentences [SEP]` of one document each, as full as whole sentences allow; one longer than that is cut.
+
+    A share of `short_seq_prob` aims at a random shorter length, for the single sentences of later tasks.
+    """
+    rng, room, block = random.Random(seed), max_length - 2, 10_000
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    examples, rows = Examples.empty(), []
+
+    def target() -> int:
+        return rng.randint(min(8, room), room) if rng.random() < short_seq_prob else room
+
+    for number in range(len(corpus)):
+        waiting, wanted = [], target()
+        for place in corpus.document(number):
+            sentence = corpus.sentence(place)
+            for part in (sentence[i:i + room] for i in range(0, len(sentence), room)):
+                if waiting and len(waiting) + len(part) > wanted:
+                    rows.append([cls, *waiting, sep])
+                    waiting, wanted = [], target()
+                waiting = waiting + part
+        rows.append([cls, *waiting, sep])
+        if len(rows) >= block or number == len(corpus) - 1:
+            examples, rows = examples.extended(rows, [len(row) for row in rows]), []
+    return examples
+
+
+class Masked:
+    """`Examples` whose batches are masked when they are made, by (seed, epoch, row): whole words, 80/10/10."""
+
+    def __init__(self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0):
+        self.examples, self.probability, self.seed, self.epoch = examples, probability, seed, epoch
+        self.pieces, self.vocab = tokenizer.convert_ids_to_tokens(range(len(tokenizer))), tokenizer.get_vocab()
+        self.others, self.unknown = random_pieces(tokenizer), tokenizer.unk_token_id
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.examples.lengths
+
+    def batch(self, rows) -> dict[str, torch.Tensor]:
+        """As `Examples.batch`, with targets (B, L): the piece to guess at masked places, IGNORED elsewhere."""
+        batch = self.examples.batch(rows)
+        ids = batch["input_ids"]
+        targets = torch.full_like(ids, IGNORED)
+        for i, (row, length) in enumerate(zip(rows, self.lengths[rows])):
+            tokens = [self.pieces[t] for t in ids[i, :length].tolist()]
+            rng = random.Random(f"{self.seed} {self.epoch} {row}")
+            masked, places, _ = mask_tokens(tokens, rng, self.probability, len(tokens), True, self.others)
+            targets[i, places] = ids[i, places]
+            ids[i, :length] = torch.tensor([self.vocab[token] for token in masked])
+        targets[targets == self.unknown] = IGNORED  # nobody can guess a word that was not even read
+        return {**batch, "targets": targets}

@@ -1,0 +1,205 @@
+"""Pre-training a teacher from plain text: a vocabulary, then masked LM with whole-word masking (Devlin et al. 2019).
+
+    python -m tinybert_lite.pretrain --text reviews.txt.xz brown.txt --output_dir my_bert --hidden_size 256 --vocab_size 8000
+
+goes on where it was cut when called again. `--model_dir BERT` continues from a BERT's weights and vocabulary. The shipped
+teacher_model/classroom was made so; `run_all --teacher_model grow` makes a small one from the text at hand, as a lesson.
+Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word embeddings that start from word vectors.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import BertConfig
+
+from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
+from tinybert_lite.data.batches import Batches
+from tinybert_lite.data.corpus import TokenisedCorpus, read_documents
+from tinybert_lite.data.masked import Masked, packed
+from tinybert_lite.data.tasks import Task, find_task, read_table
+from tinybert_lite.data.tokens import SPECIAL_TOKENS, load_tokenizer
+from tinybert_lite.data.vectors import WordVectors
+from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.engine.files import save_half, save_weights
+from tinybert_lite.engine.objectives import MaskedLm
+from tinybert_lite.engine.train import Loop
+from tinybert_lite.models import LoadedBert, load_bert, local_folder, save_model_folder
+from tinybert_lite.runtime import UserError, command, say
+from tinybert_lite.settings import Pretraining, Settings
+from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
+from tinybert_lite.workspace import Workspace
+
+
+def build_vocabulary(text: Iterator[str], size: int, path: Path) -> None:
+    """Learn an uncased WordPiece vocabulary from lines of text; the same text gives the same bytes."""
+    from tokenizers import BertWordPieceTokenizer
+
+    learner = BertWordPieceTokenizer(lowercase=True)
+    lines = [learner.normalizer.normalize_str(line) for line in text]
+    seen = Counter()
+    for line in lines:
+        seen.update(line)
+    letters = sorted(letter for letter, _ in seen.most_common(200) if not letter.isspace())
+    # The trainer would number the inner letters (##a, ##b, …) in the order of a hash, another one in each run.
+    learner.train_from_iterator(lines, vocab_size=size, min_frequency=2, limit_alphabet=200, show_progress=False,
+                                special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)])
+    pieces = sorted(learner.get_vocab().items(), key=lambda item: item[1])
+    path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8", newline="\n")
+
+
+def documents_of(path: Path, task: Task, together: int = 8) -> Iterator[list[str]]:
+    """A text's documents, or a task's rows as documents of `together` sentences."""
+    if path.suffix == ".tsv":
+        texts = [text for row in read_table(path, task).rows for text in (row.text_a, row.text_b) if text]
+        yield from (texts[start:start + together] for start in range(0, len(texts), together))
+    else:
+        yield from read_documents(path)
+
+
+def plain(line: str) -> str:
+    """A line without WikiText's marks: ` @,@ ` is a comma inside a number, `<unk>` a word that was taken out."""
+    return re.sub(r" @(.)@ ", r"\1", line).replace("<unk>", "[UNK]")
+
+
+def is_held_out(number: int, held_out: int) -> bool:
+    """Whether a text's document of this number (from 0) is kept from training, to measure on."""
+    return held_out > 0 and number % held_out == held_out - 1
+
+
+def gather_text(sources: list[Path], task: Task, held_out: int, train: Path, test: Path) -> None:
+    """Write all documents of `sources` into two corpora. Documents are held out of texts alone: a task has a dev set."""
+    with open(train, "w", encoding="utf-8", newline="\n") as learnt, open(test, "w", encoding="utf-8", newline="\n") as kept:
+        for source in sources:
+            for number, document in enumerate(documents_of(source, task)):
+                file = kept if source.suffix != ".tsv" and is_held_out(number, held_out) else learnt
+                file.write("\n".join(map(plain, document)) + "\n\n")
+
+
+def start_from_vectors(model: Bert, tokenizer, vectors: WordVectors, scale: float = 0.04) -> int:
+    """Begin with what the word vectors know: turn each known word's vector (d) into its embedding (D) by one random
+    orthonormal map, which keeps cosines. Returns how many word pieces were found."""
+    embeddings = model.bert.embeddings.word_embeddings.weight.data
+    width, d = embeddings.shape[1], vectors.matrix.shape[1]
+    if d > width:
+        return 0
+    turn = torch.linalg.qr(torch.randn(width, d))[0].T * scale * width**0.5
+    known = [(i, vectors.place[piece]) for piece, i in tokenizer.get_vocab().items() if piece in vectors.place]
+    pieces, rows = zip(*known) if known else ((), ())
+    embeddings[list(pieces)] = torch.from_numpy(vectors.matrix[list(rows)]) @ turn
+    return len(known)
+
+
+def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Path) -> LoadedBert:
+    """A vocabulary learnt from the text, and a BERT of random weights that reads it."""
+    build_vocabulary((line for document in read_documents(text) for line in document), options.vocab_size, folder / "vocab.txt")
+    tokenizer = load_tokenizer(folder / "vocab.txt", lower_case=True)
+    model = Bert(BertConfig(
+        vocab_size=len(tokenizer), hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers,
+        num_attention_heads=options.num_attention_heads, intermediate_size=4 * options.hidden_size,
+        max_position_embeddings=max(128, options.max_seq_length), classifier_head="huggingface"), masked_lm=True)
+    known = start_from_vectors(model, tokenizer, WordVectors.read(vectors)) if vectors else 0
+    say(f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, {known} of them from word vectors")
+    return LoadedBert(model, tokenizer, folder, [])
+
+
+@torch.inference_mode()
+def masked_lm_scores(model: Bert, held: Masked, batch_size: int = 64, most: int = 1024) -> dict[str, float]:
+    """Accuracy and perplexity at the masked places of at most `most` rows, spread evenly."""
+    device = next(model.parameters()).device
+    model.eval()
+    right = places = loss = 0.0
+    for rows in np.array_split(np.unique(np.linspace(0, len(held) - 1, min(most, len(held))).astype(int)), -(-min(most, len(held)) // batch_size)):
+        batch = {name: value.to(device) for name, value in held.batch(rows).items()}
+        wanted = batch["targets"][batch["targets"] >= 0]
+        logits = model(batch, masked_lm=batch["targets"] >= 0).masked_lm.float()
+        right += (logits.argmax(-1) == wanted).sum().item()
+        loss += nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
+        places += len(wanted)
+    return {"accuracy": right / places, "perplexity": float(np.exp(loss / places))}
+
+
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
+    options: Pretraining = settings.pretrain
+    sources = [path for name, path in reads.items() if name not in ("vectors", "model")]
+    scratch, length = folder / "text", options.max_seq_length
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        train, test = scratch / "train.txt", scratch / "held_out.txt"
+        gather_text(sources, find_task(settings.task), options.held_out, train, test)
+        bert = load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads else new_bert(train, reads.get("vectors"), options, scratch)
+        if length > bert.model.config.max_position_embeddings:
+            raise UserError(f"max_seq_length={length}: {bert.folder} has {bert.model.config.max_position_embeddings} positions; use no more")
+        say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
+        examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, scratch), bert.tokenizer, length, options.short_seq_prob, session.seed)
+                          if text.stat().st_size else None for text in (train, test))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    model, parameters = bert.model, sum(p.numel() for p in bert.model.parameters())
+    say(f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, {len(examples.ids)} tokens an epoch")
+    save_model_folder(model, bert.tokenizer, folder)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = options.dropout
+    kept = Masked(held, bert.tokenizer, 0.15, session.seed) if held else None
+    trained = Loop(
+        model, MaskedLm(), Batches(lambda epoch: Masked(examples, bert.tokenizer, options.masked_lm_prob, session.seed, epoch), options.train_batch_size,
+                                   session.seed, rows=lambda epoch: len(examples)),
+        options, session.accelerator(), folder, identity=session.identity, label="pre-training the teacher", say=say,
+        evaluate=(lambda model: masked_lm_scores(model, kept, options.eval_batch_size)) if kept else None, metric="accuracy",
+    ).run()
+    (save_half if options.half else save_weights)(model, folder)
+    return {"steps": trained.steps, "resumed_from": trained.resumed_from, "parameters": parameters, "loss_terms": trained.last_terms}
+
+
+def reads(ws: Workspace) -> dict[str, Path]:
+    return {"train": ws.data_file("train"), "corpus": ws.corpus, "vectors": ws.vectors}
+
+
+STAGE = Stage(
+    "pretrain", "teacher, grown from the text at hand", reads=reads, folder=lambda ws: ws.grown_teacher,
+    writes=MODEL_FILES, work=work,
+    needless=lambda ws: "" if ws.teacher == ws.grown_teacher else f"the teacher is {ws.teacher}",
+)
+
+
+def run(workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
+    """Grow the workspace's teacher from the text at hand, where it has none."""
+    return STAGE.run(workspace, settings, force)
+
+
+@command
+def main(argv: list[str]) -> None:
+    parser = training_parser("pretrain", __doc__, learning_rate=1e-3, eval_step=500, eval_step_help="steps between two measurements on held-out text")
+    add, fields = parser.add_argument, Pretraining()
+    add("--text", required=True, nargs="+", type=Path, help="texts (.txt or .txt.xz: a sentence a line, a blank line between documents) or a task's .tsv")
+    add("--output_dir", required=True, type=Path)
+    add("--model_dir", help="continue from this BERT: folder or hub name")
+    add("--vectors", type=Path, default=None, help="word vectors that word embeddings start from (default: the shipped ones)")
+    add("--task_name", default="SST-2", help="whose columns a .tsv has")
+    add("--precision", default="auto", help="auto, float32 or bf16")
+    add("--max_steps", type=int, default=0, help="optimizer steps at most")
+    add("--save_step", type=int, default=200, help="steps between two saved states, for resume")
+    add("--schedule", default="linear", help="linear or constant")
+    add("--half", action="store_true", help="write the weights in half precision")
+    for name in ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "masked_lm_prob", "short_seq_prob", "dropout", "held_out"):
+        default = getattr(fields, name)
+        add(f"--{name}", type=type(default), default=default)
+    args = parser.parse_args(argv)
+    say_no_effect(argv, {"--do_eval": "pre-training measures on --held_out documents"})
+    sources = {f"text {number}": path for number, path in enumerate(args.text, 1)}
+    start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace.find().vectors}
+    settings = run_settings(args, find_task(args.task_name).name, pretrain=picked(args, Pretraining))
+    STAGE.execute({**sources, **start}, args.output_dir, settings)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,169 @@
+"""What a pre-trained teacher knows: masked words of held-out text, and twenty sentences with a gap.
+
+    python tools/measure_teacher.py --models teacher_model/classroom teacher_model/grown --text reviews.txt.xz brown.txt.xz \
+        --held_out 50
+
+Of each text the documents that `pretrain --held_out` kept from training, of a task's .tsv all rows. 15 % of the words are
+hidden whole, the same ones for each model, so that models of different vocabularies compare: a word counts as right if all
+its pieces are, and perplexity is a word's. The unigram guess knows the frequencies of the training text and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from tinybert_lite.data.batches import in_order
+from tinybert_lite.data.tasks import find_task
+from tinybert_lite.data.tokens import encode, words
+from tinybert_lite.models import LoadedBert, load_bert
+from tinybert_lite.pretrain import documents_of, is_held_out, plain
+
+SST = find_task("SST-2")
+PASSAGE, LONGEST = 40, 128  # words that a passage has at least, where its document does; word pieces a model reads
+
+# Chosen before the first look, with the word expected, and left as they are whatever the result.
+GAPS = """
+The capital of France is [MASK]. = paris
+She opened the [MASK] and stepped out into the garden. = door
+The movie was so [MASK] that I fell asleep before the end. = boring
+It is not a bad film, but it is not a [MASK] one either. = good
+He poured himself a cup of [MASK] and sat down by the window. = coffee
+The two brothers have not [MASK] to each other for years. = spoken
+My sister is taller [MASK] I am. = than
+The plot is thin, but the [MASK] are wonderful. = actors
+There are seven days in a [MASK]. = week
+The ship sank and all the passengers [MASK]. = drowned
+In winter the lake is covered with [MASK]. = ice
+If you like horror films, you will [MASK] this one. = love
+The director wastes a talented [MASK]. = cast
+The king and the [MASK] sat on their thrones. = queen
+We laughed from the beginning to the [MASK]. = end
+The doctor told him to stay in [MASK]. = bed
+I would not recommend it to [MASK]. = anyone
+For all its money, the film has no [MASK]. = heart
+The train [MASK] at the station ten minutes late. = arrived
+Two plus two is [MASK]. = four
+"""
+
+
+def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
+    """Neighbouring sentences of one document together; of the held-out documents if `kept`, else of the others."""
+    for number, document in enumerate(documents_of(source, SST, together=1)):
+        if source.suffix != ".tsv" and is_held_out(number, held_out) != kept:
+            continue
+        waiting: list[str] = []
+        for sentence in map(plain, document):
+            waiting.append(sentence)
+            if sum(len(s.split()) for s in waiting) >= PASSAGE:
+                yield " ".join(waiting)
+                waiting = []
+        if waiting:
+            yield " ".join(waiting)
+
+
+def hide(bert: LoadedBert, text: str, seed: str) -> tuple[str, list[str]]:
+    """The text with 15 % of its words hidden, a [MASK] for each of their pieces, and those words."""
+    rng, found = random.Random(seed), words(bert.tokenizer, text)
+    hidden = sorted(rng.sample(range(len(found)), max(1, round(0.15 * len(found)))))
+    hidden = [place for place in hidden if found[place].isalpha()]  # no punctuation, no number
+    masked = list(found)
+    for place in hidden:
+        masked[place] = " ".join([bert.tokenizer.mask_token] * len(bert.tokenizer.tokenize(found[place])))
+    return " ".join(masked), [found[place] for place in hidden]
+
+
+@torch.inference_mode()
+def measure(bert: LoadedBert, texts: list[str]) -> tuple[int, float, float]:
+    """Hidden words, the share guessed right, and the perplexity of a word."""
+    bert.model.eval()
+    masked, answers = zip(*(hide(bert, text, f"{number}") for number, text in enumerate(texts)))
+    examples, tokenizer = encode(list(masked), None, bert.tokenizer, LONGEST), bert.tokenizer
+    right = count = loss = 0.0
+    for rows, batch in in_order(examples, 64):
+        at = batch["input_ids"] == tokenizer.mask_token_id
+        chances = torch.log_softmax(bert.model(batch, masked_lm=at).masked_lm, -1)
+        start = 0
+        for row, places in zip(rows.tolist(), at.sum(1).tolist()):
+            end = start + places
+            for word in answers[row]:
+                pieces = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word))
+                if start + len(pieces) > end:  # cut off with the end of a long passage
+                    break
+                here = chances[start:start + len(pieces)]
+                right += here.argmax(-1).tolist() == pieces
+                loss -= sum(here[i, piece].item() for i, piece in enumerate(pieces))
+                count, start = count + 1, start + len(pieces)
+            start = end
+    return int(count), right / count, math.exp(loss / count)
+
+
+def unigram(bert: LoadedBert, texts: list[str], frequencies: Counter) -> tuple[float, float]:
+    """The share and the perplexity of always guessing by frequency; frequencies are of words."""
+    total, most = sum(frequencies.values()), frequencies.most_common(1)[0][0]
+    answers = [word for number, text in enumerate(texts) for word in hide(bert, text, f"{number}")[1]]
+    # One occurrence is added to every word, and one word more that stands for those never seen.
+    loss = -sum(math.log((frequencies[word] + 1) / (total + len(frequencies) + 1)) for word in answers)
+    return answers.count(most) / len(answers), math.exp(loss / len(answers))
+
+
+def count_words(bert: LoadedBert, sources: list[Path], held_out: int) -> Counter:
+    frequencies: Counter = Counter()
+    for source in sources:
+        if source.suffix != ".tsv":
+            for text in passages(source, held_out, kept=False):
+                frequencies.update(word for word in words(bert.tokenizer, text) if word.isalpha())
+    return frequencies
+
+
+@torch.inference_mode()
+def gaps(bert: LoadedBert) -> list[str]:
+    """A line of a table for each sentence: the sentence, the word expected, the five guesses."""
+    bert.model.eval()
+    lines, first, five = [], 0, 0
+    for line in GAPS.strip().splitlines():
+        text, answer = line.split(" = ")
+        (_, batch), = in_order(encode([text], None, bert.tokenizer, LONGEST), 1)
+        logits = bert.model(batch, masked_lm=batch["input_ids"] == bert.tokenizer.mask_token_id).masked_lm[0]
+        best = logits.softmax(-1).topk(5)
+        guesses = bert.tokenizer.convert_ids_to_tokens(best.indices.tolist())
+        first, five = first + (guesses[0] == answer), five + (answer in guesses)
+        shown = " · ".join(f"{guess} {100 * chance:.0f}" for guess, chance in zip(guesses, best.values.tolist()))
+        lines.append(f"| {text.replace('[MASK]', '…')} | {answer} | {shown} |")
+    return [*lines, "", f"The word expected comes first in {first} of {len(lines)}, among the five in {five}."]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="model folders; the first fills the gaps")
+    parser.add_argument("--text", type=Path, nargs="*", default=[], help="texts as `pretrain` reads them, and a task's .tsv")
+    parser.add_argument("--held_out", type=int, default=50, help="as in `pretrain`")
+    parser.add_argument("--passages", type=int, default=1500, help="of each text at most")
+    parser.add_argument("--threads", type=int, default=0)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    berts = [load_bert(folder, masked_lm=True) for folder in args.models]
+
+    if args.text:
+        frequencies = count_words(berts[0], args.text, args.held_out)
+        print("| masked words of held-out text | words | unigram guess | " + " | ".join(folder.name for folder in args.models) + " |")
+        print("|---" * (3 + len(berts)) + "|")
+    for source in args.text:
+        texts = list(islice(passages(source, args.held_out, kept=True), args.passages))
+        found = [measure(bert, texts) for bert in berts]
+        values = [unigram(berts[0], texts, frequencies), *(scores[1:] for scores in found)]
+        print(f"| {source.parent.name}/{source.name} | {found[0][0]} | " + " | ".join(f"{100 * right:.1f} %, {perplexity:,.0f}" for right, perplexity in values) + " |")
+    print("\n| sentence | expected | guesses, % |\n|---|---|---|")
+    print("\n".join(gaps(berts[0])))
+
+
+if __name__ == "__main__":
+    main()
