@@ -11,17 +11,17 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from tests.makers import SPECIAL, VOCABULARY, make_bert_folder, write_tsv
 from tests.test_stage_workspace import call, make_toy_teacher, one_thread, write_toy_corpus, write_toy_vectors  # noqa: F401
-from tinybert_lite import pretrain
 from tinybert_lite.data.batches import IGNORED
-from tinybert_lite.data.corpus import TokenisedCorpus, read_documents
+from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, plain, read_documents
 from tinybert_lite.data.masked import Masked, packed
-from tinybert_lite.data.tasks import find_task, read_table
-from tinybert_lite.data.tokens import encode
+from tinybert_lite.data.tasks import find_task
+from tinybert_lite.data.tokens import build_vocabulary, encode
+from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.engine.files import load_model, read_weights, save_half
 from tinybert_lite.engine.train import read_history
+from tinybert_lite.evaluate import masked_lm_scores
 from tinybert_lite.models import load_bert
-from tinybert_lite.settings import Pretraining, Settings
-from tinybert_lite.workspace import SHIPPED
+from tinybert_lite.pretrain import start_from_vectors
 
 CLS, SEP, UNK, MASK = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[UNK]", "[MASK]"))
 SST2 = find_task("SST-2")
@@ -114,16 +114,16 @@ def test_words_are_hidden_whole_and_unknown_ones_are_no_target(tokenizer, tmp_pa
 def test_held_out_documents_are_in_the_one_corpus_or_the_other(corpus, tmp_path):
     rows = write_tsv(tmp_path / "train.tsv", [("a good film .", "1"), ("a bad film .", "0")] * 6, ["sentence", "label"])
     train, test = tmp_path / "train.txt", tmp_path / "test.txt"
-    pretrain.gather_text([corpus, rows], SST2, 4, train, test)
+    gather_text([corpus, rows], SST2, 4, train, test)
     documents, learnt, kept = (list(read_documents(path)) for path in (corpus, train, test))
     assert kept == [documents[3], documents[7]]
     assert learnt == [d for i, d in enumerate(documents) if i not in (3, 7)] + [["a good film .", "a bad film ."] * 4, ["a good film .", "a bad film ."] * 2]
-    pretrain.gather_text([corpus], SST2, 0, train, test)
+    gather_text([corpus], SST2, 0, train, test)
     assert list(read_documents(train)) == documents and not test.stat().st_size
 
 
 def test_wikitexts_marks_are_resolved():
-    assert pretrain.plain("about 0 @.@ 7 or 1 @,@ 200 , well @-@ known <unk> s") == "about 0.7 or 1,200 , well-known [UNK] s"
+    assert plain("about 0 @.@ 7 or 1 @,@ 200 , well @-@ known <unk> s") == "about 0.7 or 1,200 , well-known [UNK] s"
 
 
 def test_scores_are_those_of_a_loop_over_the_places(tokenised, tmp_path):
@@ -137,7 +137,7 @@ def test_scores_are_those_of_a_loop_over_the_places(tokenised, tmp_path):
             if target != IGNORED:
                 right.append(int(logits[place].argmax()) == target)
                 losses.append(-math.log(logits[place].softmax(-1)[target].item()))
-    found = pretrain.masked_lm_scores(bert.model, held, batch_size=4)
+    found = masked_lm_scores(bert.model, held, batch_size=4)
     assert found["accuracy"] == pytest.approx(sum(right) / len(right)) and found["perplexity"] == pytest.approx(math.exp(np.mean(losses)), rel=1e-4)
 
 
@@ -153,6 +153,30 @@ def test_half_precision_weights_open_here_and_in_the_stock_classes(bert_folder, 
     with torch.inference_mode():
         ours = again.eval()(batch, masked_lm=batch["attention_mask"].bool()).masked_lm
         assert new == [] and torch.allclose(ours, stock(**batch).logits[0], atol=1e-5)
+
+
+def test_the_same_text_gives_the_same_vocabulary(corpus, tmp_path):
+    lines = [line for document in read_documents(corpus) for line in document] + ["Café au lait", "Ünïcode"]
+    for name in ("one", "two"):
+        build_vocabulary(iter(lines), 120, tmp_path / name)
+    pieces = (tmp_path / "one").read_text(encoding="utf-8").splitlines()
+    assert pieces == (tmp_path / "two").read_text(encoding="utf-8").splitlines()
+    assert pieces[:5] == SPECIAL and len(set(pieces)) == len(pieces) <= 120 and "##e" in pieces and "é" not in pieces
+
+
+def test_embeddings_that_start_from_vectors_keep_their_cosines(tmp_path):
+    torch.manual_seed(0)
+    bert, vectors = load_bert(make_bert_folder(tmp_path / "bert"), masked_lm=True), WordVectors.read(write_toy_vectors(tmp_path / "glove.txt"))
+    before = bert.model.bert.embeddings.word_embeddings.weight.detach().clone()
+    assert start_from_vectors(bert.model, bert.tokenizer, vectors) > 5
+    after = bert.model.bert.embeddings.word_embeddings.weight.detach()
+    vocab = bert.tokenizer.get_vocab()
+    known = [piece for piece in vocab if piece in vectors.place]
+    wanted = torch.nn.functional.normalize(torch.from_numpy(vectors.matrix[[vectors.place[piece] for piece in known]]))
+    found = torch.nn.functional.normalize(after[[vocab[piece] for piece in known]])
+    assert torch.allclose(found @ found.T, wanted @ wanted.T, atol=1e-5)
+    others = [i for piece, i in vocab.items() if piece not in vectors.place]
+    assert torch.equal(before[others], after[others])
 
 
 COMMAND = "pretrain --text corpus.txt --max_seq_length 32 --device cpu --threads 1 --learning_rate 1e-3"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from tinybert_lite.data.batches import Examples, in_order
+from tinybert_lite.data.masked import Masked
 from tinybert_lite.data.tasks import Task, read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
@@ -52,6 +53,24 @@ def _each(model: Bert, examples: Examples, batch_size: int, function) -> np.ndar
         found[rows] = values
     model.train(training)
     return found
+
+
+@torch.inference_mode()
+def masked_lm_scores(model: Bert, held_out: Masked, batch_size: int = 64, most: int = 1024) -> dict[str, float]:
+    """Accuracy and perplexity at the masked places of at most `most` rows, spread evenly."""
+    training, device = model.training, next(model.parameters()).device
+    model.eval()
+    chosen = np.unique(np.linspace(0, len(held_out) - 1, most).astype(int))
+    right = places = loss = 0.0
+    for start in range(0, len(chosen), batch_size):
+        batch = {name: tensor.to(device) for name, tensor in held_out.batch(chosen[start:start + batch_size]).items()}
+        wanted = batch["targets"][batch["targets"] >= 0]
+        logits = model(batch, masked_lm=batch["targets"] >= 0).masked_lm.float()
+        right += (logits.argmax(-1) == wanted).sum().item()
+        loss += torch.nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
+        places += len(wanted)
+    model.train(training)
+    return {"accuracy": right / places, "perplexity": math.exp(loss / places)}
 
 
 def scores(task: Task, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -9,78 +9,30 @@ Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word 
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from transformers import BertConfig
 
 from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
 from tinybert_lite.data.batches import Batches
-from tinybert_lite.data.corpus import TokenisedCorpus, read_documents
+from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, read_documents
 from tinybert_lite.data.masked import Masked, packed
-from tinybert_lite.data.tasks import Task, find_task, read_table
-from tinybert_lite.data.tokens import SPECIAL_TOKENS, load_tokenizer
+from tinybert_lite.data.tasks import find_task
+from tinybert_lite.data.tokens import build_vocabulary, load_tokenizer
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import save_half, save_weights
 from tinybert_lite.engine.objectives import MaskedLm
 from tinybert_lite.engine.train import Loop
+from tinybert_lite.evaluate import masked_lm_scores
 from tinybert_lite.models import LoadedBert, load_bert, local_folder, save_model_folder
 from tinybert_lite.runtime import UserError, command, say
 from tinybert_lite.settings import Pretraining, Settings
 from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
 from tinybert_lite.workspace import Workspace
-
-
-def build_vocabulary(text: Iterator[str], size: int, path: Path) -> None:
-    """Learn an uncased WordPiece vocabulary from lines of text; the same text gives the same bytes."""
-    from tokenizers import BertWordPieceTokenizer
-
-    learner = BertWordPieceTokenizer(lowercase=True)
-    lines = [learner.normalizer.normalize_str(line) for line in text]
-    seen = Counter()
-    for line in lines:
-        seen.update(line)
-    letters = sorted(letter for letter, _ in seen.most_common(200) if not letter.isspace())
-    # The trainer would number the inner letters (##a, ##b, …) in the order of a hash, another one in each run.
-    learner.train_from_iterator(lines, vocab_size=size, min_frequency=2, limit_alphabet=200, show_progress=False,
-                                special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)])
-    pieces = sorted(learner.get_vocab().items(), key=lambda item: item[1])
-    path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8", newline="\n")
-
-
-def documents_of(path: Path, task: Task, together: int = 8) -> Iterator[list[str]]:
-    """A text's documents, or a task's rows as documents of `together` sentences."""
-    if path.suffix == ".tsv":
-        texts = [text for row in read_table(path, task).rows for text in (row.text_a, row.text_b) if text]
-        yield from (texts[start:start + together] for start in range(0, len(texts), together))
-    else:
-        yield from read_documents(path)
-
-
-def plain(line: str) -> str:
-    """A line without WikiText's marks: ` @,@ ` is a comma inside a number, `<unk>` a word that was taken out."""
-    return re.sub(r" @(.)@ ", r"\1", line).replace("<unk>", "[UNK]")
-
-
-def is_held_out(number: int, held_out: int) -> bool:
-    """Whether a text's document of this number (from 0) is kept from training, to measure on."""
-    return held_out > 0 and number % held_out == held_out - 1
-
-
-def gather_text(sources: list[Path], task: Task, held_out: int, train: Path, test: Path) -> None:
-    """Write all documents of `sources` into two corpora. Documents are held out of texts alone: a task has a dev set."""
-    with open(train, "w", encoding="utf-8", newline="\n") as learnt, open(test, "w", encoding="utf-8", newline="\n") as kept:
-        for source in sources:
-            for number, document in enumerate(documents_of(source, task)):
-                file = kept if source.suffix != ".tsv" and is_held_out(number, held_out) else learnt
-                file.write("\n".join(map(plain, document)) + "\n\n")
 
 
 def start_from_vectors(model: Bert, tokenizer, vectors: WordVectors, scale: float = 0.04) -> int:
@@ -108,22 +60,6 @@ def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Pat
     known = start_from_vectors(model, tokenizer, WordVectors.read(vectors)) if vectors else 0
     say(f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, {known} of them from word vectors")
     return LoadedBert(model, tokenizer, folder, [])
-
-
-@torch.inference_mode()
-def masked_lm_scores(model: Bert, held: Masked, batch_size: int = 64, most: int = 1024) -> dict[str, float]:
-    """Accuracy and perplexity at the masked places of at most `most` rows, spread evenly."""
-    device = next(model.parameters()).device
-    model.eval()
-    right = places = loss = 0.0
-    for rows in np.array_split(np.unique(np.linspace(0, len(held) - 1, min(most, len(held))).astype(int)), -(-min(most, len(held)) // batch_size)):
-        batch = {name: value.to(device) for name, value in held.batch(rows).items()}
-        wanted = batch["targets"][batch["targets"] >= 0]
-        logits = model(batch, masked_lm=batch["targets"] >= 0).masked_lm.float()
-        right += (logits.argmax(-1) == wanted).sum().item()
-        loss += nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
-        places += len(wanted)
-    return {"accuracy": right / places, "perplexity": float(np.exp(loss / places))}
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
@@ -194,7 +130,9 @@ def main(argv: list[str]) -> None:
         default = getattr(fields, name)
         add(f"--{name}", type=type(default), default=default)
     args = parser.parse_args(argv)
-    say_no_effect(argv, {"--do_eval": "pre-training measures on --held_out documents"})
+    sizes = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "vectors") if args.model_dir else ()
+    say_no_effect(argv, {"--do_eval": "pre-training measures on --held_out documents",
+                         **{f"--{name}": f"{args.model_dir} has its own" for name in sizes}})
     sources = {f"text {number}": path for number, path in enumerate(args.text, 1)}
     start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace.find().vectors}
     settings = run_settings(args, find_task(args.task_name).name, pretrain=picked(args, Pretraining))

@@ -21,10 +21,10 @@ from pathlib import Path
 import torch
 
 from tinybert_lite.data.batches import in_order
+from tinybert_lite.data.corpus import documents_of, is_held_out, plain
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.models import LoadedBert, load_bert
-from tinybert_lite.pretrain import documents_of, is_held_out, plain
 
 SST = find_task("SST-2")
 PASSAGE, LONGEST = 40, 128  # words that a passage has at least, where its document does; word pieces a model reads
@@ -106,20 +106,25 @@ def measure(bert: LoadedBert, texts: list[str]) -> tuple[int, float, float]:
 
 
 def unigram(bert: LoadedBert, texts: list[str], frequencies: Counter) -> tuple[float, float]:
-    """The share and the perplexity of always guessing by frequency; frequencies are of words."""
+    """The share and the perplexity of always guessing by frequency, for each word piece that is hidden."""
     total, most = sum(frequencies.values()), frequencies.most_common(1)[0][0]
-    answers = [word for number, text in enumerate(texts) for word in hide(bert, text, f"{number}")[1]]
-    # One occurrence is added to every word, and one word more that stands for those never seen.
-    loss = -sum(math.log((frequencies[word] + 1) / (total + len(frequencies) + 1)) for word in answers)
-    return answers.count(most) / len(answers), math.exp(loss / len(answers))
+    answers = [bert.tokenizer.tokenize(word) for number, text in enumerate(texts) for word in hide(bert, text, f"{number}")[1]]
+    # One occurrence is added to every piece, so that none is impossible.
+    loss = -sum(math.log((frequencies[piece] + 1) / (total + len(bert.tokenizer))) for pieces in answers for piece in pieces)
+    return answers.count([most]) / len(answers), math.exp(loss / len(answers))
 
 
-def count_words(bert: LoadedBert, sources: list[Path], held_out: int) -> Counter:
-    frequencies: Counter = Counter()
+def count_pieces(bert: LoadedBert, sources: list[Path], held_out: int) -> Counter:
+    """How often each word piece stands in the words of the training documents."""
+    seen: Counter = Counter()
     for source in sources:
         if source.suffix != ".tsv":
             for text in passages(source, held_out, kept=False):
-                frequencies.update(word for word in words(bert.tokenizer, text) if word.isalpha())
+                seen.update(word for word in words(bert.tokenizer, text) if word.isalpha())
+    frequencies: Counter = Counter()
+    for word, times in seen.items():
+        for piece in bert.tokenizer.tokenize(word):
+            frequencies[piece] += times
     return frequencies
 
 
@@ -153,7 +158,7 @@ def main() -> None:
     berts = [load_bert(folder, masked_lm=True) for folder in args.models]
 
     if args.text:
-        frequencies = count_words(berts[0], args.text, args.held_out)
+        frequencies = count_pieces(berts[0], args.text, args.held_out)
         print("| masked words of held-out text | words | unigram guess | " + " | ".join(folder.name for folder in args.models) + " |")
         print("|---" * (3 + len(berts)) + "|")
     for source in args.text:

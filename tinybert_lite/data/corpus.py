@@ -1,12 +1,14 @@
-"""A corpus of any size as token ids on disk: documents of sentences, read through memory maps."""
+"""Text as documents of sentences, and a corpus of any size as token ids on disk, read through memory maps."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from tinybert_lite.data.tasks import Task, read_table
 from tinybert_lite.runtime import UserError
 
 
@@ -34,6 +36,34 @@ def read_documents(path: Path) -> Iterator[list[str]]:
         raise UserError(f"{path}, line {number + 1} or soon after: not UTF-8 text; save the file as UTF-8") from None
     if document:
         yield document
+
+
+def documents_of(path: Path, task: Task, together: int = 8) -> Iterator[list[str]]:
+    """A text's documents, or a task's rows as documents of `together` sentences."""
+    if path.suffix == ".tsv":
+        texts = [text for row in read_table(path, task).rows for text in (row.text_a, row.text_b) if text]
+        yield from (texts[start:start + together] for start in range(0, len(texts), together))
+    else:
+        yield from read_documents(path)
+
+
+def plain(line: str) -> str:
+    """A line without WikiText's marks: ` @,@ ` is a comma inside a number, `<unk>` a word that was taken out."""
+    return re.sub(r" @(.)@ ", r"\1", line).replace("<unk>", "[UNK]")
+
+
+def is_held_out(number: int, held_out: int) -> bool:
+    """Whether a text's document of this number (from 0) is kept from training, to measure on."""
+    return held_out > 0 and number % held_out == held_out - 1
+
+
+def gather_text(sources: list[Path], task: Task, held_out: int, train: Path, test: Path) -> None:
+    """Write all documents of `sources` into two corpora. Documents are held out of texts alone: a task has a dev set."""
+    with open(train, "w", encoding="utf-8", newline="\n") as learnt, open(test, "w", encoding="utf-8", newline="\n") as kept:
+        for source in sources:
+            for number, document in enumerate(documents_of(source, task)):
+                file = kept if source.suffix != ".tsv" and is_held_out(number, held_out) else learnt
+                file.write("\n".join(map(plain, document)) + "\n\n")
 
 
 class TokenisedCorpus:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,23 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
         # Words alone: the Chinese vocabulary, lower-case otherwise, holds <S>. Not isupper(): signs such as ℝ have no lower case.
         lower_case = all(piece == piece.lower() for piece in pieces if piece.removeprefix("##").isalpha())
     return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
+
+
+def build_vocabulary(text: Iterator[str], size: int, path: Path) -> None:
+    """Learn an uncased WordPiece vocabulary from lines of text; the same text gives the same bytes."""
+    from tokenizers import BertWordPieceTokenizer
+
+    learner = BertWordPieceTokenizer(lowercase=True)
+    lines = [learner.normalizer.normalize_str(line) for line in text]
+    seen = Counter()
+    for line in lines:
+        seen.update(line)
+    letters = sorted(letter for letter, _ in seen.most_common(200) if not letter.isspace())
+    # The trainer would number the inner letters (##a, ##b, …) in the order of a hash, another one in each run.
+    learner.train_from_iterator(lines, vocab_size=size, min_frequency=2, limit_alphabet=200, show_progress=False,
+                                special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)])
+    pieces = sorted(learner.get_vocab().items(), key=lambda item: item[1])
+    path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8", newline="\n")
 
 
 def _recorded_case(config: Path) -> bool | None:
