@@ -10,6 +10,7 @@ from tinybert_lite.classroom import plots
 
 HISTORY = [{"step": s, "lr": 1e-3, "loss": 6 / s, "grad_norm": 1.0, "attention/1": 3 / s, "attention/2": 2 / s, "hidden/0": 1 / s}
            for s in (1, 2, 3)] + [{"step": 3, "epoch": 1, "dev": {"accuracy": 0.7}}]
+MASKED_LM = [{"step": 1, "lr": 1e-3, "loss": 6.0, "masked_lm": 6.0}, {"step": 2, "epoch": 1, "dev": {"accuracy": 0.2, "perplexity": 90.0}}]
 COST = {"blocks": {"embeddings": 4e6, "encoder": 3e6, "classifier": 1e5}, "parameters": 7.1e6, "bytes": 2.9e7, "multiply_adds": 4e7, "length": 12,
         "milliseconds_a_row": 2.0}
 RESULTS = {"task": "SST-2", "metric": "accuracy", "probe_along_the_stages": {"teacher": 0.8, "3": 0.6, "4": 0.7, "5": 0.75},
@@ -24,6 +25,8 @@ def scores(length=4, seed=0):
 ALL = {
     "loss_curves": (lambda: plots.loss_curves(HISTORY, "stage"), 2),
     "loss_curves, nothing yet": (lambda: plots.loss_curves([]), 1),
+    "pretraining": (lambda: plots.pretraining([MASKED_LM, MASKED_LM]), 2),
+    "pretraining, L = 1": (lambda: plots.pretraining([MASKED_LM[:1]]), 2),
     "along_the_stages": (lambda: plots.along_the_stages(RESULTS), 1),
     "along_the_stages, undistilled": (lambda: plots.along_the_stages({**RESULTS, "undistilled": {"accuracy": 0.7}}), 1),
     "cost_card": (lambda: plots.cost_card(RESULTS), 4),
@@ -121,3 +124,9 @@ def test_word_rows_wrap_within_their_width_and_show_what_stood_there():
 
 def test_close_is_harmless_for_detached_figures():
     plots.close([plots.hidden_match([1.0], [0.5], [0])])
+
+
+def test_a_second_run_of_pretraining_starts_where_the_first_one_ended():
+    loss, accuracy = plots.pretraining([MASKED_LM, MASKED_LM]).axes
+    assert [line.get_xdata()[0] for line in accuracy.lines if len(line.get_xdata()) == 1] == [2, 4]
+    assert loss.lines[1].get_ydata()[0] == pytest.approx(np.log(90.0))

@@ -20,10 +20,12 @@ from pathlib import Path
 
 import torch
 
+from tinybert_lite.classroom import plots
 from tinybert_lite.data.batches import in_order
 from tinybert_lite.data.corpus import documents_of, is_held_out, plain
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode, words
+from tinybert_lite.engine.train import read_history
 from tinybert_lite.models import LoadedBert, load_bert
 
 SST = find_task("SST-2")
@@ -151,10 +153,13 @@ def main() -> None:
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="texts as `pretrain` reads them, and a task's .tsv")
     parser.add_argument("--held_out", type=int, default=50, help="as in `pretrain`")
     parser.add_argument("--passages", type=int, default=1500, help="of each text at most")
+    parser.add_argument("--curve", type=Path, nargs="+", metavar="FILE", help="a .png to draw, then the history.jsonl of each pre-training run")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.curve:
+        plots.pretraining([read_history(path) for path in args.curve[1:]]).savefig(args.curve[0], dpi=110)
     berts = [load_bert(folder, masked_lm=True) for folder in args.models]
 
     if args.text:

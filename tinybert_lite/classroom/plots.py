@@ -47,6 +47,28 @@ def loss_curves(events: list[dict], title: str = "") -> Figure:
     return figure
 
 
+def pretraining(runs: list[list[dict]]) -> Figure:
+    """Masked LM over the steps of one history or of several, each going on from the one before: the loss on training text and
+    on held-out text, and the accuracy there."""
+    figure, (axes,) = _figure(1, 2, (9.2, 3.4))
+    start = 0
+    for number, events in enumerate(runs):
+        steps, measured = [e for e in events if "loss" in e], [e for e in events if "dev" in e]
+        axes[0].plot([start + e["step"] for e in steps], [e["loss"] for e in steps], ".", ms=3, color=NEUTRAL, alpha=0.5, label="a training batch" if not number else None)
+        axes[0].plot([start + e["step"] for e in measured], [np.log(e["dev"]["perplexity"]) for e in measured], color=TEACHER, lw=2, label=None if number else "held-out text")
+        axes[1].plot([start + e["step"] for e in measured], [100 * e["dev"]["accuracy"] for e in measured], color=TEACHER, lw=2)
+        if number:
+            for ax in axes:
+                ax.axvline(start, color=NEUTRAL, ls=":", lw=1)
+        start += max((e["step"] for e in events), default=0)
+    axes[0].set(title="masked-LM loss", xlabel="step", ylabel="nats a masked piece")
+    axes[0].legend(frameon=False, fontsize=8)
+    axes[1].set(title="masked pieces guessed right, held-out text", xlabel="step", ylabel="%", ylim=(0, None))
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 class _PlainLog(LogFormatterSciNotation):
     """A logarithmic axis labelled 0.2 rather than 2 × 10⁻¹, as sparsely as matplotlib does."""
 
