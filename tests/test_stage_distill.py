@@ -251,3 +251,30 @@ def test_the_originals_reduction_of_eq_10_is_half_of_ours_for_two_classes(rooms,
         distil_task(task_distill.OUT, rooms, distilled / "4", tmp_path / reduction, quick(change("task_distill_out", reduction=reduction)))
         losses.append(read_history(tmp_path / reduction / "history.jsonl")[0]["loss"])
     assert losses[0] == pytest.approx(2 * losses[1], rel=1e-5)
+
+
+def test_a_student_that_starts_from_the_teachers_embeddings_starts_at_the_least_embedding_error(rooms):
+    """Eckart and Young: no other E^S and W of that rank come nearer to the teacher's embeddings."""
+    for width in (16, 31):
+        teacher = load_model(rooms / "raw", num_labels=0)[0]
+        student = load_model(make_student_config(rooms / f"narrow_{width}", width=width, heads=1), vocab_size=teacher.config.vocab_size, num_labels=0,
+                             projection="per_layer", teacher_width=32)[0]
+        general_distill.start_from_embeddings(student, teacher)
+        theirs, mine = (model.bert.embeddings.word_embeddings.weight.detach() for model in (teacher, student))
+        error = (theirs - mine @ student.fit_denses[0].weight.detach().T).square().sum().item()
+        assert error == pytest.approx(torch.linalg.svdvals(theirs)[width:].square().sum().item(), rel=1e-4)
+
+
+def test_a_student_as_wide_as_its_teacher_starts_at_random_whatever_is_asked(rooms):
+    teacher, student = load_model(rooms / "raw", num_labels=0)[0], load_model(rooms / "raw", num_labels=0, projection="shared", teacher_width=32)[0]
+    before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+    general_distill.start_from_embeddings(student, teacher)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in student.state_dict().items())
+
+
+def test_starting_from_embeddings_makes_the_first_step_closer(rooms, tmp_path):
+    narrow = make_student_config(rooms / "narrow", width=16)
+    for start in ("random", "embeddings"):
+        distil_general(rooms, tmp_path / start, student=narrow, start=start, max_steps=1)
+    first = {start: read_history(tmp_path / start / "history.jsonl")[0]["hidden/0"] for start in ("random", "embeddings")}
+    assert first["embeddings"] < 0.8 * first["random"]

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
 from tinybert_lite.data.batches import Batches
+from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import hand_off, load_model, save_weights
 from tinybert_lite.engine.objectives import Intermediate
 from tinybert_lite.engine.train import Loop
@@ -19,6 +22,25 @@ from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, Settings
 from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
 from tinybert_lite.workspace import Workspace, fitting_student, resolve_teacher
+
+
+def start_from_embeddings(student: Bert, teacher: Bert) -> None:
+    """Begin where the embedding loss is least: E^S W ≈ E^T has its best answer of rank d' in closed form (Eckart-Young).
+
+    Word, position and segment embeddings (., d) of the teacher become (., d') by the d' principal directions of its word
+    embeddings, and those directions are the student's projection. Not in the paper, whose large corpus shows every word;
+    a small one does not. A student at least as wide as its teacher stays as it is.
+    """
+    width = student.config.hidden_size
+    if width >= teacher.config.hidden_size:
+        return
+    mine, theirs = student.bert.embeddings, teacher.bert.embeddings
+    directions = torch.linalg.svd(theirs.word_embeddings.weight.data, full_matrices=False).Vh[:width]  # (d', d)
+    for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
+        target, source = getattr(mine, name).weight.data, getattr(theirs, name).weight.data
+        rows = min(len(target), len(source))
+        target[:rows] = source[:rows] @ directions.T
+    (student.fit_dense or student.fit_denses[0]).weight.data.copy_(directions.T)
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
@@ -33,6 +55,8 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     needed = min(options.max_seq_length, student.config.max_position_embeddings, teacher.model.config.max_position_embeddings)
     objective = Intermediate(student, teacher.model, options.mapping, options.padding, options.heads)
     say(f"general distillation: {student.layers} student layers learn from teacher layers {objective.mapping[1:]}, from {reads['sequences']}")
+    if options.start == "embeddings" and not options.continue_train:
+        start_from_embeddings(student, teacher.model)
     if options.continue_train and new:
         remark(f"new in the student: {', '.join(new)}")
     batches = Batches(lambda epoch: read_epoch(reads["sequences"], epoch, teacher.tokenizer, needed), options.train_batch_size,

@@ -26,6 +26,7 @@ _CHOICES = {
     "projection": ("per_layer", "shared"),
     "heads": ("match", "average", "skip"),
     "context": ("single", "pair"),
+    "start": ("random", "embeddings"),
     "reduction": ("ours", "original"),
     "classifier_head": ("huggingface", "relu"),
 }
@@ -74,6 +75,7 @@ class Distilling(Training):
     projection: str = "per_layer"  # per_layer (paper) | shared (original code)
     heads: str = "match"  # match | average (into groups) | skip the attention loss
     continue_train: bool = False  # stage 3: start from the student folder's weights
+    start: str = "random"  # stage 3, from nothing: random (paper) | embeddings: the teacher's in their principal directions
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _smoke() -> Settings:
 
 
 def _classroom(teacher_width: int) -> Settings:
-    """Minutes on two CPU cores; models are small and start from nothing, hence the high learning rates.
+    """Minutes on two CPU cores; models are small and the student starts from nothing, hence the high learning rates.
 
     A real BERT as the teacher is fine-tuned gently.
     """
@@ -210,12 +212,12 @@ def _classroom(teacher_width: int) -> Settings:
     return Settings(
         profile="classroom",
         pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **common),
-        data_augmentation=Augmenting(N=4, max_seq_length=64),
+        data_augmentation=Augmenting(N=8, max_seq_length=64),
         pregenerate_training_data=Pregenerating(epochs_to_generate=10, max_seq_len=64),
-        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, **common),
-        finetune_teacher=FineTuning(learning_rate=2e-5 if teacher_width >= LARGE else 5e-4, num_train_epochs=6, **common),
-        task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=4, schedule="constant", **common),
-        task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=3, **common),
+        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, start="embeddings", **common),
+        finetune_teacher=FineTuning(learning_rate=2e-5 if teacher_width >= LARGE else 3e-4, num_train_epochs=4, **common),
+        task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
+        task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=2, **common),
         baseline=Training(learning_rate=5e-4, num_train_epochs=15, **common),
     )
 
