@@ -78,7 +78,7 @@ assert attention_loss(shifted, teacher_scores, mask=torch.tensor([[1, 1]])) == 1
 # %% [markdown]
 # ## Teacher and student
 #
-# The student starts from nothing: a configuration and random weights. It may be narrower than the teacher, so a learnt
+# The student is made from a configuration. It may be narrower than the teacher, so a learnt
 # projection $W_h$ takes its hidden states to the teacher's width before they are compared (Eqs. 8 and 9).
 
 # %%
@@ -102,6 +102,21 @@ plots.layer_map(objective.mapping, teacher.model.layers)
 
 # %% [markdown]
 # Both must have the same number of attention heads, because head $i$ of the student learns from head $i$ of the teacher.
+
+# %% [markdown]
+# ## Where it starts
+#
+# The paper's student starts from random weights and a corpus that shows every word many times. Here the text is short: most of
+# the vocabulary never comes up, and its embeddings would stay noise. But the embedding loss, $E^S W_e \approx E^T$, has a best
+# answer that needs no training at all (Eckart and Young, 1936): turn the teacher's embeddings to their principal directions and
+# keep as many as the student is wide. So with `start=embeddings`, the classroom's setting, the student begins there, and
+# the layers alone are random. How much of the teacher's embeddings is that?
+
+# %%
+embeddings = teacher.model.bert.embeddings.word_embeddings.weight.detach()
+directions = torch.linalg.svd(embeddings, full_matrices=False).Vh[: untrained.config.hidden_size]
+lost = (embeddings - embeddings @ directions.T @ directions).square().sum() / embeddings.square().sum()
+print(f"{len(directions)} of {embeddings.shape[1]} directions keep {100 * (1 - lost):.0f} % of the squares; this run starts from: {options.start}")
 
 # %% [markdown]
 # ## The stage in one call
