@@ -14,7 +14,7 @@ from tests.test_stage_workspace import call, make_toy_teacher, one_thread, write
 from tinybert_lite.data.batches import IGNORED
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, plain, read_documents
 from tinybert_lite.data.masked import Masked, packed
-from tinybert_lite.data.tasks import find_task
+from tinybert_lite.data.tasks import find_task, read_table
 from tinybert_lite.data.tokens import build_vocabulary, encode
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.engine.files import load_model, read_weights, save_half
@@ -22,6 +22,7 @@ from tinybert_lite.engine.train import read_history
 from tinybert_lite.evaluate import masked_lm_scores
 from tinybert_lite.models import load_bert
 from tinybert_lite.pretrain import start_from_vectors
+from tinybert_lite.workspace import SHIPPED
 
 CLS, SEP, UNK, MASK = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[UNK]", "[MASK]"))
 SST2 = find_task("SST-2")
@@ -209,8 +210,20 @@ def test_a_berts_weights_and_vocabulary_are_gone_on_from(place):
     assert all(torch.allclose(after[name], before[name], atol=1e-6) for name in after)
 
 
+def test_more_positions_than_a_bert_has_repeat_those_it_has(place):
+    raw = make_toy_teacher(place / "raw")  # of 64 positions
+    assert call(f"{COMMAND} --model_dir raw --output_dir long --max_steps 1 --learning_rate 1e-12 --max_seq_length 150").code == 0
+    name = "bert.embeddings.position_embeddings.weight"
+    before, (model, new) = read_weights(raw / "pytorch_model.bin")[name], load_model(place / "long", masked_lm=True)
+    assert new == [] and model.config.max_position_embeddings == 150
+    assert torch.allclose(model.state_dict()[name], before.repeat(3, 1)[:150], atol=1e-6)
+    batch = {key: torch.ones(1, 150, dtype=torch.long) for key in ("input_ids", "attention_mask", "token_type_ids")}
+    stock = AutoModelForMaskedLM.from_pretrained(place / "long").eval()
+    with torch.inference_mode():
+        assert torch.allclose(model.eval()(batch, masked_lm=torch.ones(1, 150, dtype=torch.bool)).masked_lm, stock(**batch).logits[0], atol=1e-4)
+
+
 @pytest.mark.parametrize("more, said", [
-    ("--model_dir raw --max_seq_length 4096", ["max_seq_length=4096", "positions"]),
     ("--vectors nowhere.txt", ["nowhere.txt"]),
     ("--dropout 2", ["dropout=2"]),
     ("--text nowhere.txt", ["nowhere.txt is missing"]),
@@ -227,3 +240,24 @@ def test_text_that_is_left_from_a_killed_run_is_made_anew(place):
     (place / "new/text/train.txt").write_text("half", encoding="utf-8")
     assert call(f"{COMMAND} {SMALL} --output_dir new --max_steps 1").code == 0
     assert not (place / "new/text").exists()
+# The shipped teacher -------------------------------------------------------------------------------------------------
+
+CLASSROOM = SHIPPED / "teacher_model/classroom"
+
+
+def test_the_shipped_teacher_is_what_its_card_says():
+    bert = load_bert(CLASSROOM, masked_lm=True)
+    config = bert.model.config
+    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (6, 256, 4)
+    assert 7_500 <= len(bert.tokenizer) <= 8_500 and bert.new_parts == []
+    assert (CLASSROOM / "model.safetensors").stat().st_size < 25e6
+    card = (CLASSROOM / "README.md").read_text(encoding="utf-8")
+    assert all(word in card for word in ("Large Movie Review", "Brown", "WikiText-2", "SST-2", "python -m tinybert_lite.pretrain", "Limits"))
+
+
+def test_it_guesses_words_of_sentences_it_has_not_read(tokenizer):
+    """The classroom test sentences: a third of all masked pieces; always guessing the most frequent one gets a twentieth."""
+    bert = load_bert(CLASSROOM, masked_lm=True)
+    examples = encode([row.text_a for row in read_table(SHIPPED / "SST-2/test.tsv", SST2).rows], None, bert.tokenizer, 64)
+    found = masked_lm_scores(bert.model, Masked(examples, bert.tokenizer, 0.15, seed=1), most=300)
+    assert found["accuracy"] > 0.3 and found["perplexity"] < 100

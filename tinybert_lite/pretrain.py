@@ -29,7 +29,7 @@ from tinybert_lite.engine.objectives import MaskedLm
 from tinybert_lite.engine.train import Loop
 from tinybert_lite.evaluate import masked_lm_scores
 from tinybert_lite.models import LoadedBert, load_bert, local_folder, save_model_folder
-from tinybert_lite.runtime import UserError, command, say
+from tinybert_lite.runtime import command, say
 from tinybert_lite.settings import Pretraining, Settings
 from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
 from tinybert_lite.workspace import Workspace
@@ -56,10 +56,24 @@ def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Pat
     model = Bert(BertConfig(
         vocab_size=len(tokenizer), hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers,
         num_attention_heads=options.num_attention_heads, intermediate_size=4 * options.hidden_size,
-        max_position_embeddings=max(128, options.max_seq_length), classifier_head="huggingface"), masked_lm=True)
+        max_position_embeddings=options.max_seq_length, classifier_head="huggingface"), masked_lm=True)
     known = start_from_vectors(model, tokenizer, WordVectors.read(vectors)) if vectors else 0
     say(f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, {known} of them from word vectors")
     return LoadedBert(model, tokenizer, folder, [])
+
+
+def extend_positions(model: Bert, positions: int) -> None:
+    """Give a model that has fewer so many positions, by repeating those it knows (as Longformer did, Beltagy et al. 2020).
+
+    New ones drawn at random would first have to be learnt: what reads them guesses no better than before pre-training.
+    """
+    embeddings, known = model.bert.embeddings, model.config.max_position_embeddings
+    if positions > known:
+        table = embeddings.position_embeddings.weight.data
+        embeddings.position_embeddings = nn.Embedding.from_pretrained(table.repeat(-(-positions // known), 1)[:positions], freeze=False)
+        embeddings.register_buffer("position_ids", torch.arange(positions)[None], persistent=False)
+        embeddings.register_buffer("token_type_ids", torch.zeros(1, positions, dtype=torch.long), persistent=False)
+        model.config.max_position_embeddings = positions
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
@@ -72,8 +86,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         train, test = scratch / "train.txt", scratch / "held_out.txt"
         gather_text(sources, find_task(settings.task), options.held_out, train, test)
         bert = load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads else new_bert(train, reads.get("vectors"), options, scratch)
-        if length > bert.model.config.max_position_embeddings:
-            raise UserError(f"max_seq_length={length}: {bert.folder} has {bert.model.config.max_position_embeddings} positions; use no more")
+        extend_positions(bert.model, length)
         say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
         examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, scratch), bert.tokenizer, length, options.short_seq_prob, session.seed)
                           if text.stat().st_size else None for text in (train, test))

@@ -37,8 +37,8 @@ REPORT = "report"
 TYPICAL_SECONDS = {
     "smoke": dict(pretrain=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
                   task_distill_mid=3, task_distill_out=2, baseline=2),
-    "classroom": dict(pretrain=73, data_augmentation=8, pregenerate_training_data=2, general_distill=34,
-                      finetune_teacher=30, task_distill_mid=44, task_distill_out=31, baseline=15),
+    "classroom": dict(pretrain=73, data_augmentation=15, pregenerate_training_data=1, general_distill=59,
+                      finetune_teacher=37, task_distill_mid=62, task_distill_out=57, baseline=21),
 }
 
 

@@ -30,7 +30,7 @@ METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "na
 MOST_BYTES = 300_000
 MARK = re.compile(r"# %%( \[markdown\])?")
 # Lines that depend on the machine's speed: progress every ten seconds, and anything that ends in seconds.
-UNSTABLE = re.compile(r".*(: step \d+ of \d+, loss .*|\d ?(s|ms|seconds))\n?")
+UNSTABLE = re.compile(r".*(: step \d+ of \d+, loss .*|: \d+ of \d+|\d ?(s|ms|seconds))\n?")
 
 
 def sources() -> list[Path]:

@@ -73,7 +73,8 @@ def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
 
 def hide(bert: LoadedBert, text: str, seed: str) -> tuple[str, list[str]]:
     """The text with 15 % of its words hidden, a [MASK] for each of their pieces, and those words."""
-    rng, found = random.Random(seed), words(bert.tokenizer, text)
+    rng, unknown = random.Random(seed), bert.tokenizer.unk_token
+    found = [word for i, part in enumerate(text.split(unknown)) for word in [unknown] * (i > 0) + words(bert.tokenizer, part)]
     hidden = sorted(rng.sample(range(len(found)), max(1, round(0.15 * len(found)))))
     hidden = [place for place in hidden if found[place].isalpha()]  # no punctuation, no number
     masked = list(found)

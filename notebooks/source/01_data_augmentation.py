@@ -53,7 +53,7 @@ from tinybert_lite.models import load_bert
 teacher, vectors = load_bert(workspace.teacher, masked_lm=True), WordVectors.read(workspace.vectors)
 options = replace(settings.data_augmentation, N=4)
 augmenter = data_augmentation.Augmenter(teacher.model, teacher.tokenizer, vectors, options)
-text = words(teacher.tokenizer, "The story drags, but the actors give a wonderful performance.")
+text = words(teacher.tokenizer, "The story meanders, but the actors give a wonderful performance.")
 [text[place] for place in augmenter.eligible(text)]
 
 # %% [markdown]
@@ -100,7 +100,7 @@ rows = [[(new, "replaced" if new != old else "") for old, new in zip(text, row)]
 plots.word_rows(rows, ["original", *(f"variant {i}" for i in range(1, len(rows)))], plots.REPLACED)
 
 # %% [markdown]
-# **What you should see.** Word vectors give words of the same kind: *drags* becomes *meanders*. What the masked language model
+# **What you should see.** Word vectors give words of the same kind: *meanders* becomes *drags*. What the masked language model
 # gives is as good as the teacher: words that fit the place, though not always the sense. Variants need not be true or pretty,
 # but they have to lie near real sentences, so that the teacher's answer to them is worth copying. If yours read badly, a
 # better teacher is the cure.

@@ -98,7 +98,7 @@ class TokenisedCorpus:
             def write() -> None:
                 nonlocal tokens_end, sentences_end
                 flat = [sentence for document in batch for sentence in document]
-                ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False)["input_ids"])
+                ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"])
                 for document in batch:
                     rows = [row for _, row in zip(document, ids) if row]
                     if not rows:

@@ -206,7 +206,8 @@ def save_config(model: Bert, folder: Path) -> None:
     """config.json as Hugging Face reads it, with the kind of classifier head."""
     config = model.config.to_dict()
     config = {k: v for k, v in config.items() if k not in ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")}
-    config["architectures"] = ["BertForSequenceClassification" if model.classifier is not None else "BertModel"]
+    kind = "ForSequenceClassification" if model.classifier is not None else "ForMaskedLM" if model.cls is not None else "Model"
+    config["architectures"] = [f"Bert{kind}"]
     if model.classifier is not None and len(config.get("id2label", {})) != model.classifier.out_features:
         labels = {i: f"LABEL_{i}" for i in range(model.classifier.out_features)}
         config.update(id2label=labels, label2id={label: i for i, label in labels.items()})
