@@ -42,7 +42,7 @@ class Workspace:
             teacher_model = Path(root) / TEACHER_MODEL / GROWN
         given = [Path(path).resolve() if path else None for path in (data_dir, teacher_model, task_teacher, student_model)]
         for path, flag in zip(given, ("--data_dir", "--teacher_model", "--task_teacher", "--student_model")):
-            if path is not None and not path.is_dir() and path.name != GROWN:
+            if path is not None and not path.is_dir() and not (flag == "--teacher_model" and path == Path(root).resolve() / TEACHER_MODEL / GROWN):
                 raise UserError(f"{flag} {path}: there is no such folder")
         return cls(Path(root).resolve(), find_task(task).name, *given)
 
