@@ -5,7 +5,8 @@
 
 Of each text the documents that `pretrain --held_out` kept from training, of a task's .tsv all rows. 15 % of the words are
 hidden whole, the same ones for each model, so that models of different vocabularies compare: a word counts as right if all
-its pieces are, and perplexity is a word's. The unigram guess knows the frequencies of the training text and nothing else.
+its pieces are, and perplexity is a word's. A text of few passages is read up to seven times, with other words hidden. The
+unigram guess knows the frequencies of the training text and nothing else.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def main() -> None:
         print("| masked words of held-out text | words | unigram guess | " + " | ".join(folder.name for folder in args.models) + " |")
         print("|---" * (3 + len(berts)) + "|")
     for source in args.text:
-        texts = list(islice(passages(source, args.held_out, kept=True), args.passages))
+        texts = (7 * list(islice(passages(source, args.held_out, kept=True), args.passages)))[:args.passages]
         found = [measure(bert, texts) for bert in berts]
         values = [unigram(berts[0], texts, frequencies), *(scores[1:] for scores in found)]
         print(f"| {source.parent.name}/{source.name} | {found[0][0]} | " + " | ".join(f"{100 * right:.1f} %, {perplexity:,.0f}" for right, perplexity in values) + " |")
