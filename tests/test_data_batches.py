@@ -13,7 +13,7 @@ row_lists = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=9), min_s
 
 
 def examples(rows, first=None, **more) -> Examples:
-    made = Examples.empty().extended(rows, [1] * len(rows) if first is None else first)
+    made = Examples.joined([(rows, [1] * len(rows) if first is None else first)])
     return Examples(made.ids, made.starts, made.first, **more)
 
 
@@ -46,8 +46,8 @@ def test_a_batch_holds_its_rows_and_padding_alone(rows, data):
 
 
 @given(row_lists, row_lists)
-def test_extending_in_parts_is_extending_at_once(some, others):
-    once, parts = examples(some + others), examples(some).extended(others, [1] * len(others))
+def test_joining_blocks_is_taking_all_at_once(some, others):
+    once, parts = examples(some + others), Examples.joined((rows, [1] * len(rows)) for rows in (some, [], others))
     for name in ("ids", "starts", "first"):
         assert np.array_equal(getattr(once, name), getattr(parts, name))
     assert len(parts) == len(some) + len(others) and parts.lengths.tolist() == [len(row) for row in some + others]

@@ -31,7 +31,7 @@ def rows(count=15, seed=0):
     """Examples of many lengths with labels 0 and 1 that have no system."""
     rng = np.random.default_rng(seed)
     ids = [rng.integers(5, 100, length).tolist() for length in rng.integers(3, 12, count)]
-    return Examples.empty().extended(ids, [2] * count).with_labels(rng.integers(0, 2, count).astype(np.float32))
+    return Examples.joined([(ids, [2] * count)]).with_labels(rng.integers(0, 2, count).astype(np.float32))
 
 
 def loop(model, objective, settings, folder=None, examples=None, accelerator=None, **more):

@@ -49,7 +49,7 @@ def table(tmp_path):
 
 
 def augmented(table, task, augmenter, seed=7) -> list[tuple[str, ...]]:
-    return [tuple(line.split("\t")) for block in augment_table(table, task, augmenter, seed) for line in block]
+    return [tuple(line.split("\t")) for _, block in augment_table(table, task, augmenter, seed) for line in block]
 
 
 def groups(rows, originals) -> list[list[tuple[str, ...]]]:

@@ -12,7 +12,8 @@ from tests.makers import SPECIAL
 from tests.test_stage_workspace import one_thread, write_toy_corpus  # noqa: F401
 from tinybert_lite.data.batches import IGNORED
 from tinybert_lite.data.corpus import TokenisedCorpus, read_documents
-from tinybert_lite.pregenerate_training_data import pregenerate, read_epoch, sequences
+from tinybert_lite.data.sequences import sequences
+from tinybert_lite.pregenerate_training_data import pregenerate, read_epoch
 from tinybert_lite.runtime import UserError
 from tinybert_lite.settings import Pregenerating
 

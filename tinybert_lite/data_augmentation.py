@@ -13,18 +13,20 @@ import argparse
 import json
 import os
 import random
+import shutil
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import torch
 
+from tinybert_lite import processes
 from tinybert_lite.data.batches import in_order
 from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tasks import Table, Task, find_task, read_table
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.engine.files import sha256, write_atomically, write_json
+from tinybert_lite.engine.files import sha256, write_json
 from tinybert_lite.models import load_bert, local_folder
 from tinybert_lite.outputs import read_manifest
 from tinybert_lite.runtime import UserError, command, progress, say
@@ -110,14 +112,17 @@ def is_word(text: str) -> bool:
 
 
 def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, first: int = 0):
-    """Yield the lines of the augmented file a block of rows at a time: each original row once, then its variants.
+    """Yield (rows done, lines of the augmented file) from the row `first` on: each original row once, then its variants.
 
     In a pair each text is varied while the other keeps its original words. Every row has a random stream of its own,
-    so the result depends neither on how rows are grouped nor on the row it starts `first` from.
+    so the result depends neither on how rows are grouped, nor on `first`, nor on the number of processes: each of those
+    takes a block of rows, and all are given the lines of all.
     """
     sides = [table.places["text_a"]] + ([table.places["text_b"]] if task.text_b else [])
-    for start in range(first, len(table.rows), BLOCK):
+    for start in range(first, len(table.rows), BLOCK * processes.count()):
         block: list[str] = []
+        done = min(start + BLOCK * processes.count(), len(table.rows))
+        start += BLOCK * processes.number()
         rows = table.rows[start:start + BLOCK]
         texts = [words(augmenter.tokenizer, row.fields[side]) for row in rows for side in sides]
         found = augmenter.candidates(texts)
@@ -128,7 +133,7 @@ def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, fir
                 place = r * len(sides) + s
                 for variant in augmenter.variants(texts[place], found[place], rng):
                     block.append("\t".join((*row.fields[:side], variant, *row.fields[side + 1:])))
-        yield block
+        yield done, processes.gathered(block)
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
@@ -145,22 +150,32 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     if part.is_file() and notes.is_file() and (saved := json.loads(notes.read_text(encoding="utf-8"))).get("identity") == session.identity:
         state = saved
         say(f"data augmentation: going on from row {state['rows']} of {len(table.rows)}")
+    blocks = augment_table(table, task, augmenter, session.seed, state["rows"])
+    blocks = progress(blocks, f"data augmentation, blocks of {BLOCK} rows", -(-(len(table.rows) - state["rows"]) // (BLOCK * processes.count())))
+    if processes.is_main():
+        _write(table.header, blocks, part, notes, state)
+        os.replace(part, folder / "aug.tsv")
+        notes.unlink()
+    else:
+        for _ in blocks:
+            pass
+    done = state["lines"]
+    say(f"data augmentation: {len(table.rows)} rows became {done} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
+    return {"rows": len(table.rows), "augmented_rows": done, "skipped_rows": len(table.skipped)}
+
+
+def _write(header: tuple[str, ...] | None, blocks, part: Path, notes: Path, state: dict) -> None:
+    """Write the lines as they come, and note after each block how far they reach."""
     with open(part, "r+b" if state["rows"] else "wb") as file:
         file.truncate(state["bytes"])
         file.seek(state["bytes"])
-        if table.header and not state["rows"]:
-            file.write(("\t".join(table.header) + "\n").encode("utf-8"))
-        blocks = augment_table(table, task, augmenter, session.seed, state["rows"])
-        for block in progress(blocks, f"data augmentation, blocks of {BLOCK} rows", -(-(len(table.rows) - state["rows"]) // BLOCK)):
-            file.write("".join(f"{line}\n" for line in block).encode("utf-8"))
+        if header and not state["rows"]:
+            file.write(("\t".join(header) + "\n").encode("utf-8"))
+        for done, lines in blocks:
+            file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
             file.flush()
-            state.update(rows=min(state["rows"] + BLOCK, len(table.rows)), lines=state["lines"] + len(block), bytes=file.tell())
+            state.update(rows=done, lines=state["lines"] + len(lines), bytes=file.tell())
             write_json(notes, state)
-    os.replace(part, folder / "aug.tsv")
-    notes.unlink()
-    done = state["lines"]
-    say(f"data augmentation: {len(table.rows)} rows became {done} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
-    return {"rows": len(table.rows), "augmented_rows": done, "skipped_rows": table.skipped}
 
 
 STAGE = Stage(
@@ -200,12 +215,15 @@ def main(argv: list[str]) -> None:
         raise UserError(f"{data} is missing: --glue_dir needs a folder {task.name} with train.tsv in it")
     written_before = (read_manifest(workspace.augmentation) or {}).get("outputs", {}).get("aug.tsv")
     STAGE.execute(reads, workspace.augmentation, settings)
+    if not processes.is_main():
+        return
     original_place = data / "train_aug.tsv"
     if original_place.is_file() and sha256(original_place) != written_before:
         kept = next(path for n in count(1) if not (path := original_place.with_name(f"train_aug.yours-{n}.tsv")).exists())
         original_place.rename(kept)
         say(f"moved aside: {original_place.name} → {kept}")
-    write_atomically(original_place, workspace.augmented_rows.read_bytes())
+    shutil.copyfile(workspace.augmented_rows, beside := original_place.with_name("train_aug.tsv.part"))
+    os.replace(beside, original_place)
     say(f"also written: {original_place}, where --aug_train of task_distill looks first")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tinybert_lite import processes
 from tinybert_lite.data.batches import Examples, in_order
 from tinybert_lite.data.masked import Masked
 from tinybert_lite.data.tasks import Task, read_table
@@ -26,9 +27,9 @@ from tinybert_lite.workspace import Workspace
 
 
 @torch.inference_mode()
-def predict(model: Bert, examples: Examples, batch_size: int = 64) -> np.ndarray:
-    """Logits (n, K) in the examples' order; the model comes back in the mode it was in."""
-    return _each(model, examples, batch_size, lambda batch: model(batch, logits=True).logits)
+def predict(model: Bert, examples: Examples, batch_size: int = 64, rows: np.ndarray | None = None) -> np.ndarray:
+    """Logits (n, K) in the examples' order, zero but for `rows` where such are given. The model comes back in the mode it was in."""
+    return _each(model, examples, batch_size, lambda batch: model(batch, logits=True).logits, rows)
 
 
 @torch.inference_mode()
@@ -42,16 +43,18 @@ def sentence_states(model: Bert, examples: Examples, batch_size: int = 64) -> np
     return _each(model, examples, batch_size, mean)
 
 
-def _each(model: Bert, examples: Examples, batch_size: int, function) -> np.ndarray:
+def _each(model: Bert, examples: Examples, batch_size: int, function, chosen: np.ndarray | None = None) -> np.ndarray:
     training, device = model.training, next(model.parameters()).device
     model.eval()
-    found: np.ndarray | None = None
-    for rows, batch in in_order(examples, batch_size):
-        values = function({name: tensor.to(device) for name, tensor in batch.items()}).float().cpu().numpy()
-        if found is None:
-            found = np.zeros((len(examples), values.shape[1]), np.float32)
-        found[rows] = values
+    parts = []
+    for turn, (rows, batch) in enumerate(in_order(examples, batch_size, chosen)):
+        if turn % processes.count() == processes.number():
+            parts.append((rows, function({name: tensor.to(device) for name, tensor in batch.items()}).float().cpu().numpy()))
     model.train(training)
+    parts = processes.gathered(parts)
+    found = np.zeros((len(examples), parts[0][1].shape[1]), np.float32)
+    for rows, values in parts:
+        found[rows] = values
     return found
 
 

@@ -9,7 +9,7 @@ Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word 
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -79,10 +79,9 @@ def extend_positions(model: Bert, positions: int) -> None:
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     options: Pretraining = settings.pretrain
     sources = [path for name, path in reads.items() if name not in ("vectors", "model")]
-    scratch, length = folder / "text", options.max_seq_length
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    try:
+    length = options.max_seq_length
+    with tempfile.TemporaryDirectory(dir=folder, prefix="text-") as place:
+        scratch = Path(place)
         train, test = scratch / "train.txt", scratch / "held_out.txt"
         gather_text(sources, find_task(settings.task), options.held_out, train, test)
         bert = load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads else new_bert(train, reads.get("vectors"), options, scratch)
@@ -90,8 +89,6 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
         examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, scratch), bert.tokenizer, length, options.short_seq_prob, session.seed)
                           if text.stat().st_size else None for text in (train, test))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     model, parameters = bert.model, sum(p.numel() for p in bert.model.parameters())
     say(f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, {len(examples.ids)} tokens an epoch")
     save_model_folder(model, bert.tokenizer, folder)

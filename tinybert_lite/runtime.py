@@ -12,18 +12,22 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from tinybert_lite import processes
+
 
 class UserError(Exception):
     """A mistake that the user can mend: one sentence with what, where and the cure. Commands exit with code 2."""
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    if processes.is_main():
+        print(text, flush=True)
 
 
 def remark(text: str) -> None:
     """A remark that must not mix with what a command prints for machines."""
-    print(text, file=sys.stderr, flush=True)
+    if processes.is_main():
+        print(text, file=sys.stderr, flush=True)
 
 
 def command(main):
@@ -42,6 +46,8 @@ def command(main):
         except KeyboardInterrupt:
             remark("stopped; the same command goes on from the last saved step")
             return 130
+        finally:
+            processes.leave()
 
     return wrapped
 
@@ -141,6 +147,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def in_parallel(function, arguments, workers: int):
+    """`function(*args)` for each of `arguments`, by several processes; results come as they are done, in order."""
+    from joblib import Parallel, delayed
+
+    return Parallel(workers, batch_size=1, return_as="generator")(delayed(function)(*args) for args in arguments)
+
+
 def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical CPUs"
 
@@ -149,7 +162,7 @@ def progress(iterable, what: str, total: int | None = None):
     """A tqdm bar in a terminal; elsewhere a plain line now and then, which leaves nothing behind in a saved notebook."""
     from tqdm import tqdm
 
-    in_terminal = sys.stderr.isatty()
+    in_terminal = sys.stderr.isatty() and processes.is_main()
     bar = tqdm(iterable, desc=what, total=total, leave=False, disable=not in_terminal)
     return bar if in_terminal or iterable is None else _with_lines(iterable, what, total)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from tinybert_lite import processes
 from tinybert_lite.engine.files import WEIGHTS, sha256, weights_file, write_json
 from tinybert_lite.outputs import MANIFEST, RUNNING, Outputs, read_manifest
 from tinybert_lite.runtime import Device, UserError, choose_device, machine, seed_everything, set_threads, versions
@@ -34,7 +35,9 @@ class Session:
     def open(cls, settings: Settings, identity: str = "") -> Session:
         threads = set_threads(settings.threads)
         seed_everything(settings.seed)
-        return cls(choose_device(settings.device, settings.precision), settings.seed, threads, identity)
+        device = choose_device(settings.device, settings.precision)
+        processes.join(device.name)
+        return cls(device, settings.seed, threads, identity)
 
     def accelerator(self):
         from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -87,24 +90,30 @@ class Stage:
             raise UserError(f"{folder} is both the {own} to read and the folder to write: name another output folder")
         inputs = {name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()}
         identity = _identity(self, settings, {name: item["sha256"] for name, item in inputs.items()})
-        folder.mkdir(parents=True, exist_ok=True)
-        outputs = self.outputs(folder)
-        outputs.make_room(settings.profile, identity)
-        write_json(folder / RUNNING, {"identity": identity, "stage": self.name, "profile": settings.profile})
         session, started = Session.open(settings, identity), time.perf_counter()
+        outputs = self.outputs(folder)
+        if processes.is_main():
+            folder.mkdir(parents=True, exist_ok=True)
+            outputs.make_room(settings.profile, identity)
+            write_json(folder / RUNNING, {"identity": identity, "stage": self.name, "profile": settings.profile})
+        processes.wait()
         try:
             metrics = self.work(reads, folder, settings, session)
         except UserError:
-            outputs.restore()
+            if processes.is_main():
+                outputs.restore()
             raise
         seconds = round(time.perf_counter() - started, 2)
+        processes.wait()
         write_json(folder / MANIFEST, {
             "stage": self.name, "profile": settings.profile, "task": settings.task, "seed": settings.seed,
             "settings": asdict(getattr(settings, self.name)), "inputs": inputs, "outputs": outputs.hashes(), "metrics": metrics,
-            "seconds": seconds, "device": session.device.name, "device_reason": session.device.reason,
+            "seconds": seconds, "device": session.device.name, "device_reason": session.device.reason, "processes": processes.count(),
             "threads": session.threads, "machine": machine(), "versions": versions(),
         })
-        outputs.finished()
+        if processes.is_main():
+            outputs.finished()
+        processes.wait()
         return StageResult(self.name, folder, metrics, seconds)
 
 

@@ -22,7 +22,8 @@ from tinybert_lite.evaluate import DevSet, check_teacher, evaluate_folder, write
 from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, FineTuning, Predicting, Settings
-from tinybert_lite.stage import MODEL_FILES, REPORT_FILES, Session, Stage, StageResult, stage_of
+from tinybert_lite.soft_targets import with_soft_targets
+from tinybert_lite.stage import MODEL_FILES, REPORT_FILES, Session, Stage, StageResult, fingerprint, stage_of
 from tinybert_lite.task_training import train_on_task
 from tinybert_lite.workspace import Workspace, resolve_teacher
 
@@ -79,8 +80,9 @@ def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: 
     teacher, dev, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=True)
     student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
-    objective = Prediction(teacher.model, options.temperature, options.reduction)
-    metrics = train_on_task(student.model, student.tokenizer, objective, task, reads["rows"], options, session, folder, "prediction layer", dev)
+    metrics = train_on_task(
+        student.model, student.tokenizer, Prediction(None, options.temperature, options.reduction), task, reads["rows"], options, session, folder,
+        "prediction layer", dev, lambda examples: with_soft_targets(examples, teacher.model, fingerprint(reads["teacher"]), folder, options.eval_batch_size))
     found = dev(load_model(folder)[0].to(session.device.name))
     write_eval_results(folder, found, metrics["steps"])
     say("student: dev " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()) + f", in {folder}")

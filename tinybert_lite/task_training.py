@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.batches import Batches
-from tinybert_lite.data.tasks import Task, read_table
+from tinybert_lite.data.tasks import Task, stream_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import hand_off, save_weights
@@ -18,16 +18,15 @@ from tinybert_lite.stage import Session
 
 
 def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, settings: Training, session: Session, folder: Path,
-                  label: str, dev: DevSet | None = None) -> dict:
-    """Train `model` on the rows of a file and leave a model folder.
+                  label: str, dev: DevSet | None = None, prepare=lambda examples: examples) -> dict:
+    """Train `model` on the rows of a file, after `prepare(examples)`, and leave a model folder.
 
     With `dev` the best by the task's metric becomes pytorch_model.bin; without, every epoch is kept as model_epoch_N.bin
     and the last is handed on.
     """
     if settings.max_seq_length > tokenizer.model_max_length:
         say(f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model has positions, not at {settings.max_seq_length}")
-    table = read_table(rows, task)
-    examples = encode_table(table, task, tokenizer, settings.max_seq_length, settings.max_rows)
+    examples = prepare(encode_table(stream_table(rows, task), task, tokenizer, settings.max_seq_length, settings.max_rows))
     lengths = examples.lengths
     say(f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, {lengths.max()} at most")
     save_model_folder(model, tokenizer, folder)

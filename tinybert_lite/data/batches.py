@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +17,8 @@ class Examples:
     """Sequences end to end in one array: 4 bytes a token, however many rows.
 
     ids: (tokens,) int32 · starts: (n + 1,) int64, row i is ids[starts[i]:starts[i + 1]] · first: (n,) int32, tokens of
-    segment A · labels: (n,) float32 or None · targets: (tokens,) int32 masked-LM targets, IGNORED elsewhere, or None
+    segment A · labels: (n,) float32 or None · targets: (tokens,) int32 masked-LM targets, IGNORED elsewhere, or None ·
+    soft_targets: (n, K) float32, the teacher's logits, or None
     """
 
     ids: np.ndarray
@@ -23,17 +26,18 @@ class Examples:
     first: np.ndarray
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None
+    soft_targets: np.ndarray | None = None
 
     @classmethod
-    def empty(cls) -> Examples:
-        return cls(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32))
-
-    def extended(self, rows: list[list[int]], first: list[int]) -> Examples:
-        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
-        flat = np.fromiter((token for row in rows for token in row), np.int32, int(lengths.sum()))
-        starts = self.starts[-1] + np.cumsum(lengths)
-        return replace(self, ids=np.concatenate([self.ids, flat]), starts=np.concatenate([self.starts, starts]),
-                       first=np.concatenate([self.first, np.asarray(first, np.int32)]))
+    def joined(cls, blocks: Iterable[tuple[list[list[int]], list[int]]]) -> Examples:
+        """From blocks of (rows, tokens of segment A in each), as they come: one block's lists are held at a time."""
+        ids, starts, first = array("i"), array("q", [0]), array("i")
+        for rows, first_here in blocks:
+            first.fromlist(first_here)
+            for row in rows:
+                ids.fromlist(row)
+                starts.append(len(ids))
+        return cls(np.asarray(ids), np.asarray(starts), np.asarray(first))
 
     def with_labels(self, labels: np.ndarray) -> Examples:
         return replace(self, labels=labels)
@@ -46,7 +50,7 @@ class Examples:
         return np.diff(self.starts)
 
     def batch(self, rows) -> dict[str, torch.Tensor]:
-        """Rows padded to their longest: input_ids, attention_mask, token_type_ids (B, L), labels (B,), targets (B, L)."""
+        """Rows padded to their longest: input_ids, attention_mask, token_type_ids (B, L), labels (B,), targets (B, L), soft_targets (B, K)."""
         rows = np.asarray(rows)
         lengths = self.lengths[rows]
         place = np.arange(lengths.max())[None, :]
@@ -59,6 +63,8 @@ class Examples:
         }
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
+        if self.soft_targets is not None:
+            batch["soft_targets"] = self.soft_targets[rows]
         if self.targets is not None:
             batch["targets"] = np.where(real, self.targets[where], IGNORED).astype(np.int64)
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
@@ -99,9 +105,10 @@ def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, poo
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def in_order(examples: Examples, batch_size: int):
-    """Batches for prediction: longest rows first, so that memory peaks at once. Yields (row numbers, batch)."""
-    order = np.argsort(-examples.lengths, kind="stable")
+def in_order(examples: Examples, batch_size: int, rows: np.ndarray | None = None):
+    """Batches for prediction, of all rows or some: longest first, so that memory peaks at once. Yields (row numbers, batch)."""
+    rows = np.arange(len(examples)) if rows is None else rows
+    order = rows[np.argsort(-examples.lengths[rows], kind="stable")]
     for start in range(0, len(order), batch_size):
         rows = order[start:start + batch_size]
         yield rows, examples.batch(rows)

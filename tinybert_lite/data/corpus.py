@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from array import array
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from tinybert_lite.data.tasks import Task, read_table
-from tinybert_lite.runtime import UserError
+from tinybert_lite.runtime import UserError, in_parallel
+
+TOKENIZER = "tokenizer.json"  # beside a tokenised corpus, for worker processes
 
 
 def read_documents(path: Path) -> Iterator[list[str]]:
@@ -66,10 +72,47 @@ def gather_text(sources: list[Path], task: Task, held_out: int, train: Path, tes
                 file.write("\n".join(map(plain, document)) + "\n\n")
 
 
+@lru_cache(maxsize=1)
+def _tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(folder / TOKENIZER))
+
+
+def tokenised(folder: Path, documents: list[list[str]], one_thread: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Token ids (int32), tokens a sentence and sentences a document (int64); sentences and documents without any left out."""
+    if one_thread:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    found = iter(_tokenizer(folder).encode_batch_fast([s for document in documents for s in document], add_special_tokens=False))
+    ids, lengths, counts = array("i"), array("q"), array("q")
+    for document in documents:
+        before = len(lengths)
+        for _, encoding in zip(document, found):
+            if row := encoding.ids:
+                ids.fromlist(row)
+                lengths.append(len(row))
+        if len(lengths) > before:
+            counts.append(len(lengths) - before)
+    return np.asarray(ids), np.asarray(lengths), np.asarray(counts)
+
+
+def _blocks(documents: Iterator[list[str]], sentences: int) -> Iterator[list[list[str]]]:
+    """Documents in lists of at least so many sentences."""
+    block: list[list[str]] = []
+    waiting = 0
+    for document in documents:
+        block.append(document)
+        waiting += len(document)
+        if waiting >= sentences:
+            yield block
+            block, waiting = [], 0
+    if block:
+        yield block
+
+
 class TokenisedCorpus:
     """Token ids of all sentences in one file; memory stays flat, since the system pages it in as needed."""
 
     def __init__(self, folder: Path):
+        self.folder = folder
         self.tokens = np.memmap(folder / "tokens.i4", np.int32, "r")
         self.sentences = np.memmap(folder / "sentences.i8", np.int64, "r")  # where each starts, and the end
         self.documents = np.memmap(folder / "documents.i8", np.int64, "r")  # first sentence of each, and the end
@@ -87,37 +130,23 @@ class TokenisedCorpus:
     def document_of(self, sentence: int) -> int:
         return int(np.searchsorted(self.documents, sentence, side="right")) - 1
 
+    def pieces(self) -> list[str]:
+        """The vocabulary that the token ids number."""
+        return sorted(vocabulary := _tokenizer(self.folder).get_vocab(), key=vocabulary.get)
+
     @classmethod
-    def build(cls, corpus: Path, tokenizer, folder: Path, block: int = 2000) -> TokenisedCorpus:
-        """Tokenise `corpus` into three files in `folder`. Raises UserError for an empty or a one-document corpus."""
-        tokens_end, sentences_end, waiting = 0, 0, 0
+    def build(cls, corpus: Path, tokenizer, folder: Path, workers: int = 1, block: int = 2000) -> TokenisedCorpus:
+        """Tokenise `corpus` into files in `folder`. Raises UserError for an empty or a one-document corpus."""
+        tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+        tokens_end = sentences_end = 0
         with (open(folder / "tokens.i4", "wb") as tokens, open(folder / "sentences.i8", "wb") as sentences,
               open(folder / "documents.i8", "wb") as documents):
-            batch: list[list[str]] = []
-
-            def write() -> None:
-                nonlocal tokens_end, sentences_end
-                flat = [sentence for document in batch for sentence in document]
-                ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"])
-                for document in batch:
-                    rows = [row for _, row in zip(document, ids) if row]
-                    if not rows:
-                        continue
-                    np.asarray([sentences_end], np.int64).tofile(documents)
-                    np.concatenate([np.asarray(row, np.int32) for row in rows]).tofile(tokens)
-                    starts = tokens_end + np.cumsum([0] + [len(row) for row in rows])
-                    starts[:-1].astype(np.int64).tofile(sentences)
-                    tokens_end, sentences_end = int(starts[-1]), sentences_end + len(rows)
-                batch.clear()
-
-            for document in read_documents(corpus):
-                batch.append(document)
-                waiting += len(document)
-                if waiting >= block:
-                    write()
-                    waiting = 0
-            if batch:
-                write()
+            jobs = ((folder, documents, workers > 1) for documents in _blocks(read_documents(corpus), block))
+            for ids, lengths, counts in in_parallel(tokenised, jobs, workers):
+                ids.tofile(tokens)
+                (tokens_end + np.cumsum(lengths) - lengths).tofile(sentences)
+                (sentences_end + np.cumsum(counts) - counts).tofile(documents)
+                tokens_end, sentences_end = tokens_end + len(ids), sentences_end + len(lengths)
             np.asarray([sentences_end], np.int64).tofile(documents)
             np.asarray([tokens_end], np.int64).tofile(sentences)
         found = cls(folder) if sentences_end else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,26 +18,26 @@ def packed(corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: 
 
     A share of `short_seq_prob` aims at a random shorter length, for the single sentences of later tasks.
     """
-    rng, room, block = random.Random(seed), max_length - 2, 10_000
+    rng, room = random.Random(seed), max_length - 2
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
-    examples, rows = Examples.empty(), []
 
     def target() -> int:
         return rng.randint(min(8, room), room) if rng.random() < short_seq_prob else room
 
-    for number in range(len(corpus)):
-        waiting, wanted = [], target()
-        for place in corpus.document(number):
-            sentence = corpus.sentence(place)
-            for part in (sentence[i:i + room] for i in range(0, len(sentence), room)):
-                if waiting and len(waiting) + len(part) > wanted:
-                    rows.append([cls, *waiting, sep])
-                    waiting, wanted = [], target()
-                waiting = waiting + part
-        rows.append([cls, *waiting, sep])
-        if len(rows) >= block or number == len(corpus) - 1:
-            examples, rows = examples.extended(rows, [len(row) for row in rows]), []
-    return examples
+    def documents() -> Iterator[tuple[list[list[int]], list[int]]]:
+        for number in range(len(corpus)):
+            rows, waiting, wanted = [], [], target()
+            for place in corpus.document(number):
+                sentence = corpus.sentence(place)
+                for part in (sentence[i:i + room] for i in range(0, len(sentence), room)):
+                    if waiting and len(waiting) + len(part) > wanted:
+                        rows.append([cls, *waiting, sep])
+                        waiting, wanted = [], target()
+                    waiting = waiting + part
+            rows.append([cls, *waiting, sep])
+            yield rows, [len(row) for row in rows]
+
+    return Examples.joined(documents())
 
 
 class Masked:
@@ -45,7 +46,7 @@ class Masked:
     def __init__(self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0):
         self.examples, self.probability, self.seed, self.epoch = examples, probability, seed, epoch
         self.pieces, self.vocab = tokenizer.convert_ids_to_tokens(range(len(tokenizer))), tokenizer.get_vocab()
-        self.others, self.unknown = random_pieces(tokenizer), tokenizer.unk_token_id
+        self.others, self.unknown = random_pieces(self.pieces), tokenizer.unk_token_id
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
 
 def mask_tokens(tokens: list[str], rng: random.Random, probability: float, most: int, whole_words: bool,
                 random_pieces: list[str]) -> tuple[list[str], list[int], list[str]]:
@@ -24,11 +26,11 @@ def mask_tokens(tokens: list[str], rng: random.Random, probability: float, most:
         else:
             words.append([i])
     wanted = min(most, max(1, round(len(tokens) * probability)))
-    rng.shuffle(words)
     chosen: list[int] = []
-    for word in words:
-        if len(chosen) == wanted:
-            break
+    while words and len(chosen) < wanted:
+        i = int(rng.random() * len(words))  # a shuffle that goes no further than it is needed
+        words[i], words[-1] = words[-1], words[i]
+        word = words.pop()
         if len(chosen) + len(word) <= wanted:
             chosen += word
     masked = list(tokens)
@@ -42,8 +44,6 @@ def mask_tokens(tokens: list[str], rng: random.Random, probability: float, most:
     return masked, positions, [tokens[i] for i in positions]
 
 
-def random_pieces(tokenizer) -> list[str]:
-    """What a masked place may become by chance: every piece but special and unused ones."""
-    special = set(tokenizer.all_special_tokens)
-    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    return [piece for piece, _ in pieces if piece not in special and not piece.startswith("[unused")]
+def random_pieces(pieces: list[str]) -> list[str]:
+    """What a masked place may become by chance: every piece of a vocabulary but special and unused ones."""
+    return [piece for piece in pieces if piece not in SPECIAL_TOKENS and not piece.startswith("[unused")]

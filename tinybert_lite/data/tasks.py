@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from tinybert_lite.runtime import UserError
@@ -81,29 +83,36 @@ class Row:
 class Table:
     path: Path
     header: tuple[str, ...] | None
-    rows: list[Row]
+    rows: Iterable[Row]  # a list, or once through the file
     places: dict[str, int]  # text_a, text_b, label -> column
-    skipped: int = 0  # rows with missing fields, where the task allows them
-
-    def label_ids(self, task: Task) -> list[float]:
-        """Class numbers, or the numbers themselves for a regression; NaN where there is no label."""
-        missing = float("nan")
-        if task.is_regression:
-            return [missing if row.label is None else float(row.label) for row in self.rows]
-        place = {label: float(i) for i, label in enumerate(task.labels)}
-        return [missing if row.label is None else place[row.label] for row in self.rows]
+    skipped: list[int] = field(default_factory=list)  # lines with missing fields, where the task allows them
 
 
-def read_lines(path: Path) -> list[str]:
-    """A UTF-8 file's lines, without a BOM and with any line end. Raises UserError if it cannot be read as text."""
+def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
+    """Class numbers, or the numbers themselves for a regression; NaN where there is no label."""
+    place = {label: float(i) for i, label in enumerate(task.labels)}
+    number = float if task.is_regression else place.__getitem__
+    return [float("nan") if row.label is None else number(row.label) for row in rows]
+
+
+def lines_of(path: Path) -> Iterator[str]:
+    """A UTF-8 file's lines, without a BOM, with any line end. Raises UserError if it cannot be read as text."""
     if not path.is_file():
         raise UserError(f"{path} is missing: put the file there or name another folder")
-    try:
+    blank = 0  # those at the end do not count
+    with open(path, "rb") as file:
         # Split at line feeds alone: a text may hold other separators that str.splitlines would cut at.
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").rstrip("\n").split("\n")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8") from None
+        for number, raw in enumerate(file, 1):
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError:
+                raise UserError(f"{path}, line {number}: not UTF-8 text; save the file as UTF-8") from None
+            if not line:
+                blank += 1
+                continue
+            yield from [""] * blank
+            blank = 0
+            yield line
 
 
 def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
@@ -112,24 +121,35 @@ def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
     Raises UserError naming file and line for a missing file, an empty one, a column that is not there,
     a row with missing fields (QQP: skipped and counted), an empty text, or an unknown label.
     """
-    lines = read_lines(path)
-    if not any(line.strip() for line in lines):
+    table = stream_table(path, task, labelled)
+    return replace(table, rows=list(table.rows))
+
+
+def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
+    """As `read_table`, with rows that are read as they are asked for, once: a file of any length in little memory."""
+    lines = lines_of(path)
+    first = next((line for line in lines), "")
+    header = tuple(first.split("\t")) if task.header or not labelled else None
+    if not first.strip() and not any(line.strip() for line in lines):
         raise UserError(f"{path} is empty: it needs one row a line, columns separated by tabs")
-    header = tuple(lines[0].split("\t")) if task.header or not labelled else None
-    places, width = _places(path, task, header, len(lines[0].split("\t")), labelled)
-    rows, skipped = [], 0
-    for number, line in enumerate(lines[1 if header else 0:], start=2 if header else 1):
-        cells = tuple(line.split("\t"))
-        if len(cells) < width or any(not cells[i].strip() for i in places.values()):
-            if task.skips_short_rows:
-                skipped += 1
-                continue
-            need = f"{width} tab-separated fields with a text{' and a label' if labelled else ''}"
-            raise UserError(f"{path}, line {number}: has {len(cells)} fields, but {task.name} needs {need}; mend or remove the row")
-        rows.append(_row(path, task, number, cells, places))
-    if not rows:
-        raise UserError(f"{path} holds a header but no rows: add at least one")
-    return Table(path, header, rows, places, skipped)
+    places, width = _places(path, task, header, len(first.split("\t")), labelled)
+    skipped: list[int] = []
+
+    def rows() -> Iterator[Row]:
+        number = 0
+        for number, line in enumerate(lines if header else chain([first], lines), start=2 if header else 1):
+            cells = tuple(line.split("\t"))
+            if len(cells) >= width and all(cells[i].strip() for i in places.values()):
+                yield _row(path, task, number, cells, places)
+            elif task.skips_short_rows:
+                skipped.append(number)
+            else:
+                need = f"{width} tab-separated fields with a text{' and a label' if labelled else ''}"
+                raise UserError(f"{path}, line {number}: has {len(cells)} fields, but {task.name} needs {need}; mend or remove the row")
+        if number - bool(header) - len(skipped) < 1:
+            raise UserError(f"{path} holds a header but no rows: add at least one")
+
+    return Table(path, header, rows(), places, skipped)
 
 
 def _places(path: Path, task: Task, header, width: int, labelled: bool) -> tuple[dict[str, int], int]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from tinybert_lite.data.batches import Examples
-from tinybert_lite.data.tasks import Table, Task, read_lines
-from tinybert_lite.engine.files import read_json
+from tinybert_lite.data.masking import SPECIAL_TOKENS
+from tinybert_lite.data.tasks import Table, Task, label_ids, lines_of
+from tinybert_lite.engine.files import read_json, write_atomically, write_json
 from tinybert_lite.runtime import UserError
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY_NAMES = ("vocab.txt", "vocab_21128.txt")
 
 
@@ -31,7 +31,7 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     """
     from transformers import BertTokenizer
 
-    pieces = read_lines(vocabulary)
+    pieces = list(lines_of(vocabulary))
     vocab = {piece: i for i, piece in enumerate(pieces)}
     if len(vocab) < len(pieces):
         seen: set[str] = set()
@@ -76,9 +76,8 @@ def _recorded_case(config: Path) -> bool | None:
 def save_tokenizer(tokenizer, folder: Path) -> None:
     """Write `vocab.txt` and the case beside a model, where Hugging Face's AutoTokenizer finds them."""
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    folder.joinpath("vocab.txt").write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8", newline="\n")
-    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": is_lower_case(tokenizer)}
-    folder.joinpath("tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
+    write_atomically(folder / "vocab.txt", "".join(f"{piece}\n" for piece, _ in pieces).encode("utf-8"))
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": is_lower_case(tokenizer)})
 
 
 def is_lower_case(tokenizer) -> bool:
@@ -104,18 +103,29 @@ def words(tokenizer, text: str) -> list[str]:
 
 def encode(texts_a: list[str], texts_b: list[str] | None, tokenizer, max_length: int, labels=None, block: int = 10_000) -> Examples:
     """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` from the longer side, as BERT's own scripts do."""
-    examples = Examples.empty()
-    max_length = min(max_length, tokenizer.model_max_length)  # no more than the model has positions for
-    for start in range(0, len(texts_a), block):
-        part = slice(start, start + block)
-        found = tokenizer(texts_a[part], None if texts_b is None else texts_b[part], truncation="longest_first",
-                          max_length=max_length, return_attention_mask=False)
-        examples = examples.extended(found["input_ids"], [sum(t == 0 for t in types) for types in found["token_type_ids"]])
+    parts = (slice(start, start + block) for start in range(0, len(texts_a), block))
+    examples = _encoded(((texts_a[part], texts_b and texts_b[part]) for part in parts), tokenizer, max_length)
     return examples if labels is None else examples.with_labels(np.asarray(labels, dtype=np.float32))
 
 
+def _encoded(blocks: Iterable[tuple[list[str], list[str] | None]], tokenizer, max_length: int) -> Examples:
+    max_length = min(max_length, tokenizer.model_max_length)  # no more than the model has positions for
+
+    def ids():
+        for texts_a, texts_b in blocks:
+            found = tokenizer(texts_a, texts_b, truncation="longest_first", max_length=max_length, return_attention_mask=False)
+            yield found["input_ids"], [types.count(0) for types in found["token_type_ids"]]
+
+    return Examples.joined(ids())
+
+
 def encode_table(table: Table, task: Task, tokenizer, max_length: int, max_rows: int = 0) -> Examples:
-    """A task's rows with their label numbers (NaN where a row has none)."""
-    rows = table.rows[:max_rows] if max_rows else table.rows
-    texts_b = [row.text_b for row in rows] if task.text_b else None
-    return encode([row.text_a for row in rows], texts_b, tokenizer, max_length, table.label_ids(task)[: len(rows)])
+    """A task's rows with their label numbers (NaN where a row has none); of a streamed table a block at a time."""
+    rows, labels = islice(table.rows, max_rows or None), []
+
+    def blocks():
+        while block := list(islice(rows, 10_000)):
+            labels.extend(label_ids(block, task))
+            yield [row.text_a for row in block], [row.text_b for row in block] if task.text_b else None
+
+    return _encoded(blocks(), tokenizer, max_length).with_labels(np.asarray(labels, dtype=np.float32))

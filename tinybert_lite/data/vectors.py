@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tinybert_lite.runtime import UserError
 
@@ -16,6 +17,7 @@ class WordVectors:
         self.words = words
         self.matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
         self.place = {word: i for i, word in enumerate(words)}
+        self._found: dict[tuple[str, int], list[str]] = {}
 
     @classmethod
     def read(cls, path: Path, most: int = 400_000) -> WordVectors:
@@ -45,17 +47,17 @@ class WordVectors:
             raise UserError(f"{path} is empty: it needs lines of a word and its numbers")
         return cls(list(found), np.stack(list(found.values())))
 
-    def neighbours(self, words: list[str], k: int, block: int = 256) -> dict[str, list[str]]:
-        """The k nearest words by cosine for each known word, itself left out: one matrix product a block of words."""
-        known = list(dict.fromkeys(word for word in words if word in self.place))
-        found = {}
-        for start in range(0, len(known), block):
-            part = known[start:start + block]
+    def neighbours(self, words: list[str], k: int, block: int = 64) -> dict[str, list[str]]:
+        """The k nearest words by cosine for each known word, itself left out: one matrix product a block of new words."""
+        known = [word for word in dict.fromkeys(words) if word in self.place]
+        new = [word for word in known if (word, k) not in self._found]
+        matrix = torch.from_numpy(self.matrix)
+        for start in range(0, len(new), block):
+            part = new[start:start + block]
             rows = [self.place[word] for word in part]
-            cosines = self.matrix[rows] @ self.matrix.T
-            cosines[np.arange(len(rows)), rows] = -np.inf
-            k_here = min(k, len(self.words) - 1)
-            nearest = np.argpartition(-cosines, k_here - 1, axis=1)[:, :k_here]
-            for word, cosine, places in zip(part, cosines, nearest):
-                found[word] = [self.words[i] for i in sorted(places, key=lambda i: (-cosine[i], i))]
-        return found
+            cosines = matrix[rows] @ matrix.T
+            cosines[range(len(rows)), rows] = -torch.inf
+            nearest = cosines.topk(min(k, len(self.words) - 1))
+            for word, values, places in zip(part, nearest.values.tolist(), nearest.indices.tolist()):
+                self._found[word, k] = [self.words[i] for _, i in sorted(zip(values, places), key=lambda found: (-found[0], found[1]))]
+        return {word: self._found[word, k] for word in known}

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import BertConfig
 from transformers.activations import ACT2FN
 
+from tinybert_lite import processes
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.runtime import UserError
 
@@ -33,7 +34,9 @@ def sha256(path: Path) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside and rename, so that a final name never holds half a file."""
+    """Write beside and rename, so that a final name never holds half a file. Of several processes the first one writes."""
+    if not processes.is_main():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     with open(beside, "wb") as file:

@@ -69,17 +69,22 @@ def common_heads(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Prediction:
-    """Eq. 10: the teacher's soft targets (stage 5); for a regression the teacher's number."""
+    """Eq. 10: the teacher's soft targets (stage 5); for a regression the teacher's number.
 
-    def __init__(self, teacher: Bert, temperature: float = 1.0, reduction: str = "ours"):
-        self.teacher, self.temperature, self.reduction = freeze(teacher), temperature, reduction
+    They come with the batch, as "soft_targets" (B, K) logits, or from a `teacher` that is asked each time.
+    """
+
+    def __init__(self, teacher: Bert | None = None, temperature: float = 1.0, reduction: str = "ours"):
+        self.teacher, self.temperature, self.reduction = teacher and freeze(teacher), temperature, reduction
 
     def sizes(self, batch: dict[str, Tensor]) -> Sizes:
         return Sizes.of(batch["attention_mask"])
 
     def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
-        with torch.no_grad():
-            targets = self.teacher(batch, logits=True).logits
+        targets = batch.get("soft_targets")
+        if targets is None:
+            with torch.no_grad():
+                targets = self.teacher(batch, logits=True).logits
         found = student(batch, logits=True).logits
         if targets.shape[-1] == 1:
             return {"prediction": losses.regression_loss(found, targets, sizes)}

@@ -6,7 +6,9 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,8 +102,9 @@ class Loop:
             if self._done >= end:
                 continue
             examples, batches = self.batches.epoch(epoch)
-            for batch in batches[self._done - epoch_starts[epoch]: end - epoch_starts[epoch]]:
-                terms = self._step(examples, batch, total)
+            here = batches[self._done - epoch_starts[epoch]: end - epoch_starts[epoch]]
+            for share, parts in ahead(self._parts(examples, rows) for rows in here):
+                terms = self._step(share, parts, total)
                 bar.update(1)
                 if time.perf_counter() - said > 10 and bar.disable:
                     said = time.perf_counter()
@@ -116,6 +119,7 @@ class Loop:
         bar.close()
         if self.folder and accelerator.is_main_process:
             self._checkpoint.unlink(missing_ok=True)
+        accelerator.wait_for_everyone()
         return Trained(self._done, time.perf_counter() - started, resumed_from, self._best,
                        {name: float(value) for name, value in terms.items()})
 
@@ -136,7 +140,8 @@ class Loop:
         self.model.to(device)
         if getattr(self.objective, "teacher", None) is not None:
             self.objective.teacher.to(device)
-        self._optimizer = torch.optim.AdamW(_decay_groups(self.model, s.weight_decay), lr=s.learning_rate, eps=1e-6)
+        self._optimizer = torch.optim.AdamW(_decay_groups(self.model, s.weight_decay), lr=s.learning_rate, eps=1e-6,
+                                            fused=device.type in ("cpu", "cuda"))
         state = self._saved_state()
         if state:
             self.model.load_state_dict(state["model"])
@@ -174,20 +179,25 @@ class Loop:
                     "rng": torch.get_rng_state(), "cuda_rng": cuda}, buffer)
         write_atomically(self._checkpoint, buffer.getvalue())
 
-    def _step(self, examples, rows, total: int) -> dict[str, torch.Tensor]:
-        """One optimizer step on one global batch, in `gradient_accumulation_steps` parts and over all processes."""
-        accelerator, s = self.accelerator, self.settings
-        mine = rows[accelerator.process_index:: accelerator.num_processes]
-        share = 1.0 if len(mine) else 0.0  # more processes than rows: take part with a weight of 0
+    def _parts(self, examples, rows) -> tuple[float, list[dict[str, torch.Tensor]]]:
+        """This process's rows of a global batch in `gradient_accumulation_steps` parts, and their weight: 0 where there are
+        more processes than rows, and one takes part with a row of another's."""
+        mine = rows[self.accelerator.process_index:: self.accelerator.num_processes]
+        share = 1.0 if len(mine) else 0.0
         mine = mine if len(mine) else rows[:1]
-        parts = max(1, min(s.gradient_accumulation_steps, len(mine)))
-        batches = [self._on_device(examples.batch(mine[i::parts])) for i in range(parts)]
+        parts = max(1, min(self.settings.gradient_accumulation_steps, len(mine)))
+        return share, [examples.batch(mine[i::parts]) for i in range(parts)]
+
+    def _step(self, share: float, batches: list[dict[str, torch.Tensor]], total: int) -> dict[str, torch.Tensor]:
+        """One optimizer step on one global batch: all parts, over all processes."""
+        accelerator, s = self.accelerator, self.settings
+        # Counted before they are on the device, where counting would wait for it.
         sizes = self._global_sizes(sum((self.objective.sizes(b) for b in batches if share), Sizes(0, 0, 0)))
         for group in self._optimizer.param_groups:
             group["lr"] = s.learning_rate * schedule(s, self._done, total)
         sums: dict[str, torch.Tensor] = {}
-        for i, batch in enumerate(batches):
-            with accelerator.autocast(), _sync_last(accelerator, self._network, i == parts - 1):
+        for i, batch in enumerate(map(self._on_device, batches)):
+            with accelerator.autocast(), _sync_last(accelerator, self._network, i == len(batches) - 1):
                 terms = {name: value * share for name, value in self.objective(self._network, batch, sizes).items()}
                 # Processes average their gradients; the sizes are global already, so undo the mean.
                 accelerator.backward(sum(terms.values()) * accelerator.num_processes)
@@ -227,6 +237,15 @@ class Loop:
             self._best = scores[self.metric]
             if self.on_best and self.accelerator.is_main_process:
                 self.on_best(self.model, scores)
+
+
+def ahead(items: Iterator, most: int = 2) -> Iterator:
+    """The same items, made in the background while earlier ones are in use."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, items, None) for _ in range(most))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, items, None))
+            yield item
 
 
 def _sync_last(accelerator, network, last: bool):

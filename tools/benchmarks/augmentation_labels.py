@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tasks import label_ids, read_table
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data_augmentation import Augmenter
@@ -42,7 +42,7 @@ def main() -> None:
     augmenter = Augmenter(raw.model, raw.tokenizer, vectors, replace(settings, N=1))
 
     table = read_table(workspace.data_file("train"), task)
-    labels = table.label_ids(task)
+    labels = label_ids(table.rows, task)
     texts = [words(raw.tokenizer, row.text_a) for row in table.rows]
     by_masked_lm = [{place: options for place, options in found.items() if text[place] in augmenter.single_pieces and text[place] in vectors.place}
                     for text, found in zip(texts, augmenter.candidates(texts))]

@@ -1,0 +1,101 @@
+"""Sequences for general distillation, cut from a corpus and masked: what the worker processes of stage 2 do."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from tinybert_lite.data.corpus import TokenisedCorpus
+from tinybert_lite.data.masking import mask_tokens, random_pieces
+from tinybert_lite.settings import Pregenerating
+
+
+def sequences(corpus: TokenisedCorpus, document: int, settings: Pregenerating, rng: random.Random) -> Iterator[tuple[list[int], list[int], bool]]:
+    """Cut a document into (A, B, is_random_next), as token ids; B is empty with `one_seq`.
+
+    Unlike the original and BERT's own script, a short target length is drawn once a sequence, not once a document.
+    """
+    budget = settings.max_seq_len - (2 if settings.one_seq else 3)
+    numbers = list(corpus.document(document))
+    chunk: list[list[int]] = []
+    target, i = target_length(budget, settings.short_seq_prob, rng), 0
+    while i < len(numbers):
+        chunk.append(corpus.sentence(numbers[i]))
+        if i == len(numbers) - 1 or sum(map(len, chunk)) >= target:
+            if settings.one_seq:
+                yield truncated([t for s in chunk for t in s], [], budget, rng) + (False,)
+            else:
+                split = rng.randint(1, len(chunk) - 1) if len(chunk) > 1 else 1
+                first = [t for s in chunk[:split] for t in s]
+                is_random = len(chunk) == 1 or rng.random() < 0.5
+                if is_random:
+                    second = from_another_document(corpus, document, target - len(first), rng)
+                    i -= len(chunk) - split  # the unused sentences go back
+                else:
+                    second = [t for s in chunk[split:] for t in s]
+                yield truncated(first, second, budget, rng) + (is_random,)
+            chunk, target = [], target_length(budget, settings.short_seq_prob, rng)
+        i += 1
+
+
+def target_length(budget: int, short_seq_prob: float, rng: random.Random) -> int:
+    return rng.randint(2, budget) if rng.random() < short_seq_prob else budget
+
+
+def from_another_document(corpus: TokenisedCorpus, document: int, wanted: int, rng: random.Random) -> list[int]:
+    """Sentences of a document drawn in proportion to its sentence count, from a random one on, up to `wanted` tokens."""
+    own, total = corpus.document(document), int(corpus.documents[-1])
+    drawn = rng.randrange(total - len(own))
+    other = corpus.document(corpus.document_of(drawn if drawn < own.start else drawn + len(own)))
+    tokens: list[int] = []
+    for number in range(rng.choice(other), other.stop):
+        tokens += corpus.sentence(number)
+        if len(tokens) >= wanted:
+            break
+    return tokens
+
+
+def truncated(first: list[int], second: list[int], budget: int, rng: random.Random) -> tuple[list[int], list[int]]:
+    """Pop from the longer side, at a random end, until both fit."""
+    cut_front, lengths = [0, 0], [len(first), len(second)]
+    while sum(lengths) > budget:
+        longer = 0 if lengths[0] > lengths[1] else 1
+        lengths[longer] -= 1
+        cut_front[longer] += rng.random() < 0.5
+    return tuple(side[cut:cut + length] for side, cut, length in zip((first, second), cut_front, lengths))
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str]]:
+    """Once a process: the corpus, the vocabulary's pieces, and those that a masked place may become."""
+    corpus = TokenisedCorpus(folder)
+    pieces = corpus.pieces()
+    return corpus, pieces, random_pieces(pieces)
+
+
+close_corpus = _opened.cache_clear
+
+
+def lines_of_documents(folder: Path, documents: list[int], settings: Pregenerating, seed: int, epoch: int) -> tuple[int, bytes]:
+    """The number of sequences in these documents of the corpus in `folder`, and their JSON Lines.
+
+    A document has a random stream of its own, so that no other document and no number of workers changes its sequences.
+    """
+    corpus, pieces, others = _opened(folder)
+    lines = []
+    for document in documents:
+        rng = random.Random(f"{seed} {epoch} {document}")
+        for first, second, is_random in sequences(corpus, document, settings, rng):
+            tokens = ["[CLS]", *(pieces[t] for t in first), "[SEP]"]
+            segments = [0] * len(tokens)
+            if second:
+                tokens += [*(pieces[t] for t in second), "[SEP]"]
+                segments += [1] * (len(second) + 1)
+            tokens, positions, labels = mask_tokens(tokens, rng, settings.masked_lm_prob, settings.max_predictions_per_seq,
+                                                    settings.do_whole_word_mask, others)
+            lines.append(json.dumps({"tokens": tokens, "segment_ids": segments, "is_random_next": is_random,
+                                     "masked_lm_positions": positions, "masked_lm_labels": labels}, ensure_ascii=False))
+    return len(lines), "".join(f"{line}\n" for line in lines).encode("utf-8")

@@ -1,0 +1,54 @@
+"""Several processes on one job, as torchrun and `accelerate launch` start them: one speaks and writes, all compute.
+
+Nothing here does anything where there is one process.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def number() -> int:
+    """Which process this is, from 0."""
+    return int(os.environ.get("RANK", 0))
+
+
+def count() -> int:
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_main() -> bool:
+    return number() == 0
+
+
+def join(device: str) -> None:
+    """Meet the other processes. On a CPU they have to be told so, or each would believe that it is alone."""
+    if count() > 1:
+        from accelerate import PartialState
+
+        PartialState(cpu=device == "cpu")
+
+
+def wait() -> None:
+    """Until all have come here."""
+    if count() > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+def gathered(items: list) -> list:
+    """The items of all processes, in the processes' order."""
+    if count() == 1:
+        return items
+    from accelerate.utils import gather_object
+
+    return gather_object(items)
+
+
+def leave() -> None:
+    if count() > 1:
+        import torch.distributed
+
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
