@@ -153,6 +153,8 @@ class Loop:
             torch.set_rng_state(state["rng"])
             if device.type == "cuda":
                 torch.cuda.set_rng_state_all(state["cuda_rng"])
+        if self.accelerator.num_processes > 1:  # each draws a dropout of its own
+            torch.manual_seed(torch.initial_seed() + 1000 * self._done + self.accelerator.process_index)
         return self._done
 
     @property
