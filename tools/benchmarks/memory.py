@@ -1,0 +1,106 @@
+"""Does memory grow with the data? Peak anonymous memory (mapped files do not count) of whole commands, in a table.
+
+    python tools/benchmarks/memory.py --corpus reviews.txt --output docs/memory_table.md
+
+Stage 2 on a corpus and on the same ten times over; stage 4 on generated rows, a thousand and a million, with a teacher of BERT-base's size and a
+student of TinyBERT4's, both random, for a few steps. Linux only: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import torch
+from speed import base, tiny
+
+from tinybert_lite.data.tasks import find_task, read_table
+from tinybert_lite.data.tokens import load_tokenizer
+from tinybert_lite.engine.files import save_weights
+from tinybert_lite.models import save_model_folder
+from tinybert_lite.workspace import Workspace
+
+
+def anonymous(process: psutil.Process) -> int:
+    """Bytes of a process and those it started."""
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            status = Path(f"/proc/{one.pid}/status").read_text()
+        except OSError:  # ended meanwhile
+            continue
+        total += sum(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+    return total
+
+
+def peak(*command) -> tuple[float, float]:
+    """Peak megabytes and the seconds of `python -m tinybert_lite.<command>`."""
+    started = time.perf_counter()
+    with open(Path(tempfile.gettempdir()) / "memory.log", "w+") as log:
+        child = subprocess.Popen([sys.executable, "-m", *map(str, command)], stdout=log, stderr=log)
+        most = 0
+        while child.poll() is None:
+            most = max(most, anonymous(psutil.Process(child.pid)))
+            time.sleep(0.05)
+        if child.returncode:
+            log.seek(0)
+            raise SystemExit(f"{command[0]} stopped:\n{log.read()[-2000:]}")
+    return most / 1e6, time.perf_counter() - started
+
+
+def write_rows(path: Path, count: int, sentences: list[str]) -> None:
+    """Rows of half of one sentence and half of another, so that hardly two are alike."""
+    draw = random.Random(0)
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write("sentence\tlabel\n")
+        for number in range(count):
+            one, other = (draw.choice(sentences).split() for _ in range(2))
+            file.write(f"{' '.join(one[: len(one) // 2 + 1] + other[len(other) // 2:])}\t{number % 2}\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    workspace = Workspace.find()
+    parser.add_argument("--corpus", type=Path, default=workspace.corpus)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 1_000_000])
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    lines = ["| command | data | peak memory, MB | seconds |", "|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for times in (1, 10):
+            corpus = folder / "corpus.txt"
+            corpus.write_text(times * (args.corpus.read_text(encoding="utf-8").strip() + "\n\n"), encoding="utf-8")
+            megabytes, took = peak("tinybert_lite.pregenerate_training_data", "--train_corpus", corpus, "--output_dir", folder / f"sequences-{times}", "--bert_model",
+                                   workspace.teacher, "--epochs_to_generate", 1, "--num_workers", args.workers)
+            lines.append(f"| pregenerate_training_data, {args.workers} workers | {corpus.stat().st_size / 1e6:.0f} MB | {megabytes:,.0f} | {took:.0f} |")
+        tokenizer = load_tokenizer(workspace.vocabulary)
+        torch.manual_seed(0)
+        for name, model in (("teacher", base(len(tokenizer), num_labels=2)), ("student", tiny(len(tokenizer), projection="per_layer", teacher_width=768))):
+            save_model_folder(model, tokenizer, folder / name)
+            save_weights(model, folder / name)
+        del model
+        data = folder / "data"
+        data.mkdir()
+        sentences = [row.text_a for row in read_table(workspace.data_file("train"), find_task("SST-2")).rows]
+        (data / "dev.tsv").write_bytes(workspace.data_file("dev").read_bytes())
+        for count in args.rows:
+            write_rows(data / "train.tsv", count, sentences)
+            megabytes, took = peak("tinybert_lite.task_distill", "--data_dir", data, "--task_name", "sst-2", "--teacher_model", folder / "teacher", "--student_model",
+                                   folder / "student", "--output_dir", folder / f"out-{count}", "--allow_weak_teacher", "--num_train_epochs", 320 / count)
+            lines.append(f"| task_distill, stage 4, 10 steps | {count:,} rows | {megabytes:,.0f} | {took:.0f} |")
+    found = "\n".join(lines) + "\n"
+    print(found)
+    if args.output:
+        args.output.write_text(found, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
