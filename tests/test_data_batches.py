@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybert_lite.data.batches import IGNORED, Batches, Examples, bucketed, in_order
+from tinybert_lite.data.batches import Batches, Examples, bucketed, in_order
 
 row_lists = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=9), min_size=1, max_size=12)
 
@@ -18,30 +18,29 @@ def examples(rows, first=None, **more) -> Examples:
 
 
 def test_a_batch_by_hand():
-    made = examples([[2, 7, 3], [2, 8, 9, 3, 7, 3]], [3, 4], labels=np.float32([1, 0]),
-                    targets=np.int32([IGNORED, 11, IGNORED, IGNORED, IGNORED, 12, IGNORED, IGNORED, IGNORED]))
+    made = examples([[2, 7, 3], [2, 8, 9, 3, 7, 3]], [3, 4], labels=np.float32([1, 0]), soft_targets=np.float32([[1, 2], [3, 4]]))
     batch = made.batch([1, 0])
     assert {name: value.tolist() for name, value in batch.items()} == {
         "input_ids": [[2, 8, 9, 3, 7, 3], [2, 7, 3, 0, 0, 0]],
         "attention_mask": [[1] * 6, [1, 1, 1, 0, 0, 0]],
         "token_type_ids": [[0, 0, 0, 0, 1, 1], [0] * 6],
         "labels": [0.0, 1.0],
-        "targets": [[-100, -100, 12, -100, -100, -100], [-100, 11, -100, -100, -100, -100]],
+        "soft_targets": [[3.0, 4.0], [1.0, 2.0]],
     }
-    assert all(value.dtype == torch.int64 for name, value in batch.items() if name != "labels") and batch["labels"].dtype == torch.float32
+    assert all(value.dtype == (torch.float32 if name in ("labels", "soft_targets") else torch.int64) for name, value in batch.items())
 
 
 @given(row_lists, st.data())
 def test_a_batch_holds_its_rows_and_padding_alone(rows, data):
     first = [data.draw(st.integers(1, len(row))) for row in rows]
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
-    batch = examples(rows, first, targets=np.concatenate(rows).astype(np.int32)).batch(chosen)
+    batch = examples(rows, first).batch(chosen)
     assert batch["input_ids"].shape == (len(chosen), max(len(rows[i]) for i in chosen))
     for place, i in enumerate(chosen):
         row, mask = rows[i], batch["attention_mask"][place].bool()
         assert mask.sum() == len(row) and mask[:len(row)].all()
-        assert batch["input_ids"][place][mask].tolist() == batch["targets"][place][mask].tolist() == row
-        assert batch["input_ids"][place][~mask].eq(0).all() and batch["targets"][place][~mask].eq(IGNORED).all()
+        assert batch["input_ids"][place][mask].tolist() == row
+        assert batch["input_ids"][place][~mask].eq(0).all()
         assert batch["token_type_ids"][place].tolist() == [int(first[i] <= j < len(row)) for j in range(len(mask))]
 
 

@@ -11,9 +11,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from tests.makers import SPECIAL, VOCABULARY, make_bert_folder, write_tsv
 from tests.test_stage_workspace import call, make_toy_teacher, one_thread, write_toy_corpus, write_toy_vectors  # noqa: F401
-from tinybert_lite.data.batches import IGNORED
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, plain, read_documents
-from tinybert_lite.data.masked import Masked, packed
+from tinybert_lite.data.masked import IGNORED, Masked, packed
 from tinybert_lite.data.tasks import find_task, read_table
 from tinybert_lite.data.tokens import build_vocabulary, encode
 from tinybert_lite.data.vectors import WordVectors
@@ -232,14 +231,16 @@ def test_a_mistake_is_one_sentence(place, more, said):
     make_toy_teacher(place / "raw")
     ran = call(f"{COMMAND} --output_dir new {more}")
     assert ran.code == 2 and "Traceback" not in ran.err and all(word in ran.err for word in said), ran.err
-    assert not (place / "new/text").exists()
+    assert not (place / "new/.scratch-0").exists()
 
 
 def test_text_that_is_left_from_a_killed_run_is_made_anew(place):
-    (place / "new/text").mkdir(parents=True)
-    (place / "new/text/train.txt").write_text("half", encoding="utf-8")
+    (place / "new/.scratch-0/one").mkdir(parents=True)
+    (place / "new/.scratch-0/one/train.txt").write_text("half", encoding="utf-8")
     assert call(f"{COMMAND} {SMALL} --output_dir new --max_steps 1").code == 0
-    assert not (place / "new/text").exists()
+    assert not (place / "new/.scratch-0").exists()
+
+
 # The shipped teacher -------------------------------------------------------------------------------------------------
 
 CLASSROOM = SHIPPED / "teacher_model/classroom"

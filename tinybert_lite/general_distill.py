@@ -17,6 +17,7 @@ from tinybert_lite.engine.files import hand_off, load_model, save_weights
 from tinybert_lite.engine.objectives import Intermediate
 from tinybert_lite.engine.train import Loop
 from tinybert_lite.models import load_bert, local_folder, save_model_folder
+from tinybert_lite.outputs import scratch
 from tinybert_lite.pregenerate_training_data import count_sequences, read_epoch
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, Settings
@@ -59,13 +60,14 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         start_from_embeddings(student, teacher.model)
     if options.continue_train and new:
         remark(f"new in the student: {', '.join(new)}")
-    batches = Batches(lambda epoch: read_epoch(reads["sequences"], epoch, teacher.tokenizer, needed), options.train_batch_size,
-                      session.seed, rows=lambda epoch: count_sequences(reads["sequences"], epoch))
     save_model_folder(student, teacher.tokenizer, folder)
-    trained = Loop(
-        student, objective, batches, options, session.accelerator(), folder,
-        identity=session.identity, label="general distillation", say=say, on_epoch=lambda model, n: save_weights(model, folder, n),
-    ).run()
+    with scratch(folder) as ids:
+        batches = Batches(lambda epoch: read_epoch(reads["sequences"], epoch, teacher.tokenizer, needed, ids / f"epoch_{epoch}.i4"),
+                          options.train_batch_size, session.seed, rows=lambda epoch: count_sequences(reads["sequences"], epoch))
+        trained = Loop(
+            student, objective, batches, options, session.accelerator(), folder,
+            identity=session.identity, label="general distillation", say=say, on_epoch=lambda model, n: save_weights(model, folder, n),
+        ).run()
     handed = hand_off(folder)
     say(f"general distillation: the student is in {handed}")
     return {"steps": trained.steps, "resumed_from": trained.resumed_from, "loss_terms": trained.last_terms, "mapping": objective.mapping}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinybert_lite import processes
 from tinybert_lite.engine.files import read_json, sha256
 from tinybert_lite.runtime import UserError, say
 
@@ -21,6 +25,18 @@ def read_manifest(folder: Path) -> dict | None:
         return read_json(path) if path.is_file() else None
     except UserError:
         return None
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder inside `folder`, of a name never used before, gone afterwards; so is what a killed run left there."""
+    place = folder / f".scratch-{processes.number()}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    try:
+        yield Path(tempfile.mkdtemp(dir=place))
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @dataclass(frozen=True)

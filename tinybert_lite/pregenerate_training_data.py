@@ -12,21 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tempfile
-from array import array
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tinybert_lite import processes
-from tinybert_lite.data.batches import IGNORED, Examples
+from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.sequences import close_corpus, lines_of_documents
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import read_json, write_json
 from tinybert_lite.models import local_folder, vocabulary_of
+from tinybert_lite.outputs import scratch
 from tinybert_lite.runtime import UserError, command, in_parallel, progress, say
 from tinybert_lite.settings import Pregenerating, Settings
 from tinybert_lite.stage import Session, Stage
@@ -38,8 +36,7 @@ CHUNK = 100  # documents that a worker cuts at a time
 def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregenerating, seed: int, lower_case: bool | None = None) -> list[int]:
     """All epochs' files; the counts. The same bytes for the same seed, whatever the number of workers."""
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix="tokens-") as scratch:
-        tokens = Path(scratch)
+    with scratch(output) as tokens:
         documents = len(TokenisedCorpus.build(corpus, load_tokenizer(vocabulary, lower_case), tokens, settings.num_workers))
         try:
             return [write_epoch(tokens, documents, settings, seed, epoch, output) for epoch in range(settings.epochs_to_generate)]
@@ -82,14 +79,13 @@ def count_sequences(folder: Path, epoch: int) -> int:
         return sum(1 for _ in file)
 
 
-def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int) -> Examples:
-    """Sequences of an epoch with their masked-LM targets.
+def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path | None = None) -> Examples:
+    """The masked sequences of an epoch, without what was masked, which no stage asks for; with `file` mapped from there.
 
     Raises UserError for a missing file, a line that is no sequence, or a piece the vocabulary does not have.
     """
     path = epoch_file(folder, epoch)
     vocab = tokenizer.get_vocab()
-    targets = array("i")
 
     def sequences() -> Iterator[tuple[list[list[int]], list[int]]]:
         with open(path, "rb") as file:
@@ -97,25 +93,20 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int) -> Examples
                 try:
                     found = json.loads(line.decode("utf-8"))
                     ids = [vocab[token] for token in found["tokens"][:max_length]]
-                    target = [IGNORED] * len(ids)
-                    for position, label in zip(found["masked_lm_positions"], found["masked_lm_labels"]):
-                        if position < len(ids):
-                            target[position] = vocab[label]
                     first = found["segment_ids"][: len(ids)].count(0)
                 except KeyError as error:
                     raise UserError(f"{path}, line {number}: {error} is not in the vocabulary or the line lacks it; run "
                                     f"pregenerate_training_data again with this teacher") from None
                 except (ValueError, TypeError, AttributeError):
                     raise UserError(f"{path}, line {number}: not a sequence as JSON; run pregenerate_training_data again") from None
-                targets.extend(target)
                 yield [ids], [first]
 
-    examples, expected = Examples.joined(sequences()), count_sequences(folder, epoch)
+    examples, expected = Examples.joined(sequences(), file), count_sequences(folder, epoch)
     if not len(examples):
         raise UserError(f"{path} is empty: run pregenerate_training_data again")
     if expected != len(examples):
         raise UserError(f"{path} holds {len(examples)} sequences, but its metrics file says {expected}; it was cut short, make it again")
-    return replace(examples, targets=np.asarray(targets))
+    return examples
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:

@@ -9,7 +9,6 @@ Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word 
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import torch
@@ -29,6 +28,7 @@ from tinybert_lite.engine.objectives import MaskedLm
 from tinybert_lite.engine.train import Loop
 from tinybert_lite.evaluate import masked_lm_scores
 from tinybert_lite.models import LoadedBert, load_bert, local_folder, save_model_folder
+from tinybert_lite.outputs import scratch
 from tinybert_lite.runtime import command, say
 from tinybert_lite.settings import Pretraining, Settings
 from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
@@ -80,14 +80,13 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     options: Pretraining = settings.pretrain
     sources = [path for name, path in reads.items() if name not in ("vectors", "model")]
     length = options.max_seq_length
-    with tempfile.TemporaryDirectory(dir=folder, prefix="text-") as place:
-        scratch = Path(place)
-        train, test = scratch / "train.txt", scratch / "held_out.txt"
+    with scratch(folder) as place:
+        train, test = place / "train.txt", place / "held_out.txt"
         gather_text(sources, find_task(settings.task), options.held_out, train, test)
-        bert = load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads else new_bert(train, reads.get("vectors"), options, scratch)
+        bert = load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads else new_bert(train, reads.get("vectors"), options, place)
         extend_positions(bert.model, length)
         say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
-        examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, scratch), bert.tokenizer, length, options.short_seq_prob, session.seed)
+        examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, place), bert.tokenizer, length, options.short_seq_prob, session.seed)
                           if text.stat().st_size else None for text in (train, test))
     model, parameters = bert.model, sum(p.numel() for p in bert.model.parameters())
     say(f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, {len(examples.ids)} tokens an epoch")

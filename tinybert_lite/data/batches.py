@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
-
-IGNORED = -100  # a place without a masked-LM target
 
 
 @dataclass(frozen=True)
@@ -17,27 +17,35 @@ class Examples:
     """Sequences end to end in one array: 4 bytes a token, however many rows.
 
     ids: (tokens,) int32 · starts: (n + 1,) int64, row i is ids[starts[i]:starts[i + 1]] · first: (n,) int32, tokens of
-    segment A · labels: (n,) float32 or None · targets: (tokens,) int32 masked-LM targets, IGNORED elsewhere, or None ·
-    soft_targets: (n, K) float32, the teacher's logits, or None
+    segment A · labels: (n,) float32 or None · soft_targets: (n, K) float32, the teacher's logits, or None
     """
 
     ids: np.ndarray
     starts: np.ndarray
     first: np.ndarray
     labels: np.ndarray | None = None
-    targets: np.ndarray | None = None
     soft_targets: np.ndarray | None = None
 
     @classmethod
-    def joined(cls, blocks: Iterable[tuple[list[list[int]], list[int]]]) -> Examples:
-        """From blocks of (rows, tokens of segment A in each), as they come: one block's lists are held at a time."""
+    def joined(cls, blocks: Iterable[tuple[list[list[int]], list[int]]], file: Path | None = None) -> Examples:
+        """From blocks of (rows, tokens of segment A in each), as they come: one block's lists are held at a time.
+
+        With `file` the ids lie there, mapped into memory, and may be more than fit.
+        """
         ids, starts, first = array("i"), array("q", [0]), array("i")
-        for rows, first_here in blocks:
-            first.fromlist(first_here)
-            for row in rows:
-                ids.fromlist(row)
-                starts.append(len(ids))
-        return cls(np.asarray(ids), np.asarray(starts), np.asarray(first))
+        with open(file, "wb") if file else nullcontext() as on_disk:
+            for rows, first_here in blocks:
+                first.fromlist(first_here)
+                for row in rows:
+                    ids.fromlist(row)
+                    starts.append(starts[-1] + len(row))
+                if file and len(ids) > 1_000_000:
+                    ids.tofile(on_disk)
+                    ids = array("i")
+            if file:
+                ids.tofile(on_disk)
+        mapped = np.memmap(file, np.int32, "r") if file and starts[-1] else np.asarray(ids)
+        return cls(mapped, np.asarray(starts), np.asarray(first))
 
     def with_labels(self, labels: np.ndarray) -> Examples:
         return replace(self, labels=labels)
@@ -50,9 +58,9 @@ class Examples:
         return np.diff(self.starts)
 
     def batch(self, rows) -> dict[str, torch.Tensor]:
-        """Rows padded to their longest: input_ids, attention_mask, token_type_ids (B, L), labels (B,), targets (B, L), soft_targets (B, K)."""
+        """Rows padded to their longest: input_ids, attention_mask, token_type_ids (B, L), labels (B,), soft_targets (B, K)."""
         rows = np.asarray(rows)
-        lengths = self.lengths[rows]
+        lengths = self.starts[rows + 1] - self.starts[rows]
         place = np.arange(lengths.max())[None, :]
         real = place < lengths[:, None]
         where = np.where(real, self.starts[rows][:, None] + place, 0)
@@ -65,8 +73,6 @@ class Examples:
             batch["labels"] = self.labels[rows]
         if self.soft_targets is not None:
             batch["soft_targets"] = self.soft_targets[rows]
-        if self.targets is not None:
-            batch["targets"] = np.where(real, self.targets[where], IGNORED).astype(np.int64)
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
 
 

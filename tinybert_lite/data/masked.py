@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from tinybert_lite.data.batches import IGNORED, Examples
+from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.masking import mask_tokens, random_pieces
+
+IGNORED = -100  # a place without a target
 
 
 def packed(corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: float, seed: int) -> Examples:
@@ -60,7 +62,7 @@ class Masked:
         batch = self.examples.batch(rows)
         ids = batch["input_ids"]
         targets = torch.full_like(ids, IGNORED)
-        for i, (row, length) in enumerate(zip(rows, self.lengths[rows])):
+        for i, (row, length) in enumerate(zip(rows, batch["attention_mask"].sum(1).tolist())):
             tokens = [self.pieces[t] for t in ids[i, :length].tolist()]
             rng = random.Random(f"{self.seed} {self.epoch} {row}")
             masked, places, _ = mask_tokens(tokens, rng, self.probability, len(tokens), True, self.others)
