@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.makers import write_tsv
-from tinybert_lite.data.tasks import TASKS, find_task, label_ids, read_table
+from tinybert_lite.data.tasks import TASKS, find_task, label_ids, read_table, stream_table
 from tinybert_lite.runtime import UserError
 
 # The published files' headers. For each task: header of train.tsv, one row (a, b and label stand where they belong), header of test.tsv.
@@ -172,3 +172,14 @@ def test_an_unknown_task_is_answered_with_the_nearest(name, nearest):
 def test_the_labels_of_mnli_are_in_the_originals_order():
     assert TASKS["MNLI"].labels == ("contradiction", "entailment", "neutral") and TASKS["RTE"].labels == ("entailment", "not_entailment")
     assert TASKS["STS-B"].is_regression and TASKS["STS-B"].num_labels == 1 and TASKS["MNLI"].num_labels == 3
+
+
+def test_a_streamed_table_reads_no_further_than_asked_for_and_gives_the_same_rows(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("sentence\tlabel\n" + "a good film\t1\n" * 3 + "no label\n", encoding="utf-8")
+    rows = iter(stream_table(path, TASKS["SST-2"]).rows)
+    found = [next(rows) for _ in range(3)]
+    with pytest.raises(UserError, match="train.tsv, line 5: has 1 fields"):
+        next(rows)
+    path.write_text("sentence\tlabel\n" + "a good film\t1\n" * 3, encoding="utf-8")
+    assert found == list(stream_table(path, TASKS["SST-2"]).rows) == read_table(path, TASKS["SST-2"]).rows

@@ -15,7 +15,7 @@ from tests.makers import config_values
 from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.objectives import Intermediate, Labels, Prediction
-from tinybert_lite.engine.train import History, Loop, read_history, schedule
+from tinybert_lite.engine.train import History, Loop, ahead, read_history, schedule
 from tinybert_lite.runtime import UserError
 from tinybert_lite.settings import Training
 
@@ -317,3 +317,29 @@ def test_the_same_seed_gives_the_same_weights():
         return model
 
     assert same(trained(4), trained(4)) and not same(trained(4), trained(5))
+
+
+# Batches made ahead
+
+def test_items_are_made_at_most_two_ahead_in_order():
+    made = []
+
+    def items():
+        for number in range(6):
+            made.append(number)
+            yield number
+
+    for number, item in enumerate(ahead(items())):
+        assert item == number and len(made) <= number + 3
+    assert made == list(range(6)) and list(ahead(iter(()))) == []
+
+
+def test_a_mistake_in_making_a_batch_arrives_where_it_is_used():
+    def items():
+        yield 1
+        raise UserError("a broken batch")
+
+    found = ahead(items())
+    assert next(found) == 1
+    with pytest.raises(UserError, match="a broken batch"):
+        next(found)
