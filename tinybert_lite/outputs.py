@@ -15,6 +15,7 @@ from tinybert_lite.runtime import UserError, say
 
 MANIFEST, RUNNING = "manifest.json", "running.json"
 LOGS = ("history.jsonl", "checkpoint.pt", "checkpoint.json")  # ours, and not hashed
+SOFT_TARGETS = "soft_targets.npz"  # a store that outlives runs: it names what it was made from
 ASIDE, PREVIOUS = "aside", ".previous"
 
 
@@ -59,6 +60,9 @@ class Outputs:
         files = [self.folder / name for name, digest in known.items()
                  if (self.folder / name).is_file() and sha256(self.folder / name) == digest]
         return files + [self.folder / name for name in (MANIFEST, RUNNING, *LOGS) if (self.folder / name).is_file()]
+
+    def stores(self) -> list[Path]:
+        return [path for path in (self.folder / SOFT_TARGETS,) if path.is_file()]
 
     def make_room(self, profile: str, identity: str) -> None:
         """Move a user's files and another profile's results aside; keep this profile's old ones until `finished`.

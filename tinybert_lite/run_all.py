@@ -199,7 +199,8 @@ def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
 
 def clean(workspace: Workspace, ask=input) -> None:
     """Remove what runs wrote from the stage folders, after asking."""
-    found = [path for stage in stages(baseline=True) for path in stage.outputs(stage.folder(workspace)).owned()]
+    outputs = [stage.outputs(stage.folder(workspace)) for stage in stages(baseline=True)]
+    found = list(dict.fromkeys(path for output in outputs for path in (*output.owned(), *output.stores())))
     if not found:
         say("nothing to remove: no run has written here")
         return

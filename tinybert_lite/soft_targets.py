@@ -13,9 +13,8 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically
 from tinybert_lite.evaluate import predict
+from tinybert_lite.outputs import SOFT_TARGETS
 from tinybert_lite.runtime import say
-
-SOFT_TARGETS = "soft_targets.npz"
 
 
 def first_alike(examples: Examples) -> np.ndarray:
