@@ -41,9 +41,9 @@ Candidates = dict[int, list[str]]  # place of a word in its text -> what may sta
 class Augmenter:
     """Finds candidates for the words of many texts in few forward passes, and draws variants."""
 
-    def __init__(self, model, tokenizer, vectors: WordVectors, settings: Augmenting, device: str = "cpu"):
+    def __init__(self, model, tokenizer, vectors: WordVectors, settings: Augmenting, device: str = "cpu", precision: str = "no"):
         self.model, self.tokenizer, self.vectors, self.settings = model.eval().to(device), tokenizer, vectors, settings
-        self.device = device
+        self.device, self.bf16 = device, precision == "bf16"
         special = set(tokenizer.all_special_tokens)
         # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation.
         self.usable = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
@@ -86,7 +86,8 @@ class Augmenter:
             at = batch["input_ids"] == self.tokenizer.mask_token_id
             at &= at.cumsum(1) == 1  # a text may hold the word [MASK] itself; the first is enough
             kept = at.any(1).tolist()  # a long text may have lost its masked place
-            scores = self.model(batch, masked_lm=at).masked_lm[:, self.usable_ids]
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+                scores = self.model(batch, masked_lm=at).masked_lm[:, self.usable_ids]
             best = iter(scores.topk(k, dim=-1).indices.tolist())
             for row, has_mask in zip(rows.tolist(), kept):
                 if has_mask:
@@ -144,7 +145,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         table = replace(table, rows=table.rows[: options.max_rows])
     vectors = WordVectors.read(reads["vectors"])
     teacher = load_bert(reads["teacher"], settings.lower_case, masked_lm=True)
-    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name)
+    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name, session.device.precision)
     part, notes = folder / "aug.tsv.part", folder / "checkpoint.json"
     state = {"identity": session.identity, "rows": 0, "lines": 0, "bytes": 0}
     if part.is_file() and notes.is_file() and (saved := json.loads(notes.read_text(encoding="utf-8"))).get("identity") == session.identity:
