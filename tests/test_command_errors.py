@@ -237,3 +237,9 @@ def test_texts_longer_than_the_models_positions_are_cut_and_it_is_said(rooms):
     write("SST-2/train.tsv", (rooms / "SST-2/train.tsv").read_text(encoding="utf-8") + "good film " * 60 + "\t1\n")(rooms)
     ran = call(FINETUNE + " --allow_weak_teacher")
     assert ran.code == 0 and "rows are cut at 64 tokens" in ran.out, ran
+
+
+@pytest.mark.parametrize("line, cure", [(RUN_ALL, "the stages one by one"), (PREGENERATE, "--num_workers N")])
+def test_what_runs_in_one_process_says_so(rooms, monkeypatch, line, cure):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused(line, rooms, "runs in one process, and 2 were started", cure)

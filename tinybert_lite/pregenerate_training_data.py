@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tinybert_lite import processes
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.sequences import close_corpus, lines_of_documents
@@ -25,7 +24,7 @@ from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import read_json, write_json
 from tinybert_lite.models import local_folder, vocabulary_of
 from tinybert_lite.outputs import scratch
-from tinybert_lite.runtime import UserError, command, in_parallel, progress, say
+from tinybert_lite.runtime import UserError, command, in_parallel, need_one_process, progress, say
 from tinybert_lite.settings import Pregenerating, Settings
 from tinybert_lite.stage import Session, Stage
 from tinybert_lite.workspace import Workspace, resolve_teacher
@@ -110,8 +109,6 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    if processes.count() > 1:
-        raise UserError("pregenerate_training_data starts its own processes: run it without torchrun, with --num_workers N")
     counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case)
     say(f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}")
     return {"epochs": len(counts), "sequences": counts}
@@ -148,6 +145,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--one_seq", action="store_true", help="one segment a sequence")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args(argv)
+    need_one_process("it starts its own with --num_workers N")
     if args.reduce_memory:
         say("--reduce_memory has no effect: the corpus is always read through memory maps")
     names = Pregenerating.__dataclass_fields__

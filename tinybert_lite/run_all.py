@@ -23,7 +23,7 @@ from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import read_config, weights_file
 from tinybert_lite.models import local_folder
 from tinybert_lite.outputs import ASIDE, read_manifest
-from tinybert_lite.runtime import PRECISIONS, UserError, choose_device, command, machine, say, set_threads
+from tinybert_lite.runtime import PRECISIONS, UserError, choose_device, command, machine, need_one_process, say, set_threads
 from tinybert_lite.settings import PROFILES, Settings, profile
 from tinybert_lite.stage import Stage, StageResult, stale
 from tinybert_lite.workspace import GROW, Workspace
@@ -245,6 +245,7 @@ def parser() -> argparse.ArgumentParser:
 @command
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
+    need_one_process("start the stages one by one")
     task = find_task(args.task).name
     models = [local_folder(name) if name and name != GROW else name for name in (args.teacher_model, args.task_teacher, args.student_model)]
     workspace = Workspace.find(args.workspace, task, data_dir=args.data_dir, teacher_model=models[0], task_teacher=models[1],

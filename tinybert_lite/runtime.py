@@ -52,6 +52,12 @@ def command(main):
     return wrapped
 
 
+def need_one_process(cure: str) -> None:
+    """Raise UserError under torchrun, for what is not done by several processes."""
+    if processes.count() > 1:
+        raise UserError(f"this command runs in one process, and {processes.count()} were started: {cure}")
+
+
 @dataclass(frozen=True)
 class Device:
     """Where and how precisely to compute. `precision` is "no" (float32) or "bf16", as Accelerate names them."""
