@@ -23,7 +23,16 @@ from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import read_config, weights_file
 from tinybert_lite.models import local_folder
 from tinybert_lite.outputs import ASIDE, read_manifest
-from tinybert_lite.runtime import PRECISIONS, UserError, choose_device, command, machine, need_one_process, say, set_threads
+from tinybert_lite.runtime import (
+    PRECISIONS,
+    UserError,
+    choose_device,
+    command,
+    machine,
+    need_one_process,
+    say,
+    set_threads,
+)
 from tinybert_lite.settings import PROFILES, Settings, profile
 from tinybert_lite.stage import Stage, StageResult, stale
 from tinybert_lite.workspace import GROW, Workspace
