@@ -46,8 +46,8 @@ REPORT = "report"
 TYPICAL_SECONDS = {
     "smoke": dict(pretrain=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
                   task_distill_mid=3, task_distill_out=2, baseline=2),
-    "classroom": dict(pretrain=73, data_augmentation=15, pregenerate_training_data=1, general_distill=59,
-                      finetune_teacher=37, task_distill_mid=62, task_distill_out=57, baseline=21),
+    "classroom": dict(pretrain=73, data_augmentation=13, pregenerate_training_data=1, general_distill=46,
+                      finetune_teacher=31, task_distill_mid=52, task_distill_out=34, baseline=17),
 }
 
 
