@@ -100,6 +100,16 @@ def test_prediction_meets_every_row_once_longest_first(rows, size):
     assert sorted(seen) == list(range(len(rows))) and longest == sorted(longest, reverse=True)
 
 
+@given(row_lists, st.integers(1, 5), st.floats(0, 1))
+def test_prediction_batches_hold_rows_that_are_alike(rows, size, alike):
+    seen = []
+    for numbers, batch in in_order(examples(rows), size, alike=alike):
+        seen += numbers.tolist()
+        lengths = batch["attention_mask"].sum(1)
+        assert len(numbers) <= size and lengths.min() >= alike * lengths.max()
+    assert sorted(seen) == list(range(len(rows)))
+
+
 def test_labels_travel_with_their_rows():
     made = examples([[1], [2], [3]]).with_labels(np.float32([10, 20, 30]))
     assert made.batch([2, 0])["labels"].tolist() == [30, 10]

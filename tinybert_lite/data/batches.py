@@ -111,10 +111,16 @@ def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, poo
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def in_order(examples: Examples, batch_size: int, rows: np.ndarray | None = None):
-    """Batches for prediction, of all rows or some: longest first, so that memory peaks at once. Yields (row numbers, batch)."""
+def in_order(examples: Examples, batch_size: int, rows: np.ndarray | None = None, alike: float = 0.0):
+    """Batches for prediction, of all rows or some: longest first, so that memory peaks at once. Yields (row numbers, batch).
+
+    A batch ends early where rows get shorter than `alike` times its longest.
+    """
     rows = np.arange(len(examples)) if rows is None else rows
-    order = rows[np.argsort(-examples.lengths[rows], kind="stable")]
-    for start in range(0, len(order), batch_size):
+    lengths = examples.lengths
+    order, start = rows[np.argsort(-lengths[rows], kind="stable")], 0
+    while start < len(order):
         rows = order[start:start + batch_size]
+        rows = rows[lengths[rows] >= alike * lengths[rows[0]]]
         yield rows, examples.batch(rows)
+        start += len(rows)

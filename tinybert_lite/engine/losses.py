@@ -57,7 +57,7 @@ def attention_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str 
         teacher = teacher.where(keys & (teacher > HIDDEN_SCORE), 0.0)
         error = (student - teacher).square()
     else:
-        error = (student - teacher).where(keys & mask.bool()[:, None, :, None], 0.0).square()
+        error = (student - teacher).masked_fill_(~(keys & mask.bool()[:, None, :, None]), 0.0).square()
     return error.sum() / (sizes.pairs * student.shape[1])
 
 
@@ -70,7 +70,7 @@ def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str = "
     sizes = sizes or Sizes.of(mask, padding)
     error = student.float() - teacher.float()
     if padding != "reference":
-        error = error.where(mask.bool()[:, :, None], 0.0)
+        error.masked_fill_(~mask.bool()[:, :, None], 0.0)  # in place: autograd needs no copy of a difference
     return error.square().sum() / (sizes.places * student.shape[2])
 
 

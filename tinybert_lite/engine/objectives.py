@@ -35,7 +35,7 @@ class Intermediate:
 
     def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
         attended = [] if self.heads == "skip" else range(1, len(self.mapping))
-        with torch.no_grad():
+        with torch.inference_mode():
             teaching = self.teacher(batch, scores={self.mapping[m] for m in attended}, last_layer=max(self.mapping))
         return self.terms(student(batch, scores=attended), teaching, batch["attention_mask"], sizes)
 

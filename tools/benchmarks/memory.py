@@ -18,25 +18,13 @@ from pathlib import Path
 
 import psutil
 import torch
-from speed import base, tiny
+from measure import anonymous, base, tiny
 
 from tinybert_lite.data.tasks import find_task, read_table
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import save_weights
 from tinybert_lite.models import save_model_folder
 from tinybert_lite.workspace import Workspace
-
-
-def anonymous(process: psutil.Process) -> int:
-    """Bytes of a process and those it started."""
-    total = 0
-    for one in [process, *process.children(recursive=True)]:
-        try:
-            status = Path(f"/proc/{one.pid}/status").read_text()
-        except OSError:  # ended meanwhile
-            continue
-        total += sum(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
-    return total
 
 
 def peak(*command) -> tuple[float, float]:

@@ -1,0 +1,91 @@
+"""What the benchmarks share: models of real sizes with random weights, operations counted, the machine's ceiling, seconds, memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from transformers import BertConfig
+
+from tinybert_lite.cost import multiply_adds
+from tinybert_lite.engine.encoder import Bert
+
+
+def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -> Bert:
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=vocab_size, num_hidden_layers=layers, hidden_size=width, intermediate_size=intermediate, num_attention_heads=12)
+    return Bert(config, **parts)
+
+
+def base(vocab_size: int, **parts) -> Bert:
+    return bert(12, 768, 3072, vocab_size, **parts)
+
+
+def tiny(vocab_size: int, **parts) -> Bert:
+    return bert(4, 312, 1200, vocab_size, **parts)
+
+
+def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) -> float:
+    """Of one step on rows of these lengths: the teacher forward once, student and projections forward and backward."""
+    total = 0.0
+    for length, count in zip(*np.unique(lengths, return_counts=True)):
+        one = multiply_adds(teacher, int(length)) if teacher else 0
+        if student:
+            one += 3 * multiply_adds(student, int(length))
+            for fit in student.fit_denses or ():
+                one += 3 * int(length) * fit.in_features * fit.out_features
+        total += 2.0 * one * count
+    return total
+
+
+def ceiling(device: str, dtype: torch.dtype, repeats: int = 15) -> list[float]:
+    """Operations a second of the matrix product that a large feed-forward layer is, of each of some tries; on a GPU of one that fills it."""
+    rows, rates = 4096 if device == "cpu" else 65536, []
+    a, b = torch.randn(rows, 768, device=device, dtype=dtype), torch.randn(768, 3072, device=device, dtype=dtype)
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        float((a @ b)[0, 0])
+        rates.append(2 * rows * 768 * 3072 / (time.perf_counter() - started))
+    return rates[1:]
+
+
+def anonymous(process: psutil.Process) -> int:
+    """Bytes of a process and those it started; mapped files do not count. On Linux only, elsewhere 0."""
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            status = Path(f"/proc/{one.pid}/status").read_text()
+        except OSError:  # ended meanwhile
+            continue
+        total += sum(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+    return total
+
+
+class Peak:
+    """The most anonymous memory while the block runs, in bytes: of this process and its children, or on the GPU."""
+
+    def __init__(self, device: str = "cpu"):
+        self.device, self.bytes = device, 0
+
+    def __enter__(self) -> Peak:
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        process = psutil.Process()
+        while not self._stop.wait(0.05):
+            self.bytes = max(self.bytes, anonymous(process))
+
+    def __exit__(self, *error) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self.device == "cuda":
+            self.bytes = torch.cuda.max_memory_allocated()
