@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib.externals.loky import get_reusable_executor
 from measure import Peak, base, ceiling, operations, tiny
 
 from tinybert_lite.data.batches import Batches, Examples, bucketed, in_order
@@ -253,6 +254,7 @@ def pregeneration(corpus: Path, vocabulary: Path, tokenizer) -> list[Line]:
     one, _ = run(1)
     use(2)
     two, peak = run(2)
+    get_reusable_executor().shutdown()  # the workers, for which this process would wait at its end
     use(1)
     sentences = [sentence for document in read_documents(corpus) for sentence in document]
     started = time.perf_counter()
