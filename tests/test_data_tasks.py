@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.makers import write_tsv
-from tinybert_lite.data.tasks import TASKS, find_task, label_ids, read_table, stream_table
+from tinybert_lite.data.tasks import TASKS, find_task, label_ids, need_two_classes, read_table, stream_table
 from tinybert_lite.runtime import UserError
 
 # The published files' headers. For each task: header of train.tsv, one row (a, b and label stand where they belong), header of test.tsv.
@@ -36,6 +36,12 @@ def row(task):
     return [TEXTS.get(cell, cell) for cell in split(PUBLISHED[task][1])]
 
 
+def rows_of(task, count):
+    """The task's row so many times, each with a number of its own where it has one."""
+    header = split(PUBLISHED[task][0]) or [""]
+    return [[str(n), *row(task)[1:]] if header[0] in ("index", "id") else row(task) for n in range(count)]
+
+
 def expected_b(task):
     return TEXTS["B"] if TASKS[task].text_b else None
 
@@ -58,11 +64,11 @@ def test_all_nine_tasks_are_known():
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_columns(tmp_path, name):
-    path = write_tsv(tmp_path / "train.tsv", [row(name)] * 2, split(PUBLISHED[name][0]))
+    path = write_tsv(tmp_path / "train.tsv", rows_of(name, 2), split(PUBLISHED[name][0]))
     table = read_table(path, TASKS[name])
     assert len(table.rows) == 2 and table.skipped == []
     found = table.rows[1]
-    assert (found.text_a, found.text_b) == (TEXTS["A"], expected_b(name)) and found.fields == tuple(row(name))
+    assert (found.text_a, found.text_b) == (TEXTS["A"], expected_b(name)) and found.fields == tuple(rows_of(name, 2)[1])
     assert label_ids(table.rows, TASKS[name]) == [LABEL_IDS.get(name, 1.0)] * 2
     assert table.header == (None if name == "CoLA" else tuple(split(PUBLISHED[name][0])))
 
@@ -112,13 +118,13 @@ def test_texts_survive_as_they_are(tmp_path, text):
 
 @pytest.mark.parametrize("line, says", [
     ("good", "line 3: has 1 fields"), ("", "line 3: has 1 fields"), ("\t1", "line 3"), ("  \t1", "line 3"), ("good\t", "line 3"),
-    ("good\t2", "line 3: unknown label '2'; SST-2 has 0, 1"), ("good\tpositive", "line 3: unknown label 'positive'"), ("good\t1.0", "line 3: unknown label"),
+    ("good\t2", "line 3: unknown label '2'; SST-2 has 0, 1"), ("good\tpositive", "line 3: unknown label 'positive'"), ("good\t1.0", "line 3: unknown label"), ("a\tgood film\t1", "line 3: has 3 fields, but line 1 has 2; take the tab out of the text"),
 ])
 def test_a_damaged_row_is_named_by_file_and_line(tmp_path, line, says):
     refused(tmp_path / "train.tsv", f"sentence\tlabel\nfine\t1\n{line}\nlast\t0\n", says)
 
 
-@pytest.mark.parametrize("label", ["nan", "inf", "-inf", "high", "3,2"])
+@pytest.mark.parametrize("label", ["nan", "inf", "-inf", "high", "3,2", "1e300"])
 def test_a_score_that_is_no_number_is_refused(tmp_path, label):
     path = write_tsv(tmp_path / "train.tsv", [row("STS-B"), row("STS-B")[:-1] + [label]], split(PUBLISHED["STS-B"][0]))
     with pytest.raises(UserError, match=f"{path}, line 3: the label '{label}' is not a number"):
@@ -128,15 +134,20 @@ def test_a_score_that_is_no_number_is_refused(tmp_path, label):
 def test_cola_counts_its_lines_from_one(tmp_path):
     refused(tmp_path / "train.tsv", "gj04\t1\t\tgood\ngj04\t2\t\tbad\n", "line 2: unknown label '2'", "CoLA")
     refused(tmp_path / "train.tsv", "gj04\t1\t\tgood\ngj04\t1\n", "line 2: has 2 fields, but CoLA needs 4", "CoLA")
+    refused(tmp_path / "train.tsv", "gj04\t1\t\tgood\ngj04\t0\t\tbad\tfilm\n", "line 2: has 5 fields, but line 1 has 4", "CoLA")
     refused(tmp_path / "train.tsv", "gj04\t1\n", "line 1: 2 tab-separated fields, but CoLA has more", "CoLA")
 
 
-def test_only_qqp_skips_short_rows_and_counts_them(tmp_path):
-    short = [["7", "8", "9", "how?"], ["7", "8", "9", "how?", "", "1"]]
-    path = write_tsv(tmp_path / "train.tsv", [row("QQP"), *short, row("QQP")], split(PUBLISHED["QQP"][0]))
+def test_only_qqp_skips_rows_with_missing_or_surplus_fields_and_counts_them(tmp_path):
+    first, second = rows_of("QQP", 2)
+    misfits = [["7", "8", "9", "how?"], ["7", "8", "9", "how?", "", "1"], ["7", "8", "9", "how?", "why", "not", "1"]]
+    path = write_tsv(tmp_path / "train.tsv", [first, *misfits, second], split(PUBLISHED["QQP"][0]))
     table = read_table(path, TASKS["QQP"])
-    assert len(table.rows) == 2 and len(table.skipped) == 2
-    path = write_tsv(tmp_path / "train.tsv", short, split(PUBLISHED["QQP"][0]))
+    assert len(table.rows) == 2 and table.skipped == [3, 4, 5]
+    path = write_tsv(tmp_path / "train.tsv", [first, *misfits, first], split(PUBLISHED["QQP"][0]))
+    with pytest.raises(UserError, match="line 6: the id '0' stands there twice"):
+        read_table(path, TASKS["QQP"])
+    path = write_tsv(tmp_path / "train.tsv", misfits, split(PUBLISHED["QQP"][0]))
     with pytest.raises(UserError, match="no rows"):
         read_table(path, TASKS["QQP"])
     path = write_tsv(tmp_path / "train.tsv", [["7", "8", "9", "how?", "why?", "2"]], split(PUBLISHED["QQP"][0]))
@@ -147,6 +158,8 @@ def test_only_qqp_skips_short_rows_and_counts_them(tmp_path):
 @pytest.mark.parametrize("text, says", [
     ("", "is empty"), ("\n \n", "is empty"), ("\ufeff", "is empty"), ("sentence\tlabel\n", "a header but no rows"),
     ("text\tlabel\ngood\t1\n", "line 1: no column 'sentence' in the header"), ("sentence\tgold\ngood\t1\n", "no column 'label'"),
+    ("sentence\tlabel\tlabel\ngood\t1\t0\n", "line 1: two columns 'label'"),
+    ("index\tsentence\tlabel\n7\tgood\t1\n8\tgood\t1\n7\tbad\t0\n", "line 4: the index '7' stands there twice"),
     (b"sentence\tlabel\ngood\t1\ncaf\xe9\t1\n", "line 3: not UTF-8"),
 ])
 def test_a_file_that_is_no_table_is_refused(tmp_path, text, says):
@@ -181,5 +194,15 @@ def test_a_streamed_table_reads_no_further_than_asked_for_and_gives_the_same_row
     found = [next(rows) for _ in range(3)]
     with pytest.raises(UserError, match="train.tsv, line 5: has 1 fields"):
         next(rows)
+    path.write_text("index\tsentence\tlabel\n" + "7\ta good film\t1\n" * 3, encoding="utf-8")
+    assert len(list(stream_table(path, TASKS["SST-2"]).rows)) == 3, "augmented rows have their ids twice"
     path.write_text("sentence\tlabel\n" + "a good film\t1\n" * 3, encoding="utf-8")
     assert found == list(stream_table(path, TASKS["SST-2"]).rows) == read_table(path, TASKS["SST-2"]).rows
+
+
+def test_rows_of_one_label_are_refused_but_for_scores(tmp_path):
+    path = tmp_path / "train.tsv"
+    need_two_classes([0.0, 1.0, 0.0], TASKS["SST-2"], path)
+    need_two_classes([2.5, 2.5], TASKS["STS-B"], path)
+    with pytest.raises(UserError, match="train.tsv: every row that is read has the label 'neutral'; add rows of another label"):
+        need_two_classes([2.0, 2.0], TASKS["MNLI"], path)

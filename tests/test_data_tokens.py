@@ -40,7 +40,7 @@ def test_a_recorded_case_wins_over_the_vocabulary_and_a_wish_over_both(tmp_path)
     assert not is_lower_case(load_tokenizer(path)) and is_lower_case(load_tokenizer(path, lower_case=True))
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '"text"'])
+@pytest.mark.parametrize("content", ["{", "[]", '"text"', '{"do_lower_case": "yes"}', '{"do_lower_case": [true]}'])
 def test_a_broken_tokenizer_config_is_named(tmp_path, content):
     (tmp_path / "tokenizer_config.json").write_text(content)
     with pytest.raises(UserError, match="tokenizer_config.json"):

@@ -12,7 +12,7 @@ from tests.makers import SPECIAL
 from tests.test_stage_workspace import one_thread, write_toy_corpus  # noqa: F401
 from tinybert_lite.data.corpus import TokenisedCorpus, read_documents
 from tinybert_lite.data.sequences import sequences
-from tinybert_lite.pregenerate_training_data import pregenerate, read_epoch
+from tinybert_lite.pregenerate_training_data import count_sequences, pregenerate, read_epoch
 from tinybert_lite.runtime import UserError
 from tinybert_lite.settings import Pregenerating
 
@@ -222,6 +222,11 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
     (lambda text: text.replace("film", "Vodka"), "line 1: 'Vodka' is not in the vocabulary"),
     (lambda text: text.splitlines()[0] + "\n", "holds 1 sequences, but its metrics file says 2"),
     (lambda text: "", "is empty"),
+    (lambda text: text.replace('["[CLS]", "film", "[SEP]"]', '"film"', 1), "line 1: not a sequence as JSON"),
+    (lambda text: text.replace('["[CLS]", "film", "[SEP]"]', "[]", 1).replace("[0, 0, 0]", "[]", 1), "line 1: not a sequence as JSON"),
+    (lambda text: text.replace("[0, 0, 0]", "[0, 0]", 1), "line 1: not a sequence as JSON"),
+    (lambda text: text + "[" * 100_000, "line 3: not a sequence as JSON"),
+    (lambda text: text.replace('"segment_ids"', '"segments"', 1), "line 1: 'segment_ids' is not in the vocabulary or the line lacks it"),
 ])
 def test_a_damaged_epoch_is_named_by_file_and_line(tmp_path, tokenizer, damage, problem):
     line = json.dumps({"tokens": ["[CLS]", "film", "[SEP]"], "segment_ids": [0, 0, 0], "is_random_next": False,
@@ -230,3 +235,11 @@ def test_a_damaged_epoch_is_named_by_file_and_line(tmp_path, tokenizer, damage, 
     (tmp_path / "epoch_0_metrics.json").write_text('{"num_training_examples": 2, "max_seq_len": 40}', encoding="utf-8")
     with pytest.raises(UserError, match="epoch_0.json.*" + problem):
         read_epoch(tmp_path, 0, tokenizer, 40)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"num_training_examples": "2"}', '{"num_training_examples": true}'])
+def test_a_metrics_file_without_a_number_is_named(tmp_path, tokenizer, content):
+    (tmp_path / "epoch_0.json").write_text("", encoding="utf-8")
+    (tmp_path / "epoch_0_metrics.json").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match="epoch_0_metrics.json holds no number num_training_examples"):
+        count_sequences(tmp_path, 0)

@@ -14,11 +14,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from reprlib import repr as short
 
 import numpy as np
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
+from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.sequences import close_corpus, lines_of_documents
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import read_json, write_json
@@ -69,13 +71,15 @@ def epoch_file(folder: Path, epoch: int) -> Path:
 
 
 def count_sequences(folder: Path, epoch: int) -> int:
-    """From the metrics file; by counting lines where there is none."""
+    """From the metrics file; by counting lines where there is none. Raises UserError for a metrics file without a number."""
     path = epoch_file(folder, epoch)
     metrics = path.with_name(f"{path.stem}_metrics.json")
     if metrics.is_file():
-        return read_json(metrics)["num_training_examples"]
-    with open(path, "rb") as file:
-        return sum(1 for _ in file)
+        found = read_json(metrics).get("num_training_examples")
+        if type(found) is not int:
+            raise UserError(f"{metrics} holds no number num_training_examples; run pregenerate_training_data again")
+        return found
+    return sum(1 for _ in lines_of(path))
 
 
 def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path | None = None) -> Examples:
@@ -87,18 +91,19 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
     vocab = tokenizer.get_vocab()
 
     def sequences() -> Iterator[tuple[list[list[int]], list[int]]]:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    found = json.loads(line.decode("utf-8"))
-                    ids = [vocab[token] for token in found["tokens"][:max_length]]
-                    first = found["segment_ids"][: len(ids)].count(0)
-                except KeyError as error:
-                    raise UserError(f"{path}, line {number}: {error} is not in the vocabulary or the line lacks it; run "
-                                    f"pregenerate_training_data again with this teacher") from None
-                except (ValueError, TypeError, AttributeError):
-                    raise UserError(f"{path}, line {number}: not a sequence as JSON; run pregenerate_training_data again") from None
-                yield [ids], [first]
+        for number, line in enumerate(lines_of(path), 1):
+            try:
+                found = json.loads(line)
+                tokens, segments = found["tokens"], found["segment_ids"]
+                if not (type(tokens) is type(segments) is list and 0 < len(tokens) == len(segments)):
+                    raise ValueError
+                ids = [vocab[token] for token in tokens[:max_length]]
+            except KeyError as error:
+                raise UserError(f"{path}, line {number}: {short(error.args[0])} is not in the vocabulary or the line lacks it; run "
+                                f"pregenerate_training_data again with this teacher") from None
+            except (ValueError, TypeError, RecursionError):
+                raise UserError(f"{path}, line {number}: not a sequence as JSON; run pregenerate_training_data again") from None
+            yield [ids], [segments[:max_length].count(0)]
 
     examples, expected = Examples.joined(sequences(), file), count_sequences(folder, epoch)
     if not len(examples):

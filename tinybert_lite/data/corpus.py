@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.tasks import Task, read_table
 from tinybert_lite.runtime import UserError, in_parallel
 
@@ -20,26 +21,14 @@ TOKENIZER = "tokenizer.json"  # beside a tokenised corpus, for worker processes
 
 def read_documents(path: Path) -> Iterator[list[str]]:
     """One document after another: its sentences, one a line; a blank line ends a document. `.xz` is read as well."""
-    import lzma
-
-    if not path.is_file():
-        raise UserError(f"{path} is missing: put a corpus there, one sentence a line, a blank line between documents")
-    open_text = lzma.open if path.suffix == ".xz" else open
     document: list[str] = []
-    number = 0
-    try:
-        with open_text(path, "rt", encoding="utf-8-sig", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                line = line.strip()
-                if line:
-                    document.append(line)
-                elif document:
-                    yield document
-                    document = []
-    except (lzma.LZMAError, EOFError):
-        raise UserError(f"{path} is a damaged .xz file; fetch it again") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}, line {number + 1} or soon after: not UTF-8 text; save the file as UTF-8") from None
+    for line in lines_of(path, "put a corpus there, one sentence a line, a blank line between documents"):
+        line = line.strip()
+        if line:
+            document.append(line)
+        elif document:
+            yield document
+            document = []
     if document:
         yield document
 

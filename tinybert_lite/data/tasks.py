@@ -5,10 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
+from reprlib import repr as short
 
+from tinybert_lite.data.lines import lines_of
 from tinybert_lite.runtime import UserError
+
+LARGEST = 3.4e38  # a score must fit 32 bits
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Task:
     header: bool = True
     dev_files: tuple[str, ...] = ("dev",)
     test_files: tuple[str, ...] = ("test",)
-    skips_short_rows: bool = False  # QQP's real files hold some
+    skips_misfits: bool = False  # QQP's real files hold rows with missing fields
 
     @property
     def is_regression(self) -> bool:
@@ -51,7 +55,7 @@ TASKS = {
         Task("MRPC", ("#1 String", 3), ("#2 String", 4), ("Quality", 0), ("0", "1"), "f1_and_accuracy", 30),
         Task("STS-B", ("sentence1", 7), ("sentence2", 8), ("score", -1), (), "pearson_and_spearman", 30),
         Task("QQP", ("question1", 3), ("question2", 4), ("is_duplicate", 5), ("0", "1"), "f1_and_accuracy", 10,
-             skips_short_rows=True),
+             skips_misfits=True),
         Task("MNLI", ("sentence1", 8), ("sentence2", 9), ("gold_label", -1),
              ("contradiction", "entailment", "neutral"), "accuracy", 10,
              dev_files=("dev_matched", "dev_mismatched"), test_files=("test_matched", "test_mismatched")),
@@ -85,7 +89,14 @@ class Table:
     header: tuple[str, ...] | None
     rows: Iterable[Row]  # a list, or once through the file
     places: dict[str, int]  # text_a, text_b, label -> column
-    skipped: list[int] = field(default_factory=list)  # lines with missing fields, where the task allows them
+    skipped: list[int] = field(default_factory=list)  # lines with missing or surplus fields, where the task allows them
+
+
+def need_two_classes(labels: Iterable[float], task: Task, path: Path) -> None:
+    """Raise UserError where all rows of a classification have one label: nothing can be learnt from them, or measured on them."""
+    found = {int(label) for label in labels} if task.labels else ()
+    if len(found) == 1:
+        raise UserError(f"{path}: every row that is read has the label {task.labels[found.pop()]!r}; add rows of another label")
 
 
 def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
@@ -95,54 +106,42 @@ def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
     return [float("nan") if row.label is None else number(row.label) for row in rows]
 
 
-def lines_of(path: Path) -> Iterator[str]:
-    """A UTF-8 file's lines, without a BOM, with any line end. Raises UserError if it cannot be read as text."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing: put the file there or name another folder")
-    blank = 0  # those at the end do not count
-    with open(path, "rb") as file:
-        # Split at line feeds alone: a text may hold other separators that str.splitlines would cut at.
-        for number, raw in enumerate(file, 1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
-            except UnicodeDecodeError:
-                raise UserError(f"{path}, line {number}: not UTF-8 text; save the file as UTF-8") from None
-            if not line:
-                blank += 1
-                continue
-            yield from [""] * blank
-            blank = 0
-            yield line
-
-
 def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
     """Read a GLUE file. Columns go by the header's names, in any order; `labelled=False` reads a test file.
 
-    Raises UserError naming file and line for a missing file, an empty one, a column that is not there,
-    a row with missing fields (QQP: skipped and counted), an empty text, or an unknown label.
+    Raises UserError naming file and line for a missing file, an empty one, a column that is not there or there twice,
+    a row with missing or surplus fields (QQP: skipped and counted), an empty text, an unknown label, or an id that comes twice.
     """
     table = stream_table(path, task, labelled)
-    return replace(table, rows=list(table.rows))
+    rows = list(table.rows)
+    _check_ids(table, rows)
+    return replace(table, rows=rows)
 
 
 def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
-    """As `read_table`, with rows that are read as they are asked for, once: a file of any length in little memory."""
+    """As `read_table`, with rows that are read as they are asked for, once: a file of any length in little memory.
+
+    Ids may come twice, as in augmented rows.
+    """
     lines = lines_of(path)
-    first = next((line for line in lines), "")
+    first = next(lines, "")
     header = tuple(first.split("\t")) if task.header or not labelled else None
     if not first.strip() and not any(line.strip() for line in lines):
         raise UserError(f"{path} is empty: it needs one row a line, columns separated by tabs")
-    places, width = _places(path, task, header, len(first.split("\t")), labelled)
+    most = len(first.split("\t"))
+    places, width = _places(path, task, header, most, labelled)
     skipped: list[int] = []
 
     def rows() -> Iterator[Row]:
         number = 0
         for number, line in enumerate(lines if header else chain([first], lines), start=2 if header else 1):
             cells = tuple(line.split("\t"))
-            if len(cells) >= width and all(cells[i].strip() for i in places.values()):
+            if width <= len(cells) <= most and all(cells[i].strip() for i in places.values()):
                 yield _row(path, task, number, cells, places)
-            elif task.skips_short_rows:
+            elif task.skips_misfits:
                 skipped.append(number)
+            elif len(cells) > most:
+                raise UserError(f"{path}, line {number}: has {len(cells)} fields, but line 1 has {most}; take the tab out of the text")
             else:
                 need = f"{width} tab-separated fields with a text{' and a label' if labelled else ''}"
                 raise UserError(f"{path}, line {number}: has {len(cells)} fields, but {task.name} needs {need}; mend or remove the row")
@@ -161,22 +160,33 @@ def _places(path: Path, task: Task, header, width: int, labelled: bool) -> tuple
         return places, max(places.values()) + 1
     places = {}
     for role, (name, _) in wanted.items():
-        if name not in header:
-            raise UserError(f"{path}, line 1: no column {name!r} in the header {list(header)}; {task.name} needs the "
-                            f"columns {', '.join(repr(n) for n, _ in wanted.values())}")
+        if header.count(name) != 1:
+            raise UserError(f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in the header {short(header)}; "
+                            f"{task.name} needs the columns {', '.join(repr(n) for n, _ in wanted.values())}")
         places[role] = header.index(name)
     return places, max(places.values()) + 1
+
+
+def _check_ids(table: Table, rows: list[Row]) -> None:
+    skipped = set(table.skipped)
+    for column in [name for name in table.header or () if name in ("index", "id")]:
+        place, seen = table.header.index(column), set()
+        for number, row in zip((n for n in count(2) if n not in skipped), rows):
+            cell = row.fields[place] if place < len(row.fields) else None
+            if cell is not None and cell in seen:
+                raise UserError(f"{table.path}, line {number}: the {column} {short(cell)} stands there twice; give each row its own")
+            seen.add(cell)
 
 
 def _row(path: Path, task: Task, number: int, cells, places) -> Row:
     label = cells[places["label"]].strip() if "label" in places else None
     if label is not None and task.is_regression:
         try:
-            if not abs(float(label)) < float("inf"):
+            if not abs(float(label)) < LARGEST:
                 raise ValueError
         except ValueError:
-            raise UserError(f"{path}, line {number}: the label {label!r} is not a number; mend the row") from None
+            raise UserError(f"{path}, line {number}: the label {short(label)} is not a number; mend the row") from None
     elif label is not None and label not in task.labels:
-        raise UserError(f"{path}, line {number}: unknown label {label!r}; {task.name} has {', '.join(task.labels)}")
+        raise UserError(f"{path}, line {number}: unknown label {short(label)}; {task.name} has {', '.join(task.labels)}")
     text_b = cells[places["text_b"]] if "text_b" in places else None
     return Row(cells[places["text_a"]], text_b, label, cells)

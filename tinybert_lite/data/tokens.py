@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from reprlib import repr as short
 
 import numpy as np
 
 from tinybert_lite.data.batches import Examples
+from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.masking import SPECIAL_TOKENS
-from tinybert_lite.data.tasks import Table, Task, label_ids, lines_of
+from tinybert_lite.data.tasks import Table, Task, label_ids
 from tinybert_lite.engine.files import read_json, write_atomically, write_json
 from tinybert_lite.runtime import UserError
 
@@ -36,7 +38,7 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     if len(vocab) < len(pieces):
         seen: set[str] = set()
         line = next(i for i, piece in enumerate(pieces, 1) if piece in seen or seen.add(piece))
-        raise UserError(f"{vocabulary}, line {line}: the piece {pieces[line - 1]!r} stands there twice; use the model's own vocabulary file")
+        raise UserError(f"{vocabulary}, line {line}: the piece {short(pieces[line - 1])} stands there twice; use the model's own vocabulary file")
     if "" in vocab:
         raise UserError(f"{vocabulary}, line {vocab[''] + 1}: is empty, and each line holds one word piece; use the model's own vocabulary file")
     missing = [token for token in SPECIAL_TOKENS if token not in vocab]
@@ -70,7 +72,10 @@ def build_vocabulary(text: Iterator[str], size: int, path: Path) -> None:
 def _recorded_case(config: Path) -> bool | None:
     if not config.is_file():
         return None
-    return read_json(config).get("do_lower_case")
+    found = read_json(config).get("do_lower_case")
+    if found not in (None, True, False):
+        raise UserError(f"{config}: do_lower_case is {short(found)}, not true or false; mend it")
+    return found
 
 
 def save_tokenizer(tokenizer, folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tinybert_lite.data.lines import lines_of
 from tinybert_lite.runtime import UserError
 
 
@@ -22,27 +23,22 @@ class WordVectors:
     @classmethod
     def read(cls, path: Path, most: int = 400_000) -> WordVectors:
         """The first `most` rows `word v1 … vd`; a word may hold spaces. Raises UserError with the line that is wrong."""
-        if not path.is_file():
-            raise UserError(f"{path} is missing: put a GloVe file there, or name another with --glove_embs")
         found: dict[str, np.ndarray] = {}
         width = 0
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                if not line.isprintable() and any("\udc80" <= c <= "\udcff" for c in line):
-                    raise UserError(f"{path}, line {number}: not UTF-8 text; save the file as UTF-8")
-                cells = line.rstrip("\r\n").split(" ")
-                if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
-                    continue  # word2vec's "count width" line
-                width = width or len(cells) - 1
-                try:
-                    row = np.asarray(cells[-width:], dtype=np.float32)
-                except ValueError:
-                    row = np.empty(0)
-                if width < 2 or len(cells) <= width or len(row) != width or not np.isfinite(row).all():
-                    raise UserError(f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a GloVe text file?")
-                found.setdefault(" ".join(cells[:-width]), row)  # the first, most frequent, of two that are spelt alike
-                if len(found) == most:
-                    break
+        for number, line in enumerate(lines_of(path, "put a GloVe file there, or name another with --glove_embs"), 1):
+            cells = line.split(" ")
+            if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
+                continue  # word2vec's "count width" line
+            width = width or len(cells) - 1
+            try:
+                row = np.asarray(cells[-width:], dtype=np.float32)
+            except ValueError:
+                row = np.empty(0)
+            if width < 2 or len(cells) <= width or len(row) != width or not np.isfinite(row).all():
+                raise UserError(f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a GloVe text file?")
+            found.setdefault(" ".join(cells[:-width]), row)  # the first, most frequent, of two that are spelt alike
+            if len(found) == most:
+                break
         if not found:
             raise UserError(f"{path} is empty: it needs lines of a word and its numbers")
         return cls(list(found), np.stack(list(found.values())))
