@@ -15,7 +15,7 @@ import torch
 from tinybert_lite import processes
 from tinybert_lite.data.batches import Examples, in_order
 from tinybert_lite.data.masked import Masked
-from tinybert_lite.data.tasks import Task, read_table
+from tinybert_lite.data.tasks import Task, need_two_classes, read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically, write_json
@@ -97,11 +97,14 @@ def scores(task: Task, logits: np.ndarray, labels: np.ndarray) -> dict[str, floa
 
 
 class DevSet:
-    """A task's dev rows (for MNLI matched and mismatched), tokenised once."""
+    """A task's dev rows (for MNLI matched and mismatched), tokenised once. Raises UserError where all have one label."""
 
     def __init__(self, task: Task, files: dict[str, Path], tokenizer, max_length: int, batch_size: int = 64):
         self.task, self.batch_size = task, batch_size
         self.parts = {name: encode_table(read_table(files[name], task), task, tokenizer, max_length) for name in task.dev_files}
+        for name, examples in self.parts.items():
+            if len(examples) > 1:
+                need_two_classes(examples.labels, task, files[name])
 
     @property
     def first(self) -> Examples:
@@ -165,12 +168,12 @@ def agreement(first: np.ndarray, second: np.ndarray) -> float | None:
 def write_test_predictions(model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path) -> None:
     """GLUE submission files (`index⇥prediction`) for the test files there are."""
     names = {"MNLI": {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}}
-    for split in task.test_files:
-        if files[split].is_file():
-            logits = predict(model, encode_table(read_table(files[split], task, labelled=False), task, tokenizer, max_length))
-            answers = [f"{value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
-            text = "index\tprediction\n" + "".join(f"{i}\t{answer}\n" for i, answer in enumerate(answers))
-            write_atomically(folder / f"{names.get(task.name, {}).get(split, task.name)}.tsv", text.encode("utf-8"))
+    tables = {split: read_table(files[split], task, labelled=False) for split in task.test_files if files[split].is_file()}
+    for split, table in tables.items():
+        logits = predict(model, encode_table(table, task, tokenizer, max_length))
+        answers = [f"{value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
+        text = "index\tprediction\n" + "".join(f"{i}\t{answer}\n" for i, answer in enumerate(answers))
+        write_atomically(folder / f"{names.get(task.name, {}).get(split, task.name)}.tsv", text.encode("utf-8"))
 
 
 def scores_on_test(models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int) -> dict[str, dict]:
@@ -211,10 +214,10 @@ def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_
                     "agreement": agreement(predict(model.model, dev.first), predict(student.model, dev.first))}
     if output:
         output.mkdir(parents=True, exist_ok=True)
+        files = {split: workspace.data_file(split) for split in task.test_files}
+        write_test_predictions(student.model, task, files, student.tokenizer, max_length, output)  # first: it may refuse a file
         write_eval_results(output, results["dev"], 0)
         write_json(output / "eval_results.json", results)
-        files = {split: workspace.data_file(split) for split in task.test_files}
-        write_test_predictions(student.model, task, files, student.tokenizer, max_length, output)
     say("\n".join(f"{key} = {value}" for key, value in results["dev"].items()))
     if teacher:
         say("\n".join(f"teacher {key} = {value}" for key, value in results["teacher_dev"].items()) + f"\nagreement = {results['agreement']}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.batches import Batches
-from tinybert_lite.data.tasks import Task, stream_table
+from tinybert_lite.data.tasks import Task, need_two_classes, stream_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import hand_off, save_weights
+from tinybert_lite.engine.objectives import Labels
 from tinybert_lite.engine.train import Loop
 from tinybert_lite.evaluate import DevSet
 from tinybert_lite.models import save_model_folder
@@ -22,11 +23,13 @@ def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, set
     """Train `model` on the rows of a file, after `prepare(examples)`, and leave a model folder.
 
     With `dev` the best by the task's metric becomes pytorch_model.bin; without, every epoch is kept as model_epoch_N.bin
-    and the last is handed on.
+    and the last is handed on. Raises UserError for rows that cannot be read, or that have one label only and are learnt from it.
     """
     if settings.max_seq_length > tokenizer.model_max_length:
         say(f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model has positions, not at {settings.max_seq_length}")
     examples = prepare(encode_table(stream_table(rows, task), task, tokenizer, settings.max_seq_length, settings.max_rows))
+    if isinstance(objective, Labels):  # a teacher's answers teach even where all labels are alike
+        need_two_classes(examples.labels, task, rows)
     lengths = examples.lengths
     say(f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, {lengths.max()} at most")
     save_model_folder(model, tokenizer, folder)
