@@ -2,8 +2,10 @@
 
 import io
 import json
+import math
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -202,11 +204,48 @@ def test_a_crafted_pickle_does_not_run(bert_folder, tmp_path, zipped):
     assert trap.exists()  # the trap was a real one
 
 
+def test_what_a_crafted_pickle_wants_is_said_and_pytorchs_advice_to_run_it_is_not(bert_folder, tmp_path):
+    change(bert_folder, lambda state: state | {"extra": Touch(str(tmp_path / "ran"))})
+    with pytest.raises(UserError, match=r"pytorch_model.bin is not a file of plain tensors \(it wants to call \w+.mkdir") as error:
+        load_model(bert_folder)
+    assert "weights_only" not in str(error.value)
+
+
+@pytest.mark.parametrize("claim", [torch.zeros(1).expand(10**13), torch.empty(10**12, device="meta"), torch.eye(3).to_sparse(), "a note", None],
+                         ids=["one number for all", "no storage", "sparse", "a word", "nothing"])
+def test_what_is_no_tensor_or_larger_than_its_file_is_refused_before_it_takes_memory(bert_folder, claim):
+    change(bert_folder, lambda state: state | {"extra": claim})
+    with pytest.raises(UserError, match="pytorch_model.bin is not a file of plain tensors"):
+        load_model(bert_folder)
+
+
+@pytest.mark.parametrize("length, header", [(10**18, b"{}"), (200_000_000, b"{}"), (5000, b"{}"), (0, b""), (2, b"[]"), (3, b"\xff{}"), (100_000, b"[" * 100_000),
+                                            (75, b'{"a": {"dtype": "F32", "shape": [1000000000000], "data_offsets": [0, 4]}}  ')])
+def test_a_safetensors_header_is_bounded(bert_folder, length, header):
+    (bert_folder / "model.safetensors").write_bytes(length.to_bytes(8, "little") + header + b"\0" * 8)
+    for read in (load_model, files.weight_names):
+        with pytest.raises(UserError, match="model.safetensors is not a (safetensors file|file of plain tensors)"):
+            read(bert_folder)
+
+
+def test_no_part_of_the_package_trusts_code_from_elsewhere():
+    package = Path(files.__file__).parents[1]
+    assert not [path for path in package.rglob("*.py") if "trust_remote_code" in path.read_text(encoding="utf-8")]
+    assert [path.name for path in package.rglob("*.py") if "weights_only=False" in path.read_text(encoding="utf-8")] == []
+
+
 @pytest.mark.parametrize("values, says", [
     ({"model_type": "roberta"}, "roberta"), ({"position_embedding_type": "relative_key"}, "relative_key"), ({"num_hidden_layers": "2"}, "num_hidden_layers"),
     ({"hidden_size": 0}, "hidden_size"), ({"vocab_size": True}, "vocab_size"), ({"num_attention_heads": 3}, "not a multiple"),
     ({"hidden_act": "nonsense"}, "nonsense"), ({"hidden_dropout_prob": "0.1"}, "hidden_dropout_prob"), ({"hidden_dropout_prob": 2.0}, "dropout"),
     ({"type_vocab_size": "2"}, "type_vocab_size"), ({"layer_norm_eps": None}, "layer_norm_eps"),
+    ({"vocab_size": 2_000_001}, "vocab_size is 2000001, not a whole number from 1 to 2,000,000"), ({"hidden_size": 10**30}, "hidden_size"),
+    ({"num_hidden_layers": 257}, "num_hidden_layers"), ({"num_attention_heads": 10**9}, "num_attention_heads"), ({"type_vocab_size": -1}, "type_vocab_size"),
+    ({"intermediate_size": 10**6}, "intermediate_size"), ({"max_position_embeddings": 10**9}, "max_position_embeddings"), ({"num_labels": 10**12}, "num_labels"),
+    ({"hidden_size": 16_384, "num_hidden_layers": 256}, "describes a model of 275,149,373,440 numbers, more than 4,000,000,000"),
+    ({"vocab_size": 2_000_000, "hidden_size": 16_384}, "describes a model of"), ({"is_decoder": True}, "is_decoder True is not supported"),
+    ({"chunk_size_feed_forward": 3}, "chunk_size_feed_forward 3"), ({"initializer_range": math.nan}, "cannot be built here"),
+    ({"hidden_dropout_prob": math.nan}, "no probability"), ({"to_dict": 5}, "makes no sense"), ({"pad_token_id": 10**9}, "pad_token_id"),
 ])
 def test_a_config_that_is_no_bert_is_refused(bert_folder, values, says):
     with pytest.raises(UserError, match="config.json.*" + says):
@@ -214,7 +253,7 @@ def test_a_config_that_is_no_bert_is_refused(bert_folder, values, says):
 
 
 def test_a_missing_or_broken_config_is_refused(bert_folder):
-    for content in ("{", "[1]", b"\xff"):
+    for content in ("{", "[1]", b"\xff", "[" * 100_000, b'{"a":\0 1}', "{}".encode("utf-16")):
         (bert_folder / "config.json").write_bytes(content if isinstance(content, bytes) else content.encode())
         with pytest.raises(UserError, match="config.json"):
             load_model(bert_folder)

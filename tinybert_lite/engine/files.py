@@ -6,21 +6,28 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import re
 from pathlib import Path
+from reprlib import repr as short
 
 import torch
-from torch import nn
 from transformers import BertConfig
 from transformers.activations import ACT2FN
 
 from tinybert_lite import processes
+from tinybert_lite.data.lines import lines_of
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.runtime import UserError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
 TIED = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias")  # the embeddings' and the head's own
 HANDED_ON = "pytorch_model.bin"
+SIZES = {"vocab_size": 2_000_000, "hidden_size": 16_384, "num_hidden_layers": 256, "num_attention_heads": 256, "intermediate_size": 131_072,
+         "max_position_embeddings": 1_000_000, "type_vocab_size": 10_000, "num_labels": 10_000}  # and the most of each
+MOST_NUMBERS = 4_000_000_000  # in a model, ten times a BERT-large
+SUPPORTED = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False,
+             "chunk_size_feed_forward": 0}
 _EPOCH_NAMES = (re.compile(r"model_epoch_(\d+)\.bin"), re.compile(r"step_(\d+)_pytorch_model\.bin"))
 
 
@@ -51,9 +58,10 @@ def write_json(path: Path, value) -> None:
 
 
 def read_json(path: Path) -> dict:
+    """A JSON object. Raises UserError for a missing file, another encoding, or anything else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, UnicodeDecodeError) as error:
+        found = json.loads("\n".join(lines_of(path)))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); mend it or take it from the model's source again") from None
     if not isinstance(found, dict):
         raise UserError(f"{path} holds no JSON object; take it from the model's source again")
@@ -66,38 +74,43 @@ def weights_file(folder: Path) -> Path | None:
 
 
 def read_config(folder: Path) -> BertConfig:
-    """A BERT's config.json; a missing model_type is accepted. Raises UserError for another architecture or bad numbers."""
+    """A BERT's config.json; a missing model_type is accepted. Raises UserError for another architecture, bad numbers or absurd sizes."""
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(f"{path} is missing: a model folder needs config.json, a vocabulary and weights")
     found = read_json(path)
-    if found.get("model_type", "bert") != "bert":
-        raise UserError(f"{path}: model_type {found['model_type']!r} is not supported; use a BERT")
-    if found.get("position_embedding_type", "absolute") != "absolute":
-        raise UserError(f"{path}: position_embedding_type {found['position_embedding_type']!r} is not supported; use a BERT with absolute positions")
-    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings"):
-        value = found.get(name, getattr(BertConfig(), name))
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{path}: {name} is {value!r}, not a whole number above 0; mend it")
+    for name, only in SUPPORTED.items():
+        if found.get(name, only) != only:
+            raise UserError(f"{path}: {name} {short(found[name])} is not supported; use a BERT with {name} {only!r}")
+    usual = BertConfig()
+    V, D, M, H, F, P, T, _ = sizes = [found.get(name, getattr(usual, name)) for name in SIZES]
+    for (name, most), value in zip(SIZES.items(), sizes):
+        if type(value) is not int or not 0 < value <= most:
+            raise UserError(f"{path}: {name} is {short(value)}, not a whole number from 1 to {most:,}; mend it")
+    if D % H:
+        raise UserError(f"{path}: hidden_size {D} is not a multiple of num_attention_heads {H}; mend it")
+    if (numbers := D * (V + P + T) + M * D * (4 * D + 2 * F)) > MOST_NUMBERS:
+        raise UserError(f"{path} describes a model of {numbers:,} numbers, more than {MOST_NUMBERS:,}; mend its sizes")
     if found.get("classifier_head", "huggingface") not in ("huggingface", "relu"):
         raise UserError(f"{path}: classifier_head {found['classifier_head']!r} is unknown: use huggingface or relu")
     try:
         config = BertConfig(**{**{name: value for name, value in found.items() if name not in ("dtype", "torch_dtype")}, "model_type": "bert"})
-        nn.Dropout(config.hidden_dropout_prob), nn.Dropout(config.attention_probs_dropout_prob), ACT2FN[config.hidden_act]
+        config.to_dict(), ACT2FN[config.hidden_act]
+        if not (0 <= config.hidden_dropout_prob <= 1 and 0 <= config.attention_probs_dropout_prob <= 1):
+            raise ValueError("a dropout is no probability")
         if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
             raise ValueError(f"pad_token_id {config.pad_token_id} is no word piece")
     except Exception as error:  # transformers and PyTorch raise many kinds for values that make no sense
         reason = " ".join(str(error).split())[:150]
         raise UserError(f"{path} holds a value that makes no sense ({reason}); mend it or take the file from the model's source again") from None
-    if config.hidden_size % config.num_attention_heads:
-        raise UserError(f"{path}: hidden_size {config.hidden_size} is not a multiple of num_attention_heads {config.num_attention_heads}; mend it")
     return config
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """A weights file as float32 tensors under the names that `Bert` uses. Never runs code from the file.
 
-    Accepted: .safetensors, or .bin with plain tensors; `gamma`/`beta`; names without the `bert.` prefix.
+    Accepted: .safetensors, or .bin with plain tensors; `gamma`/`beta`; names without the `bert.` prefix. Raises UserError for
+    anything but tensors, for one that claims to be larger than its file, and for NaN and infinity.
     """
     try:
         if path.suffix == ".safetensors":
@@ -106,11 +119,17 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+        for name, tensor in state.items():
+            if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.nbytes > path.stat().st_size:
+                raise ValueError(f"{short(name)} is something else, or larger than the file")
         named = {_our_name(name): tensor.float() for name, tensor in state.items()}
+        broken = next((name for name, tensor in named.items() if not torch.isfinite(tensor).all()), None)
     except Exception as error:  # whatever a damaged or hostile file raises
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} is not a file of plain tensors ({reason}); save the model's state_dict again") from None
-    broken = next((name for name, tensor in named.items() if not torch.isfinite(tensor).all()), None)
+        if isinstance(error, pickle.UnpicklingError):  # PyTorch's own advice is to run whatever the file wants
+            wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+            reason = f"it wants to call {wanted[1]}, and nothing of it was run" if wanted else "its pickle is damaged or holds more"
+        raise UserError(f"{path} is not a file of plain tensors ({reason}); save the model's state_dict again, or take it from who made it") from None
     if broken:
         raise UserError(f"{path}: {broken} holds NaN or infinity; take an earlier checkpoint")
     return named
@@ -163,7 +182,11 @@ def load_model(folder: Path, *, weights: Path | None = None, from_scratch: bool 
         projection = _stored_projection(state)
         teacher_width = next((len(t) for n, t in state.items() if n.startswith("fit_dense") and n.endswith(".bias")), 0)
     projection = None if projection == "none" else projection
-    model = Bert(config, num_labels=num_labels, masked_lm=masked_lm, projection=projection, teacher_width=teacher_width)
+    try:
+        model = Bert(config, num_labels=num_labels, masked_lm=masked_lm, projection=projection, teacher_width=teacher_width)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise UserError(f"{folder / 'config.json'} describes a model that cannot be built here ({reason}); mend it") from None
     return model, _fill(model, state, weights, folder)
 
 
