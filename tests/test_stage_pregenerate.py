@@ -221,7 +221,7 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
     (lambda text: text[:-20], "line 2: not a sequence as JSON"),
     (lambda text: text.replace("film", "Vodka"), "line 1: 'Vodka' is not in the vocabulary"),
     (lambda text: text.splitlines()[0] + "\n", "holds 1 sequences, but its metrics file says 2"),
-    (lambda text: "", "is empty"),
+    (lambda text: "", "holds 0 sequences, but its metrics file says 2"),
     (lambda text: text.replace('["[CLS]", "film", "[SEP]"]', '"film"', 1), "line 1: not a sequence as JSON"),
     (lambda text: text.replace('["[CLS]", "film", "[SEP]"]', "[]", 1).replace("[0, 0, 0]", "[]", 1), "line 1: not a sequence as JSON"),
     (lambda text: text.replace("[0, 0, 0]", "[0, 0]", 1), "line 1: not a sequence as JSON"),
@@ -237,9 +237,12 @@ def test_a_damaged_epoch_is_named_by_file_and_line(tmp_path, tokenizer, damage, 
         read_epoch(tmp_path, 0, tokenizer, 40)
 
 
-@pytest.mark.parametrize("content", ["{}", '{"num_training_examples": "2"}', '{"num_training_examples": true}'])
+@pytest.mark.parametrize("content", ["{}", '{"num_training_examples": "2"}', '{"num_training_examples": true}', '{"num_training_examples": 0}'])
 def test_a_metrics_file_without_a_number_is_named(tmp_path, tokenizer, content):
     (tmp_path / "epoch_0.json").write_text("", encoding="utf-8")
     (tmp_path / "epoch_0_metrics.json").write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match="epoch_0_metrics.json holds no number num_training_examples"):
+    with pytest.raises(UserError, match="epoch_0_metrics.json: num_training_examples is .*, not a whole number above 0"):
+        count_sequences(tmp_path, 0)
+    (tmp_path / "epoch_0_metrics.json").unlink()
+    with pytest.raises(UserError, match="epoch_0.json is empty"):
         count_sequences(tmp_path, 0)

@@ -71,15 +71,17 @@ def epoch_file(folder: Path, epoch: int) -> Path:
 
 
 def count_sequences(folder: Path, epoch: int) -> int:
-    """From the metrics file; by counting lines where there is none. Raises UserError for a metrics file without a number."""
+    """From the metrics file; by counting lines where there is none. Raises UserError where that is no number above 0."""
     path = epoch_file(folder, epoch)
     metrics = path.with_name(f"{path.stem}_metrics.json")
     if metrics.is_file():
         found = read_json(metrics).get("num_training_examples")
-        if type(found) is not int:
-            raise UserError(f"{metrics} holds no number num_training_examples; run pregenerate_training_data again")
+        if type(found) is not int or found < 1:
+            raise UserError(f"{metrics}: num_training_examples is {short(found)}, not a whole number above 0; run pregenerate_training_data again")
         return found
-    return sum(1 for _ in lines_of(path))
+    if found := sum(1 for _ in lines_of(path)):
+        return found
+    raise UserError(f"{path} is empty: run pregenerate_training_data again")
 
 
 def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path | None = None) -> Examples:
@@ -106,8 +108,6 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
             yield [ids], [segments[:max_length].count(0)]
 
     examples, expected = Examples.joined(sequences(), file), count_sequences(folder, epoch)
-    if not len(examples):
-        raise UserError(f"{path} is empty: run pregenerate_training_data again")
     if expected != len(examples):
         raise UserError(f"{path} holds {len(examples)} sequences, but its metrics file says {expected}; it was cut short, make it again")
     return examples
