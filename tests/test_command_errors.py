@@ -12,7 +12,15 @@ import pytest
 import torch
 
 from tests.makers import VOCABULARY, make_bert_folder, write_vocabulary
-from tests.test_stage_workspace import call, make_student_config, make_toy_teacher, one_thread, snapshot, workspace, write_toy_data  # noqa: F401
+from tests.test_stage_workspace import (  # noqa: F401
+    call,
+    make_student_config,
+    make_toy_teacher,
+    one_thread,
+    snapshot,
+    workspace,
+    write_toy_data,
+)
 
 AUGMENT = "data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 2"
 PREGENERATE = "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1"

@@ -11,8 +11,17 @@ import pytest
 import torch
 
 from tests.makers import VOCABULARY, make_bert_folder
-from tests.test_stage_workspace import (call, lay_out, make_student_config, make_toy_teacher, one_thread, snapshot, toy_rows,  # noqa: F401
-                                        workspace, write_toy_corpus)
+from tests.test_stage_workspace import (  # noqa: F401
+    call,
+    lay_out,
+    make_student_config,
+    make_toy_teacher,
+    one_thread,
+    snapshot,
+    toy_rows,
+    workspace,
+    write_toy_corpus,
+)
 from tinybert_lite.data.tasks import TASKS, read_table
 from tinybert_lite.engine.files import weight_names
 from tinybert_lite.stage import read_manifest

@@ -2,6 +2,8 @@
 
 import json
 import math
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.objectives import Intermediate, Labels, Prediction
 from tinybert_lite.engine.train import History, Loop, ahead, read_history, schedule
-from tinybert_lite.runtime import UserError
+from tinybert_lite.runtime import UserError, stop_requests
 from tinybert_lite.settings import Training
 
 
@@ -114,7 +116,7 @@ def training(folder, cut_at=None, cut_in="evaluate", seed=5, identity="me"):
         return {"accuracy": float(model.bert.embeddings.word_embeddings.weight.detach().sum())}  # the first one is the best
 
     torch.manual_seed(seed)
-    settings = Training(learning_rate=1e-2, num_train_epochs=3, train_batch_size=4, eval_step=3, save_step=2)
+    settings = Training(learning_rate=1e-2, num_train_epochs=3, train_batch_size=4, eval_step=3, save_every=2)
     run = loop(student, Intermediate(student, teacher), settings, folder, identity=identity, metric="accuracy",
                evaluate=call("evaluate", evaluate), on_epoch=call("on_epoch"), on_best=call("on_best"), say=call("say"))
     return student, run
@@ -139,7 +141,10 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, cut_in, cut_at, saved)
     first = next(event["dev"]["accuracy"] for event in read_history(tmp_path / "alone" / "history.jsonl") if "dev" in event)
     assert found.best_score == expected.best_score == first and found.last_terms == expected.last_terms
     assert (tmp_path / "cut" / "history.jsonl").read_text() == (tmp_path / "alone" / "history.jsonl").read_text()
-    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["history.jsonl"]  # the saved state is gone
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["checkpoint-10.pt", "checkpoint-12.pt", "history.jsonl"]
+    _, run = training(tmp_path / "cut", seed=3)  # cut after its last step, before the stage was finished
+    found = run.run()
+    assert (found.resumed_from, found.steps, found.last_terms, found.best_score) == (12, 12, expected.last_terms, expected.best_score)
 
 
 def test_a_run_cut_twice_goes_on_bit_for_bit(tmp_path):
@@ -153,15 +158,88 @@ def test_a_run_cut_twice_goes_on_bit_for_bit(tmp_path):
     assert run.run().resumed_from == 4 and same(again, alone)
 
 
-@pytest.mark.parametrize("spoil", ["identity", "damage"])
-def test_another_runs_state_or_a_damaged_one_is_left_alone(tmp_path, spoil):
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil, names, saved", [
+    (flip, ["checkpoint-6.pt"], 4), (lambda path: path.write_bytes(path.read_bytes()[:1000]), ["checkpoint-6.pt"], 4),
+    (lambda path: path.write_bytes(b""), ["checkpoint-6.pt", "checkpoint-4.pt"], 0), (Path.unlink, ["checkpoint-6.pt"], 4)])
+def test_a_damaged_state_is_named_and_the_one_before_it_used(tmp_path, spoil, names, saved):
+    (tmp_path / "alone").mkdir()
+    alone, run = training(tmp_path / "alone")
+    run.run()
+    with pytest.raises(Cut):
+        training(tmp_path, cut_at=4)[1].run()
+    said = []
+    for name in names:
+        spoil(tmp_path / name)
+    again, run = training(tmp_path)
+    run.say = said.append
+    assert run.run().resumed_from == saved and same(again, alone)
+    assert [line.split(" is damaged")[0] for line in said if "damaged" in line] == [str(tmp_path / name) for name in names if spoil != Path.unlink]
+
+
+def test_another_runs_state_is_left_alone(tmp_path):
     with pytest.raises(Cut):
         training(tmp_path, cut_at=3)[1].run()
-    if spoil == "damage":
-        (tmp_path / "checkpoint.pt").write_bytes((tmp_path / "checkpoint.pt").read_bytes()[:1000])
-    assert training(tmp_path, identity="me" if spoil == "damage" else "other")[1].run().resumed_from == 0
+    assert training(tmp_path, identity="other")[1].run().resumed_from == 0
     steps = [event["step"] for event in read_history(tmp_path / "history.jsonl") if "loss" in event]
     assert steps == list(range(1, 13))
+
+
+def test_ctrl_c_ends_the_step_saves_and_stops(tmp_path):
+    (tmp_path / "alone").mkdir()
+    alone, run = training(tmp_path / "alone")
+    run.run()
+    said, handler = [], signal.getsignal(signal.SIGINT)
+    _, run = training(tmp_path)
+    step = run._step
+
+    def interrupted(*args):
+        if run._done == 6:
+            signal.raise_signal(signal.SIGINT)
+        return step(*args)
+
+    run._step, run.say = interrupted, said.append
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert "stopped after step 7 of 12" in said[-1] and signal.getsignal(signal.SIGINT) is handler
+    again, run = training(tmp_path)
+    assert run.run().resumed_from == 7 and same(again, alone)
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_step():
+    with stop_requests() as asked:
+        assert not asked()
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_number_that_is_not_finite_stops_with_step_rows_and_the_last_good_state(tmp_path, where):
+    _, run = training(tmp_path)
+    step, objective = run._step, run.objective
+
+    class Poisoned:
+        teacher, sizes = objective.teacher, objective.sizes
+
+        def __call__(self, student, batch, sizes):
+            terms = objective(student, batch, sizes)
+            if run._done == 4:
+                name = next(iter(terms))
+                zero = (terms[name] - terms[name].detach())
+                terms[name] = terms[name] + (zero.sqrt() if where == "gradient" else torch.nan)  # a root's slope at 0 is infinite
+            return terms
+
+    run.objective = Poisoned()
+    with pytest.raises(UserError, match=rf"{'loss' if where == 'loss' else 'gradient'}.* at step 5, on rows [\d, ]+.*; the last good state is checkpoint-4.pt; lower the learning rate"):
+        run.run()
+
 
 
 def test_a_half_written_line_of_history_is_left_out(tmp_path):
@@ -304,7 +382,7 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change(value)
             return {name: loss * value for name, loss in super().__call__(student, batch, sizes).items()}
 
     model = bert(1, num_labels=2)
-    with pytest.raises(UserError, match="lessons: the loss became (nan|inf) at step 1; lower the learning rate"):
+    with pytest.raises(UserError, match="lessons: the loss became (nan|inf) at step 1, on rows .*no state was saved before; lower the learning rate"):
         loop(model, Broken(), Training(), label="lessons").run()
     assert same(model, bert(1, num_labels=2))
 

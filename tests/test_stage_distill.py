@@ -9,8 +9,15 @@ import pytest
 import torch
 
 from tests.makers import VOCABULARY, make_bert_folder
-from tests.test_stage_workspace import (make_student_config, make_toy_teacher, one_thread, snapshot, workspace, write_toy_corpus,  # noqa: F401
-                                        write_toy_data)
+from tests.test_stage_workspace import (  # noqa: F401
+    make_student_config,
+    make_toy_teacher,
+    one_thread,
+    snapshot,
+    workspace,
+    write_toy_corpus,
+    write_toy_data,
+)
 from tinybert_lite import finetune_teacher, general_distill, task_distill
 from tinybert_lite.data.tasks import TASKS, read_table
 from tinybert_lite.data.tokens import encode_table, load_tokenizer
@@ -19,7 +26,7 @@ from tinybert_lite.engine.train import read_history
 from tinybert_lite.evaluate import agreement, predict
 from tinybert_lite.pregenerate_training_data import pregenerate
 from tinybert_lite.runtime import UserError
-from tinybert_lite.settings import Distilling, FineTuning, Pregenerating, Predicting, Settings
+from tinybert_lite.settings import Distilling, FineTuning, Predicting, Pregenerating, Settings
 
 BRIEF = dict(max_seq_length=32, learning_rate=1e-2, train_batch_size=16)
 SETTINGS = Settings(

@@ -12,8 +12,18 @@ import pytest
 import torch
 
 from tests.makers import make_bert_folder
-from tests.test_stage_workspace import (call, lay_out, make_student_config, make_toy_teacher, one_thread, snapshot, workspace,  # noqa: F401
-                                        write_toy_corpus, write_toy_data, write_toy_vectors)
+from tests.test_stage_workspace import (  # noqa: F401
+    call,
+    lay_out,
+    make_student_config,
+    make_toy_teacher,
+    one_thread,
+    snapshot,
+    workspace,
+    write_toy_corpus,
+    write_toy_data,
+    write_toy_vectors,
+)
 from tinybert_lite import finetune_teacher, general_distill, pretrain, run_all, task_distill
 from tinybert_lite.engine.train import Loop, read_history
 from tinybert_lite.outputs import SOFT_TARGETS
@@ -163,7 +173,7 @@ def test_what_the_user_put_there_after_a_killed_run_is_not_lost(toy):
 
 # Killed and resumed --------------------------------------------------------------------------------------------------
 
-BRIEF = dict(max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_step=2)
+BRIEF = dict(max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2)
 TRAINED = Settings(profile="smoke", device="cpu", threads=1, pretrain=Pretraining(held_out=5, **BRIEF), general_distill=Distilling(**BRIEF), finetune_teacher=FineTuning(**BRIEF),
                    task_distill_mid=Distilling(schedule="constant", **BRIEF), task_distill_out=Predicting(eval_step=2, **BRIEF))
 
@@ -204,11 +214,11 @@ def test_a_run_killed_in_mid_training_goes_on_from_its_last_saved_step_and_ends_
         patch.setattr(Loop, "_step", dies_in_its_sixth)
         with pytest.raises(RuntimeError):
             stage.execute(inputs[stage], tmp_path / "killed", TRAINED)
-    assert (tmp_path / "killed/checkpoint.pt").is_file() and not (tmp_path / "killed/manifest.json").exists()
+    assert (tmp_path / "killed/checkpoint-4.pt").is_file() and not (tmp_path / "killed/manifest.json").exists()
     result = stage.execute(inputs[stage], tmp_path / "killed", TRAINED)
     assert result.metrics["resumed_from"] == 4
     whole, resumed = outcome(tmp_path / "whole"), outcome(tmp_path / "killed")
-    assert whole.keys() == resumed.keys() and "checkpoint.pt" not in resumed
+    assert whole.keys() == resumed.keys() and not any(name.startswith("checkpoint") for name in resumed)
     assert [name for name in whole if whole[name] != resumed[name]] == []
     assert len(read_history(tmp_path / "whole/history.jsonl")) >= 9
 
@@ -240,9 +250,9 @@ def test_a_killed_run_with_other_settings_starts_from_the_beginning(inputs, kill
 
 def test_a_damaged_saved_state_costs_a_restart_not_the_run(inputs, killed, tmp_path, capsys):
     stage = general_distill.STAGE
-    (killed / "checkpoint.pt").write_bytes(b"half a file")
+    (killed / "checkpoint-4.pt").write_bytes(b"half a file")
     stage.execute(inputs[stage], killed, TRAINED)
-    assert "checkpoint.pt cannot be read; starting from step 0" in capsys.readouterr().out
+    assert "is damaged: going back" in capsys.readouterr().out
     stage.execute(inputs[stage], tmp_path / "whole", TRAINED)
     assert outcome(killed) == outcome(tmp_path / "whole")
 
@@ -428,7 +438,7 @@ def test_a_setting_that_does_not_exist_names_the_nearest(workspace):
 
 def test_another_profile_moves_the_results_of_the_last_aside(copied):
     """Everything that cost time: weights, scores, the report."""
-    kept = {path.name: path.read_bytes() for path in (copied / "5_task_distill_out").iterdir() if path.is_file() and path.name != SOFT_TARGETS}
+    kept = {path.name: path.read_bytes() for path in (copied / "5_task_distill_out").iterdir() if path.is_file() and path.name not in (SOFT_TARGETS, ".lock")}
     settings = replace(run_all.profile("smoke").override(["finetune_teacher.allow_weak_teacher=true"]), profile="classroom", device="cpu")
     task_distill.run_out(Workspace.find(copied), settings)
     aside = {path.name: path.read_bytes() for path in (copied / "5_task_distill_out/aside/smoke-1").iterdir() if path.is_file()}
@@ -439,7 +449,7 @@ def test_clean_removes_what_runs_wrote_and_nothing_else(copied, capsys):
     own = {copied / "5_task_distill_out" / "notes.txt", copied / "3_general_distill" / "README.md"}
     for path in own:
         path.write_text("mine", encoding="utf-8")
-    given = {path for folder in ("SST-2", "1_pre_data") for path in (copied / folder).iterdir() if path.name not in ("aug.tsv", "manifest.json")}
+    given = {path for folder in ("SST-2", "1_pre_data") for path in (copied / folder).iterdir() if path.name not in ("aug.tsv", "manifest.json", ".lock")}
     run_all.clean(Workspace.find(copied), ask=lambda question: "y")
     assert {path for path in copied.rglob("*") if path.is_file()} == own | given
 

@@ -26,6 +26,8 @@ def training_parser(module: str, doc: str, **defaults) -> argparse.ArgumentParse
     add("--threads", type=int, default=0, help="CPU threads, 0: PyTorch's choice")
     add("--seed", type=int, default=42)
     add("--gradient_accumulation_steps", type=int, default=1)
+    add("--save_every", "--save_step", "--save_ckpt_step", type=int, default=defaults.get("save_every"), help="steps between two saved states, for resume")
+    add("--keep_last", "--max_ckpt_num", type=int, help="saved states kept while it runs, 2 if not given")
     add("--eval_step", type=int, default=defaults.get("eval_step", 50), help=defaults.get("eval_step_help", "steps between two dev evaluations"))
     return parser
 

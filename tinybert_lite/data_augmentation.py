@@ -10,8 +10,6 @@ the word vectors. Each variant replaces every eligible word with probability p.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import random
 import shutil
 from dataclasses import replace
@@ -26,7 +24,8 @@ from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tasks import Table, Task, find_task, read_table
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.engine.files import sha256, write_json
+from tinybert_lite.engine.files import replace_file, sha256
+from tinybert_lite.growing import GrowingFile
 from tinybert_lite.models import load_bert, local_folder
 from tinybert_lite.outputs import read_manifest
 from tinybert_lite.runtime import UserError, command, progress, say
@@ -146,43 +145,25 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     vectors = WordVectors.read(reads["vectors"])
     teacher = load_bert(reads["teacher"], settings.lower_case, masked_lm=True)
     augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name, session.device.precision)
-    part, notes = folder / "aug.tsv.part", folder / "checkpoint.json"
-    state = {"identity": session.identity, "rows": 0, "lines": 0, "bytes": 0}
-    if part.is_file() and notes.is_file() and (saved := json.loads(notes.read_text(encoding="utf-8"))).get("identity") == session.identity:
-        state = saved
-        say(f"data augmentation: going on from row {state['rows']} of {len(table.rows)}")
-    blocks = augment_table(table, task, augmenter, session.seed, state["rows"])
-    blocks = progress(blocks, f"data augmentation, blocks of {BLOCK} rows", -(-(len(table.rows) - state["rows"]) // (BLOCK * processes.count())))
-    if processes.is_main():
-        _write(table.header, blocks, part, notes, state)
-        os.replace(part, folder / "aug.tsv")
-        notes.unlink()
-    else:
-        for _ in blocks:
-            pass
-    done = state["lines"]
-    say(f"data augmentation: {len(table.rows)} rows became {done} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
-    return {"rows": len(table.rows), "augmented_rows": done, "skipped_rows": len(table.skipped)}
-
-
-def _write(header: tuple[str, ...] | None, blocks, part: Path, notes: Path, state: dict) -> None:
-    """Write the lines as they come, and note after each block how far they reach."""
-    with open(part, "r+b" if state["rows"] else "wb") as file:
-        file.truncate(state["bytes"])
-        file.seek(state["bytes"])
-        if header and not state["rows"]:
-            file.write(("\t".join(header) + "\n").encode("utf-8"))
-        for done, lines in blocks:
-            file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
-            file.flush()
-            state.update(rows=done, lines=state["lines"] + len(lines), bytes=file.tell())
-            write_json(notes, state)
+    file = GrowingFile(folder / "aug.tsv", session.identity)
+    rows, lines = file.state.get("rows", 0), file.state.get("lines", 0)
+    if rows:
+        say(f"data augmentation: going on from row {rows} of {len(table.rows)}")
+    blocks = augment_table(table, task, augmenter, session.seed, rows)
+    with file:
+        if table.header and not file.state:
+            file.add(("\t".join(table.header) + "\n").encode("utf-8"), rows=0, lines=0)
+        for rows, block in progress(blocks, f"data augmentation, blocks of {BLOCK} rows", -(-(len(table.rows) - rows) // (BLOCK * processes.count()))):
+            lines += len(block)
+            file.add("".join(f"{line}\n" for line in block).encode("utf-8"), rows=rows, lines=lines)
+    say(f"data augmentation: {len(table.rows)} rows became {lines} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
+    return {"rows": len(table.rows), "augmented_rows": lines, "skipped_rows": len(table.skipped)}
 
 
 STAGE = Stage(
     "data_augmentation", "1 data augmentation",
     reads=lambda ws: {"train": ws.data_file("train"), "teacher": ws.teacher, "vectors": ws.vectors},
-    folder=lambda ws: ws.augmentation, writes=("aug.tsv",), work=work,
+    folder=lambda ws: ws.augmentation, writes=("aug.tsv",), work=work, sources={"teacher": ("pretrain",)},
 )
 
 
@@ -224,7 +205,7 @@ def main(argv: list[str]) -> None:
         original_place.rename(kept)
         say(f"moved aside: {original_place.name} → {kept}")
     shutil.copyfile(workspace.augmented_rows, beside := original_place.with_name("train_aug.tsv.part"))
-    os.replace(beside, original_place)
+    replace_file(beside, original_place)
     say(f"also written: {original_place}, where --aug_train of task_distill looks first")
 
 

@@ -128,14 +128,25 @@ def chance(task: Task, labels: np.ndarray) -> tuple[float, float]:
     return majority, math.sqrt(majority * (1 - majority) / len(labels))
 
 
-def check_teacher(task: Task, dev_scores: dict[str, float], labels: np.ndarray, allowed: bool, where: Path) -> None:
-    """Raise UserError where a teacher's dev score is at chance: distillation would copy noise. `allowed`: only warn."""
+def at_chance(task: Task, dev_scores: dict[str, float], labels: np.ndarray) -> str:
+    """Says so where a dev score is within two standard errors of guessing, "" where it is above."""
     key = "accuracy" if task.metric == "f1_and_accuracy" else task.metric
     guess, error = chance(task, labels)
-    if dev_scores[key] > guess + 2 * error:
+    return "" if dev_scores[key] > guess + 2 * error else f"dev {key} of {dev_scores[key]:.3f} is not above chance ({guess:.3f} ± {2 * error:.3f})"
+
+
+def check_learnt(task: Task, dev_scores: dict[str, float], labels: np.ndarray, where: Path) -> None:
+    """Warn of a student that learnt nothing."""
+    if found := at_chance(task, dev_scores, labels):
+        remark(f"warning: {where}: the student's {found}; it has not learnt: more epochs, a higher learning rate, or a look at the teacher and stage 4 may help")
+
+
+def check_teacher(task: Task, dev_scores: dict[str, float], labels: np.ndarray, allowed: bool, where: Path) -> None:
+    """Raise UserError where a teacher's dev score is at chance: distillation would copy noise. `allowed`: only warn."""
+    found = at_chance(task, dev_scores, labels)
+    if not found:
         return
-    hint = (f"{where}: the teacher's dev {key} of {dev_scores[key]:.3f} is not above chance ({guess:.3f} ± {2 * error:.3f}); is it fine-tuned on "
-            f"{task.name}, with the labels in the order {', '.join(task.labels) or 'of numbers'}?")
+    hint = f"{where}: the teacher's {found}; is it fine-tuned on {task.name}, with the labels in the order {', '.join(task.labels) or 'of numbers'}?"
     if not allowed:
         raise UserError(hint + " Fine-tune it longer (finetune_teacher --num_train_epochs N, or --set finetune_teacher.num_train_epochs=N), "
                         "or insist with --allow_weak_teacher (--set finetune_teacher.allow_weak_teacher=true)")

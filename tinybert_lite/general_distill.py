@@ -77,6 +77,7 @@ STAGE = Stage(
     "general_distill", "3 general distillation",
     reads=lambda ws: {"sequences": ws.sequences, "teacher": ws.teacher, "student": ws.student_source},
     folder=lambda ws: ws.general_student, writes=MODEL_FILES, work=work,
+    sources={"sequences": ("pregenerate_training_data",), "teacher": ("pretrain",), "student": ("general_distill",)},
     needless=lambda ws: f"{ws.student_source} is a whole student" if ws.student_has_weights else "",
 )
 
@@ -119,7 +120,7 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find()
     teacher = resolve_teacher(local_folder(args.teacher_model), workspace)
     student = student_or_shipped(local_folder(args.student_model), teacher, workspace)
-    options = picked(args, Distilling, eval_step=0, save_step=args.eval_step)
+    options = picked(args, Distilling, eval_step=0, save_every=args.save_every or args.eval_step)
     STAGE.execute({"sequences": args.pregenerated_data, "teacher": teacher, "student": student}, args.output_dir,
                   run_settings(args, general_distill=options))
 

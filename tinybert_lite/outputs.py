@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from tinybert_lite import processes
-from tinybert_lite.engine.files import read_json, sha256
+from tinybert_lite.engine.checkpoints import HISTORY, STATES
+from tinybert_lite.engine.files import read_json, replace_file, sha256
 from tinybert_lite.runtime import UserError, say
 
 MANIFEST, RUNNING = "manifest.json", "running.json"
-LOGS = ("history.jsonl", "checkpoint.pt", "checkpoint.json")  # ours, and not hashed
+LOCK = ".lock"
 SOFT_TARGETS = "soft_targets.npz"  # a store that outlives runs: it names what it was made from
 ASIDE, PREVIOUS = "aside", ".previous"
 
@@ -40,6 +43,27 @@ def scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One run at a time: raises UserError while another process is at work in `folder`.
+
+    The system holds the lock, and gives it back when a process dies, however it dies.
+    """
+    if not processes.is_main():
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{folder} is in use: another run is at work there; wait until it has ended or name another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @dataclass(frozen=True)
 class Outputs:
     """`patterns` say what a stage, or the report after it, may write into `folder`."""
@@ -59,7 +83,13 @@ class Outputs:
         known = {**manifest.get("outputs", {}), **manifest.get("report", {})}
         files = [self.folder / name for name, digest in known.items()
                  if (self.folder / name).is_file() and sha256(self.folder / name) == digest]
-        return files + [self.folder / name for name in (MANIFEST, RUNNING, *LOGS) if (self.folder / name).is_file()]
+        notes = [self.folder / name for name in (HISTORY, RUNNING, MANIFEST) if (self.folder / name).is_file()]
+        return files + self.states() + notes  # the manifest last: until it is moved, the rest can be told apart
+
+    def states(self) -> list[Path]:
+        """Saved states of a run that is not finished, and files that it left half written."""
+        patterns = (STATES, *(f"{pattern}.part" for pattern in (*self.patterns, HISTORY, RUNNING, MANIFEST)))
+        return sorted({path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file()})
 
     def stores(self) -> list[Path]:
         return [path for path in (self.folder / SOFT_TARGETS,) if path.is_file()]
@@ -67,38 +97,55 @@ class Outputs:
     def make_room(self, profile: str, identity: str) -> None:
         """Move a user's files and another profile's results aside; keep this profile's old ones until `finished`.
 
-        A run of the same `identity` that was cut goes on with what is there.
+        A run of the same `identity` that was cut goes on with what is there. Whatever was cut, finished results survive.
         """
+        if (self.folder / MANIFEST).is_file() and (self.folder / RUNNING).is_file():
+            self.finished()  # cut in its last moment
         running = read_json(self.folder / RUNNING) if (self.folder / RUNNING).is_file() else {}
         if running.get("identity") == identity:
             return
-        manifest = read_manifest(self.folder) or {}
-        other = manifest.get("profile") or running.get("profile") or profile
-        owned = self.owned()
+        if running:
+            self._move(self.files(), self._unused("unfinished"))
+            self._forget([])
+        self._put_back()
+        owned, other = self.owned(), (read_manifest(self.folder) or {}).get("profile", profile)
         foreign = [path for path in self.files() if path not in owned]
         if other != profile:
             self._move([*owned, *foreign], self._unused(other))
         else:
-            self._move(foreign, self._unused("unfinished" if running else "yours"))
-            shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
+            self._move(foreign, self._unused("yours"))
             self._move(owned, self.folder / PREVIOUS, silently=True)
 
     def restore(self) -> None:
-        """After a mistake: the old results come back, the new beginnings go."""
-        previous = self.folder / PREVIOUS
-        if not previous.is_dir():
-            if not (self.folder / "checkpoint.pt").is_file():
-                (self.folder / RUNNING).unlink(missing_ok=True)
-            return
-        for path in [*self.files(), *(self.folder / name for name in (RUNNING, *LOGS))]:
+        """After a mistake: the old results come back, the new beginnings go; states that training had saved are kept."""
+        states = list(self.folder.glob(STATES))
+        if (self.folder / PREVIOUS).is_dir():
+            self._move(states, self._unused("failed"))
+            self._forget(self.files())
+            self._put_back()
+        elif not states:
+            (self.folder / RUNNING).unlink(missing_ok=True)
+
+    def _forget(self, files: list[Path]) -> None:
+        for path in [*files, *self.states(), self.folder / HISTORY, self.folder / RUNNING]:
             path.unlink(missing_ok=True)
+
+    def _put_back(self) -> None:
+        """Bring back what a run that was cut had moved out of its way."""
+        previous = self.folder / PREVIOUS
         for path in [path for path in previous.rglob("*") if path.is_file()]:
-            path.replace(self.folder / path.relative_to(previous))
-        shutil.rmtree(previous)
+            place = self.folder / path.relative_to(previous)
+            if place.exists():
+                place = self._unused("previous") / path.relative_to(previous)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, place)
+        shutil.rmtree(previous, ignore_errors=True)
 
     def finished(self) -> None:
+        """The new results count: what they replace goes, and `running.json` last."""
         shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
-        (self.folder / RUNNING).unlink(missing_ok=True)
+        for path in [*self.states(), self.folder / RUNNING]:
+            path.unlink(missing_ok=True)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -113,6 +160,6 @@ class Outputs:
         for path in files:
             place = target / self._name(path)
             place.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(place)
+            replace_file(path, place)
         if files and not silently:
             say(f"moved aside: {', '.join(path.name for path in files[:4])}{' …' if len(files) > 4 else ''} → {target}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from reprlib import repr as short
@@ -24,6 +23,7 @@ from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.sequences import close_corpus, lines_of_documents
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import read_json, write_json
+from tinybert_lite.growing import GrowingFile
 from tinybert_lite.models import local_folder, vocabulary_of
 from tinybert_lite.outputs import scratch
 from tinybert_lite.runtime import UserError, command, in_parallel, need_one_process, progress, say
@@ -34,29 +34,34 @@ from tinybert_lite.workspace import Workspace, resolve_teacher
 CHUNK = 100  # documents that a worker cuts at a time
 
 
-def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregenerating, seed: int, lower_case: bool | None = None) -> list[int]:
-    """All epochs' files; the counts. The same bytes for the same seed, whatever the number of workers."""
+def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregenerating, seed: int, lower_case: bool | None = None, identity: str = "") -> list[int]:
+    """All epochs' files; the counts. The same bytes for the same seed, whatever the number of workers.
+
+    With an `identity` of its inputs a run that was cut goes on after the last documents that it wrote.
+    """
     output.mkdir(parents=True, exist_ok=True)
     with scratch(output) as tokens:
         documents = len(TokenisedCorpus.build(corpus, load_tokenizer(vocabulary, lower_case), tokens, settings.num_workers))
         try:
-            return [write_epoch(tokens, documents, settings, seed, epoch, output) for epoch in range(settings.epochs_to_generate)]
+            return [write_epoch(tokens, documents, settings, seed, epoch, output, identity) for epoch in range(settings.epochs_to_generate)]
         finally:
             close_corpus()  # some systems remove no file that is open
 
 
-def write_epoch(tokens: Path, documents: int, settings: Pregenerating, seed: int, epoch: int, output: Path) -> int:
+def write_epoch(tokens: Path, documents: int, settings: Pregenerating, seed: int, epoch: int, output: Path, identity: str = "") -> int:
     """Write `epoch_N.json`, its documents in an order of its own, and its metrics; returns the number of sequences."""
     order = np.random.default_rng([seed, epoch]).permutation(documents).tolist()
     chunks = [order[start:start + CHUNK] for start in range(0, documents, CHUNK)]
-    path, count = output / f"epoch_{epoch}.json", 0
-    beside = path.with_suffix(".json.part")
-    written = in_parallel(lines_of_documents, ((tokens, chunk, settings, seed, epoch) for chunk in chunks), settings.num_workers)
-    with open(beside, "wb") as file:
-        for found, lines in progress(written, f"epoch {epoch}, {CHUNK} documents each", len(chunks)):
-            file.write(lines)
+    file = GrowingFile(output / f"epoch_{epoch}.json", identity)
+    done, count = file.state.get("chunks", 0), file.state.get("sequences", 0)
+    if done:
+        say(f"epoch {epoch}: going on from document {min(done * CHUNK, documents)} of {documents}")
+    jobs = ((tokens, chunk, settings, seed, epoch) for chunk in chunks[done:])
+    with file:
+        written = in_parallel(lines_of_documents, jobs, settings.num_workers)
+        for done, (found, lines) in enumerate(progress(written, f"epoch {epoch}, {CHUNK} documents each", len(chunks) - done), done + 1):
             count += found
-    os.replace(beside, path)
+            file.add(lines, chunks=done, sequences=count)
     write_json(output / f"epoch_{epoch}_metrics.json", {"num_training_examples": count, "max_seq_len": settings.max_seq_len})
     return count
 
@@ -114,7 +119,7 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case)
+    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case, session.identity)
     say(f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}")
     return {"epochs": len(counts), "sequences": counts}
 

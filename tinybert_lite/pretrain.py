@@ -123,7 +123,7 @@ def run(workspace: Workspace, settings: Settings, force: bool = False) -> StageR
 
 @command
 def main(argv: list[str]) -> None:
-    parser = training_parser("pretrain", __doc__, learning_rate=1e-3, eval_step=500, eval_step_help="steps between two measurements on held-out text")
+    parser = training_parser("pretrain", __doc__, learning_rate=1e-3, eval_step=500, save_every=200, eval_step_help="steps between two measurements on held-out text")
     add, fields = parser.add_argument, Pretraining()
     add("--text", required=True, nargs="+", type=Path, help="texts (.txt or .txt.xz: a sentence a line, a blank line between documents) or a task's .tsv")
     add("--output_dir", required=True, type=Path)
@@ -132,7 +132,6 @@ def main(argv: list[str]) -> None:
     add("--task_name", default="SST-2", help="whose columns a .tsv has")
     add("--precision", default="auto", help="auto, float32 or bf16")
     add("--max_steps", type=int, default=0, help="optimizer steps at most")
-    add("--save_step", type=int, default=200, help="steps between two saved states, for resume")
     add("--schedule", default="linear", help="linear or constant")
     add("--half", action="store_true", help="write the weights in half precision")
     for name in ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "masked_lm_prob", "short_seq_prob", "dropout", "held_out"):

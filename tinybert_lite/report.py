@@ -7,6 +7,7 @@ from pathlib import Path
 from tinybert_lite.cost import cost
 from tinybert_lite.data.tasks import read_table
 from tinybert_lite.data.tokens import encode_table
+from tinybert_lite.engine.checkpoints import HISTORY
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import load_model, weights_file, write_atomically, write_json
 from tinybert_lite.engine.train import read_history
@@ -133,7 +134,7 @@ def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
     from tinybert_lite.classroom import plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    histories = {stage: read_history(path / "history.jsonl") for stage, path in (
+    histories = {stage: read_history(path / HISTORY) for stage, path in (
         ("general distillation", workspace.general_student), ("intermediate layers", workspace.mid_student), ("prediction layer", workspace.final_student))}
     figures = {f"losses_{name.replace(' ', '_')}": plots.loss_curves(events, name) for name, events in histories.items() if events}
     figures["along_the_stages"] = plots.along_the_stages(results)

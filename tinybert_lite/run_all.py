@@ -22,7 +22,7 @@ from tinybert_lite import (
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import read_config, weights_file
 from tinybert_lite.models import local_folder
-from tinybert_lite.outputs import ASIDE, read_manifest
+from tinybert_lite.outputs import ASIDE, LOCK, locked, read_manifest
 from tinybert_lite.runtime import (
     PRECISIONS,
     UserError,
@@ -170,6 +170,11 @@ def run_all(workspace: Workspace, settings: Settings, first: str | None = None, 
     print_plan(plan, workspace, settings)
     if dry_run:
         return []
+    with locked(workspace.root):
+        return run_plan(plan, workspace, settings, force, report=REPORT in chosen)
+
+
+def run_plan(plan: list[Planned], workspace: Workspace, settings: Settings, force: bool, report: bool) -> list[StageResult]:
     results = []
     for item in plan:
         if item.state != "to do":
@@ -178,7 +183,7 @@ def run_all(workspace: Workspace, settings: Settings, first: str | None = None, 
         say(f"── {item.stage.title} " + "─" * max(0, 70 - len(item.stage.title)))
         results.append(item.stage.run(workspace, settings, force=force))
         say(f"   {results[-1].seconds:.0f} s")
-    if REPORT in chosen:
+    if report:
         from tinybert_lite.report import write_report
 
         write_report(workspace, settings)
@@ -221,8 +226,8 @@ def clean(workspace: Workspace, ask=input) -> None:
     if answer not in ("y", "yes"):
         say("nothing was removed")
         return
-    for path in found:
-        path.unlink()
+    for path in (*found, workspace.root / LOCK, *(output.folder / LOCK for output in outputs)):
+        path.unlink(missing_ok=True)
     say(f"removed {len(found)} files; what you put there yourself or what was moved into {ASIDE}/ is left alone")
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import platform
 import random
 import shutil
+import signal
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -35,13 +40,16 @@ def command(main):
 
     @functools.wraps(main)
     def wrapped(argv=None) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # a console that cannot show a letter shows ?
         try:
             return main(sys.argv[1:] if argv is None else list(argv)) or 0
         except UserError as error:
             remark(f"error: {error}")
             return 2
         except OSError as error:
-            remark(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend the path, the permissions or the disk")
+            remark(f"error: {what_failed(error)}")
             return 2
         except KeyboardInterrupt:
             remark("stopped; the same command goes on from the last saved step")
@@ -50,6 +58,36 @@ def command(main):
             processes.leave()
 
     return wrapped
+
+
+def what_failed(error: OSError) -> str:
+    """A file system's refusal as one sentence."""
+    place = error.filename2 or error.filename or "a file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{place}: the disk is full; make room and run the same command again, which goes on from the last saved state"
+    if error.errno == errno.EROFS:
+        return f"{place}: the file system is read-only; name an output folder that can be written"
+    return f"{place}: {error.strerror or error}; mend the path or the permissions"
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C, or a notebook's "interrupt kernel", as a question to ask after each step; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    asked: list[bool] = []
+
+    def note(number, frame) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def need_one_process(cure: str) -> None:

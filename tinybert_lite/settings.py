@@ -13,13 +13,14 @@ from tinybert_lite.runtime import UserError
 
 _LIMITS = {  # lowest and highest allowed value
     **dict.fromkeys(("train_batch_size", "eval_batch_size", "batch_size", "gradient_accumulation_steps", "num_workers", "N", "M",
-                     "epochs_to_generate", "num_hidden_layers", "hidden_size", "num_attention_heads"), (1, math.inf)),
-    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_step", "max_predictions_per_seq", "seed", "threads", "held_out"), (0, math.inf)),
+                     "epochs_to_generate", "keep_last", "num_hidden_layers", "hidden_size", "num_attention_heads"), (1, math.inf)),
+    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_every", "max_predictions_per_seq", "seed", "threads", "held_out"), (0, math.inf)),
     **dict.fromkeys(("p", "short_seq_prob", "masked_lm_prob", "warmup_proportion", "dropout"), (0, 1)),
     **dict.fromkeys(("learning_rate", "num_train_epochs", "temperature", "max_grad_norm"), (1e-12, 1e12)),
     **dict.fromkeys(("max_seq_length", "max_seq_len"), (8, math.inf)),
     "vocab_size": (100, math.inf),
 }
+WITHOUT_EFFECT = ("save_every", "keep_last", "num_workers")  # on results
 _CHOICES = {
     "schedule": ("linear", "constant"),
     "padding": ("exact", "reference"),
@@ -63,7 +64,8 @@ class Training(Checked):
     max_seq_length: int = 128  # in tokens, special ones included
     max_rows: int = 0  # training rows at most, the first ones; 0: all
     eval_step: int = 0  # optimizer steps between two dev evaluations; 0: once an epoch
-    save_step: int = 100  # optimizer steps between two saved states, for resume
+    save_every: int = 100  # optimizer steps between two saved states, for resume; 0: none
+    keep_last: int = 2  # saved states kept while it runs
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,18 @@ import torch
 
 from tinybert_lite import processes
 from tinybert_lite.engine.files import WEIGHTS, sha256, weights_file, write_json
-from tinybert_lite.outputs import MANIFEST, RUNNING, Outputs, read_manifest
-from tinybert_lite.runtime import Device, UserError, choose_device, machine, seed_everything, set_threads, versions
-from tinybert_lite.settings import Settings
+from tinybert_lite.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
+from tinybert_lite.runtime import (
+    Device,
+    UserError,
+    choose_device,
+    machine,
+    remark,
+    seed_everything,
+    set_threads,
+    versions,
+)
+from tinybert_lite.settings import WITHOUT_EFFECT, Settings
 from tinybert_lite.workspace import Workspace
 
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")  # what the report adds to stage 5's folder
@@ -66,6 +75,7 @@ class Stage:
     writes: tuple[str, ...]  # patterns of the files it may write into its folder
     work: Callable[[dict[str, Path], Path, Settings, Session], dict]
     needless: Callable[[Workspace], str] = lambda workspace: ""  # why this workspace does not need it
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)  # what it reads -> the stages that may have made it
 
     def outputs(self, folder: Path) -> Outputs:
         return Outputs(folder, self.writes)
@@ -88,12 +98,19 @@ class Stage:
         own = next((name for name, path in reads.items() if path.resolve() == folder.resolve()), None)
         if own:
             raise UserError(f"{folder} is both the {own} to read and the folder to write: name another output folder")
+        for name, path in reads.items():
+            made_by, expected = stage_of(path), self.sources.get(name)
+            if made_by and expected and made_by not in expected:
+                remark(f"ATTENTION: {path} was made by {made_by}, but the {name} of {self.name} comes from {' or '.join(expected)}: are two folders swapped?")
         inputs = {name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()}
         identity = _identity(self, settings, {name: item["sha256"] for name, item in inputs.items()})
+        with locked(folder):
+            return self._execute(inputs, identity, reads, folder, settings)
+
+    def _execute(self, inputs: dict, identity: str, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         session, started = Session.open(settings, identity), time.perf_counter()
         outputs = self.outputs(folder)
         if processes.is_main():
-            folder.mkdir(parents=True, exist_ok=True)
             outputs.make_room(settings.profile, identity)
             write_json(folder / RUNNING, {"identity": identity, "stage": self.name, "profile": settings.profile})
         processes.wait()
@@ -130,7 +147,7 @@ def stale(stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings
         return f"is of the profile {manifest['profile']}"
     if manifest["seed"] != settings.seed:
         return f"had seed {manifest['seed']}"
-    now = json.loads(json.dumps(asdict(getattr(settings, stage.name))))
+    now = json.loads(json.dumps(_effective(settings, stage)))
     changed = [name for name in now if now[name] != manifest["settings"].get(name)]
     if changed:
         return f"settings changed: {', '.join(changed)}"
@@ -159,8 +176,12 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _effective(settings: Settings, stage: Stage) -> dict:
+    return {name: value for name, value in asdict(getattr(settings, stage.name)).items() if name not in WITHOUT_EFFECT}
+
+
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
-    what = {"stage": stage.name, "task": settings.task, "settings": asdict(getattr(settings, stage.name)),
+    what = {"stage": stage.name, "task": settings.task, "settings": _effective(settings, stage),
             "seed": settings.seed, "precision": settings.precision, "lower_case": settings.lower_case,
             "threads": settings.threads or torch.get_num_threads(), "inputs": inputs}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -18,7 +18,7 @@ from tinybert_lite.cli import picked, run_settings, say_no_effect, training_pars
 from tinybert_lite.data.tasks import Task, find_task
 from tinybert_lite.engine.files import load_model, weight_names, weights_file
 from tinybert_lite.engine.objectives import Intermediate, Prediction
-from tinybert_lite.evaluate import DevSet, check_teacher, evaluate_folder, write_eval_results
+from tinybert_lite.evaluate import DevSet, check_learnt, check_teacher, evaluate_folder, write_eval_results
 from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, FineTuning, Predicting, Settings
@@ -84,6 +84,7 @@ def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: 
         student.model, student.tokenizer, Prediction(None, options.temperature, options.reduction), task, reads["rows"], options, session, folder,
         "prediction layer", dev, lambda examples: with_soft_targets(examples, teacher.model, fingerprint(reads["teacher"]), folder, options.eval_batch_size))
     found = dev(load_model(folder)[0].to(session.device.name))
+    check_learnt(task, found, dev.first.labels, folder)
     write_eval_results(folder, found, metrics["steps"])
     say("student: dev " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()) + f", in {folder}")
     return {**metrics, "dev": found, "teacher_dev": scores}
@@ -103,13 +104,14 @@ def _reads(student):
                        "teacher": ws.task_teacher, "student": student(ws)}
 
 
+_SOURCES = {"teacher": ("finetune_teacher",), "student": ("general_distill", "task_distill_mid", "task_distill_out")}  # their order: warn_of_order
 MID = Stage(
     "task_distill_mid", "4 intermediate-layer distillation", reads=_reads(lambda ws: ws.general_or_given_student),
-    folder=lambda ws: ws.mid_student, writes=MODEL_FILES, work=work_mid,
+    folder=lambda ws: ws.mid_student, writes=MODEL_FILES, work=work_mid, sources=_SOURCES,
 )
 OUT = Stage(
     "task_distill_out", "5 prediction-layer distillation", reads=_reads(lambda ws: ws.mid_student),
-    folder=lambda ws: ws.final_student, writes=(*MODEL_FILES, "eval_results.txt", *REPORT_FILES), work=work_out,
+    folder=lambda ws: ws.final_student, writes=(*MODEL_FILES, "eval_results.txt", *REPORT_FILES), work=work_out, sources=_SOURCES,
 )
 
 

@@ -129,18 +129,18 @@ class TokenisedCorpus:
     @classmethod
     def build(cls, corpus: Path, tokenizer, folder: Path, workers: int = 1, block: int = 2000) -> TokenisedCorpus:
         """Tokenise `corpus` into files in `folder`. Raises UserError for an empty or a one-document corpus."""
-        tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+        (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
         tokens_end = sentences_end = 0
         with (open(folder / "tokens.i4", "wb") as tokens, open(folder / "sentences.i8", "wb") as sentences,
               open(folder / "documents.i8", "wb") as documents):
             jobs = ((folder, documents, workers > 1) for documents in _blocks(read_documents(corpus), block))
             for ids, lengths, counts in in_parallel(tokenised, jobs, workers):
-                ids.tofile(tokens)
-                (tokens_end + np.cumsum(lengths) - lengths).tofile(sentences)
-                (sentences_end + np.cumsum(counts) - counts).tofile(documents)
+                tokens.write(ids)  # not ids.tofile, which tells nobody that the disk is full
+                sentences.write(tokens_end + np.cumsum(lengths) - lengths)
+                documents.write(sentences_end + np.cumsum(counts) - counts)
                 tokens_end, sentences_end = tokens_end + len(ids), sentences_end + len(lengths)
-            np.asarray([sentences_end], np.int64).tofile(documents)
-            np.asarray([tokens_end], np.int64).tofile(sentences)
+            documents.write(np.asarray([sentences_end], np.int64))
+            sentences.write(np.asarray([tokens_end], np.int64))
         found = cls(folder) if sentences_end else None
         if found is None:
             raise UserError(f"{corpus} is empty: it needs sentences, one a line, a blank line between documents")

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import time
 from pathlib import Path
 from reprlib import repr as short
 
@@ -46,11 +47,31 @@ def write_atomically(path: Path, content: bytes) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    with open(beside, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        replace_file(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Rename over `target`. Windows refuses that while another program holds the target open, so wait a moment there.
+
+    Raises UserError where it stays held.
+    """
+    for seconds in (0.1, 0.2, 0.4, 0.8, None):
+        try:
+            return os.replace(source, target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) is None:
+                raise
+            if seconds is None:
+                raise UserError(f"{target} is held open by another program; close what shows or reads it and run again") from None
+            time.sleep(seconds)
 
 
 def write_json(path: Path, value) -> None:

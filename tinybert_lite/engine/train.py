@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
@@ -15,10 +14,11 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from tinybert_lite.engine.checkpoints import HISTORY, Checkpoints
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically
 from tinybert_lite.engine.losses import Sizes
-from tinybert_lite.runtime import UserError, progress
+from tinybert_lite.runtime import UserError, progress, stop_requests
 
 
 class History:
@@ -26,11 +26,10 @@ class History:
 
     def __init__(self, path: Path | None, lines: int = 0):
         self.path, self.lines = path, 0
-        kept = read_history(path)[:lines] if path else []
         if path:
-            path.write_text("", encoding="utf-8")
-        for event in kept:
-            self.add(**event)
+            kept = read_history(path)[:lines]
+            write_atomically(path, "".join(json.dumps(event) + "\n" for event in kept).encode("utf-8"))
+            self.lines = len(kept)
 
     def add(self, **event) -> None:
         self.lines += 1
@@ -51,6 +50,13 @@ def read_history(path: Path) -> list[dict]:
     return events
 
 
+def stuck(history: list[dict]) -> str:
+    """Says so where the last ten noted losses are no lower than the first ten; of fewer than forty nothing can be said."""
+    losses = [event["loss"] for event in history if "loss" in event]
+    first, last = sum(losses[:10]) / 10, sum(losses[-10:]) / 10
+    return f"the loss has not gone down: {first:.4g} at first, {last:.4g} in the end" if len(losses) >= 40 and last >= first else ""
+
+
 @dataclass
 class Trained:
     steps: int
@@ -66,7 +72,7 @@ class Loop:
 
     evaluate(model) → the dev scores, the one named `metric` decides; on_best(model, scores) is called whenever it is
     the highest yet, whatever its sign, and at least once. on_epoch(model, n) after each epoch. `folder` takes
-    history.jsonl and, while running, checkpoint.pt: a run with the same `identity` goes on from it.
+    history.jsonl and saved states: a run with the same `identity` goes on from the newest. Ctrl-C saves one and stops.
     """
 
     model: Bert
@@ -84,6 +90,7 @@ class Loop:
     say: Callable = print
     _done: int = 0
     _best: float | None = None
+    _terms: dict = field(default_factory=dict)
     _history: History = None
 
     def run(self) -> Trained:
@@ -96,36 +103,43 @@ class Loop:
         self._network.train()
         bar = progress(None, self.label, total)
         bar.update(self._done)
-        said, terms = time.perf_counter(), {}
-        for epoch in range(len(epoch_starts)):
-            end = min(total, epoch_starts[epoch + 1] if epoch + 1 < len(epoch_starts) else total)
-            if self._done >= end:
-                continue
-            examples, batches = self.batches.epoch(epoch)
-            here = batches[self._done - epoch_starts[epoch]: end - epoch_starts[epoch]]
-            for share, parts in ahead(self._parts(examples, rows) for rows in here):
-                terms = self._step(share, parts, total)
-                bar.update(1)
-                if time.perf_counter() - said > 10 and bar.disable:
-                    said = time.perf_counter()
-                    self.say(f"{self.label}: step {self._done} of {total}, loss {sum(terms.values()):.4f}")
-                at_end = self._done == end
-                if at_end and self.on_epoch and accelerator.is_main_process:
-                    self.on_epoch(self.model, epoch + 1)
-                if self.evaluate and (at_end or settings.eval_step and self._done % settings.eval_step == 0):
-                    self._evaluate(epoch + 1)
-                if settings.save_step and self._done % settings.save_step == 0 and self._done < total:
-                    self._save()
+        said = time.perf_counter()
+        with stop_requests() as stop_requested:
+            for epoch in range(len(epoch_starts)):
+                end = min(total, epoch_starts[epoch + 1] if epoch + 1 < len(epoch_starts) else total)
+                if self._done >= end:
+                    continue
+                examples, batches = self.batches.epoch(epoch)
+                here = batches[self._done - epoch_starts[epoch]: end - epoch_starts[epoch]]
+                for (share, parts), rows in zip(ahead(self._parts(examples, rows) for rows in here), here):
+                    self._terms = self._step(share, parts, rows)
+                    bar.update(1)
+                    if time.perf_counter() - said > 10 and bar.disable:
+                        said = time.perf_counter()
+                        self.say(f"{self.label}: step {self._done} of {total}, loss {sum(self._terms.values()):.4f}")
+                    at_end = self._done == end
+                    if at_end and self.on_epoch and accelerator.is_main_process:
+                        self.on_epoch(self.model, epoch + 1)
+                    if self.evaluate and (at_end or settings.eval_step and self._done % settings.eval_step == 0):
+                        self._evaluate(epoch + 1)
+                    if settings.save_every and (self._done % settings.save_every == 0 or self._done == total):
+                        self._save()
+                    if self._any(stop_requested()):
+                        self._save()
+                        self.say(f"{self.label}: stopped after step {self._done} of {total}; the same command or cell goes on from there")
+                        raise KeyboardInterrupt
         bar.close()
-        if self.folder and accelerator.is_main_process:
-            self._checkpoint.unlink(missing_ok=True)
+        if found := stuck(read_history(self.folder / HISTORY) if self._writes else []):
+            self.say(f"warning: {self.label}: {found}; the learning rate ({settings.learning_rate:g}) may be too low or too high, or what it reads is not what it should be")
         accelerator.wait_for_everyone()
         return Trained(self._done, time.perf_counter() - started, resumed_from, self._best,
-                       {name: float(value) for name, value in terms.items()})
+                       {name: float(value) for name, value in self._terms.items()})
 
-    @property
-    def _checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
+    def _any(self, here: bool) -> bool:
+        """Whether it is so in any process: all have to stop after the same step."""
+        if self.accelerator.num_processes == 1:
+            return here
+        return bool(self.accelerator.reduce(torch.tensor(float(here), device=self.accelerator.device), "sum"))
 
     def _steps(self) -> tuple[int, list[int]]:
         """All optimizer steps, and the step each epoch starts at."""
@@ -142,13 +156,14 @@ class Loop:
             self.objective.teacher.to(device)
         self._optimizer = torch.optim.AdamW(_decay_groups(self.model, s.weight_decay), lr=s.learning_rate, eps=1e-6,
                                             fused=device.type in ("cpu", "cuda"))
-        state = self._saved_state()
+        self._checkpoints = self.folder and Checkpoints(self.folder, s.keep_last, self.say)
+        state = self._checkpoints.newest(self.identity) if self.folder else None
         if state:
             self.model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
-            self._done, self._best = state["step"], state["best"]
+            self._done, self._best, self._terms = state["step"], state["best"], state["terms"]
         self._network, self._optimizer = self.accelerator.prepare(self.model, self._optimizer)
-        self._history = History(self.folder / "history.jsonl" if self._writes else None, state["lines"] if state else 0)
+        self._history = History(self.folder / HISTORY if self._writes else None, state["lines"] if state else 0)
         if state:
             torch.set_rng_state(state["rng"])
             if device.type == "cuda":
@@ -161,25 +176,14 @@ class Loop:
     def _writes(self) -> bool:
         return self.folder is not None and self.accelerator.is_main_process
 
-    def _saved_state(self) -> dict | None:
-        if not (self.folder and self._checkpoint.is_file()):
-            return None
-        try:
-            state = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
-        except Exception:  # a damaged file must not stop a run that can start again
-            self.say(f"{self.label}: {self._checkpoint} cannot be read; starting from step 0")
-            return None
-        return state if state.get("identity") == self.identity else None
-
     def _save(self) -> None:
         if not self._writes:
             return
-        buffer = io.BytesIO()
         cuda = torch.cuda.get_rng_state_all() if self.accelerator.device.type == "cuda" else []
-        torch.save({"identity": self.identity, "step": self._done, "best": self._best, "lines": self._history.lines,
-                    "model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(),
-                    "rng": torch.get_rng_state(), "cuda_rng": cuda}, buffer)
-        write_atomically(self._checkpoint, buffer.getvalue())
+        self._checkpoints.save(self._done, {
+            "identity": self.identity, "step": self._done, "best": self._best, "lines": self._history.lines, "terms": self._terms,
+            "model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(), "rng": torch.get_rng_state(), "cuda_rng": cuda,
+        })
 
     def _parts(self, examples, rows) -> tuple[float, list[dict[str, torch.Tensor]]]:
         """This process's rows of a global batch in `gradient_accumulation_steps` parts, and their weight: 0 where there are
@@ -190,9 +194,9 @@ class Loop:
         parts = max(1, min(self.settings.gradient_accumulation_steps, len(mine)))
         return share, [examples.batch(mine[i::parts]) for i in range(parts)]
 
-    def _step(self, share: float, batches: list[dict[str, torch.Tensor]], total: int) -> dict[str, torch.Tensor]:
+    def _step(self, share: float, batches: list[dict[str, torch.Tensor]], rows) -> dict[str, torch.Tensor]:
         """One optimizer step on one global batch: all parts, over all processes."""
-        accelerator, s = self.accelerator, self.settings
+        accelerator, s, total = self.accelerator, self.settings, self._total
         # Counted before they are on the device, where counting would wait for it.
         sizes = self._global_sizes(sum((self.objective.sizes(b) for b in batches if share), Sizes(0, 0, 0)))
         for group in self._optimizer.param_groups:
@@ -206,19 +210,25 @@ class Loop:
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach()
         sums = {name: accelerator.reduce(value, "sum") for name, value in sums.items()}
-        loss = float(sum(sums.values()))
-        if not math.isfinite(loss):
-            raise UserError(f"{self.label}: the loss became {loss} at step {self._done + 1}; lower the learning rate "
-                            f"({s.learning_rate:g}) or look at the data")
         norm = accelerator.clip_grad_norm_(self._network.parameters(), s.max_grad_norm)
+        loss, norm = torch.stack((sum(sums.values()).float(), norm.float())).tolist()  # the one wait for the device
+        if not math.isfinite(loss + norm):
+            raise UserError(self._diverged(loss, norm, rows))
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._done += 1
         every = max(1, total // 200)
         if self._done % every == 0 or self._done in (1, total):
-            self._history.add(step=self._done, lr=self._optimizer.param_groups[0]["lr"], loss=loss, grad_norm=float(norm),
+            self._history.add(step=self._done, lr=self._optimizer.param_groups[0]["lr"], loss=loss, grad_norm=norm,
                               **{name: float(value) for name, value in sums.items()})
         return sums
+
+    def _diverged(self, loss: float, norm: float, rows) -> str:
+        saved = self._checkpoints.files() if self.folder else []
+        kept = f"the last good state is {saved[0].name}" if saved else "no state was saved before"
+        what = f"the loss became {loss}" if not math.isfinite(loss) else f"the gradient's length became {norm}"
+        return (f"{self.label}: {what} at step {self._done + 1}, on rows {', '.join(map(str, sorted(rows)[:5]))}{' …' if len(rows) > 5 else ''} "
+                f"(from 0); {kept}; lower the learning rate ({self.settings.learning_rate:g}) or look at these rows")
 
     def _on_device(self, batch: dict) -> dict:
         return {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}

@@ -102,7 +102,7 @@ def train(student: Bert, objective, batches: Batches, device: Device, **settings
     timed = Timed(objective)
     if timed.teacher is not None:
         timed.teacher.to(device.name)
-    Loop(student, timed, batches, Training(save_step=0, **settings), Session(device, 0, torch.get_num_threads()).accelerator(),
+    Loop(student, timed, batches, Training(save_every=0, **settings), Session(device, 0, torch.get_num_threads()).accelerator(),
          say=lambda text: None, label="speed").run()
     return timed.steps
 

@@ -24,7 +24,7 @@ PREPARE = {"data_augmentation.N": 1, "pregenerate_training_data.epochs_to_genera
 REAL = {
     "general_distill.num_train_epochs": 1, "general_distill.max_steps": 1000,
     "finetune_teacher.num_train_epochs": 3, "finetune_teacher.learning_rate": 2e-4, "finetune_teacher.train_batch_size": 64,
-    "finetune_teacher.eval_step": 500, "finetune_teacher.save_step": 500,
+    "finetune_teacher.eval_step": 500, "finetune_teacher.save_every": 500,
     "task_distill_mid.num_train_epochs": 1, "task_distill_mid.train_batch_size": 64,
     "task_distill_out.num_train_epochs": 2, "task_distill_out.train_batch_size": 64, "task_distill_out.eval_step": 500,
     "task_distill_out.learning_rate": 1e-3,
