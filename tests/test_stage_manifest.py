@@ -263,7 +263,7 @@ def test_a_damaged_saved_state_costs_a_restart_not_the_run(inputs, killed, tmp_p
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
     """`run_all --profile smoke --baseline` from task data, corpus and vectors alone. Not to be changed by a test."""
-    root = tmp_path_factory.mktemp("smoke") / "workspace"
+    root = tmp_path_factory.mktemp("smoke") / "课程 workspace"
     write_toy_data(root / "SST-2", train=48, dev=32)
     write_toy_corpus(root / "1_pre_data/documents.txt", documents=10)
     write_toy_vectors(root / "1_pre_data/glove.txt")

@@ -193,7 +193,7 @@ def place(corpus, tmp_path, monkeypatch):
 def test_from_plain_text_to_a_folder_that_hugging_face_opens(place):
     ran = call(f"{COMMAND} {SMALL} --output_dir new --num_train_epochs 3 --held_out 5 --eval_step 4 --half")
     assert ran.code == 0, ran.err
-    assert {path.name for path in (place / "new").iterdir()} == {"config.json", "vocab.txt", "tokenizer_config.json", "model.safetensors", "manifest.json", "history.jsonl"}
+    assert {path.name for path in (place / "new").iterdir()} == {"config.json", "vocab.txt", "tokenizer_config.json", "model.safetensors", "manifest.json", "history.jsonl", ".lock"}
     events = read_history(place / "new/history.jsonl")
     assert [set(event["dev"]) for event in events if "dev" in event][0] == {"accuracy", "perplexity"} and events[0]["masked_lm"] > events[-2].get("masked_lm", 0)
     model, tokenizer = AutoModelForMaskedLM.from_pretrained(place / "new"), AutoTokenizer.from_pretrained(place / "new")
