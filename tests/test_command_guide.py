@@ -22,6 +22,7 @@ from tests.test_stage_workspace import (  # noqa: F401
     workspace,
     write_toy_corpus,
 )
+from tinybert_lite.cli import training_parser
 from tinybert_lite.data.tasks import TASKS, read_table
 from tinybert_lite.engine.files import weight_names
 from tinybert_lite.stage import read_manifest
@@ -256,3 +257,9 @@ def test_a_users_own_augmented_rows_are_not_overwritten(workspace):
 
 def test_a_teacher_that_is_fine_tuned_already_is_not_said_to_be_fine_tuned_again(guide):
     assert "fine-tuning it first" not in guide[1][RIGHT_SECOND].out
+
+
+@pytest.mark.parametrize("flags", ["--save_every 2 --keep_last 3", "--save_step 2 --keep_last 3", "--save_ckpt_step 2 --max_ckpt_num 3"])
+def test_the_names_that_guides_give_to_saved_states(flags):
+    args = training_parser("general_distill", "A line.").parse_args(flags.split())
+    assert (args.save_every, args.keep_last) == (2, 3)

@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.makers import config_values
 from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.objectives import Intermediate, Labels, Prediction
-from tinybert_lite.engine.train import History, Loop, ahead, read_history, schedule
+from tinybert_lite.engine.train import History, Loop, ahead, read_history, schedule, stuck
 from tinybert_lite.runtime import UserError, stop_requests
 from tinybert_lite.settings import Training
 
@@ -180,6 +181,27 @@ def test_a_damaged_state_is_named_and_the_one_before_it_used(tmp_path, spoil, na
     run.say = said.append
     assert run.run().resumed_from == saved and same(again, alone)
     assert [line.split(" is damaged")[0] for line in said if "damaged" in line] == [str(tmp_path / name) for name in names if spoil != Path.unlink]
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_so_many_states_are_kept_as_asked_for(tmp_path, keep):
+    _, run = training(tmp_path)
+    run.settings = replace(run.settings, keep_last=keep)
+    run.run()
+    assert sorted(int(path.stem.split("-")[1]) for path in tmp_path.glob("checkpoint-*.pt")) == [8, 10, 12][-keep:]
+
+
+@pytest.mark.parametrize("losses, found", [
+    ([2.0] * 20 + [1.0] * 20, ""), ([1.0] * 20 + [2.0] * 20, "the loss has not gone down: 1 at first, 2 in the end"), ([1.5] * 40, "the loss has not gone down: 1.5 at first, 1.5 in the end"),
+    ([1.0] * 10 + [2.0] * 10, "")])
+def test_a_loss_that_does_not_fall_is_named(losses, found):
+    assert stuck([{"step": i, "loss": loss} for i, loss in enumerate(losses)] + [{"dev": {}}]) == found
+
+
+def test_a_training_that_learns_nothing_says_so(tmp_path):
+    student, said = bert(1, num_labels=2), []
+    loop(student, Labels(), Training(learning_rate=1e-12, num_train_epochs=20, train_batch_size=8, schedule="constant"), tmp_path, say=said.append).run()
+    assert any("warning: training: the loss has not gone down" in line for line in said)
 
 
 def test_another_runs_state_is_left_alone(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,7 +24,7 @@ from tinybert_lite.data.tasks import TASKS, read_table
 from tinybert_lite.data.tokens import encode_table, load_tokenizer
 from tinybert_lite.engine.files import load_model, read_weights, weight_names
 from tinybert_lite.engine.train import read_history
-from tinybert_lite.evaluate import agreement, predict
+from tinybert_lite.evaluate import agreement, check_learnt, predict
 from tinybert_lite.pregenerate_training_data import pregenerate
 from tinybert_lite.runtime import UserError
 from tinybert_lite.settings import Distilling, FineTuning, Predicting, Pregenerating, Settings
@@ -285,3 +286,9 @@ def test_starting_from_embeddings_makes_the_first_step_closer(rooms, tmp_path):
         distil_general(rooms, tmp_path / start, student=narrow, start=start, max_steps=1)
     first = {start: read_history(tmp_path / start / "history.jsonl")[0]["hidden/0"] for start in ("random", "embeddings")}
     assert first["embeddings"] < 0.8 * first["random"]
+
+
+@pytest.mark.parametrize("accuracy, warned", [(0.5, True), (0.55, True), (0.9, False)])
+def test_a_student_that_learnt_nothing_is_named(accuracy, warned, capsys, tmp_path):
+    check_learnt(TASKS["SST-2"], {"accuracy": accuracy}, np.tile([0.0, 1.0], 100), tmp_path)
+    assert ("the student's dev accuracy of 0.5" in capsys.readouterr().err) == warned

@@ -26,7 +26,7 @@ from tests.test_stage_workspace import (  # noqa: F401
 )
 from tinybert_lite import finetune_teacher, general_distill, pretrain, run_all, task_distill
 from tinybert_lite.engine.train import Loop, read_history
-from tinybert_lite.outputs import SOFT_TARGETS
+from tinybert_lite.outputs import SOFT_TARGETS, locked
 from tinybert_lite.pregenerate_training_data import pregenerate
 from tinybert_lite.runtime import UserError
 from tinybert_lite.settings import Augmenting, Distilling, FineTuning, Predicting, Pregenerating, Pretraining, Settings
@@ -79,6 +79,34 @@ def test_a_change_makes_a_stage_stale_and_the_reason_is_named(toy, change, setti
     assert run_all.stale(stage, stage.reads(workspace), folder, settings, read_manifest(folder)) == reason
     assert not stage.run(workspace, settings).skipped and len(runs) == 2
     assert stage.run(workspace, settings).skipped == "up to date"
+
+
+def test_how_often_states_are_saved_does_not_make_a_stage_stale(toy):
+    stage, workspace, runs = toy
+    stage = replace(stage, name="general_distill")
+    stage.run(workspace, SETTINGS)
+    assert stage.run(workspace, replace(SETTINGS, general_distill=Distilling(save_every=7, keep_last=1))).skipped == "up to date"
+
+
+@pytest.mark.parametrize("expected, named", [(("pretrain",), True), (("pretrain", "data_augmentation"), False), ((), False)])
+def test_a_folder_that_another_stage_made_is_named(toy, expected, named, capsys):
+    stage, workspace, _ = toy
+    stage.run(workspace, SETTINGS)
+    made = workspace.root / "out"
+    reader = replace(stage, name="general_distill", reads=lambda ws: {"teacher": made, "text": made / "result.txt"}, folder=lambda ws: ws.root / "second", sources={"teacher": expected})
+    (made / "a.tsv").write_text("rows", encoding="utf-8")
+    reader.run(workspace, SETTINGS)
+    said = capsys.readouterr().err
+    assert ("ATTENTION: " in said) == named and (not named or f"{made} was made by data_augmentation, but the teacher of general_distill comes from pretrain" in said)
+
+
+def test_a_second_run_on_one_workspace_or_folder_says_so_and_stops(toy):
+    stage, workspace, runs = toy
+    with locked(workspace.root / "out"), pytest.raises(UserError, match="out is in use: another run is at work there"):
+        stage.run(workspace, SETTINGS)
+    with locked(workspace.root), pytest.raises(UserError, match="is in use: another run is at work there"):
+        run_all.run_all(workspace, SETTINGS, only="pretrain")
+    assert not runs and not stage.run(workspace, SETTINGS).skipped
 
 
 def test_settings_of_other_stages_do_not_make_a_stage_stale(toy):

@@ -66,7 +66,7 @@ def build_vocabulary(text: Iterator[str], size: int, path: Path) -> None:
     learner.train_from_iterator(lines, vocab_size=size, min_frequency=2, limit_alphabet=200, show_progress=False,
                                 special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)])
     pieces = sorted(learner.get_vocab().items(), key=lambda item: item[1])
-    path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8", newline="\n")
+    write_atomically(path, "".join(f"{piece}\n" for piece, _ in pieces).encode("utf-8"))
 
 
 def _recorded_case(config: Path) -> bool | None:
