@@ -105,35 +105,38 @@ class Loop:
         bar.update(self._done)
         said = time.perf_counter()
         with stop_requests() as stop_requested:
-            for epoch in range(len(epoch_starts)):
-                end = min(total, epoch_starts[epoch + 1] if epoch + 1 < len(epoch_starts) else total)
-                if self._done >= end:
-                    continue
-                examples, batches = self.batches.epoch(epoch)
-                here = batches[self._done - epoch_starts[epoch]: end - epoch_starts[epoch]]
-                for (share, parts), rows in zip(ahead(self._parts(examples, rows) for rows in here), here):
-                    self._terms = self._step(share, parts, rows)
-                    bar.update(1)
-                    if time.perf_counter() - said > 10 and bar.disable:
-                        said = time.perf_counter()
-                        self.say(f"{self.label}: step {self._done} of {total}, loss {sum(self._terms.values()):.4f}")
-                    at_end = self._done == end
-                    if at_end and self.on_epoch and accelerator.is_main_process:
-                        self.on_epoch(self.model, epoch + 1)
-                    if self.evaluate and (at_end or settings.eval_step and self._done % settings.eval_step == 0):
-                        self._evaluate(epoch + 1)
-                    if settings.save_every and (self._done % settings.save_every == 0 or self._done == total):
-                        self._save()
-                    if self._any(stop_requested()):
-                        self._save()
-                        self.say(f"{self.label}: stopped after step {self._done} of {total}; the same command or cell goes on from there")
-                        raise KeyboardInterrupt
+            for epoch, at_end, rows, (share, parts) in self._remaining(epoch_starts):
+                self._terms = self._step(share, parts, rows)
+                bar.update(1)
+                if time.perf_counter() - said > 10 and bar.disable:
+                    said = time.perf_counter()
+                    self.say(f"{self.label}: step {self._done} of {total}, loss {sum(self._terms.values()):.4f}")
+                if at_end and self.on_epoch and accelerator.is_main_process:
+                    self.on_epoch(self.model, epoch + 1)
+                if self.evaluate and (at_end or settings.eval_step and self._done % settings.eval_step == 0):
+                    self._evaluate(epoch + 1)
+                if settings.save_every and (self._done % settings.save_every == 0 or self._done == total):
+                    self._save()
+                if self._any(stop_requested()):
+                    self._save()
+                    self.say(f"{self.label}: stopped after step {self._done} of {total}; the same command or cell goes on from there")
+                    raise KeyboardInterrupt
         bar.close()
         if found := stuck(read_history(self.folder / HISTORY) if self._writes else []):
             self.say(f"warning: {self.label}: {found}; the learning rate ({settings.learning_rate:g}) may be too low or too high, or what it reads is not what it should be")
         accelerator.wait_for_everyone()
         return Trained(self._done, time.perf_counter() - started, resumed_from, self._best,
                        {name: float(value) for name, value in self._terms.items()})
+
+    def _remaining(self, epoch_starts: list[int]) -> Iterator[tuple]:
+        """The steps from here on: epoch, whether it ends with this step, the batch's rows, and what `_parts` makes of them."""
+        for epoch, start in enumerate(epoch_starts):
+            end = min(self._total, epoch_starts[epoch + 1] if epoch + 1 < len(epoch_starts) else self._total)
+            if self._done < end:
+                examples, batches = self.batches.epoch(epoch)
+                here = batches[self._done - start: end - start]
+                for number, (rows, parts) in enumerate(ahead((rows, self._parts(examples, rows)) for rows in here), 1):
+                    yield epoch, number == len(here), rows, parts
 
     def _any(self, here: bool) -> bool:
         """Whether it is so in any process: all have to stop after the same step."""
