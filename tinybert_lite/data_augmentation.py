@@ -150,12 +150,12 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     if rows:
         say(f"data augmentation: going on from row {rows} of {len(table.rows)}")
     blocks = augment_table(table, task, augmenter, session.seed, rows)
+    header = ["\t".join(table.header)] if table.header and not rows else []
     with file:
-        if table.header and not file.state:
-            file.add(("\t".join(table.header) + "\n").encode("utf-8"), rows=0, lines=0)
         for rows, block in progress(blocks, f"data augmentation, blocks of {BLOCK} rows", -(-(len(table.rows) - rows) // (BLOCK * processes.count()))):
             lines += len(block)
-            file.add("".join(f"{line}\n" for line in block).encode("utf-8"), rows=rows, lines=lines)
+            file.add("".join(f"{line}\n" for line in header + block).encode("utf-8"), rows=rows, lines=lines)
+            header = []
     say(f"data augmentation: {len(table.rows)} rows became {lines} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
     return {"rows": len(table.rows), "augmented_rows": lines, "skipped_rows": len(table.skipped)}
 
