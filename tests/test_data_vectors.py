@@ -62,9 +62,10 @@ def test_no_more_rows_are_read_than_asked_for(tmp_path):
     assert WordVectors.read(write(tmp_path / "v", "a 1 2\nb 3 4\nc broken\n"), most=2).words == ["a", "b"]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("text, says", [
     ("a 1 2 3\nb 1 2\n", "line 2: not a word and 3 numbers"), ("a 1 2\nb 1 x\n", "line 2"), ("a 1 2\n\nb 1 2\n", "line 2"), ("a 1 2\nb nan 2\n", "line 2"),
-    ("a 1 2\nb inf 2\n", "line 2"), ("word\n", "line 1"), ("<html>\n", "line 1"), ("a b\n", "line 1"), ("", "is empty"), ("3 2\n", "is empty"),
+    ("a 1 2\nb inf 2\n", "line 2"), ("a 1 2\nb 1e39 2\n", "line 2"), ("word\n", "line 1"), ("<html>\n", "line 1"), ("a b\n", "line 1"), ("", "is empty"), ("3 2\n", "is empty"),
     (b"a 1 2\ncaf\xe9 1 2\n", "UTF-8"),
 ])
 def test_what_is_no_vector_is_named_by_file_and_line(tmp_path, text, says):

@@ -219,6 +219,12 @@ def test_what_is_no_tensor_or_larger_than_its_file_is_refused_before_it_takes_me
         load_model(bert_folder)
 
 
+def test_a_tensor_larger_than_its_file_is_named(bert_folder):
+    change(bert_folder, lambda state: state | {"extra": torch.zeros(1).expand(10**6)})
+    with pytest.raises(UserError, match="'extra' is something else, or larger than the file"):
+        load_model(bert_folder)
+
+
 @pytest.mark.parametrize("length, header", [(10**18, b"{}"), (200_000_000, b"{}"), (5000, b"{}"), (0, b""), (2, b"[]"), (3, b"\xff{}"), (100_000, b"[" * 100_000),
                                             (75, b'{"a": {"dtype": "F32", "shape": [1000000000000], "data_offsets": [0, 4]}}  ')])
 def test_a_safetensors_header_is_bounded(bert_folder, length, header):

@@ -21,6 +21,7 @@ class WordVectors:
         self._found: dict[tuple[str, int], list[str]] = {}
 
     @classmethod
+    @np.errstate(over="ignore")  # a number too large for 32 bits is infinity, and refused as such
     def read(cls, path: Path, most: int = 400_000) -> WordVectors:
         """The first `most` rows `word v1 … vd`; a word may hold spaces. Raises UserError with the line that is wrong."""
         found: dict[str, np.ndarray] = {}
