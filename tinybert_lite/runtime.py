@@ -193,8 +193,11 @@ def versions() -> dict[str, str]:
 
 def in_parallel(function, arguments, workers: int):
     """`function(*args)` for each of `arguments`, by several processes; results come as they are done, in order."""
+    import warnings
+
     from joblib import Parallel, delayed
 
+    warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed", UserWarning)  # after Ctrl-C
     return Parallel(workers, batch_size=1, return_as="generator")(delayed(function)(*args) for args in arguments)
 
 
