@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tinybert_lite.classroom import plots
+from tinybert_lite.runtime import UserError
 
 HISTORY = [{"step": s, "lr": 1e-3, "loss": 6 / s, "grad_norm": 1.0, "attention/1": 3 / s, "attention/2": 2 / s, "hidden/0": 1 / s}
            for s in (1, 2, 3)] + [{"step": 3, "epoch": 1, "dev": {"accuracy": 0.7}}]
@@ -22,7 +23,29 @@ def scores(length=4, seed=0):
     return np.random.default_rng(seed).normal(size=(length, length))
 
 
+STATES = [np.random.default_rng(seed).normal(size=(30, 6)) for seed in range(4)]
+ANSWERS = {"3": np.array([0, 1, 1]), "5": np.array([0, 1, 0])}
+
 ALL = {
+    "loss_anatomy": (lambda: plots.loss_anatomy(HISTORY, "stage"), 2),
+    "loss_anatomy, nothing yet": (lambda: plots.loss_anatomy([]), 1),
+    "loss_anatomy, L = 1": (lambda: plots.loss_anatomy(HISTORY[:1]), 2),
+    "head_errors": (lambda: plots.head_errors([[1.0, 2.0, 0.5], [0.1, 0.2, 0.3]], [0, 3, 6]), 2),
+    "head_errors, L = 1": (lambda: plots.head_errors([[0.0]], [0, 1]), 2),
+    "visible_attention": (lambda: plots.visible_attention([[1.0, 2.0], [0.5, 0.1]], [[0.1, 0.2], [0.0, 0.0]], [0, 3, 6]), 1),
+    "visible_attention, L = 1": (lambda: plots.visible_attention([[0.0]], [[0.0]], [0, 1]), 1),
+    "rank_floors": (lambda: plots.rank_floors(STATES[:3], [1.0, 1.2, 0.9], 4, [0, 3, 6]), 2),
+    "layer_similarity": (lambda: plots.layer_similarity(plots.cka(STATES[:2], STATES), plots.cka(STATES[:2], STATES), [0, 3]), 3),
+    "principal_components": (lambda: plots.principal_components(STATES[0], {"before": STATES[1], "after": STATES[2]}), 2),
+    "principal_components, L = 3": (lambda: plots.principal_components(STATES[0][:3], {"before": STATES[1][:3]}), 1),
+    "masking": (lambda: plots.masking(["[CLS]", "a", "word", "##s", "[SEP]"], seed=3, whole_words=True), 1),
+    "masking, L = 1": (lambda: plots.masking(["a"]), 1),
+    "masking of nothing": (lambda: plots.masking(["a", "b"], probability=0), 1),
+    "augmentation": (lambda: plots.augmentation(["a", "good", "film"], {1: ["fine"]}, {1: "masked LM", 2: "word vectors"}, ["a fine film"]), 1),
+    "augmentation, L = 1": (lambda: plots.augmentation(["a"], {}, {}, []), 1),
+    "soft_targets": (lambda: plots.soft_targets(LOGITS, 2 * LOGITS, [0, 1, 0], temperature=2), 1),
+    "soft_targets, L = 1": (lambda: plots.soft_targets(LOGITS[:1], LOGITS[:1], [1]), 1),
+    "accuracy_and_agreement": (lambda: plots.accuracy_and_agreement(ANSWERS, [0, 1, 1], [0, 1, 0]), 1),
     "loss_curves": (lambda: plots.loss_curves(HISTORY, "stage"), 2),
     "loss_curves, nothing yet": (lambda: plots.loss_curves([]), 1),
     "pretraining": (lambda: plots.pretraining([MASKED_LM, MASKED_LM]), 2),
@@ -52,11 +75,17 @@ def test_a_plot_returns_a_figure_that_draws(name, tmp_path):
     assert plt.get_fignums() == kept, "pyplot keeps it, and a notebook would show it twice"
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    if "L = 1" not in name:
+        assert drawn.x0 > -0.05 and drawn.y0 > -0.05 and drawn.x1 < width + 0.05 and drawn.y1 < height + 0.05, "something is cut off at the edge"
 
 
 @pytest.mark.parametrize("draw", [
     lambda ax: plots.along_the_stages(RESULTS, ax=ax), lambda ax: plots.hidden_match([1.0, 2.0], [0.5, 0.5], [0, 3], ax=ax),
     lambda ax: plots.layer_map([0, 3, 6], 6, ax=ax), lambda ax: plots.margins(LOGITS, LOGITS, [0, 1, 0], ax=ax),
+    lambda ax: plots.loss_anatomy(HISTORY, ax=ax), lambda ax: plots.head_errors([[1.0]], [0, 1], ax=ax),
+    lambda ax: plots.visible_attention([[1.0]], [[1.0]], [0, 1], ax=ax), lambda ax: plots.soft_targets(LOGITS, LOGITS, [0, 1, 0], ax=ax),
+    lambda ax: plots.accuracy_and_agreement(ANSWERS, [0, 1, 1], [0, 1, 0], ax=ax),
 ])
 def test_a_panel_is_drawn_into_a_given_axis(draw):
     figure, ax = plt.subplots()
@@ -130,3 +159,86 @@ def test_a_second_run_of_pretraining_starts_where_the_first_one_ended():
     loss, accuracy = plots.pretraining([MASKED_LM, MASKED_LM]).axes
     assert [line.get_xdata()[0] for line in accuracy.lines if len(line.get_xdata()) == 1] == [2, 4]
     assert loss.lines[1].get_ydata()[0] == pytest.approx(np.log(90.0))
+
+
+def test_another_pair_in_the_same_attention_picture_looks_as_if_drawn_anew():
+    pairs = [(scores(seed=seed), scores(seed=seed + 10) * (seed + 1)) for seed in (1, 5)]
+    moved = plots.redraw_attention(plots.attention_match(*pairs[0], list("abcd"), "one"), *pairs[1], "two", [1, 1, 1, 0], "probability")
+    anew = plots.attention_match(*pairs[1], list("abcd"), "two", [1, 1, 1, 0], "probability")
+    for old, new in zip(moved.axes[:3], anew.axes):
+        assert np.array_equal(np.ma.filled(old.images[0].get_array(), 9), np.ma.filled(new.images[0].get_array(), 9))
+        assert old.images[0].get_clim() == new.images[0].get_clim()
+    assert moved.get_suptitle() == "two" and moved.axes[3].get_title() == "probability"
+
+
+def test_loss_anatomy_is_centred_at_the_first_value():
+    ax, _ = plots.loss_anatomy(HISTORY).axes
+    (mesh,) = ax.collections
+    assert mesh.norm.vmin * mesh.norm.vmax == pytest.approx(1) and mesh.norm(1.0) == pytest.approx(0.5)
+    assert np.allclose(mesh.get_array(), [[1, 1 / 2, 1 / 3]] * 3)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["attention, layer 1", "attention, layer 2", "hidden, embeddings"]
+    assert [text.get_text() for text in ax.texts] == ["× 0.33"] * 3
+
+
+def test_the_worst_head_is_framed_and_named():
+    ax, _ = plots.head_errors([[1.0, 2.0, 0.5], [0.1, 7.0, 0.3]], [0, 3, 6]).axes
+    assert "layer 2, head 2" in ax.get_title()
+    (frame,) = ax.patches
+    assert frame.get_xy() == (0.5, 0.5) and [label.get_text() for label in ax.get_yticklabels()] == ["student 1 ↔ teacher 3", "student 2 ↔ teacher 6"]
+
+
+def test_similarity_has_one_scale_and_frames_the_mapped_pairs():
+    random_student, student, _ = plots.layer_similarity(np.full((2, 4), 0.9), np.full((2, 4), 0.1), [0, 3]).axes
+    for ax, value in ((random_student, "0.10"), (student, "0.90")):
+        assert ax.images[0].get_clim() == (0, 1) and {text.get_text() for text in ax.texts} == {value}
+        assert [(round(patch.get_x() + 0.46), round(patch.get_y() + 0.46)) for patch in ax.patches] == [(0, 0), (3, 1)]
+
+
+def test_masking_counts_what_it_draws():
+    tokens = ["[CLS]", *"abcdefghijklmnopqr", "[SEP]"]
+    (ax,) = plots.masking(tokens, seed=1, draws=2, many=2).axes
+    chips = [text.get_text() for text in ax.texts if text.get_bbox_patch() and text.get_text() in ("[MASK]", "moon", "salt", *tokens)]
+    assert len(chips) == 1 + 2 * 3  # the legend's own, and 15 % of 20 pieces in each draw
+    assert any("16.7 % of all pieces" in text.get_text() for text in ax.texts)  # 3 of the 18 that may be chosen
+
+
+def test_augmentation_marks_words_by_source_and_lists_candidates():
+    (ax,) = plots.augmentation(["a", "good", "film"], {1: ["fine", "great"], 2: ["movie"]}, {1: "masked LM", 2: "word vectors"}, ["a great film"], shown=1).axes
+    chips = [(text.get_text(), to_hex(text.get_bbox_patch().get_facecolor())) for text in ax.texts if text.get_bbox_patch()]
+    first, second = plots.SOURCES.values()
+    assert chips == [("masked LM", first), ("word vectors", second), ("good", first), ("film", second), ("great", first)]
+    assert {"good →", "fine …", "film →", "movie"} <= {text.get_text() for text in ax.texts}
+
+
+def test_soft_targets_are_the_softmax_of_the_logits_over_t():
+    (ax,) = plots.soft_targets(LOGITS, 3 * LOGITS, [0, 1, 0], temperature=2).axes
+    points = sorted(map(tuple, np.concatenate([collection.get_offsets() for collection in ax.collections])))
+
+    def second(logits):
+        return np.exp(logits[:, 1] / 2) / np.exp(logits / 2).sum(1)
+
+    assert np.allclose(points, sorted(zip(second(3 * LOGITS), second(LOGITS))))
+
+
+@pytest.mark.parametrize("draw", [plots.margins, plots.soft_targets])
+def test_margins_of_three_classes_are_refused_in_a_sentence(draw):
+    with pytest.raises(UserError, match=r"two classes.*\(3, 3\)"):
+        draw(np.eye(3), np.eye(3), [0, 1, 2])
+
+
+def test_accuracy_and_agreement_are_told_apart():
+    (ax,) = plots.accuracy_and_agreement(ANSWERS, teacher=[0, 1, 1], labels=[0, 1, 0]).axes
+    assert [list(container.lines[0].get_ydata()) for container in ax.containers] == [pytest.approx([2 / 3, 1]), pytest.approx([1, 2 / 3])]
+    assert ax.lines[-1].get_ydata()[0] == pytest.approx(2 / 3)
+
+
+def test_principal_components_draw_arrows_from_the_student_to_the_teacher():
+    figure = plots.principal_components(STATES[0], {"before": STATES[1], "after": STATES[0]}, most=10)
+    mean, directions, _ = plots.principal_plane(STATES[0])
+    for ax, states in zip(figure.axes, (STATES[1], STATES[0])):
+        arrows, goals, starts = ax.collections
+        assert len(arrows.U) == 10
+        ends = np.column_stack([arrows.X + arrows.U, arrows.Y + arrows.V])
+        assert np.allclose(ends, goals.get_offsets()) and np.allclose(arrows.get_offsets(), starts.get_offsets())
+        assert np.allclose(starts.get_offsets()[0], directions @ (states[0] - mean)) and np.allclose(goals.get_offsets()[0], directions @ (STATES[0][0] - mean))
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()

@@ -1,0 +1,57 @@
+"""Pictures for notebooks and reports. Each returns a Figure, takes an `ax` where it is one panel, and never shows or saves.
+
+Teacher blue, student orange; differences on a diverging map centred at 0; one shared scale; padding greyed.
+A Figure is detached from pyplot at birth, so a notebook shows it once, where a cell ends with it.
+"""
+
+from tinybert_lite.classroom.plots.attention import (
+    attention_match,
+    attention_parts,
+    head_errors,
+    probabilities,
+    redraw_attention,
+    visible_attention,
+)
+from tinybert_lite.classroom.plots.fonts import chinese_font
+from tinybert_lite.classroom.plots.layers import layer_map
+from tinybert_lite.classroom.plots.panels import GREY, LABELS, NEUTRAL, STUDENT, TEACHER, close
+from tinybert_lite.classroom.plots.results import (
+    accuracy_and_agreement,
+    along_the_stages,
+    bootstrap,
+    cost_card,
+    margins,
+    redraw_soft_targets,
+    soft_targets,
+)
+from tinybert_lite.classroom.plots.states import (
+    ColouredText,
+    cka,
+    hidden_match,
+    layer_similarity,
+    principal_components,
+    principal_plane,
+    rank_floor,
+    rank_floors,
+    real_tokens,
+    token_cosines,
+    variance_beyond,
+)
+from tinybert_lite.classroom.plots.texts import (
+    FATES,
+    REPLACED,
+    SOURCES,
+    augmentation,
+    fate,
+    masking,
+    sources,
+    word_rows,
+)
+from tinybert_lite.classroom.plots.training import loss_anatomy, loss_curves, pretraining, relative_to_start
+
+__all__ = ["ColouredText", "FATES", "GREY", "LABELS", "NEUTRAL", "REPLACED", "SOURCES", "STUDENT", "TEACHER", "accuracy_and_agreement",
+           "along_the_stages", "attention_match", "attention_parts", "augmentation", "bootstrap", "chinese_font", "cka", "close", "cost_card", "fate",
+           "head_errors", "hidden_match", "layer_map", "layer_similarity", "loss_anatomy", "loss_curves", "margins", "masking",
+           "pretraining", "principal_components", "principal_plane", "probabilities", "rank_floor", "rank_floors", "real_tokens",
+           "redraw_attention", "redraw_soft_targets", "relative_to_start", "soft_targets", "sources", "token_cosines", "variance_beyond", "visible_attention",
+           "word_rows"]

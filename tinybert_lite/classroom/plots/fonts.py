@@ -1,0 +1,47 @@
+"""A font for Chinese letters, which matplotlib's own lacks."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+from matplotlib.font_manager import FontEntry, fontManager
+from matplotlib.ft2font import FT2Font
+
+USUAL = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Microsoft YaHei",
+         "SimHei", "PingFang SC", "Hiragino Sans GB", "Heiti SC", "Heiti TC", "Arial Unicode MS")
+NO_FONT = "Chinese letters are drawn as □: no installed font has them (Noto Sans CJK SC would do)."
+_chinese = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
+
+
+@cache
+def chinese_font() -> str | None:
+    """The family of an installed font that has Chinese letters, the usual ones first; None where there is none."""
+    def rank(font: FontEntry) -> int:
+        return USUAL.index(font.name) if font.name in USUAL else len(USUAL)
+
+    return next((font.name for font in sorted(fontManager.ttflist, key=rank) if _has_chinese(font)), None)
+
+
+def _has_chinese(font: FontEntry) -> bool:
+    if font.name.startswith("Last Resort"):  # comes with matplotlib and has a placeholder for every letter
+        return False
+    try:
+        return all(FT2Font(font.fname).get_char_index(ord(letter)) for letter in "中文的")
+    except (OSError, RuntimeError):  # listed, but gone or broken
+        return False
+
+
+def columns(text: str) -> int:
+    """The width of a text in a fixed-width font, where a Chinese letter takes two columns."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def lettering(texts: list[str], family: str = "sans-serif") -> tuple[list[str], list[str], str]:
+    """Texts as they can be drawn, the families to draw them in, and a sentence where Chinese letters have no font ("" else)."""
+    if not any(map(_chinese.search, texts)):
+        return list(texts), [family], ""
+    if found := chinese_font():
+        return list(texts), [family, found], ""
+    return [_chinese.sub("□", text) for text in texts], [family], NO_FONT

@@ -1,0 +1,87 @@
+"""How long a slider takes to move its picture: from its new value to the finished PNG, in the kernel.
+
+    python tools/benchmarks/sliders.py
+
+The shipped teacher, a random student, a sentence of 20 and one of 40 pieces; the median and the slowest of ten moves.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["MPLBACKEND"] = "Agg"
+
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tinybert_lite.classroom import widgets
+from tinybert_lite.data.tokens import encode
+from tinybert_lite.data.vectors import WordVectors
+from tinybert_lite.data_augmentation import Augmenter
+from tinybert_lite.engine.files import load_model
+from tinybert_lite.engine.mapping import layer_mapping
+from tinybert_lite.models import load_bert
+from tinybert_lite.settings import profile
+
+ROOT = Path(__file__).resolve().parents[2]
+SENTENCE = "The harbour fills with water twice a day, and the boats float."
+MOVES = 10
+
+
+def explorers() -> dict[str, widgets.Explorer]:
+    teacher = load_bert(ROOT / "teacher_model/classroom", masked_lm=True)
+    student, _ = load_model(ROOT / "student_model/classroom", from_scratch=True, vocab_size=teacher.model.config.vocab_size)
+    mapping = layer_mapping("uniform", student.layers, teacher.model.layers)
+
+    def attention(text: str) -> tuple[str, widgets.Explorer]:
+        batch = encode([text], None, teacher.tokenizer, 128).batch([0])
+        tokens = teacher.tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
+        return f"attention, {len(tokens)} pieces", widgets.attention_explorer(student, teacher.model, batch, tokens, mapping)
+
+    labels = np.random.default_rng(0).integers(0, 2, 800)
+    logits = [np.random.default_rng(seed).normal(labels[:, None] * [-2, 2], 2) for seed in (1, 2)]
+    augmenter = Augmenter(teacher.model, teacher.tokenizer, WordVectors.read(ROOT / "1_pre_data/glove.classroom.txt"), profile("classroom").data_augmentation)
+    return dict([attention(SENTENCE), attention(f"{SENTENCE} {SENTENCE}")]) | {
+        f"margins, {len(labels)} rows": widgets.margins_explorer(*logits, labels),
+        "mapping, 12 teacher layers": widgets.mapping_explorer(),
+        "masking, 30 pieces": widgets.masking_viewer(["[CLS]", *(2 * teacher.tokenizer.tokenize(SENTENCE))[:28], "[SEP]"]),
+        "augmentation, 3 sentences": widgets.augmentation_viewer(augmenter, [
+            "The story meanders, but the actors give a wonderful performance.", "A dull, plodding film.", "One of the most touching comedies of the year."])}
+
+
+def choices(control) -> list:
+    if hasattr(control, "options"):
+        return list(control.options)
+    if isinstance(control.value, bool):
+        return [False, True]
+    return np.unique(np.linspace(control.min, control.max, 4).astype(type(control.value))).tolist()
+
+
+def milliseconds(explorer: widgets.Explorer, control) -> list[float]:
+    values, times = [value for value in choices(control) if value != control.value], []
+    values.append(control.value)
+    seen = set()
+    for move in range(MOVES + 1):  # the first is a warm-up
+        started = time.perf_counter()
+        control.value = values[move % len(values)]
+        times.append(1000 * (time.perf_counter() - started))
+        seen.add(bytes(explorer.picture.value))
+    assert len(seen) > 1, f"{control.description}: the picture stands still"
+    return times[1:]
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    print("| picture | control | median, ms | slowest, ms |\n|---|---|---|---|")
+    for name, explorer in explorers().items():
+        for control, widget in explorer.controls.items():
+            times = milliseconds(explorer, widget)
+            print(f"| {name} | {control.replace('_', ' ')} | {statistics.median(times):.0f} | {max(times):.0f} |")
+
+
+if __name__ == "__main__":
+    main()
