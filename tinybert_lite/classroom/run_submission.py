@@ -1,0 +1,52 @@
+"""In a process of its own: run a notebook in a fresh kernel, and write what became of each cell.
+
+    python -I run_submission.py PACKAGES NOTEBOOK RESULTS SECONDS
+
+PACKAGES is where the kernel finds tinybert_lite. RESULTS becomes a JSON object, {a cell's number from 0: "" where it ran,
+else the error}. It is written anew after every cell, so that what ran before the whole process is stopped counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+
+
+class ThisPython(KernelSpecManager):
+    """Every kernel is this very Python, whatever is installed on the machine."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict())
+
+
+def main(packages: str, notebook: str, results: str, seconds: str) -> None:
+    os.environ["PYTHONPATH"] = packages
+    said: dict[int, str] = {}
+
+    def note(cell, cell_index, execute_reply) -> None:
+        found = execute_reply["content"]
+        said[cell_index] = "" if found["status"] == "ok" else f"{found['ename']}: {found['evalue']}"
+        beside = Path(f"{results}.part")
+        beside.write_text(json.dumps(said), encoding="utf-8")
+        beside.replace(results)
+
+    late = {"ename": "Timeout", "evalue": f"stopped after {float(seconds):g} seconds, is there an endless loop?", "traceback": []}
+    client = NotebookClient(nbformat.read(notebook, as_version=4), km=AsyncKernelManager(kernel_spec_manager=ThisPython()), allow_errors=True,
+                            timeout=float(seconds), interrupt_on_timeout=True, error_on_timeout=late, on_cell_executed=note)
+    try:
+        client.execute()
+    except DeadKernelError:
+        pass  # what it did not reach scores zero
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
