@@ -153,20 +153,27 @@ def check_teacher(task: Task, dev_scores: dict[str, float], labels: np.ndarray, 
     remark("warning: " + hint)
 
 
-def probe(model: Bert, train: Examples, dev: Examples) -> float:
-    """Dev accuracy of a logistic regression on frozen sentence states: what a model knows before it has a classifier.
+def probe_answers(model: Bert, train: Examples, dev: Examples) -> np.ndarray:
+    """What a logistic regression on frozen sentence states answers on dev, (n,): what a model knows before it has a classifier.
 
-    For a regression the correlation of a ridge regression.
+    For a regression a ridge regression's numbers.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    x, x_dev = sentence_states(model, train), sentence_states(model, dev)
-    whole = np.array_equal(train.labels, train.labels.round()) and len(np.unique(train.labels)) < 10
-    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500) if whole else Ridge(100.0))
-    head.fit(x, train.labels)
-    return float((head.predict(x_dev) == dev.labels).mean()) if whole else float(np.corrcoef(head.predict(x_dev), dev.labels)[0, 1])
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500) if _are_classes(train.labels) else Ridge(100.0))
+    return head.fit(sentence_states(model, train), train.labels).predict(sentence_states(model, dev))
+
+
+def probe(model: Bert, train: Examples, dev: Examples) -> float:
+    """Dev accuracy of `probe_answers`, or their correlation with the labels for a regression."""
+    found = probe_answers(model, train, dev)
+    return float((found == dev.labels).mean()) if _are_classes(train.labels) else float(np.corrcoef(found, dev.labels)[0, 1])
+
+
+def _are_classes(labels: np.ndarray) -> bool:
+    return np.array_equal(labels, labels.round()) and len(np.unique(labels)) < 10
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float | None:

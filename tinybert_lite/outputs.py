@@ -116,6 +116,10 @@ class Outputs:
             self._move(foreign, self._unused("yours"))
             self._move(owned, self.folder / PREVIOUS, silently=True)
 
+    def set_aside(self, paths: list[Path], name: str) -> None:
+        """Move files, or whole folders, of this folder into `aside/NAME-1`, or the next number that is free."""
+        self._move(paths, self._unused(name))
+
     def restore(self) -> None:
         """After a mistake: the old results come back, the new beginnings go; states that training had saved are kept."""
         states = list(self.folder.glob(STATES))

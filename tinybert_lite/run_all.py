@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +21,9 @@ from tinybert_lite import (
     undistilled,
 )
 from tinybert_lite.data.tasks import find_task
-from tinybert_lite.engine.files import read_config, weights_file
+from tinybert_lite.engine.files import read_config, read_json, weights_file
 from tinybert_lite.models import local_folder
-from tinybert_lite.outputs import ASIDE, LOCK, locked, read_manifest
+from tinybert_lite.outputs import ASIDE, LOCK, RUNNING, locked, read_manifest
 from tinybert_lite.runtime import (
     PRECISIONS,
     UserError,
@@ -199,16 +200,44 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
     _ = workspace.student_source  # raises where none fits the teacher
 
 
-def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
-    """Make whatever a stage needs and is missing; for notebooks that run alone."""
-    names = [stage.name for stage in STAGES]
-    needed = [STAGES[names.index(upto)]]
-    for stage in reversed(STAGES[: names.index(upto)]):
-        made = [(stage.folder(workspace), stage.writes)]
-        if any(_is_among(path, made) for later in needed for path in later.reads(workspace).values()):
-            needed.append(stage)
-    for stage in reversed(needed[1:]):
-        stage.run(workspace, settings)
+def needed(workspace: Workspace, upto: str, made: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:
+    """The stages whose results a stage (or the report) needs, in the order of a run; what is `made` already needs nothing more."""
+    place = [*(stage.name for stage in STAGES), REPORT].index(upto)
+    read = [workspace.final_student] if upto == REPORT else [*STAGES[place].reads(workspace).values()]
+    found: list[Stage] = []
+    for stage in reversed(STAGES[:place]):
+        writes = [(stage.folder(workspace), stage.writes)]
+        if any(_is_among(path, writes) for path in read) and not stage.needless(workspace) and not made(stage):
+            found.append(stage)
+            read += stage.reads(workspace).values()
+    return found[::-1]
+
+
+def ensure(workspace: Workspace, settings: Settings, upto: str, quick: Settings | None = None) -> None:
+    """Make whatever a stage needs and is missing; for notebooks that run alone. What is there stays, of whatever profile.
+
+    `quick` settings serve where given, but not for a teacher, which has to know its task, nor where a full run was cut, which goes on.
+    """
+    for stage in needed(workspace, upto, lambda stage: _is_there(stage, stage.folder(workspace))):
+        running = stage.folder(workspace) / RUNNING
+        was_cut = running.is_file() and read_json(running).get("profile") == settings.profile
+        in_full = quick is None or was_cut or stage in (pretrain.STAGE, finetune_teacher.STAGE)
+        stage.run(workspace, settings if in_full else quick)
+
+
+def _is_there(stage: Stage, folder: Path) -> bool:
+    """Whether a run finished here, or the user put files of their own in its place."""
+    manifest = read_manifest(folder)
+    if manifest:
+        return all((folder / name).is_file() for name in manifest["outputs"])
+    return bool(stage.outputs(folder).files()) and not (folder / RUNNING).is_file()
+
+
+def agreed(question: str, ask=input) -> bool:
+    try:
+        return ask(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # nobody there to ask
+        return False
 
 
 def clean(workspace: Workspace, ask=input) -> None:
@@ -219,11 +248,7 @@ def clean(workspace: Workspace, ask=input) -> None:
         say("nothing to remove: no run has written here")
         return
     say("\n".join(f"  {_shown(path, workspace)}" for path in found))
-    try:
-        answer = ask(f"remove these {len(found)} files? [y/N] ").strip().lower()
-    except EOFError:  # nobody there to ask
-        answer = "no"
-    if answer not in ("y", "yes"):
+    if not agreed(f"remove these {len(found)} files?", ask):
         say("nothing was removed")
         return
     for path in (*found, workspace.root / LOCK, *(output.folder / LOCK for output in outputs)):

@@ -1,7 +1,7 @@
 """Somebody else's code in a process of its own, with limits: what runs a submission.
 
 It guards from endless loops, from eating all memory or disk, and from reading this process's environment. It is no wall:
-the code may read what this user may read and use the network (docs/instructor.md).
+the code may read what this user may read and use the network (docs/instructors.md).
 """
 
 from __future__ import annotations
