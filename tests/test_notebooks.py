@@ -10,12 +10,15 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from tinybert_lite.task_distill import SWAPPED
 from tools.build_notebooks import (
+    CHINESE,
     METADATA,
     MOST_BYTES,
     NOTEBOOKS,
     REPOSITORY,
     build,
+    chinese,
     clean,
     execute,
     keep_outputs,
@@ -26,8 +29,21 @@ from tools.build_notebooks import (
 )
 
 NAMES = ["00_start_here", "01_data_augmentation", "02_pregenerate_training_data", "03_general_distill", "04_task_distill_mid",
-         "05_task_distill_out"]
+         "05_task_distill_out", "06_evaluate_and_compare"]
 WITH_PICTURE = NAMES[3:]
+WITH_WIDGET = NAMES[:6]
+# Every control of every widget in the notebook, moved and put back: what it raised, and whether its picture changed.
+DRIVE = """
+from tinybert_lite.classroom.widgets import Explorer
+
+for explorer in [value for value in Out.values() if isinstance(value, Explorer)]:
+    for name, control in explorer.controls.items():
+        picture, before = explorer.picture.value, control.value
+        choices = getattr(control, "options", None) or ([not before] if isinstance(before, bool) else [control.min, control.max])
+        control.value = next(value for value in choices if value != before)
+        print("moved", name, "ok" if explorer.picture.value != picture and not explorer.message.value else "WRONG " + explorer.message.value)
+        control.value = before
+"""
 
 
 def code_cells(notebook):
@@ -58,6 +74,8 @@ def ran(workspace):
     While one runs, the next one's set-up cell already imports; its second cell waits for the one before to end.
     """
     notebooks = {source.stem: build(source) for source in sources()}
+    for notebook in notebooks.values():
+        notebook.cells.append(new_code_cell(DRIVE, id="drive"))
     ended = [Event() for _ in notebooks]
 
     def run(number, notebook):
@@ -77,8 +95,31 @@ def ran(workspace):
     return notebooks
 
 
-def test_there_are_six_sources():
-    assert [source.stem for source in sources()][:6] == NAMES
+def test_there_are_seven_sources():
+    assert [source.stem for source in sources()][:7] == NAMES
+
+
+@pytest.mark.parametrize("name", WITH_WIDGET)
+def test_each_control_of_each_widget_moves_its_picture(ran, name):
+    said = "".join(output.text for output in ran[name].cells[-1].outputs).splitlines()
+    assert said and [line for line in said if not line.endswith(" ok")] == []
+
+
+def test_an_error_in_a_widget_is_caught(tmp_path):
+    """The same drive finds a widget whose callback fails: nbclient alone would not notice."""
+    broken = """
+import ipywidgets
+from tinybert_lite.classroom import plots, widgets
+
+def draw(layer):
+    return plots.layer_map([0, 1, 2], 2 // layer)
+
+widgets.Explorer(draw, {"layer": ipywidgets.IntSlider(1, 0, 1)}, [])
+"""
+    notebook = new_notebook(cells=[new_code_cell(broken), new_code_cell(DRIVE)])
+    with kernels(tmp_path, "smoke"):
+        execute(notebook)
+    assert "moved layer WRONG" in notebook.cells[1].outputs[0].text and "ZeroDivisionError" in notebook.cells[1].outputs[0].text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,9 +141,10 @@ def test_no_picture_is_shown_twice(ran, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name):
-    """Warnings of libraries would puzzle a reader; the smoke profile's weak teacher is remarked on."""
+    """Warnings of libraries would puzzle a reader; the smoke profile's weak models are remarked on, and notebook 05 swaps two steps on purpose."""
     text = "".join(output.text for output in outputs(ran[name]) if output.get("name") == "stderr")
-    assert [line for line in text.splitlines() if line.strip() and "not above chance" not in line] == []
+    swapped = SWAPPED.splitlines() if name.startswith("05") else []
+    assert [line for line in text.splitlines() if line.strip() and "not above chance" not in line and line not in swapped and "ATTENTION" not in line] == []
 
 
 def test_the_stages_left_their_results(ran, workspace):
@@ -137,6 +179,7 @@ def test_committed_notebooks_are_clean(name):
     nbformat.validate(stored)
     assert stored.metadata == METADATA
     assert all(cell.metadata == {} for cell in stored.cells)
+    assert not [o for o in outputs(stored) if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
     assert not [o for o in outputs(stored) if o.output_type == "error" or o.get("name") == "stderr" or o.get("metadata")]
     assert [cell.execution_count for cell in code_cells(stored)] == list(range(1, len(code_cells(stored)) + 1))
     printed = "".join(o.get("text", "") + str({k: v for k, v in o.get("data", {}).items() if k.startswith("text/")}) for o in outputs(stored))
@@ -159,15 +202,39 @@ def test_prose_stands_in_every_gap_and_cells_are_short(name):
     assert kinds[0] == kinds[-1] == "markdown"
     gaps = [i for i in range(1, len(kinds) - 1) if kinds[i] == kinds[i + 1] == "code"]
     assert gaps == []
-    assert 8 <= kinds.count("code") <= 16
-    assert max(len([line for line in cell.source.splitlines() if line.strip()]) for cell in cells if cell.cell_type == "code") <= 12
+    assert 8 <= kinds.count("code") <= 24
+    code = [[line for line in cell.source.splitlines() if line.strip()] for cell in cells if cell.cell_type == "code"]
+    assert max(map(len, code)) <= 20
+    assert max(len(line) for lines in code for line in lines) <= 100  # what a browser window of 1280 shows
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_to_notebooks_that_exist(name):
     prose = "\n".join(cell.source for cell in build(NOTEBOOKS / "source" / f"{name}.py").cells if cell.cell_type == "markdown")
-    targets = re.findall(r"\]\(([^)]+\.ipynb)\)", prose)
+    targets = re.findall(r"\]\(([^)]+\.(?:ipynb|md))\)", prose)
     assert targets and all((NOTEBOOKS / target).is_file() for target in targets)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_chinese_lesson_is_the_same_but_for_its_prose(name):
+    english, other = committed(name), nbformat.read(NOTEBOOKS / "zh" / f"{name}.ipynb", as_version=4)
+    assert [(c.id, c.cell_type) for c in other.cells] == [(c.id, c.cell_type) for c in english.cells]
+    assert code_cells(other) == code_cells(english)
+    assert [c.source for c in chinese(build(NOTEBOOKS / "source" / f"{name}.py"), CHINESE / f"{name}.md").cells] == [c.source for c in other.cells]
+    for mine, theirs in zip(other.cells, english.cells):
+        if mine.cell_type == "markdown":
+            assert re.search("[\u4e00-\u9fff]", mine.source)
+            for fixed in (r"\$\$.+?\$\$", r"`[^`]+`", r"(?m)^#+ "):  # equations, code (there also the profiles' names) and headings
+                found = [re.findall(fixed, cell.source, re.DOTALL) for cell in (mine, theirs)]
+                assert [sorted(set(each) - {"`smoke`", "`classroom`"}) for each in found][0] == [sorted(set(each) - {"`smoke`", "`classroom`"}) for each in found][1]
+    targets = re.findall(r"\]\(([^)#]+)\)", "\n".join(c.source for c in other.cells if c.cell_type == "markdown"))
+    assert targets and all((NOTEBOOKS / "zh" / target).resolve().exists() for target in targets)
+
+
+def test_other_prose_needs_as_many_cells(tmp_path):
+    (tmp_path / "prose.md").write_text("一\n%%\n二\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="has 2 cells of prose"):
+        chinese(build(sources()[0]), tmp_path / "prose.md")
 
 
 def test_building_twice_gives_the_same_bytes(tmp_path):

@@ -6,11 +6,15 @@
 
 --execute runs in a fresh temporary workspace on the CPU, in the classroom profile unless told otherwise.
 Without it, outputs that are stored for the same cells are kept, so mending prose does not lose the pictures.
+Where source/zh/ has the Chinese prose of a notebook (its cells, between lines of %%), notebooks/zh/ gets the same code and
+outputs with that prose.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import json
 import os
 import re
@@ -22,10 +26,12 @@ from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
 SOURCE = NOTEBOOKS / "source"
+CHINESE = SOURCE / "zh"
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
 MOST_BYTES = 300_000
 MARK = re.compile(r"# %%( \[markdown\])?")
@@ -66,6 +72,17 @@ def build(source: Path):
         make = new_markdown_cell if kind == "markdown" else new_code_cell
         notebook.cells.append(make(text, id=f"nb{source.name[:2]}-{number:02d}"))
     return notebook
+
+
+def chinese(notebook, prose: Path):
+    """The same notebook with other prose. Raises ValueError where that has not as many cells."""
+    texts = [text.strip("\n") for text in re.split(r"^%%$", prose.read_text(encoding="utf-8"), flags=re.MULTILINE)]
+    there = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    if len(texts) != len(there):
+        raise ValueError(f"{prose} has {len(texts)} cells of prose, its notebook {len(there)}; put a line of %% between two cells")
+    found, texts = nbformat.from_dict(notebook), iter(texts)
+    found.cells = [new_markdown_cell(next(texts), id=cell.id) if cell.cell_type == "markdown" else cell for cell in notebook.cells]
+    return found
 
 
 def keep_outputs(notebook, stored: Path):
@@ -147,11 +164,22 @@ def clean(notebook, workspace: Path):
             if output.output_type == "stream":
                 lines = without_paths(output.text, workspace).splitlines(keepends=True)
                 output.text = "".join(line for line in lines if not UNSTABLE.fullmatch(line))
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # its state is not kept: the picture stands for it
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = smaller(output.data["image/png"])
             for kind, content in output.get("data", {}).items():
                 if isinstance(content, str) and kind.startswith("text/"):
                     output.data[kind] = without_paths(content, workspace)
         cell.outputs = [output for output in kept if output.output_type != "stream" or output.text]
     return notebook
+
+
+def smaller(png: str) -> str:
+    """A picture, in base64, in 256 colours: a third of the bytes, and no eye sees the difference."""
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    file = io.BytesIO()
+    image.save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def without_paths(text: str, workspace: Path) -> str:
@@ -176,7 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--execute", action="store_true")
     parser.add_argument("--profile", default="classroom")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="another number gives other last digits")
     parser.add_argument("--only", default="", help="notebooks whose name starts so, as 03")
     parser.add_argument("--output", type=Path, default=NOTEBOOKS)
     parser.add_argument("--workspace", type=Path, help="keep working in this folder (its finished stages are skipped and print nothing)")
@@ -193,6 +221,8 @@ def main() -> None:
             else:
                 notebook = keep_outputs(notebook, target)
             size = write(notebook, target)
+            if (prose := CHINESE / f"{source.stem}.md").is_file():
+                write(chinese(notebook, prose), args.output / "zh" / target.name)
             print(f"{target.name:40} {size / 1000:6.0f} kB {time.perf_counter() - started:6.1f} s", flush=True)
 
 

@@ -6,39 +6,40 @@
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) · **02 pregenerate** ·
 # [03 general distillation](03_general_distill.ipynb) · [04 intermediate layers](04_task_distill_mid.ipynb) ·
-# [05 prediction layer](05_task_distill_out.ipynb)
+# [05 prediction layer](05_task_distill_out.ipynb) ·
+# [06 evaluate](06_evaluate_and_compare.ipynb) · [words](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
 # | read | a corpus of documents |
-# | predict | how many pieces of a sequence are masked, and what becomes of them |
+# | predict | how many pieces of a sequence are chosen, and what becomes of them |
 # | run | stage 2 |
 # | look at | a training sequence, piece by piece |
 #
-# Reads `1_pre_data/documents.txt` and the teacher's vocabulary; writes `2_pregenerate_data/`.
+# Less than a minute. Reads `1_pre_data/documents.txt` and the teacher's vocabulary; writes `2_pregenerate_data/`.
 
 # %%
+try:
+    from tinybert_lite.classroom import lessons, plots, widgets
+except ModuleNotFoundError:
+    raise SystemExit(
+        "No tinybert_lite in this kernel: choose another, Kernel → Change Kernel (docs/ways_in.md)"
+    ) from None
 import json
-import os
 import random
 from collections import Counter
 
 import pandas as pd
 
-from tinybert_lite import pregenerate_training_data, run_all
-from tinybert_lite.classroom import plots
-from tinybert_lite.settings import profile
-from tinybert_lite.workspace import Workspace
+from tinybert_lite import pregenerate_training_data
 
-workspace = Workspace.find()
-settings = profile(os.environ.get("TINYBERT_PROFILE", "classroom"), teacher_width=workspace.teacher_width)
+workspace, settings = lessons.setup()
 
 # %% [markdown]
-# This stage needs the teacher's vocabulary. Whatever is missing of the stages before is made now, with a line for each; if
-# nothing is missing, the cell is silent.
+# This stage needs the teacher's vocabulary. If nothing is missing, the cell is silent.
 
 # %%
-run_all.ensure(workspace, settings, "pregenerate_training_data")
+lessons.ensure(workspace, settings, "pregenerate_training_data")
 
 # %% [markdown]
 # ## The corpus
@@ -57,15 +58,33 @@ documents[0][:3]
 # ## Masking, by hand first
 #
 # Of a sequence of $n$ pieces, `round(0.15 · n)` are chosen, at least one. Of those chosen, BERT turns 80 % into `[MASK]`,
-# replaces 10 % by a random piece, and leaves 10 % as they are. The sentence below has 17 pieces with `[CLS]` and `[SEP]`, and
-# $0.15 \cdot 17 = 2.55$, so three are chosen.
+# replaces 10 % by a random piece, and leaves 10 % as they are. The sentence below has 17 pieces with `[CLS]` and `[SEP]`. How many are chosen?
+
+# %%
+lessons.predict("chosen", "How many of 17 pieces are chosen?", "pieces")
+
+# %% [markdown]
+# $0.15 \cdot 17 = 2.55$, so three. `[CLS]` and `[SEP]` count in $n$, but are never chosen. The cell shows, for each chosen piece, its place, what it was,
+# and what stands there now.
 
 # %%
 from tinybert_lite.data.masking import mask_tokens
 
-tokens = ["[CLS]", *"the tide comes in twice a day and the harbour fills until the boats float".split(), "[SEP]"]
-masked, places, were = mask_tokens(tokens, random.Random(settings.seed), probability=0.15, most=20, whole_words=False, random_pieces=["moon", "salt"])
+tokens = [
+    "[CLS]",
+    *"the tide comes in twice a day and the harbour fills until the boats float".split(),
+    "[SEP]",
+]
+masked, places, were = mask_tokens(
+    tokens,
+    random.Random(settings.seed),
+    probability=0.15,
+    most=20,
+    whole_words=False,
+    random_pieces=["moon", "salt"],
+)
 assert len(tokens) == 17 and len(places) == 3
+lessons.reveal("chosen", len(places))
 list(zip(places, were, [masked[place] for place in places]))
 
 # %% [markdown]
@@ -73,14 +92,10 @@ list(zip(places, were, [masked[place] for place in places]))
 # within a percent or two.
 
 # %%
-def fate(now, was):
-    return "[MASK]" if now == "[MASK]" else "kept" if now == was else "random piece"
-
-
 rng, counts = random.Random(0), Counter()
 for _ in range(3000):
     masked, places, were = mask_tokens(tokens, rng, 0.15, 20, False, ["moon", "salt"])
-    counts.update(fate(masked[place], was) for place, was in zip(places, were))
+    counts.update(plots.fate(masked[place], was) for place, was in zip(places, were))
 shares = pd.Series({name: counts[name] / counts.total() for name in plots.FATES})
 assert abs(shares["[MASK]"] - 0.8) < 0.02
 shares.round(3).to_frame("share of chosen pieces")
@@ -95,7 +110,8 @@ result = pregenerate_training_data.run(workspace, settings)
 pd.Series({"state": result.skipped or "ran", **result.metrics}).to_frame("stage 2")
 
 # %% [markdown]
-# The format is the original project's: a JSON object a line.
+# The format is that of the original project, the code of the paper's authors: a JSON object a line. Here is one of them, each list cut to its first eight entries.
+# `segment_ids` are 0 in segment A and 1 in segment B; `is_random_next` says that B was taken from another document.
 
 # %%
 with open(workspace.sequences / "epoch_0.json", encoding="utf-8") as file:
@@ -110,12 +126,15 @@ sequence = next(s for s in sequences if s["is_random_next"])
 
 # %%
 were = dict(zip(sequence["masked_lm_positions"], sequence["masked_lm_labels"]))
-marked = [(token, fate(token, were[i]), were[i]) if i in were else (token, "") for i, token in enumerate(sequence["tokens"])]
+marked = [
+    (token, plots.fate(token, were[i]), were[i]) if i in were else (token, "")
+    for i, token in enumerate(sequence["tokens"])
+]
 first = sequence["segment_ids"].count(0)
 plots.word_rows([marked[:first], marked[first:]], ["segment A", "segment B"], plots.FATES)
 
 # %% [markdown]
-# **What you should see.** About one piece in seven on a chip, four of five chips saying `[MASK]`, and a segment B that has
+# **What you should see.** About one piece in seven on a coloured ground, four of five of those saying `[MASK]`, and a segment B that has
 # nothing to do with A: this sequence was picked for its `is_random_next`. Pieces that begin with `##` continue a word; a small
 # vocabulary has many of them.
 #
@@ -129,30 +148,38 @@ plots.word_rows([marked[:first], marked[first:]], ["segment A", "segment B"], pl
 
 # %%
 lengths = pd.Series([len(s["tokens"]) for s in sequences])
-pd.Series({"sequences": len(sequences), "pieces, mean": lengths.mean(), "pieces, most": lengths.max(),
-           "B from another document": sum(s["is_random_next"] for s in sequences) / len(sequences),
-           "pieces chosen": sum(len(s["masked_lm_positions"]) for s in sequences) / lengths.sum()}).round(2).to_frame("epoch 0")
+pd.Series(
+    {
+        "sequences": len(sequences),
+        "pieces, mean": lengths.mean(),
+        "pieces, most": lengths.max(),
+        "B from another document": sum(s["is_random_next"] for s in sequences) / len(sequences),
+        "pieces chosen": sum(len(s["masked_lm_positions"]) for s in sequences) / lengths.sum(),
+    }
+).round(2).to_frame("epoch 0")
 
 # %% [markdown]
 # ## One knob to turn
 #
-# Guessing `##ful` after `wonder` is easy. With **whole-word masking** the pieces of a word are chosen together or not at all.
-# Compare the two rows, then change the seed. In the stage it is
+# Guessing `##ful` after `won ##der` is easy. With **whole-word masking** the pieces of a word are chosen together or not at all.
+# Switch it on, move the share (`probability`) and the seed, and watch the pieces of *lighthouse*. (Under the draws stands a larger share than you set: it is of the
+# pieces that may be chosen, without `[CLS]` and `[SEP]`. At 30 % that is `round(0.3 · 16)` = 5 of 14.) In the stage it is
 # `settings.override(["pregenerate_training_data.do_whole_word_mask=true"])`.
 
 # %%
-pieces = ["[CLS]", *"the light ##house keep ##er wait ##ed for a won ##der ##ful mor ##ning".split(), "[SEP]"]
-rows = []
-for whole in (False, True):
-    masked, places, were = mask_tokens(pieces, random.Random(4), 0.3, 20, whole, ["moon", "salt"])
-    before = dict(zip(places, were))
-    rows.append([(now, fate(now, before[i]), before[i]) if i in before else (now, "") for i, now in enumerate(masked)])
-plots.word_rows(rows, ["any pieces", "whole words"], plots.FATES)
+pieces = [
+    "[CLS]",
+    *"the light ##house keep ##er wait ##ed for a won ##der ##ful mor ##ning".split(),
+    "[SEP]",
+]
+widgets.masking_viewer(pieces, probability=0.3)
 
 # %% [markdown]
 # ## In three sentences
 #
 # General distillation needs text and no labels. Sequences are two segments long and masked as BERT's were, with fresh masks
 # every epoch. Both models will read them side by side.
+#
+# **Exercises:** [three of them](exercises/02_pregenerate_training_data.ipynb), to do with your own hands.
 #
 # **The way on:** [03 · General distillation](03_general_distill.ipynb), where the student learns for the first time.
