@@ -138,7 +138,7 @@ def test_the_explorer_shows_what_the_models_compute(models):
             expected = values[0, 1, :n, :n] if show == "scores" else values[0, 1, :n, :n].softmax(-1)
             shown = np.ma.filled(np.ma.masked_invalid(ax.images[0].get_array()), np.nan)
             assert np.allclose(shown[:n, :n], expected, atol=1e-6) and np.isnan(shown[n:]).all() and np.isnan(shown[:, n:]).all()
-    assert figure.get_suptitle() == "student layer 1 ↔ teacher layer 2, head 2" and figure.axes[3].get_title() == "attention\nprobabilities"
+    assert figure.get_suptitle() == "student layer 1 ↔ teacher layer 2, head 2" and figure.axes[3].get_title(loc="left") == "attention\nprobabilities"
 
 
 def test_models_come_back_in_the_mode_they_were_in(models):
