@@ -112,7 +112,7 @@ def reads(ws: Workspace) -> dict[str, Path]:
 STAGE = Stage(
     "pretrain", "teacher, grown from the text at hand", reads=reads, folder=lambda ws: ws.grown_teacher,
     writes=MODEL_FILES, work=work,
-    needless=lambda ws: "" if ws.teacher == ws.grown_teacher else f"the teacher is {ws.teacher}",
+    needless=lambda ws: "" if ws.teacher == ws.grown_teacher else f"there is one: {ws.teacher.name}",
 )
 
 

@@ -157,7 +157,6 @@ plots.layer_map(mapping, teacher_layers=12)
 # ask for it, and fine-tuning one on the task, which stages 4 and 5 need.
 
 # %%
-pd.set_option("display.max_colwidth", None)
 plan = run_all.make_plan(workspace, settings, [stage.name for stage in run_all.STAGES])
 pd.DataFrame(
     [
