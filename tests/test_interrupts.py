@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-from tests.fault_harness import SETTINGS, STAGES, make_inputs, outcome, reads
+from tests.fault_harness import SETTINGS, STAGES, outcome, reads
+from tests.test_disk import root  # noqa: F401
 from tests.test_stage_workspace import one_thread  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
@@ -33,14 +33,6 @@ Loop._step = slow
 root, folder = Path({root!r}), Path({folder!r})
 run = lambda argv=None: STAGES["general_distill"].execute(reads("general_distill", root), folder, SETTINGS) and 0
 """
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    found = tmp_path_factory.mktemp("inputs")
-    torch.set_num_threads(1)
-    make_inputs(found)
-    return found
 
 
 def in_terminal(code: str) -> tuple[str, str]:

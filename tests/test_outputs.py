@@ -81,6 +81,15 @@ def test_a_finished_result_survives_a_run_that_was_cut_and_one_that_was_refused(
     assert not list(tmp_path.glob("checkpoint-*")) and (tmp_path / MANIFEST).is_file()
 
 
+def test_what_cannot_come_back_to_its_place_stays_together_beside_it(tmp_path):
+    finish(tmp_path, {"one.txt": "1", "two.txt": "2"})
+    Outputs(tmp_path, ("*.txt",)).make_room("smoke", "b")  # cut before it noted that it runs
+    for name in ("one.txt", "two.txt"):
+        (tmp_path / name).write_text("a user's", encoding="utf-8")
+    Outputs(tmp_path, ("*.txt",)).make_room("smoke", "b")
+    assert sorted(path.name for path in (tmp_path / "aside/previous-1").iterdir()) == ["one.txt", "two.txt"]
+
+
 def test_the_same_run_goes_on_with_what_is_there(tmp_path):
     cut_run(tmp_path, {"one.txt": "half"}, "b")
     Outputs(tmp_path, ("*.txt",)).make_room("smoke", "b")

@@ -26,7 +26,6 @@ INSTALL = f"run `python -m pip install -e .` in {COURSE}"
 PACKAGES = ("torch", "transformers", "accelerate", "jupyterlab", "ipywidgets")
 DISK, MEMORY = 3e9, 2e9  # bytes that the classroom profile wants free
 NOTEBOOKS_KERNEL = "python3"  # the one that the saved notebooks ask for
-GLYPH = "教"
 
 
 @dataclass(frozen=True)
@@ -109,21 +108,11 @@ def _is_this_python(program: str) -> bool:
     return program in ("python", "python3") or Path(program).parent.resolve() == Path(sys.executable).parent.resolve()
 
 
-def chinese_font(root) -> tuple[bool, str]:
-    from matplotlib.font_manager import fontManager
+def chinese_letters(root) -> tuple[bool, str]:
+    from tinybert_lite.classroom.plots import chinese_font
 
-    real = [font for font in fontManager.ttflist if not font.name.startswith("Last Resort")]  # that one draws a box for everything
-    found = next((font.name for font in real if _draws(font.fname, GLYPH)), None)
-    return found is not None, found or "none of matplotlib's fonts has Chinese characters"
-
-
-def _draws(font: str, character: str) -> bool:
-    from matplotlib.ft2font import FT2Font
-
-    try:
-        return FT2Font(font).get_char_index(ord(character)) > 0
-    except (OSError, RuntimeError):  # a font that was removed, or is damaged
-        return False
+    found = chinese_font()
+    return found is not None, found or "no installed font has Chinese letters"
 
 
 def _standing(root) -> Path:
@@ -167,7 +156,7 @@ CHECKS = (
     Check("disk", disk, "make room, or name a folder on another disk with --workspace"),
     Check("memory", memory, "close other programs and other notebooks' kernels"),
     Check("kernel", kernel, f"run `{Path(sys.executable).name} -m ipykernel install --user --name tinybert-lite` and choose tinybert-lite in the notebook"),
-    Check("Chinese font", chinese_font, "install one, such as Noto Sans CJK, and delete matplotlib's font cache; until then Chinese labels show boxes"),
+    Check("Chinese font", chinese_letters, "install one, such as Noto Sans CJK, and delete matplotlib's font cache; until then Chinese labels show boxes"),
     *PLACES,
 )
 

@@ -136,11 +136,11 @@ class Outputs:
 
     def _put_back(self) -> None:
         """Bring back what a run that was cut had moved out of its way."""
-        previous = self.folder / PREVIOUS
+        previous, aside = self.folder / PREVIOUS, self._unused("previous")
         for path in [path for path in previous.rglob("*") if path.is_file()]:
             place = self.folder / path.relative_to(previous)
             if place.exists():
-                place = self._unused("previous") / path.relative_to(previous)
+                place = aside / path.relative_to(previous)
             place.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, place)
         shutil.rmtree(previous, ignore_errors=True)
