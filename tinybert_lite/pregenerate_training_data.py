@@ -21,6 +21,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.sequences import close_corpus, lines_of_documents
+from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import read_json, write_json
 from tinybert_lite.growing import GrowingFile
@@ -34,14 +35,15 @@ from tinybert_lite.workspace import Workspace, resolve_teacher
 CHUNK = 100  # documents that a worker cuts at a time
 
 
-def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregenerating, seed: int, lower_case: bool | None = None, identity: str = "") -> list[int]:
+def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregenerating, seed: int, lower_case: bool | None = None, identity: str = "",
+                language: str = "en") -> list[int]:
     """All epochs' files; the counts. The same bytes for the same seed, whatever the number of workers.
 
     With an `identity` of its inputs a run that was cut goes on after the last documents that it wrote.
     """
     output.mkdir(parents=True, exist_ok=True)
     with scratch(output) as tokens:
-        documents = len(TokenisedCorpus.build(corpus, load_tokenizer(vocabulary, lower_case), tokens, settings.num_workers))
+        documents = len(TokenisedCorpus.build(corpus, load_tokenizer(vocabulary, lower_case), tokens, settings.num_workers, language=language))
         try:
             return [write_epoch(tokens, documents, settings, seed, epoch, output, identity) for epoch in range(settings.epochs_to_generate)]
         finally:
@@ -119,7 +121,9 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case, session.identity)
+    language = getattr(find_task(settings.task), "language", "en")
+    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case, session.identity,
+                         language)
     say(f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}")
     return {"epochs": len(counts), "sequences": counts}
 
