@@ -11,6 +11,7 @@ from reprlib import repr as short
 import numpy as np
 
 from tinybert_lite.data.batches import Examples
+from tinybert_lite.data.chinese import segment
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.masking import SPECIAL_TOKENS
 from tinybert_lite.data.tasks import Table, Task, label_ids
@@ -116,9 +117,15 @@ def check_vocabulary(tokenizer, vocab_size: int, vocabulary: Path, config: Path)
                         f"they belong to different models; put the vocabulary of this model there")
 
 
-def words(tokenizer, text: str) -> list[str]:
-    """The words BERT's basic tokenizer finds: cleaned, lower-cased for an uncased model, punctuation apart."""
+def words(tokenizer, text: str, language: str = "en") -> list[str]:
+    """The words BERT's basic tokenizer finds: cleaned, lower-cased for an uncased model, punctuation apart.
+
+    In Chinese ("zh") the segmenter's, cleaned alike, but without the blanks that BERT puts around characters.
+    """
     backend = tokenizer.backend_tokenizer
+    if language == "zh":
+        cleaned = ("".join(backend.normalizer.normalize_str(word).split()) for word in segment(text))
+        return [word for word in cleaned if word]
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text))]
 
 
