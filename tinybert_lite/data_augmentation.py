@@ -47,9 +47,10 @@ class Augmenter:
         self.device, self.bf16 = device, precision == "bf16"
         self.language, self.join = language, joined if language == "zh" else " ".join
         special = set(tokenizer.all_special_tokens)
-        # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation.
+        # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation; of Chinese characters
+        # no function word, which the model would put nearly anywhere.
         self.usable = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-                       if piece not in special and is_word(piece)]
+                       if piece not in special and is_word(piece) and not (language == "zh" and piece in STOP_WORDS["zh"])]
         self.usable_ids = torch.tensor(tokenizer.convert_tokens_to_ids(self.usable), device=device)
         self.single_pieces = set(self.usable)
 

@@ -122,10 +122,12 @@ def words(tokenizer, text: str, language: str = "en") -> list[str]:
 
     In Chinese ("zh") the segmenter's, cleaned alike, but without the blanks that BERT puts around characters.
     """
-    backend = tokenizer.backend_tokenizer
     if language == "zh":
-        cleaned = ("".join(backend.normalizer.normalize_str(word).split()) for word in segment(text))
-        return [word for word in cleaned if word]
+        from tokenizers.normalizers import BertNormalizer
+
+        cleaned = BertNormalizer(handle_chinese_chars=False, lowercase=is_lower_case(tokenizer)).normalize_str(text)
+        return [word for word in segment(cleaned) if not word.isspace()]
+    backend = tokenizer.backend_tokenizer
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text))]
 
 
