@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from reprlib import repr as short
 
@@ -120,8 +122,8 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
     return examples
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    language = getattr(find_task(settings.task), "language", "en")
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, language: str = "") -> dict:
+    language = language or getattr(find_task(settings.task), "language", "en")
     counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case, session.identity,
                          language)
     say(f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}")
@@ -156,6 +158,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--short_seq_prob", type=float, default=0.1)
     parser.add_argument("--masked_lm_prob", type=float, default=0.15, help="0: no masking at all")
     parser.add_argument("--max_predictions_per_seq", type=int, default=20)
+    parser.add_argument("--language", choices=("en", "zh"), default="en", help="zh: with --do_whole_word_mask the words of Chinese text are masked whole")
     parser.add_argument("--one_seq", action="store_true", help="one segment a sequence")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args(argv)
@@ -167,7 +170,7 @@ def main(argv: list[str]) -> None:
                         pregenerate_training_data=Pregenerating(**{k: v for k, v in vars(args).items() if k in names}))
     teacher = resolve_teacher(local_folder(args.bert_model), Workspace.find())
     reads = {"corpus": args.train_corpus, "vocabulary": vocabulary_of(teacher)}
-    STAGE.execute(reads, args.output_dir, settings)
+    replace(STAGE, work=partial(work, language=args.language)).execute(reads, args.output_dir, settings)
 
 
 if __name__ == "__main__":

@@ -155,8 +155,7 @@ def main(argv: list[str]) -> None:
     if args.vocab_file and not args.model_dir:
         start["vocabulary"] = args.vocab_file
     settings = run_settings(args, find_task(args.task_name).name, pretrain=picked(args, Pretraining))
-    stage = replace(STAGE, work=partial(work, language=args.language))
-    stage.execute({**sources, **start}, args.output_dir, settings)
+    replace(STAGE, work=partial(work, language=args.language)).execute({**sources, **start}, args.output_dir, settings)
 
 
 if __name__ == "__main__":
