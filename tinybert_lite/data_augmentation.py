@@ -47,15 +47,18 @@ class Augmenter:
         self.device, self.bf16 = device, precision == "bf16"
         self.language, self.join = language, joined if language == "zh" else " ".join
         special = set(tokenizer.all_special_tokens)
-        # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation; of Chinese characters
-        # no function word, which the model would put nearly anywhere.
+        # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation.
         self.usable = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-                       if piece not in special and is_word(piece) and not (language == "zh" and piece in STOP_WORDS["zh"])]
+                       if piece not in special and self.may_stand_in(piece)]
         self.usable_ids = torch.tensor(tokenizer.convert_tokens_to_ids(self.usable), device=device)
         self.single_pieces = set(self.usable)
 
     def words(self, text: str) -> list[str]:
         return words(self.tokenizer, text, self.language)
+
+    def may_stand_in(self, word: str) -> bool:
+        """Any word; of Chinese ones no function word, for those fit nearly anywhere and push better candidates out."""
+        return is_word(word) and not (self.language == "zh" and word in STOP_WORDS["zh"])
 
     def eligible(self, text_words: list[str]) -> list[int]:
         return [i for i, word in enumerate(text_words) if is_word(word) and word.lower() not in STOP_WORDS[self.language]]
@@ -72,7 +75,7 @@ class Augmenter:
             found[t][place] = options
         near = self.vectors.neighbours([texts[t][place].lower() for t, place in others], self.settings.M)
         for t, place in others:
-            found[t][place] = [word for word in near.get(texts[t][place].lower(), []) if is_word(word)]
+            found[t][place] = [word for word in near.get(texts[t][place].lower(), []) if self.may_stand_in(word)]
         return [{place: options for place, options in sorted(text.items()) if options} for text in found]
 
     @torch.inference_mode()
