@@ -15,7 +15,8 @@ import torch
 from tinybert_lite import processes
 from tinybert_lite.data.batches import Examples, in_order
 from tinybert_lite.data.masked import Masked
-from tinybert_lite.data.tasks import Task, need_two_classes, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically, write_json
@@ -256,7 +257,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)
     workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
-    settings = Settings(profile="command line", task=workspace.task_name, device=args.device, lower_case=args.do_lower_case)
+    settings = Settings(profile="command line", task=workspace.task, device=args.device, lower_case=args.do_lower_case)
     teacher = local_folder(args.teacher_model) if args.teacher_model else None
     evaluate_folder(local_folder(args.student_model), workspace, settings, args.max_seq_length, args.eval_batch_size, args.output_dir, teacher)
 

@@ -82,7 +82,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     length = options.max_seq_length
     with scratch(folder) as place:
         train, test = place / "train.txt", place / "held_out.txt"
-        gather_text(sources, find_task(settings.task), options.held_out, train, test)
+        gather_text(sources, settings.task, options.held_out, train, test)
         bert = load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads else new_bert(train, reads.get("vectors"), options, place)
         extend_positions(bert.model, length)
         say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
@@ -143,7 +143,7 @@ def main(argv: list[str]) -> None:
                          **{f"--{name}": f"{args.model_dir} has its own" for name in sizes}})
     sources = {f"text {number}": path for number, path in enumerate(args.text, 1)}
     start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace.find().vectors}
-    settings = run_settings(args, find_task(args.task_name).name, pretrain=picked(args, Pretraining))
+    settings = run_settings(args, find_task(args.task_name), pretrain=picked(args, Pretraining))
     STAGE.execute({**sources, **start}, args.output_dir, settings)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.cost import cost
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.checkpoints import HISTORY
 from tinybert_lite.engine.encoder import Bert

@@ -20,7 +20,6 @@ from tinybert_lite import (
     task_distill,
     undistilled,
 )
-from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import read_config, read_json, weights_file
 from tinybert_lite.models import local_folder
 from tinybert_lite.outputs import ASIDE, LOCK, RUNNING, locked, read_manifest
@@ -98,7 +97,7 @@ def _is_among(path: Path, remade: list[tuple[Path, tuple[str, ...]]]) -> bool:
 
 
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
-    say(f"TinyBERT Lite · task {settings.task} · profile {settings.profile} · seed {settings.seed}")
+    say(f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile} · seed {settings.seed}")
     say(f"workspace {workspace.root}")
     say(f"teacher {_shown(workspace.teacher, workspace)} · student {_shown(workspace.student_source, workspace)}")
     say(f"device {choose_device(settings.device, settings.precision)} · {set_threads(settings.threads)} threads · {machine()}")
@@ -285,11 +284,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     need_one_process("start the stages one by one")
-    task = find_task(args.task).name
     models = [local_folder(name) if name and name != GROW else name for name in (args.teacher_model, args.task_teacher, args.student_model)]
-    workspace = Workspace.find(args.workspace, task, data_dir=args.data_dir, teacher_model=models[0], task_teacher=models[1],
+    workspace = Workspace.find(args.workspace, args.task, data_dir=args.data_dir, teacher_model=models[0], task_teacher=models[1],
                                student_model=models[2])
-    settings = profile(args.profile, task, workspace.teacher_width).override(args.assignments)
+    settings = profile(args.profile, workspace.task, workspace.teacher_width).override(args.assignments)
     settings = replace(settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads)
     if args.clean:
         return clean(workspace)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.batches import Batches
-from tinybert_lite.data.tasks import Task, need_two_classes, stream_table
+from tinybert_lite.data.tables import stream_table
+from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import hand_off, save_weights
