@@ -206,18 +206,24 @@ def _smoke() -> Settings:
     )
 
 
-def _classroom(teacher_width: int) -> Settings:
+def _length(task: Task) -> int:
+    """Tokens a row: 64 for a sentence, 128 for a pair (both as in the paper) and where every character is a token."""
+    return 128 if task.text_b or task.language == "zh" else 64
+
+
+def _classroom(task: Task, teacher_width: int) -> Settings:
     """Minutes on two CPU cores; models are small and the student starts from nothing, hence the high learning rates.
 
     A real BERT as the teacher is fine-tuned gently.
     """
-    common = dict(max_seq_length=64, eval_batch_size=64)
+    text = dict(max_seq_length=64, eval_batch_size=64)
+    common = dict(max_seq_length=_length(task), eval_batch_size=64)
     return Settings(
         profile="classroom",
-        pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **common),
-        data_augmentation=Augmenting(N=8, max_seq_length=64),
+        pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **text),
+        data_augmentation=Augmenting(N=8, max_seq_length=_length(task)),
         pregenerate_training_data=Pregenerating(epochs_to_generate=10, max_seq_len=64),
-        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, start="embeddings", **common),
+        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, start="embeddings", **text),
         finetune_teacher=FineTuning(learning_rate=2e-5 if teacher_width >= LARGE else 3e-4, num_train_epochs=4, **common),
         task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
         task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=2, **common),
@@ -227,7 +233,7 @@ def _classroom(teacher_width: int) -> Settings:
 
 def _paper(task: Task) -> Settings:
     """The paper's settings, by task."""
-    length = 128 if task.text_b else 64
+    length = _length(task)
     return Settings(
         profile="paper",
         data_augmentation=Augmenting(N=task.variants, max_seq_length=512),
@@ -248,5 +254,5 @@ def profile(name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, teache
     """The settings of a profile for a task and a teacher's width. Raises UserError for an unknown one."""
     found = task if isinstance(task, Task) else find_task(task)
     _known(name, list(PROFILES), f"--profile {name} is unknown")
-    made = {"smoke": _smoke, "classroom": lambda: _classroom(teacher_width), "paper": lambda: _paper(found)}[name]()
+    made = {"smoke": _smoke, "classroom": lambda: _classroom(found, teacher_width), "paper": lambda: _paper(found)}[name]()
     return replace(made, task=found)

@@ -121,6 +121,14 @@ class Workspace:
         return _split_file(self.data_dir, split, self.task)
 
     @property
+    def diagnostic(self) -> tuple[Task, dict[str, Path]]:
+        """The test without training rows that this task's models take, and its file: in a folder of its name, or among the task's."""
+        task = find_task(self.task.diagnostic)
+        places = [folder / task.name for folder in (self.root, self.data_dir.parent)] + [self.data_dir]
+        files = [_split_file(place, split, task) for split in task.test_files for place in places]
+        return task, {task.test_files[0]: next((path for path in files if path.is_file()), files[0])}
+
+    @property
     def corpus(self) -> Path:
         return self._own_or_shipped(self._language(PRE_DATA) / "documents.txt")
 

@@ -41,6 +41,11 @@ def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
     return [float("nan") if row.label is None else number(row.label) for row in rows]
 
 
+def has_labels(table: Table, task: Task) -> bool:
+    """Whether a test file has the label column, which most have not."""
+    return any(name in (table.header or ()) for name in task.label[0].split("|"))
+
+
 def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
     """Read a GLUE file. Columns go by the header's names, in any order; `labelled=False` reads a test file.
 
