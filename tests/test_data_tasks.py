@@ -6,37 +6,14 @@ import random
 
 import pytest
 
+from tests.layouts import MNLI_PARSES, PUBLISHED, split
 from tests.makers import write_tsv
 from tinybert_lite.data.tables import label_ids, read_table, stream_table
 from tinybert_lite.data.tasks import OWN, TASKS, describe, find_task, need_two_classes
 from tinybert_lite.runtime import UserError
 
-# The published files' headers. For each task: header of train.tsv, one row (a, b and label stand where they belong), header of test.tsv.
-MNLI_PARSES = "sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse"
-PUBLISHED = {
-    "SST-2": ("sentence label", "A 1", "index sentence"),
-    "CoLA": (None, "gj04 1 * A", "index sentence"),
-    "MRPC": ("Quality|#1 ID|#2 ID|#1 String|#2 String", "1 702 703 A B", "index|#1 ID|#2 ID|#1 String|#2 String"),
-    "STS-B": ("index genre filename year old_index source1 source2 sentence1 sentence2 score", "0 main MSRvid 2012 1 none none A B 3.250",
-              "index genre filename year old_index source1 source2 sentence1 sentence2"),
-    "QQP": ("id qid1 qid2 question1 question2 is_duplicate", "7 8 9 A B 1", "id question1 question2"),
-    "MNLI": (f"index promptID pairID genre {MNLI_PARSES} sentence1 sentence2 label1 gold_label", "0 3 3n fiction w x y z A B wrong neutral",
-             f"index promptID pairID genre {MNLI_PARSES} sentence1 sentence2"),
-    "QNLI": ("index question sentence label", "0 A B not_entailment", "index question sentence"),
-    "RTE": ("index sentence1 sentence2 label", "0 A B not_entailment", "index sentence1 sentence2"),
-    "WNLI": ("index sentence1 sentence2 label", "0 A B 1", "index sentence1 sentence2"),
-    "AX": ("Lexical Logic Knowledge Domain Premise Hypothesis Label", "x y z w A B neutral", "index sentence1 sentence2"),
-    "SNLI": (f"index captionID pairID {MNLI_PARSES} sentence1 sentence2 label1 gold_label", "0 3 3n w x y z A B wrong neutral",
-             f"index captionID pairID {MNLI_PARSES} sentence1 sentence2 label1 gold_label"),
-    "XNLI-zh": ("premise hypo label", "A B neutral", f"language gold_label {MNLI_PARSES} sentence1 sentence2 promptID pairID genre label1"),
-    "ChnSentiCorp": ("label text_a", "1 A", "label text_a"),
-}
 LABEL_IDS = {"STS-B": 3.25, "MNLI": 2.0, "AX": 2.0, "SNLI": 2.0, "XNLI-zh": 2.0}
 TEXTS = {"A": 'the film isn\'t "good"', "B": "a river, not a bank"}
-
-
-def split(line):
-    return line and line.split("|" if "|" in line else " ")
 
 
 def row(task):
