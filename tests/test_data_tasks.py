@@ -9,7 +9,7 @@ import pytest
 from tests.layouts import MNLI_PARSES, PUBLISHED, split
 from tests.makers import write_tsv
 from tinybert_lite.data.tables import label_ids, read_table, stream_table
-from tinybert_lite.data.tasks import OWN, TASKS, describe, find_task, need_two_classes
+from tinybert_lite.data.tasks import OWN, TASKS, describe, find_task, need_two_classes, own_task
 from tinybert_lite.runtime import UserError
 
 LABEL_IDS = {"STS-B": 3.25, "MNLI": 2.0, "AX": 2.0, "SNLI": 2.0, "XNLI-zh": 2.0}
@@ -81,7 +81,15 @@ def test_a_task_of_ones_own(tmp_path):
     assert [row.label for row in table.rows] == ["science", None] and math.isnan(label_ids(table.rows, task)[1])
 
 
+def test_a_regression_of_any_unit_is_learnt_around_zero(tmp_path):
+    (tmp_path / OWN).write_text('{"name": "prices", "metric": "pearson_and_spearman", "offset": 250000, "scale": 50000}', encoding="utf-8")
+    task = find_task("prices", tmp_path)
+    rows = read_table(write_tsv(tmp_path / "train.tsv", [["A", "300000"], ["B", "1.5e5"]], ["text_a", "label"]), task).rows
+    assert label_ids(rows, task) == [1.0, -2.0] and own_task(tmp_path / OWN) == task and describe(task)["scale"] == 50000
+
+
 @pytest.mark.parametrize("text, says", [
+    ('{"name": "t", "metric": "pearson_and_spearman", "scale": 0}', "scale"),
     ('{"labels": ["a", "b"]}', "the name None"), ('{"name": "a/b", "labels": ["a", "b"]}', "'a/b'"), ('{"name": "t", "labels": ["a"]}', "at least two"),
     ('{"name": "t", "labels": ["a", "a"]}', "different"), ('{"name": "t"}', "pearson_and_spearman"), ('{"name": "t", "labels": ["a", "b"], "metric": "f1"}', "'f1'"),
 ])

@@ -196,7 +196,7 @@ def write_test_predictions(model: Bert, task: Task, files: dict[str, Path], toke
     tables = {split: read_table(files[split], task, labelled=False) for split in task.test_files if files[split].is_file()}
     for split, table in tables.items():
         logits = predict(model, encode_table(table, task, tokenizer, max_length))
-        answers = [f"{value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
+        answers = [f"{task.offset + task.scale * value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
         place = next((table.header.index(name) for name in ("index", "id") if name in table.header), None)
         numbers = [i if place is None else row.fields[place] for i, row in enumerate(table.rows)]
         text = "index\tprediction\n" + "".join(f"{number}\t{answer}\n" for number, answer in zip(numbers, answers))

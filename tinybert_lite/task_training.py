@@ -39,9 +39,11 @@ def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, set
     lengths, unknown = examples.lengths, float((examples.ids == tokenizer.unk_token_id).mean())
     if unknown > MOST_UNKNOWN:
         remark(f"warning: {label}: {100 * unknown:.0f} % of the word pieces of {rows} are [UNK]; is this the vocabulary for a text in {task.language!r}?")
-    if task.labels:  # so that a finished model knows its labels' words
+    if task.labels:  # so that a finished model knows its labels' words, or the unit of its numbers
         model.config.id2label = dict(enumerate(task.labels))
         model.config.label2id = {word: number for number, word in enumerate(task.labels)}
+    else:
+        model.config.label_offset, model.config.label_scale = task.offset, task.scale
     say(f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, {lengths.max()} at most")
     save_model_folder(model, tokenizer, folder)
     trained = Loop(

@@ -35,9 +35,9 @@ class Table:
 
 
 def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
-    """Class numbers, or the numbers themselves for a regression; NaN where there is no label."""
+    """Class numbers, or for a regression the numbers on the scale they are learnt on; NaN where there is no label."""
     place = {label: float(i) for i, label in enumerate(task.labels)}
-    number = float if task.is_regression else place.__getitem__
+    number = place.__getitem__ if task.labels else lambda label: (float(label) - task.offset) / task.scale
     return [float("nan") if row.label is None else number(row.label) for row in rows]
 
 

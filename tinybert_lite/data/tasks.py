@@ -35,6 +35,8 @@ class Task:
     only: tuple[str, str] | None = None  # a column, and what has to stand there where a file has it
     diagnostic: str = ""  # a test without training rows of its own, for this task's models
     own: bool = False  # a user's: training rows may lack a label
+    offset: float = 0.0  # a regression is learnt as (label - offset) / scale
+    scale: float = 1.0
 
     @property
     def is_regression(self) -> bool:
@@ -109,11 +111,12 @@ _METRICS = ("accuracy", "macro_f1", "pearson_and_spearman")
 def own_task(path: Path) -> Task:
     """A user's task: rows with the columns `text_a`, `text_b` (a pair) and `label`. Raises UserError for a description that makes none.
 
-    {"name": "topics", "pair": false, "labels": ["sports", "science"], "metric": "macro_f1", "language": "en"}; no labels: a regression.
+    {"name": "topics", "pair": false, "labels": ["sports", "science"], "metric": "macro_f1", "language": "en"}; no labels: a regression,
+    with the "offset" and "scale" of its numbers, so that they are learnt as numbers around 0 whatever their unit.
     """
     from tinybert_lite.engine.files import read_json
 
-    found = {"pair": False, "labels": [], "metric": "accuracy", "language": "en", **read_json(path)}
+    found = {"pair": False, "labels": [], "metric": "accuracy", "language": "en", "offset": 0.0, "scale": 1.0, **read_json(path)}
     name, labels, metric = found.get("name"), found["labels"], found["metric"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UserError(f"{path}: the name {name!r} is not one of letters, digits, - and _; mend it")
@@ -121,15 +124,18 @@ def own_task(path: Path) -> Task:
         raise UserError(f"{path}: labels has to list at least two different words, or none for a regression; mend it")
     if metric not in _METRICS or (metric == "pearson_and_spearman") != (not labels):
         raise UserError(f"{path}: the metric {metric!r} does not fit; use {'accuracy or macro_f1' if labels else 'pearson_and_spearman'}")
+    if not all(isinstance(found[part], (int, float)) and abs(found[part]) < 3e38 for part in ("offset", "scale")) or found["scale"] <= 0:
+        raise UserError(f"{path}: offset and scale have to be numbers, scale one above 0; mend them")
     columns = ("text_a", "text_b", "label") if found["pair"] else ("text_a", "label")
     places = {column: (column, place) for place, column in enumerate(columns)}
     return Task(name, places["text_a"], places.get("text_b"), places["label"], tuple(map(str, labels)), metric,
-                language=str(found["language"]), own=True)
+                language=str(found["language"]), own=True, offset=float(found["offset"]), scale=float(found["scale"]))
 
 
 def describe(task: Task) -> dict:
     """What `own_task` reads."""
-    return {"name": task.name, "pair": task.text_b is not None, "labels": list(task.labels), "metric": task.metric, "language": task.language}
+    return {"name": task.name, "pair": task.text_b is not None, "labels": list(task.labels),
+            "metric": task.metric, "language": task.language, **({} if task.labels else {"offset": task.offset, "scale": task.scale})}
 
 
 def need_two_classes(labels: Iterable[float], task: Task, path: Path) -> None:
