@@ -11,7 +11,8 @@ from tests.makers import VOCABULARY, make_bert_folder, write_tsv
 from tests.test_stage_workspace import GLOVE_WORDS, HEADER, one_thread, write_toy_vectors  # noqa: F401
 from tinybert_lite import data_augmentation
 from tinybert_lite.data.stop_words import STOP_WORDS
-from tinybert_lite.data.tasks import TASKS, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data_augmentation import Augmenter, augment_table

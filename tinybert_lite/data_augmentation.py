@@ -22,7 +22,8 @@ from tinybert_lite import processes
 from tinybert_lite.data.batches import in_order
 from tinybert_lite.data.chinese import joined
 from tinybert_lite.data.stop_words import STOP_WORDS
-from tinybert_lite.data.tasks import Table, Task, find_task, read_table
+from tinybert_lite.data.tables import Table, read_table
+from tinybert_lite.data.tasks import Task, find_task
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.engine.files import replace_file, sha256
@@ -61,7 +62,7 @@ class Augmenter:
         return is_word(word) and not (self.language == "zh" and word in STOP_WORDS["zh"])
 
     def eligible(self, text_words: list[str]) -> list[int]:
-        return [i for i, word in enumerate(text_words) if is_word(word) and word.lower() not in STOP_WORDS[self.language]]
+        return [i for i, word in enumerate(text_words) if is_word(word) and word.lower() not in STOP_WORDS.get(self.language, ())]
 
     def candidates(self, texts: list[list[str]]) -> list[Candidates]:
         """For each text (its words) the candidates of each eligible word; places with none are left out."""
@@ -147,15 +148,14 @@ def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, fir
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task = find_task(settings.task)
+    task = settings.task
     options = settings.data_augmentation
     table = read_table(reads["train"], task)
     if options.max_rows:
         table = replace(table, rows=table.rows[: options.max_rows])
     vectors = WordVectors.read(reads["vectors"])
     teacher = load_bert(reads["teacher"], settings.lower_case, masked_lm=True)
-    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name, session.device.precision,
-                          getattr(task, "language", "en"))
+    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name, session.device.precision, task.language)
     file = GrowingFile(folder / "aug.tsv", session.identity)
     rows, lines = file.state.get("rows", 0), file.state.get("lines", 0)
     if rows:
@@ -197,11 +197,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)
-    task = find_task(args.task_name)
-    workspace = Workspace.find(task=task.name)
-    data = Path(args.glue_dir) / task.name
+    data = Path(args.glue_dir) / args.task_name
+    task = find_task(args.task_name, data)
+    workspace, data = Workspace(Workspace.find().root, task), data.with_name(task.name)
     options = Augmenting(N=task.variants if args.N is None else args.N, M=args.M, p=args.p, context=args.context, max_seq_length=512)
-    settings = Settings(profile="command line", task=task.name, seed=args.seed, device=args.device, data_augmentation=options)
+    settings = Settings(profile="command line", task=task, seed=args.seed, device=args.device, data_augmentation=options)
     reads = {"train": data / "train.tsv", "teacher": resolve_teacher(local_folder(args.pretrained_bert_model), workspace),
              "vectors": Path(args.glove_embs)}
     if not data.is_dir():

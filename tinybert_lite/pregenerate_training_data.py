@@ -13,7 +13,6 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from reprlib import repr as short
 
@@ -23,7 +22,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.sequences import close_corpus, lines_of_documents
-from tinybert_lite.data.tasks import find_task
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import read_json, write_json
 from tinybert_lite.growing import GrowingFile
@@ -122,10 +121,9 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
     return examples
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, language: str = "") -> dict:
-    language = language or getattr(find_task(settings.task), "language", "en")
-    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case, session.identity,
-                         language)
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
+    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case,
+                         session.identity, settings.task.language)
     say(f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}")
     return {"epochs": len(counts), "sequences": counts}
 
@@ -158,19 +156,20 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--short_seq_prob", type=float, default=0.1)
     parser.add_argument("--masked_lm_prob", type=float, default=0.15, help="0: no masking at all")
     parser.add_argument("--max_predictions_per_seq", type=int, default=20)
-    parser.add_argument("--language", choices=("en", "zh"), default="en", help="zh: with --do_whole_word_mask the words of Chinese text are masked whole")
     parser.add_argument("--one_seq", action="store_true", help="one segment a sequence")
+    parser.add_argument("--language", choices=("en", "zh"), default="en", help="zh: the words of Chinese text are masked whole")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args(argv)
     need_one_process("it starts its own with --num_workers N")
     if args.reduce_memory:
         say("--reduce_memory has no effect: the corpus is always read through memory maps")
     names = Pregenerating.__dataclass_fields__
-    settings = Settings(profile="command line", seed=args.seed, lower_case=args.do_lower_case,
+    task = replace(TASKS[FOLDERS_OWN_TASK], language=args.language)
+    settings = Settings(profile="command line", task=task, seed=args.seed, lower_case=args.do_lower_case,
                         pregenerate_training_data=Pregenerating(**{k: v for k, v in vars(args).items() if k in names}))
     teacher = resolve_teacher(local_folder(args.bert_model), Workspace.find())
     reads = {"corpus": args.train_corpus, "vocabulary": vocabulary_of(teacher)}
-    replace(STAGE, work=partial(work, language=args.language)).execute(reads, args.output_dir, settings)
+    STAGE.execute(reads, args.output_dir, settings)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -80,13 +79,13 @@ def extend_positions(model: Bert, positions: int) -> None:
         model.config.max_position_embeddings = positions
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session, language: str = "") -> dict:
+def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     options: Pretraining = settings.pretrain
     sources = [path for name, path in reads.items() if name not in ("vectors", "model", "vocabulary")]
-    length, language = options.max_seq_length, language or getattr(find_task(settings.task), "language", "en")
+    length, language = options.max_seq_length, settings.task.language
     with scratch(folder) as place:
         train, test = place / "train.txt", place / "held_out.txt"
-        gather_text(sources, find_task(settings.task), options.held_out, train, test)
+        gather_text(sources, settings.task, options.held_out, train, test)
         given = load_tokenizer(reads["vocabulary"], settings.lower_case) if "vocabulary" in reads else None
         bert = (load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads
                 else new_bert(train, reads.get("vectors"), options, place, given, language))
@@ -150,12 +149,14 @@ def main(argv: list[str]) -> None:
     say_no_effect(argv, {"--do_eval": "pre-training measures on --held_out documents",
                          **({"--vocab_size": f"{args.vocab_file} has its own"} if args.vocab_file else {}),
                          **{f"--{name}": f"{args.model_dir} has its own" for name in sizes}})
+    task = find_task(args.task_name)
+    task = replace(task, language=args.language or task.language)
     sources = {f"text {number}": path for number, path in enumerate(args.text, 1)}
-    start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace.find().vectors}
+    start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace(Workspace.find().root, task).vectors}
     if args.vocab_file and not args.model_dir:
         start["vocabulary"] = args.vocab_file
-    settings = run_settings(args, find_task(args.task_name).name, pretrain=picked(args, Pretraining))
-    replace(STAGE, work=partial(work, language=args.language)).execute({**sources, **start}, args.output_dir, settings)
+    settings = run_settings(args, task, pretrain=picked(args, Pretraining))
+    STAGE.execute({**sources, **start}, args.output_dir, settings)
 
 
 if __name__ == "__main__":

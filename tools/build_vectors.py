@@ -19,7 +19,7 @@ is no shift, came closest to GloVe 6B's similarities (rank correlation over pair
     python tools/build_vectors.py --text reviews.txt.xz brown.txt.xz --output 1_pre_data/glove.classroom.txt --check
     python tools/build_vectors.py --output 1_pre_data/glove.classroom.txt --check      # look at a file already made
     python tools/build_vectors.py --language zh --text ChnSentiCorp/train.tsv 1_pre_data/zh/documents.txt \
-        --words 8000 --decimals 2 --window 2 --output 1_pre_data/zh/glove.classroom.zh.txt --check
+        --words 8000 --decimals 2 --window 2 --output 1_pre_data/zh/glove.classroom.txt --check
 """
 
 from __future__ import annotations

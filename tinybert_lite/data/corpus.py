@@ -15,7 +15,8 @@ from tokenizers import Tokenizer
 from tinybert_lite.data.chinese import word_starts
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.masking import with_inner
-from tinybert_lite.data.tasks import Task, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.runtime import UserError, in_parallel
 
 TOKENIZER = "tokenizer.json"  # beside a tokenised corpus, for worker processes

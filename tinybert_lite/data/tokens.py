@@ -14,7 +14,8 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.chinese import segment
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.masking import SPECIAL_TOKENS
-from tinybert_lite.data.tasks import Table, Task, label_ids
+from tinybert_lite.data.tables import Table, label_ids
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.engine.files import read_json, write_atomically, write_json
 from tinybert_lite.runtime import UserError
 
