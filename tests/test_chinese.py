@@ -21,7 +21,8 @@ from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.masked import IGNORED, Masked, packed
 from tinybert_lite.data.masking import mask_tokens, random_pieces, with_inner, without_inner
 from tinybert_lite.data.stop_words import STOP_WORDS
-from tinybert_lite.data.tasks import TASKS, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import build_vocabulary, encode, load_tokenizer, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data_augmentation import Augmenter, augment_table
