@@ -6,7 +6,8 @@ from collections import defaultdict
 import pytest
 
 from tinybert_lite.data.corpus import read_documents
-from tinybert_lite.data.tasks import find_task, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.workspace import SHIPPED
 

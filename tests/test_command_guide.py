@@ -23,7 +23,8 @@ from tests.test_stage_workspace import (  # noqa: F401
     write_toy_corpus,
 )
 from tinybert_lite.cli import training_parser
-from tinybert_lite.data.tasks import TASKS, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.engine.files import weight_names
 from tinybert_lite.stage import read_manifest
 

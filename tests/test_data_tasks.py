@@ -1,35 +1,19 @@
 """GLUE's files as they are: columns of every task, damaged rows by file and line."""
 
+import json
 import math
 import random
 
 import pytest
 
+from tests.layouts import MNLI_PARSES, PUBLISHED, split
 from tests.makers import write_tsv
-from tinybert_lite.data.tasks import TASKS, find_task, label_ids, need_two_classes, read_table, stream_table
+from tinybert_lite.data.tables import label_ids, read_table, stream_table
+from tinybert_lite.data.tasks import OWN, TASKS, describe, find_task, need_two_classes, own_task
 from tinybert_lite.runtime import UserError
 
-# The published files' headers. For each task: header of train.tsv, one row (a, b and label stand where they belong), header of test.tsv.
-MNLI_PARSES = "sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse"
-PUBLISHED = {
-    "SST-2": ("sentence label", "A 1", "index sentence"),
-    "CoLA": (None, "gj04 1 * A", "index sentence"),
-    "MRPC": ("Quality|#1 ID|#2 ID|#1 String|#2 String", "1 702 703 A B", "index|#1 ID|#2 ID|#1 String|#2 String"),
-    "STS-B": ("index genre filename year old_index source1 source2 sentence1 sentence2 score", "0 main MSRvid 2012 1 none none A B 3.250",
-              "index genre filename year old_index source1 source2 sentence1 sentence2"),
-    "QQP": ("id qid1 qid2 question1 question2 is_duplicate", "7 8 9 A B 1", "id question1 question2"),
-    "MNLI": (f"index promptID pairID genre {MNLI_PARSES} sentence1 sentence2 label1 gold_label", "0 3 3n fiction w x y z A B wrong neutral",
-             f"index promptID pairID genre {MNLI_PARSES} sentence1 sentence2"),
-    "QNLI": ("index question sentence label", "0 A B not_entailment", "index question sentence"),
-    "RTE": ("index sentence1 sentence2 label", "0 A B not_entailment", "index sentence1 sentence2"),
-    "WNLI": ("index sentence1 sentence2 label", "0 A B 1", "index sentence1 sentence2"),
-}
-LABEL_IDS = {"STS-B": 3.25, "MNLI": 2.0}
+LABEL_IDS = {"STS-B": 3.25, "MNLI": 2.0, "AX": 2.0, "SNLI": 2.0, "XNLI-zh": 2.0}
 TEXTS = {"A": 'the film isn\'t "good"', "B": "a river, not a bank"}
-
-
-def split(line):
-    return line and line.split("|" if "|" in line else " ")
 
 
 def row(task):
@@ -58,8 +42,62 @@ def refused(path, text, says, task="SST-2"):
     assert str(path) in str(error.value) and says in str(error.value)
 
 
-def test_all_nine_tasks_are_known():
-    assert set(TASKS) == set(PUBLISHED)
+def test_all_tasks_are_known():
+    assert {name for name in TASKS if not name.startswith("XNLI") or name == "XNLI-zh"} == set(PUBLISHED)
+    assert len([name for name in TASKS if name.startswith("XNLI-")]) == 15
+
+
+def test_xnli_reads_its_own_language_alone(tmp_path):
+    """Hand-made rows in the layout of xnli.dev.tsv, all languages in one file, and of its translated training rows."""
+    header = ["language", "gold_label", "sentence1", "sentence2", "pairID"]
+    rows = [["ar", "neutral", "a", "b", "1"], ["zh", "entailment", "甲", "乙", "1"], ["zh", "contradiction", "丙", "丁", "2"]]
+    task = find_task("xnli-ZH")
+    table = read_table(write_tsv(tmp_path / "xnli.dev.tsv", rows, header), task)
+    assert [(row.text_a, row.label, row.line) for row in table.rows] == [("甲", "entailment", 3), ("丙", "contradiction", 4)]
+    with pytest.raises(UserError, match="no rows whose language is de"):
+        read_table(tmp_path / "xnli.dev.tsv", find_task("XNLI-de"))
+    train = write_tsv(tmp_path / "multinli.train.zh.tsv", [["甲", "乙", "contradictory"]], ["premise", "hypo", "label"])
+    assert label_ids(read_table(train, task).rows, task) == [0.0]
+
+
+def test_rows_without_a_verdict_are_counted_and_left_out(tmp_path):
+    """SNLI as its authors publish it: the label "-" where annotators did not agree."""
+    header = f"gold_label {MNLI_PARSES} sentence1 sentence2 captionID pairID label1".split()
+    rows = [[label, *"wxyz", f"A{n}", "B", "c", "p", "neutral"] for n, label in enumerate(("neutral", "-", "entailment"))]
+    table = read_table(write_tsv(tmp_path / "snli_1.0_dev.txt", rows, header), TASKS["SNLI"])
+    assert [row.text_a for row in table.rows] == ["A0", "A2"] and table.skipped == [3]
+    assert len(read_table(tmp_path / "snli_1.0_dev.txt", TASKS["SNLI"], labelled=False).rows) == 3, "a test file needs all of its rows"
+
+
+def test_a_task_of_ones_own(tmp_path):
+    path = tmp_path / "topics" / OWN
+    path.parent.mkdir()
+    path.write_text('{"name": "topics", "labels": ["sports", "science"], "metric": "macro_f1"}', encoding="utf-8")
+    task = find_task("topics", path.parent)
+    assert (task.own, task.labels, task.metric, task.text_b, task.language) == (True, ("sports", "science"), "macro_f1", None, "en")
+    path.write_text(json.dumps(describe(task)), encoding="utf-8")
+    assert find_task("topics", path.parent) == task
+    table = read_table(write_tsv(path.with_name("train.tsv"), [["A", "science"], ["B", ""]], ["text_a", "label"]), task)
+    assert [row.label for row in table.rows] == ["science", None] and math.isnan(label_ids(table.rows, task)[1])
+
+
+def test_a_regression_of_any_unit_is_learnt_around_zero(tmp_path):
+    (tmp_path / OWN).write_text('{"name": "prices", "metric": "pearson_and_spearman", "offset": 250000, "scale": 50000}', encoding="utf-8")
+    task = find_task("prices", tmp_path)
+    rows = read_table(write_tsv(tmp_path / "train.tsv", [["A", "300000"], ["B", "1.5e5"]], ["text_a", "label"]), task).rows
+    assert label_ids(rows, task) == [1.0, -2.0] and own_task(tmp_path / OWN) == task and describe(task)["scale"] == 50000
+
+
+@pytest.mark.parametrize("text, says", [
+    ('{"name": "t", "metric": "pearson_and_spearman", "scale": 0}', "scale"),
+    ('{"labels": ["a", "b"]}', "the name None"), ('{"name": "a/b", "labels": ["a", "b"]}', "'a/b'"), ('{"name": "t", "labels": ["a"]}', "at least two"),
+    ('{"name": "t", "labels": ["a", "a"]}', "different"), ('{"name": "t"}', "pearson_and_spearman"), ('{"name": "t", "labels": ["a", "b"], "metric": "f1"}', "'f1'"),
+])
+def test_a_description_that_makes_no_task(tmp_path, text, says):
+    (tmp_path / OWN).write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        find_task("t", tmp_path)
+    assert says in str(error.value) and str(tmp_path / OWN) in str(error.value)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -88,8 +126,9 @@ def test_columns_in_another_order_go_by_the_header(tmp_path, name):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_test_files_have_a_header_and_no_labels(tmp_path, name):
     header = split(PUBLISHED[name][2])
-    a, b = TASKS[name].text_a[0], TASKS[name].text_b and TASKS[name].text_b[0]
-    path = write_tsv(tmp_path / "test.tsv", [[TEXTS["A"] if column == a else TEXTS["B"] if column == b else "x" for column in header]], header)
+    a, b = TASKS[name].text_a[0].split("|"), TASKS[name].text_b[0].split("|") if TASKS[name].text_b else ()
+    cells = [TEXTS["A"] if column in a else TEXTS["B"] if column in b else "zh" if column == "language" else "x" for column in header]
+    path = write_tsv(tmp_path / "test.tsv", [cells], header)
     table = read_table(path, TASKS[name], labelled=False)
     assert (table.rows[0].text_a, table.rows[0].text_b, table.rows[0].label) == (TEXTS["A"], expected_b(name), None)
     assert all(map(math.isnan, label_ids(table.rows, TASKS[name])))

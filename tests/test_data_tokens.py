@@ -7,7 +7,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from tests.makers import SPECIAL, VOCABULARY, config_values, write_tsv, write_vocabulary
-from tinybert_lite.data.tasks import TASKS, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import (
     check_vocabulary,
     encode,

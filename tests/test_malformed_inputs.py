@@ -23,7 +23,8 @@ from tests.makers import SPECIAL
 from tests.test_command_errors import AUGMENT, EVALUATE, FINETUNE, GENERAL, PREGENERATE, refused
 from tests.test_engine_files import Touch
 from tests.test_stage_workspace import call, lay_out, make_toy_teacher, one_thread, snapshot  # noqa: F401
-from tinybert_lite.data.tasks import TASKS, stream_table
+from tinybert_lite.data.tables import stream_table
+from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.engine.files import SIZES, read_config
 from tinybert_lite.pregenerate_training_data import read_epoch
 

@@ -20,7 +20,8 @@ from tests.test_stage_workspace import (  # noqa: F401
     write_toy_data,
 )
 from tinybert_lite import finetune_teacher, general_distill, task_distill
-from tinybert_lite.data.tasks import TASKS, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import encode_table, load_tokenizer
 from tinybert_lite.engine.files import load_model, read_weights, weight_names
 from tinybert_lite.engine.train import read_history

@@ -13,7 +13,8 @@ from tests.makers import SPECIAL, VOCABULARY, make_bert_folder, write_tsv
 from tests.test_stage_workspace import call, make_toy_teacher, one_thread, write_toy_corpus, write_toy_vectors  # noqa: F401
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, plain, read_documents
 from tinybert_lite.data.masked import IGNORED, Masked, packed
-from tinybert_lite.data.tasks import find_task, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import build_vocabulary, encode
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.engine.files import load_model, read_weights, save_half

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
 from tinybert_lite.runtime import remark
 from tinybert_lite.settings import Settings, Training
 
@@ -38,7 +39,7 @@ def picked(args: argparse.Namespace, kind: type, **more):
     return kind(**{**found, **more})
 
 
-def run_settings(args: argparse.Namespace, task: str = "SST-2", **stages: Training) -> Settings:
+def run_settings(args: argparse.Namespace, task: Task = TASKS[FOLDERS_OWN_TASK], **stages: Training) -> Settings:
     device = "cpu" if args.no_cuda else args.device
     return Settings(profile="command line", task=task, seed=args.seed, device=device, threads=args.threads,
                     precision=getattr(args, "precision", "auto"), lower_case=args.do_lower_case, **stages)

@@ -20,8 +20,10 @@ import torch
 
 from tinybert_lite import processes
 from tinybert_lite.data.batches import in_order
+from tinybert_lite.data.chinese import joined
 from tinybert_lite.data.stop_words import STOP_WORDS
-from tinybert_lite.data.tasks import Table, Task, find_task, read_table
+from tinybert_lite.data.tables import Table, read_table
+from tinybert_lite.data.tasks import Task, find_task
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.engine.files import replace_file, sha256
@@ -40,9 +42,11 @@ Candidates = dict[int, list[str]]  # place of a word in its text -> what may sta
 class Augmenter:
     """Finds candidates for the words of many texts in few forward passes, and draws variants."""
 
-    def __init__(self, model, tokenizer, vectors: WordVectors, settings: Augmenting, device: str = "cpu", precision: str = "no"):
+    def __init__(self, model, tokenizer, vectors: WordVectors, settings: Augmenting, device: str = "cpu", precision: str = "no",
+                 language: str = "en"):
         self.model, self.tokenizer, self.vectors, self.settings = model.eval().to(device), tokenizer, vectors, settings
         self.device, self.bf16 = device, precision == "bf16"
+        self.language, self.join = language, joined if language == "zh" else " ".join
         special = set(tokenizer.all_special_tokens)
         # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation.
         self.usable = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
@@ -50,8 +54,11 @@ class Augmenter:
         self.usable_ids = torch.tensor(tokenizer.convert_tokens_to_ids(self.usable), device=device)
         self.single_pieces = set(self.usable)
 
+    def words(self, text: str) -> list[str]:
+        return words(self.tokenizer, text, self.language)
+
     def eligible(self, text_words: list[str]) -> list[int]:
-        return [i for i, word in enumerate(text_words) if is_word(word) and word.lower() not in STOP_WORDS]
+        return [i for i, word in enumerate(text_words) if is_word(word) and word.lower() not in STOP_WORDS.get(self.language, ())]
 
     def candidates(self, texts: list[list[str]]) -> list[Candidates]:
         """For each text (its words) the candidates of each eligible word; places with none are left out."""
@@ -72,8 +79,8 @@ class Augmenter:
     def _by_masked_lm(self, texts: list[list[str]], places: list[tuple[int, int]]) -> list[list[str]]:
         """The top M words for each masked place; one row of a forward pass a place, rows of like length together."""
         mask = self.tokenizer.mask_token
-        masked = [" ".join(texts[t][:place] + [mask] + texts[t][place + 1:]) for t, place in places]
-        whole = [" ".join(texts[t]) for t, _ in places] if self.settings.context == "pair" else None
+        masked = [self.join(texts[t][:place] + [mask] + texts[t][place + 1:]) for t, place in places]
+        whole = [self.join(texts[t]) for t, _ in places] if self.settings.context == "pair" else None
         found: list[list[str]] = [[] for _ in places]
         if not places:
             return found
@@ -98,11 +105,11 @@ class Augmenter:
     def variants(self, text_words: list[str], candidates: Candidates, rng: random.Random) -> list[str]:
         """At most N different new texts."""
         found: dict[str, None] = {}
-        original = " ".join(text_words)
+        original = self.join(text_words)
         for _ in range(self.settings.N):
             new = [rng.choice(candidates[i]) if i in candidates and rng.random() < self.settings.p else word
                    for i, word in enumerate(text_words)]
-            found[" ".join(new)] = None
+            found[self.join(new)] = None
         found.pop(original, None)
         return list(found)
 
@@ -124,7 +131,7 @@ def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, fir
         done = min(start + BLOCK * processes.count(), len(table.rows))
         start += BLOCK * processes.number()
         rows = table.rows[start:start + BLOCK]
-        texts = [words(augmenter.tokenizer, row.fields[side]) for row in rows for side in sides]
+        texts = [augmenter.words(row.fields[side]) for row in rows for side in sides]
         found = augmenter.candidates(texts)
         for r, row in enumerate(rows):
             block.append("\t".join(row.fields))
@@ -137,14 +144,14 @@ def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, fir
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task = find_task(settings.task)
+    task = settings.task
     options = settings.data_augmentation
     table = read_table(reads["train"], task)
     if options.max_rows:
         table = replace(table, rows=table.rows[: options.max_rows])
     vectors = WordVectors.read(reads["vectors"])
     teacher = load_bert(reads["teacher"], settings.lower_case, masked_lm=True)
-    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name, session.device.precision)
+    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name, session.device.precision, task.language)
     file = GrowingFile(folder / "aug.tsv", session.identity)
     rows, lines = file.state.get("rows", 0), file.state.get("lines", 0)
     if rows:
@@ -186,11 +193,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)
-    task = find_task(args.task_name)
-    workspace = Workspace.find(task=task.name)
-    data = Path(args.glue_dir) / task.name
+    data = Path(args.glue_dir) / args.task_name
+    task = find_task(args.task_name, data)
+    workspace, data = Workspace(Workspace.find().root, task), data.with_name(task.name)
     options = Augmenting(N=task.variants if args.N is None else args.N, M=args.M, p=args.p, context=args.context, max_seq_length=512)
-    settings = Settings(profile="command line", task=task.name, seed=args.seed, device=args.device, data_augmentation=options)
+    settings = Settings(profile="command line", task=task, seed=args.seed, device=args.device, data_augmentation=options)
     reads = {"train": data / "train.tsv", "teacher": resolve_teacher(local_folder(args.pretrained_bert_model), workspace),
              "vectors": Path(args.glove_embs)}
     if not data.is_dir():

@@ -15,7 +15,8 @@ import torch
 from tinybert_lite import processes
 from tinybert_lite.data.batches import Examples, in_order
 from tinybert_lite.data.masked import Masked
-from tinybert_lite.data.tasks import Task, need_two_classes, read_table
+from tinybert_lite.data.tables import has_labels, read_table
+from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically, write_json
@@ -93,16 +94,22 @@ def scores(task: Task, logits: np.ndarray, labels: np.ndarray) -> dict[str, floa
     if task.metric == "f1_and_accuracy":
         f1 = float(f1_score(gold, found, zero_division=0))
         return {"f1_and_accuracy": (accuracy + f1) / 2, "f1": f1, "accuracy": accuracy}
+    if task.own:
+        by_metric = {"accuracy": accuracy, "macro_f1": float(f1_score(gold, found, average="macro", zero_division=0))}
+        return {task.metric: by_metric[task.metric], **by_metric}  # the one that decides comes first
     return {"accuracy": accuracy}
 
 
 class DevSet:
-    """A task's dev rows (for MNLI matched and mismatched), tokenised once. Raises UserError where all have one label."""
+    """A task's dev rows (for MNLI matched and mismatched), tokenised once. Raises UserError where all have one label, or one has none."""
 
     def __init__(self, task: Task, files: dict[str, Path], tokenizer, max_length: int, batch_size: int = 64):
         self.task, self.batch_size = task, batch_size
         self.parts = {name: encode_table(read_table(files[name], task), task, tokenizer, max_length) for name in task.dev_files}
         for name, examples in self.parts.items():
+            if np.isnan(examples.labels).any():
+                row = int(np.flatnonzero(np.isnan(examples.labels))[0])
+                raise UserError(f"{files[name]}, row {row + 1} (the header not counted): has no label, and nothing can be measured on it; label or remove it")
             if len(examples) > 1:
                 need_two_classes(examples.labels, task, files[name])
 
@@ -130,7 +137,7 @@ def chance(task: Task, labels: np.ndarray) -> tuple[float, float]:
 
 def at_chance(task: Task, dev_scores: dict[str, float], labels: np.ndarray) -> str:
     """Says so where a dev score is within two standard errors of guessing, "" where it is above."""
-    key = "accuracy" if task.metric == "f1_and_accuracy" else task.metric
+    key = "accuracy" if task.metric in ("f1_and_accuracy", "macro_f1") else task.metric
     guess, error = chance(task, labels)
     return "" if dev_scores[key] > guess + 2 * error else f"dev {key} of {dev_scores[key]:.3f} is not above chance ({guess:.3f} ± {2 * error:.3f})"
 
@@ -184,23 +191,26 @@ def agreement(first: np.ndarray, second: np.ndarray) -> float | None:
 
 
 def write_test_predictions(model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path) -> None:
-    """GLUE submission files (`index⇥prediction`) for the test files there are."""
-    names = {"MNLI": {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}}
+    """GLUE submission files (`index⇥prediction`) for the test files there are; the index is the file's own, or counts from 0."""
+    names = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
     tables = {split: read_table(files[split], task, labelled=False) for split in task.test_files if files[split].is_file()}
     for split, table in tables.items():
         logits = predict(model, encode_table(table, task, tokenizer, max_length))
-        answers = [f"{value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
-        text = "index\tprediction\n" + "".join(f"{i}\t{answer}\n" for i, answer in enumerate(answers))
-        write_atomically(folder / f"{names.get(task.name, {}).get(split, task.name)}.tsv", text.encode("utf-8"))
+        answers = [f"{task.offset + task.scale * value:.3f}" for value in logits[:, 0]] if task.is_regression else [task.labels[i] for i in logits.argmax(1)]
+        place = next((table.header.index(name) for name in ("index", "id") if name in table.header), None)
+        numbers = [i if place is None else row.fields[place] for i, row in enumerate(table.rows)]
+        text = "index\tprediction\n" + "".join(f"{number}\t{answer}\n" for number, answer in zip(numbers, answers))
+        write_atomically(folder / f"{names.get(split, task.name)}.tsv", text.encode("utf-8"))
 
 
 def scores_on_test(models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int) -> dict[str, dict]:
-    """Scores by test file and model, for the test files that carry labels; GLUE's own do not."""
+    """Scores by test file and model, on the rows of the test files that carry labels; GLUE's own do not."""
     found = {}
     for split in task.test_files:
-        if files[split].is_file() and task.label[0] in (read_table(files[split], task, labelled=False).header or ()):
-            examples = encode_table(read_table(files[split], task), task, tokenizer, max_length)
-            found[split] = {name: scores(task, predict(model, examples), examples.labels) for name, model in models.items()}
+        if files[split].is_file() and has_labels(read_table(files[split], task, labelled=False), task):
+            examples = encode_table(read_table(files[split], task), task, tokenizer, max_length).labelled()
+            if len(examples):
+                found[split] = {name: scores(task, predict(model, examples), examples.labels) for name, model in models.items()}
     return found
 
 
@@ -225,19 +235,22 @@ def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_
     student = load(folder)
     dev = DevSet(task, workspace.task_files, student.tokenizer, max_length, batch_size)
     results = {"task": task.name, "student": str(folder), "dev": dev(student.model)}
-    if teacher:
+    files = {split: workspace.data_file(split) for split in task.test_files}
+    if not dev.parts:  # the diagnostic set is a test and nothing else
+        results["test"] = scores_on_test({"student": student.model}, task, files, student.tokenizer, max_length)
+        say("\n".join(f"{split} {key} = {value}" for split, of in results["test"].items() for key, value in of["student"].items()))
+    elif teacher:
         model = load(teacher)
         check_same_vocabulary(student, model)
         results |= {"teacher": str(teacher), "teacher_dev": dev(model.model),
                     "agreement": agreement(predict(model.model, dev.first), predict(student.model, dev.first))}
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        files = {split: workspace.data_file(split) for split in task.test_files}
         write_test_predictions(student.model, task, files, student.tokenizer, max_length, output)  # first: it may refuse a file
         write_eval_results(output, results["dev"], 0)
         write_json(output / "eval_results.json", results)
     say("\n".join(f"{key} = {value}" for key, value in results["dev"].items()))
-    if teacher:
+    if "teacher_dev" in results:
         say("\n".join(f"teacher {key} = {value}" for key, value in results["teacher_dev"].items()) + f"\nagreement = {results['agreement']}")
     return results
 
@@ -256,7 +269,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)
     workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
-    settings = Settings(profile="command line", task=workspace.task_name, device=args.device, lower_case=args.do_lower_case)
+    settings = Settings(profile="command line", task=workspace.task, device=args.device, lower_case=args.do_lower_case)
     teacher = local_folder(args.teacher_model) if args.teacher_model else None
     evaluate_folder(local_folder(args.student_model), workspace, settings, args.max_seq_length, args.eval_batch_size, args.output_dir, teacher)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.cli import picked, run_settings, training_parser
-from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import load_model, weight_names
 from tinybert_lite.engine.objectives import Labels
 from tinybert_lite.evaluate import DevSet, check_teacher
@@ -21,7 +20,7 @@ from tinybert_lite.workspace import Workspace, resolve_teacher
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = find_task(settings.task), settings.finetune_teacher
+    task, options = settings.task, settings.finetune_teacher
     teacher = load_bert(reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none", classifier_head=options.classifier_head)
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
     metrics = train_on_task(teacher.model, teacher.tokenizer, Labels(), task, reads["train"], options, session, folder, "teacher", dev)
@@ -58,9 +57,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--classifier_head", choices=("huggingface", "relu"), default="huggingface")
     parser.add_argument("--allow_weak_teacher", action="store_true")
     args = parser.parse_args(argv)
-    task = find_task(args.task_name)
-    workspace = Workspace.find(task=task.name, data_dir=args.data_dir)
-    settings = run_settings(args, task.name, finetune_teacher=picked(args, FineTuning))
+    workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
+    settings = run_settings(args, workspace.task, finetune_teacher=picked(args, FineTuning))
     reads = {**workspace.task_files, "teacher": resolve_teacher(local_folder(args.teacher_model), workspace)}
     STAGE.execute(reads, args.output_dir or workspace.tuned_teacher, settings)
 

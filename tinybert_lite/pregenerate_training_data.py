@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as short
 
@@ -21,6 +22,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.sequences import close_corpus, lines_of_documents
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import read_json, write_json
 from tinybert_lite.growing import GrowingFile
@@ -34,14 +36,15 @@ from tinybert_lite.workspace import Workspace, resolve_teacher
 CHUNK = 100  # documents that a worker cuts at a time
 
 
-def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregenerating, seed: int, lower_case: bool | None = None, identity: str = "") -> list[int]:
+def pregenerate(corpus: Path, vocabulary: Path, output: Path, settings: Pregenerating, seed: int, lower_case: bool | None = None, identity: str = "",
+                language: str = "en") -> list[int]:
     """All epochs' files; the counts. The same bytes for the same seed, whatever the number of workers.
 
     With an `identity` of its inputs a run that was cut goes on after the last documents that it wrote.
     """
     output.mkdir(parents=True, exist_ok=True)
     with scratch(output) as tokens:
-        documents = len(TokenisedCorpus.build(corpus, load_tokenizer(vocabulary, lower_case), tokens, settings.num_workers))
+        documents = len(TokenisedCorpus.build(corpus, load_tokenizer(vocabulary, lower_case), tokens, settings.num_workers, language=language))
         try:
             return [write_epoch(tokens, documents, settings, seed, epoch, output, identity) for epoch in range(settings.epochs_to_generate)]
         finally:
@@ -119,7 +122,8 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case, session.identity)
+    counts = pregenerate(reads["corpus"], reads["vocabulary"], folder, settings.pregenerate_training_data, session.seed, settings.lower_case,
+                         session.identity, settings.task.language)
     say(f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}")
     return {"epochs": len(counts), "sequences": counts}
 
@@ -153,13 +157,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--masked_lm_prob", type=float, default=0.15, help="0: no masking at all")
     parser.add_argument("--max_predictions_per_seq", type=int, default=20)
     parser.add_argument("--one_seq", action="store_true", help="one segment a sequence")
+    parser.add_argument("--language", choices=("en", "zh"), default="en", help="zh: the words of Chinese text are masked whole")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args(argv)
     need_one_process("it starts its own with --num_workers N")
     if args.reduce_memory:
         say("--reduce_memory has no effect: the corpus is always read through memory maps")
     names = Pregenerating.__dataclass_fields__
-    settings = Settings(profile="command line", seed=args.seed, lower_case=args.do_lower_case,
+    task = replace(TASKS[FOLDERS_OWN_TASK], language=args.language)
+    settings = Settings(profile="command line", task=task, seed=args.seed, lower_case=args.do_lower_case,
                         pregenerate_training_data=Pregenerating(**{k: v for k, v in vars(args).items() if k in names}))
     teacher = resolve_teacher(local_folder(args.bert_model), Workspace.find())
     reads = {"corpus": args.train_corpus, "vocabulary": vocabulary_of(teacher)}

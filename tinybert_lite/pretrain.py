@@ -2,13 +2,15 @@
 
     python -m tinybert_lite.pretrain --text reviews.txt.xz brown.txt --output_dir my_bert --hidden_size 256 --vocab_size 8000
 
-goes on where it was cut when called again. `--model_dir BERT` continues from a BERT's weights and vocabulary. The shipped
+goes on where it was cut when called again. `--model_dir BERT` continues from a BERT's weights and vocabulary;
+`--vocab_file` takes a vocabulary instead of learning one; `--language zh` hides the words of Chinese text whole. The shipped
 teacher_model/classroom was made so; `run_all --teacher_model grow` makes a small one from the text at hand, as a lesson.
 Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word embeddings that start from word vectors.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -49,10 +51,11 @@ def start_from_vectors(model: Bert, tokenizer, vectors: WordVectors, scale: floa
     return len(known)
 
 
-def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Path) -> LoadedBert:
-    """A vocabulary learnt from the text, and a BERT of random weights that reads it."""
-    build_vocabulary((line for document in read_documents(text) for line in document), options.vocab_size, folder / "vocab.txt")
-    tokenizer = load_tokenizer(folder / "vocab.txt", lower_case=True)
+def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Path, tokenizer=None, language: str = "en") -> LoadedBert:
+    """A BERT of random weights, for this tokenizer or a vocabulary learnt from the text."""
+    if tokenizer is None:
+        build_vocabulary((line for document in read_documents(text) for line in document), options.vocab_size, folder / "vocab.txt", language)
+        tokenizer = load_tokenizer(folder / "vocab.txt", lower_case=True)
     model = Bert(BertConfig(
         vocab_size=len(tokenizer), hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers,
         num_attention_heads=options.num_attention_heads, intermediate_size=4 * options.hidden_size,
@@ -78,15 +81,17 @@ def extend_positions(model: Bert, positions: int) -> None:
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     options: Pretraining = settings.pretrain
-    sources = [path for name, path in reads.items() if name not in ("vectors", "model")]
-    length = options.max_seq_length
+    sources = [path for name, path in reads.items() if name not in ("vectors", "model", "vocabulary")]
+    length, language = options.max_seq_length, settings.task.language
     with scratch(folder) as place:
         train, test = place / "train.txt", place / "held_out.txt"
-        gather_text(sources, find_task(settings.task), options.held_out, train, test)
-        bert = load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads else new_bert(train, reads.get("vectors"), options, place)
+        gather_text(sources, settings.task, options.held_out, train, test)
+        given = load_tokenizer(reads["vocabulary"], settings.lower_case) if "vocabulary" in reads else None
+        bert = (load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads
+                else new_bert(train, reads.get("vectors"), options, place, given, language))
         extend_positions(bert.model, length)
         say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
-        examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, place), bert.tokenizer, length, options.short_seq_prob, session.seed)
+        examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, place, language=language), bert.tokenizer, length, options.short_seq_prob, session.seed)
                           if text.stat().st_size else None for text in (train, test))
     model, parameters = bert.model, sum(p.numel() for p in bert.model.parameters())
     say(f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, {len(examples.ids)} tokens an epoch")
@@ -128,8 +133,10 @@ def main(argv: list[str]) -> None:
     add("--text", required=True, nargs="+", type=Path, help="texts (.txt or .txt.xz: a sentence a line, a blank line between documents) or a task's .tsv")
     add("--output_dir", required=True, type=Path)
     add("--model_dir", help="continue from this BERT: folder or hub name")
+    add("--vocab_file", type=Path, help="a vocabulary, such as bert-base-chinese's (default: learnt from the text)")
     add("--vectors", type=Path, default=None, help="word vectors that word embeddings start from (default: the shipped ones)")
     add("--task_name", default="SST-2", help="whose columns a .tsv has")
+    add("--language", choices=("en", "zh"), help="zh: Chinese (default: the task's)")
     add("--precision", default="auto", help="auto, float32 or bf16")
     add("--max_steps", type=int, default=0, help="optimizer steps at most")
     add("--schedule", default="linear", help="linear or constant")
@@ -138,12 +145,17 @@ def main(argv: list[str]) -> None:
         default = getattr(fields, name)
         add(f"--{name}", type=type(default), default=default)
     args = parser.parse_args(argv)
-    sizes = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "vectors") if args.model_dir else ()
+    sizes = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "vectors", "vocab_file") if args.model_dir else ()
     say_no_effect(argv, {"--do_eval": "pre-training measures on --held_out documents",
+                         **({"--vocab_size": f"{args.vocab_file} has its own"} if args.vocab_file else {}),
                          **{f"--{name}": f"{args.model_dir} has its own" for name in sizes}})
+    task = find_task(args.task_name)
+    task = replace(task, language=args.language or task.language)
     sources = {f"text {number}": path for number, path in enumerate(args.text, 1)}
-    start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace.find().vectors}
-    settings = run_settings(args, find_task(args.task_name).name, pretrain=picked(args, Pretraining))
+    start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace(Workspace.find().root, task).vectors}
+    if args.vocab_file and not args.model_dir:
+        start["vocabulary"] = args.vocab_file
+    settings = run_settings(args, task, pretrain=picked(args, Pretraining))
     STAGE.execute({**sources, **start}, args.output_dir, settings)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.cost import cost
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.checkpoints import HISTORY
 from tinybert_lite.engine.encoder import Bert
@@ -46,11 +46,16 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
               "4": probe(on_device(load_model(workspace.mid_student)[0]), train, dev.first), "5": probe(student, train, dev.first)}
     write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student)
     models = {"teacher": teacher, "student": student} | ({"undistilled": undistilled} if undistilled else {})
+    tests = scores_on_test(models, task, files, final.tokenizer, length)
+    if task.diagnostic:
+        other, its_files = workspace.diagnostic
+        write_test_predictions(student, other, its_files, final.tokenizer, length, workspace.final_student)
+        tests |= scores_on_test(models, other, its_files, final.tokenizer, length)
     results = {
         "task": task.name, "metric": task.metric, "seed": settings.seed, "profile": settings.profile,
         "teacher": dev(teacher), "student": dev(student),
         "probe_along_the_stages": probes, "agreement": agreement(teacher_logits, student_logits),
-        "test": scores_on_test(models, task, files, final.tokenizer, length),
+        "test": tests,
         "cost": {"teacher": cost(teacher, dev.first), "student": cost(student, dev.first)},
         "rows": {"train": len(read_table(files["train"], task).rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},
@@ -85,6 +90,17 @@ def table(results: dict) -> list[tuple[str, ...]]:
     return rows
 
 
+def grid(rows: list[tuple[str, ...]]) -> str:
+    """Cells under each other."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows)
+
+
+def shown_scores(scores: dict[str, float]) -> dict[str, float]:
+    """Without the means of two of them, which only decide."""
+    return {name: value for name, value in scores.items() if "_and_" not in name}
+
+
 def summary(results: dict) -> str:
     cost, metric = results["cost"], results["metric"]
     smaller = cost["teacher"]["parameters"] / cost["student"]["parameters"]
@@ -101,11 +117,11 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
     write_json(folder / "results.json", results)
     pictures = draw(workspace, results, folder / PICTURES)
     rows = table(results)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    say("\n" + "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows))
+    say("\n" + grid(rows))
     say("\n  " + summary(results))
     for split, scores in results["test"].items():
-        say(f"  {split} {results['metric']}: " + ", ".join(f"{name} {values[results['metric']]:.4f}" for name, values in scores.items()))
+        metric = next(iter(scores["student"]))  # the diagnostic set has one of its own
+        say(f"  {split} {metric}: " + ", ".join(f"{name} {values[metric]:.4f}" for name, values in scores.items()))
     write_atomically(folder / "report.md", report_text(results, rows, pictures).encode("utf-8"))
     manifest = read_manifest(folder)
     if manifest:  # so that the next run knows these files as its own

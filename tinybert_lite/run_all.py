@@ -20,7 +20,6 @@ from tinybert_lite import (
     task_distill,
     undistilled,
 )
-from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import read_config, read_json, weights_file
 from tinybert_lite.models import local_folder
 from tinybert_lite.outputs import ASIDE, LOCK, RUNNING, locked, read_manifest
@@ -43,6 +42,7 @@ STAGES: tuple[Stage, ...] = (
     finetune_teacher.STAGE, task_distill.MID, task_distill.OUT,
 )
 REPORT = "report"
+ALL = "all"  # --task all
 # Seconds on two CPU cores, for the plan's first estimate; afterwards the last run's own time is shown.
 TYPICAL_SECONDS = {
     "smoke": dict(pretrain=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
@@ -98,7 +98,7 @@ def _is_among(path: Path, remade: list[tuple[Path, tuple[str, ...]]]) -> bool:
 
 
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
-    say(f"TinyBERT Lite · task {settings.task} · profile {settings.profile} · seed {settings.seed}")
+    say(f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile} · seed {settings.seed}")
     say(f"workspace {workspace.root}")
     say(f"teacher {_shown(workspace.teacher, workspace)} · student {_shown(workspace.student_source, workspace)}")
     say(f"device {choose_device(settings.device, settings.precision)} · {set_threads(settings.threads)} threads · {machine()}")
@@ -193,11 +193,18 @@ def run_plan(plan: list[Planned], workspace: Workspace, settings: Settings, forc
 
 def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
     """Say what is missing before minutes are spent: data files, and a student that fits the teacher."""
+    if not workspace.task.dev_files:
+        raise UserError(f"{workspace.task_name} has no training rows: it is a test for another task's models; run that task, whose report "
+                        f"answers {workspace.task_name}/ too, or python -m tinybert_lite.evaluate")
     if any(name.startswith(("data_", "finetune", "task_", "pretrain", "baseline")) for name in chosen):
-        for path in workspace.task_files.values():
-            if not path.is_file():
-                raise UserError(f"{path} is missing: put {workspace.task_name}'s GLUE files there or name their folder with --data_dir")
+        if lost := missing_rows(workspace):
+            raise UserError(f"{lost} is missing: put {workspace.task_name}'s files there or name their folder with --data_dir")
     _ = workspace.student_source  # raises where none fits the teacher
+
+
+def missing_rows(workspace: Workspace) -> Path | None:
+    """The first of a task's training and dev files that is not there."""
+    return next((path for path in workspace.task_files.values() if not path.is_file()), None)
 
 
 def needed(workspace: Workspace, upto: str, made: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:
@@ -260,8 +267,8 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser("python -m tinybert_lite.run_all", description="All stages: plan, run what is stale or missing, report.")
     add = found.add_argument
     add("--profile", default="classroom", help=" | ".join(PROFILES))
-    add("--task", default="SST-2")
-    add("--data_dir", help="folder with train.tsv, dev.tsv (and test.tsv)")
+    add("--task", default="SST-2", help="one of GLUE's, SNLI, XNLI-zh …, ChnSentiCorp, one of your own (own_data), or all that are at hand")
+    add("--data_dir", help="folder with train.tsv, dev.tsv (and test.tsv); with --task all, of the tasks' folders")
     add("--teacher_model", help="the general teacher: a BERT folder or hub name; grow: a small one made from the text at hand")
     add("--task_teacher", help="a teacher fine-tuned on the task")
     add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
@@ -282,18 +289,26 @@ def parser() -> argparse.ArgumentParser:
 
 
 @command
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int | None:
     args = parser().parse_args(argv)
     need_one_process("start the stages one by one")
-    task = find_task(args.task).name
-    models = [local_folder(name) if name and name != GROW else name for name in (args.teacher_model, args.task_teacher, args.student_model)]
-    workspace = Workspace.find(args.workspace, task, data_dir=args.data_dir, teacher_model=models[0], task_teacher=models[1],
-                               student_model=models[2])
-    settings = profile(args.profile, task, workspace.teacher_width).override(args.assignments)
-    settings = replace(settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads)
+    if args.task.lower() == ALL:
+        from tinybert_lite.all_tasks import run_all_tasks
+
+        return run_all_tasks(args)
+    settings, workspace = prepared(args, args.task, args.data_dir)
     if args.clean:
         return clean(workspace)
     run_all(workspace, settings, args.first, args.last, args.only, args.force, args.baseline, args.dry_run)
+
+
+def prepared(args: argparse.Namespace, task: str, data_dir: str | None) -> tuple[Settings, Workspace]:
+    """The settings and folders of one task, from the command line."""
+    models = [local_folder(name) if name and name != GROW else name for name in (args.teacher_model, args.task_teacher, args.student_model)]
+    workspace = Workspace.find(args.workspace, task, data_dir=data_dir, teacher_model=models[0], task_teacher=models[1],
+                               student_model=models[2])
+    settings = profile(args.profile, workspace.task, workspace.teacher_width).override(args.assignments)
+    return replace(settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads), workspace
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import difflib
 import math
 from dataclasses import dataclass, field, fields, replace
 
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task, find_task
 from tinybert_lite.runtime import UserError
 
 _LIMITS = {  # lowest and highest allowed value
@@ -139,7 +140,7 @@ class Settings(Checked):
     """All settings of a run. A stage's field carries the stage's name."""
 
     profile: str = "classroom"
-    task: str = "SST-2"
+    task: Task = TASKS[FOLDERS_OWN_TASK]
     seed: int = 42
     device: str = "auto"
     precision: str = "auto"  # bf16 on a GPU that has it, else float32; bf16 may be asked for on a CPU
@@ -205,18 +206,24 @@ def _smoke() -> Settings:
     )
 
 
-def _classroom(teacher_width: int) -> Settings:
+def _length(task: Task) -> int:
+    """Tokens a row: 64 for a sentence, 128 for a pair (both as in the paper) and where every character is a token."""
+    return 128 if task.text_b or task.language == "zh" else 64
+
+
+def _classroom(task: Task, teacher_width: int) -> Settings:
     """Minutes on two CPU cores; models are small and the student starts from nothing, hence the high learning rates.
 
     A real BERT as the teacher is fine-tuned gently.
     """
-    common = dict(max_seq_length=64, eval_batch_size=64)
+    text = dict(max_seq_length=64, eval_batch_size=64)
+    common = dict(max_seq_length=_length(task), eval_batch_size=64)
     return Settings(
         profile="classroom",
-        pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **common),
-        data_augmentation=Augmenting(N=8, max_seq_length=64),
+        pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **text),
+        data_augmentation=Augmenting(N=8, max_seq_length=_length(task)),
         pregenerate_training_data=Pregenerating(epochs_to_generate=10, max_seq_len=64),
-        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, start="embeddings", **common),
+        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, start="embeddings", **text),
         finetune_teacher=FineTuning(learning_rate=2e-5 if teacher_width >= LARGE else 3e-4, num_train_epochs=4, **common),
         task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
         task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=2, **common),
@@ -224,17 +231,16 @@ def _classroom(teacher_width: int) -> Settings:
     )
 
 
-def _paper(task) -> Settings:
+def _paper(task: Task) -> Settings:
     """The paper's settings, by task."""
-    length = 128 if task.text_b else 64
-    mid_epochs = {"MNLI": 10, "QQP": 10, "QNLI": 10, "CoLA": 50}.get(task.name, 20)
+    length = _length(task)
     return Settings(
         profile="paper",
         data_augmentation=Augmenting(N=task.variants, max_seq_length=512),
         pregenerate_training_data=Pregenerating(do_whole_word_mask=True),
         general_distill=Distilling(train_batch_size=256),
         finetune_teacher=FineTuning(learning_rate=2e-5, max_seq_length=length),
-        task_distill_mid=Distilling(num_train_epochs=mid_epochs, schedule="constant", max_seq_length=length),
+        task_distill_mid=Distilling(num_train_epochs=task.mid_epochs, schedule="constant", max_seq_length=length),
         task_distill_out=Predicting(learning_rate=3e-5, max_seq_length=length),
         baseline=Training(num_train_epochs=10, max_seq_length=length),
     )
@@ -244,11 +250,9 @@ PROFILES = ("smoke", "classroom", "paper")
 LARGE = 512  # the width from which a teacher counts as a real BERT
 
 
-def profile(name: str = "classroom", task: str = "SST-2", teacher_width: int = 0) -> Settings:
+def profile(name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, teacher_width: int = 0) -> Settings:
     """The settings of a profile for a task and a teacher's width. Raises UserError for an unknown one."""
-    from tinybert_lite.data.tasks import find_task
-
-    found = find_task(task)
+    found = task if isinstance(task, Task) else find_task(task)
     _known(name, list(PROFILES), f"--profile {name} is unknown")
-    made = {"smoke": _smoke, "classroom": lambda: _classroom(teacher_width), "paper": lambda: _paper(found)}[name]()
-    return replace(made, task=found.name)
+    made = {"smoke": _smoke, "classroom": lambda: _classroom(found, teacher_width), "paper": lambda: _paper(found)}[name]()
+    return replace(made, task=found)

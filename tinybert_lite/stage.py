@@ -82,8 +82,8 @@ class Stage:
 
     def run(self, workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
         """Run on a workspace unless it is up to date."""
-        if workspace.task_name != settings.task:
-            raise UserError(f"the workspace is set up for {workspace.task_name} and the settings for {settings.task}; name one task for both")
+        if workspace.task != settings.task:
+            raise UserError(f"the workspace is set up for {workspace.task_name} and the settings for {settings.task.name}; name one task for both")
         reason = self.needless(workspace)
         if reason:
             return StageResult(self.name, self.folder(workspace), skipped=reason)
@@ -123,7 +123,7 @@ class Stage:
         seconds = round(time.perf_counter() - started, 2)
         processes.wait()
         write_json(folder / MANIFEST, {
-            "stage": self.name, "profile": settings.profile, "task": settings.task, "seed": settings.seed,
+            "stage": self.name, "profile": settings.profile, "task": settings.task.name, "seed": settings.seed,
             "settings": asdict(getattr(settings, self.name)), "inputs": inputs, "outputs": outputs.hashes(), "metrics": metrics,
             "seconds": seconds, "device": session.device.name, "device_reason": session.device.reason, "processes": processes.count(),
             "threads": session.threads, "machine": machine(), "versions": versions(),
@@ -181,7 +181,7 @@ def _effective(settings: Settings, stage: Stage) -> dict:
 
 
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
-    what = {"stage": stage.name, "task": settings.task, "settings": _effective(settings, stage),
+    what = {"stage": stage.name, "task": asdict(settings.task), "settings": _effective(settings, stage),
             "seed": settings.seed, "precision": settings.precision, "lower_case": settings.lower_case,
             "threads": settings.threads or torch.get_num_threads(), "inputs": inputs}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

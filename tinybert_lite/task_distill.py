@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tinybert_lite import finetune_teacher
 from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
-from tinybert_lite.data.tasks import Task, find_task
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.engine.files import load_model, weight_names, weights_file
 from tinybert_lite.engine.objectives import Intermediate, Prediction
 from tinybert_lite.evaluate import DevSet, check_learnt, check_teacher, evaluate_folder, write_eval_results
@@ -62,7 +62,7 @@ def load_student(folder: Path, teacher: LoadedBert, task: Task, lower_case: bool
 
 
 def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = find_task(settings.task), settings.task_distill_mid
+    task, options = settings.task, settings.task_distill_mid
     teacher, _, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=False)
     shared = "fit_dense.weight" in weight_names(reads["student"])  # an original student keeps its one projection
@@ -76,7 +76,7 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
 
 
 def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = find_task(settings.task), settings.task_distill_out
+    task, options = settings.task, settings.task_distill_out
     teacher, dev, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=True)
     student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
@@ -159,10 +159,10 @@ def parser():
 @command
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
-    task = find_task(args.task_name)
-    workspace = Workspace.find(task=task.name, data_dir=args.data_dir)
+    workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
+    task = workspace.task
     if args.do_eval:  # as in the original: evaluation and nothing else
-        evaluate_folder(local_folder(args.student_model), workspace, run_settings(args, task.name), args.max_seq_length, args.eval_batch_size, args.output_dir)
+        evaluate_folder(local_folder(args.student_model), workspace, run_settings(args, task), args.max_seq_length, args.eval_batch_size, args.output_dir)
         return
     if not (args.teacher_model or args.task_teacher):
         raise UserError("--teacher_model is missing: name the task's teacher, or --do_eval to evaluate the student alone")
@@ -172,7 +172,7 @@ def main(argv: list[str]) -> None:
     base = resolve_teacher(local_folder(args.task_teacher or args.teacher_model), workspace)
     fine_tuning = FineTuning(max_seq_length=args.max_seq_length, allow_weak_teacher=args.allow_weak_teacher)
     settings = run_settings(
-        args, task.name, finetune_teacher=fine_tuning,
+        args, task, finetune_teacher=fine_tuning,
         task_distill_mid=picked(args, Distilling, schedule="constant", eval_step=0), task_distill_out=picked(args, Predicting),
     )
     rows, student = rows_file(args.data_dir, workspace, args.aug_train), local_folder(args.student_model)

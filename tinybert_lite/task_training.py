@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.batches import Batches
-from tinybert_lite.data.tasks import Task, need_two_classes, stream_table
+from tinybert_lite.data.tables import stream_table
+from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import hand_off, save_weights
@@ -13,9 +14,11 @@ from tinybert_lite.engine.objectives import Labels
 from tinybert_lite.engine.train import Loop
 from tinybert_lite.evaluate import DevSet
 from tinybert_lite.models import save_model_folder
-from tinybert_lite.runtime import say
+from tinybert_lite.runtime import UserError, remark, say
 from tinybert_lite.settings import Training
 from tinybert_lite.stage import Session
+
+MOST_UNKNOWN = 0.1  # share of [UNK] above which a vocabulary is suspect
 
 
 def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, settings: Training, session: Session, folder: Path,
@@ -28,9 +31,19 @@ def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, set
     if settings.max_seq_length > tokenizer.model_max_length:
         say(f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model has positions, not at {settings.max_seq_length}")
     examples = prepare(encode_table(stream_table(rows, task), task, tokenizer, settings.max_seq_length, settings.max_rows))
-    if isinstance(objective, Labels):  # a teacher's answers teach even where all labels are alike
+    if isinstance(objective, Labels):  # a teacher's answers teach even where labels are missing or all alike
+        examples = examples.labelled()
+        if not len(examples):
+            raise UserError(f"{rows}: no row has a label; label some, or name a teacher that knows the task with --task_teacher")
         need_two_classes(examples.labels, task, rows)
-    lengths = examples.lengths
+    lengths, unknown = examples.lengths, float((examples.ids == tokenizer.unk_token_id).mean())
+    if unknown > MOST_UNKNOWN:
+        remark(f"warning: {label}: {100 * unknown:.0f} % of the word pieces of {rows} are [UNK]; is this the vocabulary for a text in {task.language!r}?")
+    if task.labels:  # so that a finished model knows its labels' words, or the unit of its numbers
+        model.config.id2label = dict(enumerate(task.labels))
+        model.config.label2id = {word: number for number, word in enumerate(task.labels)}
+    else:
+        model.config.label_offset, model.config.label_scale = task.offset, task.scale
     say(f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, {lengths.max()} at most")
     save_model_folder(model, tokenizer, folder)
     trained = Loop(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.data.tasks import find_task
 from tinybert_lite.engine.files import load_model
 from tinybert_lite.engine.objectives import Labels
 from tinybert_lite.evaluate import DevSet
@@ -17,7 +16,7 @@ from tinybert_lite.workspace import Workspace
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = find_task(settings.task), settings.baseline
+    task, options = settings.task, settings.baseline
     student = load_bert(reads["student"], from_scratch=True, num_labels=task.num_labels, projection="none")
     dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
     metrics = train_on_task(student.model, student.tokenizer, Labels(), task, reads["train"], options, session, folder, "undistilled student", dev)

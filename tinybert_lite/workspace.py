@@ -6,13 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.data.tasks import Task, find_task
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task, find_task
 from tinybert_lite.data.tokens import find_vocabulary
 from tinybert_lite.engine.files import read_config, weights_file
 from tinybert_lite.runtime import UserError
 
 SHIPPED = Path(__file__).resolve().parent.parent  # the repository, whose data serve a workspace that has none
-FOLDERS_OWN_TASK = "SST-2"  # other tasks use sub-folders of the stage folders
 STUDENT_MODEL, TEACHER_MODEL, PRE_DATA = "student_model", "teacher_model", "1_pre_data"
 CLASSROOM, GROWN = "classroom", "grown"
 GROW = "grow"  # --teacher_model grow: a teacher made from the text at hand
@@ -24,7 +23,7 @@ class Workspace:
     """The folders of one task's run. The optional paths win over what lies in the folders."""
 
     root: Path
-    task_name: str = FOLDERS_OWN_TASK
+    task: Task = TASKS[FOLDERS_OWN_TASK]
     given_data: Path | None = None
     given_teacher: Path | None = None
     given_task_teacher: Path | None = None
@@ -33,25 +32,33 @@ class Workspace:
     @classmethod
     def find(cls, root: str | Path | None = None, task: str = FOLDERS_OWN_TASK, *, data_dir=None, teacher_model=None,
              task_teacher=None, student_model=None) -> Workspace:
-        """`root`, else TINYBERT_WORKSPACE, else the nearest folder upwards that holds student_model/, else the repository."""
+        """`root`, else TINYBERT_WORKSPACE, else the nearest folder upwards that holds student_model/, else the repository.
+
+        A task that is not on the list is described beside its rows, in `data_dir` or the workspace's folder of its name.
+        """
         root = root or os.environ.get("TINYBERT_WORKSPACE")
         if root is None:
             here = Path.cwd()
             root = next((folder for folder in (here, *here.parents) if (folder / STUDENT_MODEL).is_dir()), SHIPPED)
+        found = cls(Path(root).resolve(), find_task(task, Path(data_dir) if data_dir else Path(root) / task))
         if teacher_model == GROW:
-            teacher_model = Path(root) / TEACHER_MODEL / GROWN
+            teacher_model = found.grown_teacher
         given = [Path(path).resolve() if path else None for path in (data_dir, teacher_model, task_teacher, student_model)]
         for path, flag in zip(given, ("--data_dir", "--teacher_model", "--task_teacher", "--student_model")):
-            if path is not None and not path.is_dir() and not (flag == "--teacher_model" and path == Path(root).resolve() / TEACHER_MODEL / GROWN):
+            if path is not None and not path.is_dir() and not (flag == "--teacher_model" and path == found.grown_teacher):
                 raise UserError(f"{flag} {path}: there is no such folder")
-        return cls(Path(root).resolve(), find_task(task).name, *given)
+        return cls(found.root, found.task, *given)
 
     @property
-    def task(self) -> Task:
-        return find_task(self.task_name)
+    def task_name(self) -> str:
+        return self.task.name
 
     def _stage(self, name: str) -> Path:
         return self.root / name if self.task_name == FOLDERS_OWN_TASK else self.root / name / self.task_name
+
+    def _language(self, name: str) -> Path:
+        """What all tasks of a language share: the folder itself for English, else a sub-folder such as `zh`."""
+        return self.root / name if self.task.language == "en" else self.root / name / self.task.language
 
     # What runs write -------------------------------------------------------------------------------------------------
 
@@ -65,11 +72,11 @@ class Workspace:
 
     @property
     def sequences(self) -> Path:
-        return self.root / "2_pregenerate_data"
+        return self._language("2_pregenerate_data")
 
     @property
     def general_student(self) -> Path:
-        return self.root / "3_general_distill"
+        return self._language("3_general_distill")
 
     @property
     def tuned_teacher(self) -> Path:
@@ -89,38 +96,59 @@ class Workspace:
 
     @property
     def grown_teacher(self) -> Path:
-        return self.root / TEACHER_MODEL / GROWN
+        return self._language(TEACHER_MODEL) / GROWN
 
     # What they read --------------------------------------------------------------------------------------------------
 
-    def _own_or_shipped(self, *parts: str) -> Path:
-        own = self.root.joinpath(*parts)
-        return own if own.exists() or not SHIPPED.joinpath(*parts).exists() else SHIPPED.joinpath(*parts)
+    def _own_or_shipped(self, own: Path) -> Path:
+        shipped = self.shipped(own)
+        return own if own.exists() or not shipped.exists() else shipped
+
+    def shipped(self, own: Path) -> Path:
+        """The same place in the repository."""
+        return SHIPPED / own.relative_to(self.root)
 
     @property
     def data_dir(self) -> Path:
+        """Given, the workspace's folder of the task's name (of XNLI-zh: XNLI as well), else the shipped one."""
         if self.given_data:
             return self.given_data
-        own = self.root / self.task_name
-        return own if (own / "train.tsv").is_file() else self._own_or_shipped(self.task_name)
+        names = dict.fromkeys((self.task_name, self.task_name.removesuffix(f"-{self.task.language}")))
+        own = [self.root / name for name in names]
+        return next((folder for folder in own if _split_file(folder, "train", self.task).is_file()), self._own_or_shipped(own[0]))
 
     def data_file(self, split: str) -> Path:
-        return self.data_dir / f"{split}.tsv"
+        return _split_file(self.data_dir, split, self.task)
+
+    @property
+    def diagnostic(self) -> tuple[Task, dict[str, Path]]:
+        """The test without training rows that this task's models take, and its file: in a folder of its name, or among the task's."""
+        task = find_task(self.task.diagnostic)
+        places = [folder / task.name for folder in (self.root, self.data_dir.parent)] + [self.data_dir]
+        files = [_split_file(place, split, task) for split in task.test_files for place in places]
+        return task, {task.test_files[0]: next((path for path in files if path.is_file()), files[0])}
 
     @property
     def corpus(self) -> Path:
-        return self._own_or_shipped(PRE_DATA, "documents.txt")
+        return self._own_or_shipped(self._language(PRE_DATA) / "documents.txt")
 
     @property
     def vectors(self) -> Path:
         """A GloVe file of the user's (the name first in order), else the shipped one."""
-        own = sorted(p for p in (self.root / PRE_DATA).glob("glove*.txt") if p.name != CLASSROOM_VECTORS)
-        return own[0] if own else self._own_or_shipped(PRE_DATA, CLASSROOM_VECTORS)
+        home = self._language(PRE_DATA)
+        own = sorted(path for path in home.glob("glove*.txt") if path.name != CLASSROOM_VECTORS)
+        return own[0] if own else self._own_or_shipped(home / CLASSROOM_VECTORS)
+
+    @property
+    def teacher_home(self) -> Path:
+        """Where a user puts a teacher: teacher_model/, for another language its sub-folder, where that holds one."""
+        common, home = self.root / TEACHER_MODEL, self._language(TEACHER_MODEL)
+        return common if (common / "config.json").is_file() and not (home / "config.json").is_file() else home
 
     @property
     def teacher(self) -> Path:
         """The general teacher: given, the user's in teacher_model/, else the shipped classroom one."""
-        return resolve_teacher(self.given_teacher or self.root / TEACHER_MODEL, self)
+        return resolve_teacher(self.given_teacher or self.teacher_home, self)
 
     @property
     def teacher_width(self) -> int:
@@ -156,12 +184,18 @@ class Workspace:
         if self.given_student:
             raise UserError(f"{own / 'config.json'} is missing: a student folder needs at least its configuration")
         if not (self.teacher / "config.json").is_file():  # one is about to be grown
-            return self._own_or_shipped(STUDENT_MODEL, CLASSROOM)
-        return self._own_or_shipped(STUDENT_MODEL, fitting_student(read_config(self.teacher), self.teacher))
+            return self._own_or_shipped(self.root / STUDENT_MODEL / CLASSROOM)
+        return self._own_or_shipped(self.root / STUDENT_MODEL / fitting_student(read_config(self.teacher), self.teacher))
 
     @property
     def student_has_weights(self) -> bool:
         return weights_file(self.student_source) is not None
+
+
+def _split_file(folder: Path, split: str, task: Task) -> Path:
+    """`split.tsv`, else the file under its published name, else where `split.tsv` would be."""
+    usual, other = folder / f"{split}.tsv", dict(task.other_files).get(split)
+    return folder / other if other and not usual.is_file() and (folder / other).is_file() else usual
 
 
 def vocabulary_beside(folder: Path) -> Path | None:
@@ -192,7 +226,7 @@ def resolve_teacher(folder: Path, workspace: Workspace) -> Path:
     inside = folder / CLASSROOM
     if (inside / "config.json").is_file() and weights_file(inside):
         return inside
-    if folder.resolve() != (workspace.root / TEACHER_MODEL).resolve():
+    if folder.resolve() != workspace.teacher_home.resolve():
         raise UserError(f"{folder} holds no model: it needs config.json, vocab.txt and weights")
-    shipped = SHIPPED / TEACHER_MODEL / CLASSROOM
+    shipped = workspace.shipped(workspace.teacher_home) / CLASSROOM
     return shipped if weights_file(shipped) else workspace.grown_teacher

@@ -7,7 +7,9 @@ A word is known by the company it keeps. Three steps turn that saying into numbe
 3. compress keep the leading singular directions of that large sparse table, a short row for each word.
 
 Words are cut as BERT's basic tokenizer cuts them (lower case, no accents, "don't" gives don and t), so that they
-meet the words of stage 1. Text files hold one sentence a line; a window never leaves its sentence.
+meet the words of stage 1. Text files hold one sentence a line; a window never leaves its sentence. With `--language zh`
+the segmenter finds the words and 。！？ end sentences too; of a task's .tsv the last column is read. There a window of 2
+gave neighbours that can stand in each other's place, one of 5 words of the same topic.
 
 The vectors shipped as `1_pre_data/glove.classroom.txt` come from the Large Movie Review Dataset's training half
 (Maas et al., 2011) and the Brown corpus, and are at home in film reviews. Nothing is random: the same text gives the
@@ -16,7 +18,11 @@ is no shift, came closest to GloVe 6B's similarities (rank correlation over pair
 
     python tools/build_vectors.py --text reviews.txt.xz brown.txt.xz --output 1_pre_data/glove.classroom.txt --check
     python tools/build_vectors.py --output 1_pre_data/glove.classroom.txt --check      # look at a file already made
+    python tools/build_vectors.py --language zh --text ChnSentiCorp/train.tsv 1_pre_data/zh/documents.txt \
+        --words 8000 --decimals 2 --window 2 --output 1_pre_data/zh/glove.classroom.txt --check
 """
+
+from __future__ import annotations
 
 import argparse
 import lzma
@@ -32,30 +38,43 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import svds
 
+from tinybert_lite.data.chinese import segment
+
 WORD = re.compile(r"[^\W_]+")  # letters and digits; punctuation and spaces part them
+END = re.compile("[。！？!?]")  # of a Chinese sentence
 ACCENT = re.compile("[\u0300-\u036f]")  # what is left of é beside its e, once decomposed
 SMOOTHING = 0.75  # flattens the context counts, so that rare contexts do not win every comparison
 
 # Chosen before the first run, and left as they are whatever the result.
-PROBES = "good terrible funny boring actor music happy king river car doctor three monday france scary beautiful"
-ANALOGIES = """
+PROBES = {
+    "en": "good terrible funny boring actor music happy king river car doctor three monday france scary beautiful",
+    "zh": "房间 干净 失望 内容 速度 服务员 便宜 喜欢 屏幕 孩子 故事 早餐 好 贵",
+}
+ANALOGIES = {"en": """
 man:king::woman:queen      man:woman::boy:girl          father:mother::son:daughter     husband:wife::uncle:aunt
 he:she::his:her            actor:actress::brother:sister    good:better::bad:worse      good:best::bad:worst
 big:bigger::small:smaller  long:longer::short:shorter   walk:walked::talk:talked        play:played::watch:watched
 film:films::actor:actors   car:cars::child:children     france:french::germany:german   japan:japanese::italy:italian
 paris:france::london:england    happy:sad::love:hate    quick:quickly::slow:slowly      comedy:funny::horror:scary
-"""
+""", "zh": """
+爸爸:妈妈::爷爷:奶奶    儿子:女儿::爸爸:妈妈    大:小::多:少    贵:便宜::大:小    快:慢::好:差    高:低::大:小
+书:作者::电影:导演      酒店:房间::书:内容      吃:餐厅::住:酒店    一:二::三:四    好:更好::多:更多    看:眼睛::听:耳朵
+"""}
 
 
-def sentences(path: Path) -> Iterator[list[str]]:
-    """The words of each line of a .txt or .txt.xz file."""
+def sentences(path: Path, language: str = "en") -> Iterator[list[str]]:
+    """The words of each sentence of a .txt, .txt.xz or .tsv file."""
     opener = lzma.open if path.suffix == ".xz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for line in lines:
-            yield WORD.findall(ACCENT.sub("", unicodedata.normalize("NFD", line.lower())))
+            line = ACCENT.sub("", unicodedata.normalize("NFD", line.split("\t")[-1].lower()))
+            if language == "zh":
+                yield from (list(filter(WORD.fullmatch, segment(sentence))) for sentence in END.split(line))
+            else:
+                yield WORD.findall(line)
 
 
-def encode(paths: list[Path], size: int, window: int) -> tuple[list[str], np.ndarray]:
+def encode(paths: list[Path], size: int, window: int, language: str = "en") -> tuple[list[str], np.ndarray]:
     """The `size` most frequent alphabetic words, and the whole text as their numbers (0 the most frequent).
 
     Every other word is -1, and so are `window` places after each sentence, which no window can bridge.
@@ -63,7 +82,7 @@ def encode(paths: list[Path], size: int, window: int) -> tuple[list[str], np.nda
     seen: dict[str, int] = defaultdict(lambda: len(seen))  # a new word gets the next number
     text, gap = array("i"), [-1] * window
     for path in paths:
-        for words in sentences(path):
+        for words in sentences(path, language):
             text.extend([seen[word] for word in words] + gap)
 
     numbers, spelling = np.frombuffer(text, dtype=np.int32), list(seen)
@@ -108,11 +127,11 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
 
 
-def write_vectors(path: Path, words: list[str], vectors: np.ndarray) -> None:
+def write_vectors(path: Path, words: list[str], vectors: np.ndarray, decimals: int = 3) -> None:
     """One line a word: the word and its numbers, parted by single spaces."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for word, vector in zip(words, vectors, strict=True):
-            print(word, *(f"{number:.3f}" for number in vector), file=file)
+            print(word, *(f"{number:.{decimals}f}" for number in vector), file=file)
 
 
 def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
@@ -122,7 +141,7 @@ def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
     return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float32)
 
 
-def check(words: list[str], vectors: np.ndarray) -> None:
+def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
     """Print the nearest words of PROBES and the answers to ANALOGIES, a:b::c:? answered by b - a + c."""
     index, rows = {word: place for place, word in enumerate(words)}, unit(vectors)
 
@@ -131,12 +150,12 @@ def check(words: list[str], vectors: np.ndarray) -> None:
         return [words[place] for place in best if words[place] not in but][:5]
 
     print("\nword        nearest five")
-    for word in PROBES.split():
+    for word in PROBES[language].split():
         print(f"{word:<12}" + (" ".join(nearest(rows[index[word]], [word])) if word in index else "(no vector)"))
 
     print("\nquestion                          rank  answers")
     ranks = []
-    for question in ANALOGIES.split():
+    for question in ANALOGIES[language].split():
         a, b, c, wanted = re.split(":+", question)
         known = index.keys() >= {a, b, c}  # a question about a word without a vector counts as missed
         answers = nearest(rows[index[b]] - rows[index[a]] + rows[index[c]], [a, b, c]) if known else []
@@ -148,8 +167,10 @@ def check(words: list[str], vectors: np.ndarray) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, nargs="+", metavar="FILE", help=".txt or .txt.xz, one sentence a line")
+    parser.add_argument("--text", type=Path, nargs="+", metavar="FILE", help=".txt or .txt.xz, one sentence a line; or a task's .tsv, its text last")
     parser.add_argument("--output", type=Path, required=True, help="the vector file to write, or to check")
+    parser.add_argument("--language", choices=PROBES, default="en", help="zh: Chinese (%(default)s)")
+    parser.add_argument("--decimals", type=int, default=3, help="of each number (%(default)s)")
     parser.add_argument("--words", type=int, default=16_000, help="how many words get a vector (%(default)s)")
     parser.add_argument("--width", type=int, default=50, help="numbers in a vector (%(default)s)")
     parser.add_argument("--window", type=int, default=5, help="places looked at on either side (%(default)s)")
@@ -161,15 +182,15 @@ def main() -> None:
 
     if args.text:
         start = time.perf_counter()
-        words, text = encode(args.text, args.words, args.window)
+        words, text = encode(args.text, args.words, args.window, args.language)
         if args.width >= len(words):
             parser.error(f"--width {args.width} needs more words than the {len(words)} found")
         vectors = compress(weigh(count(text, len(words), args.window), args.shift), args.width)
-        write_vectors(args.output, words, vectors)
+        write_vectors(args.output, words, vectors, args.decimals)
         megabytes, seconds = args.output.stat().st_size / 1e6, time.perf_counter() - start
         print(f"{args.output}: {len(words):,} words, {megabytes:.2f} MB, {seconds:.0f} s")
     if args.check:
-        check(*read_vectors(args.output))
+        check(*read_vectors(args.output), args.language)
 
 
 if __name__ == "__main__":

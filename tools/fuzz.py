@@ -38,7 +38,8 @@ def readers(folder: Path) -> dict:
     import transformers  # noqa: F401
 
     with atheris.instrument_imports(include=["tinybert_lite"]):
-        from tinybert_lite.data.tasks import TASKS, label_ids, read_table
+        from tinybert_lite.data.tables import label_ids, read_table
+        from tinybert_lite.data.tasks import TASKS
         from tinybert_lite.data.tokens import encode, load_tokenizer
         from tinybert_lite.data.vectors import WordVectors
         from tinybert_lite.pregenerate_training_data import read_epoch

@@ -154,7 +154,7 @@ pd.Series({"state": result.skipped or "ran", **result.metrics}).to_frame("stage 
 # The file has the columns of `train.tsv`, each original row once, its variants under it. That is checked quickly:
 
 # %%
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tables import read_table
 
 original = read_table(workspace.data_file("train"), workspace.task).rows[
     : settings.data_augmentation.max_rows or None

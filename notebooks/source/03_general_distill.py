@@ -199,7 +199,7 @@ print(newest.name, "→", handed_on.name)
 # lines are equal.)
 
 # %%
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode
 
 dev = read_table(workspace.data_file(workspace.task.dev_files[0]), workspace.task)

@@ -56,7 +56,7 @@ lessons.predict("raw", "dev accuracy of the raw teacher")
 # Now ask them.
 
 # %%
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.evaluate import chance, predict
 from tinybert_lite.engine.files import load_model

@@ -98,7 +98,7 @@ pd.Series(
 
 # %%
 from tinybert_lite.cost import parameters_by_block
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.evaluate import agreement, chance, predict
 from tinybert_lite.models import load_bert

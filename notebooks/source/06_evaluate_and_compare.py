@@ -81,7 +81,7 @@ pd.Series(
 # **test** sentences chose nothing. The file has labels here because it was written for this course; GLUE keeps its own to itself.
 
 # %%
-from tinybert_lite.data.tasks import read_table
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.evaluate import predict
 from tinybert_lite.models import load_bert

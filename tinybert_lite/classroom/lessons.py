@@ -36,7 +36,7 @@ def setup(profile: str | None = None) -> tuple[Workspace, Settings]:
             say(str(finding))
     workspace = Workspace.find()
     name = profile or os.environ.get("TINYBERT_PROFILE") or "classroom"
-    return workspace, presets.profile(name, workspace.task_name, workspace.teacher_width)
+    return workspace, presets.profile(name, workspace.task, workspace.teacher_width)
 
 
 def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:

@@ -114,7 +114,7 @@ def put_in_place(workspace: Workspace, which: str, source: Path) -> None:
                 set_aside(folder, workspace)
                 _move(place / stage.name, folder)
             say(f"{folder}: ready")
-            settings = replace(profile(manifest["profile"], workspace.task_name, workspace.teacher_width), seed=manifest["seed"])
+            settings = replace(profile(manifest["profile"], workspace.task, workspace.teacher_width), seed=manifest["seed"])
             if reason := stale(stage, stage.reads(workspace), folder, settings, manifest):
                 remark(f"ATTENTION: {folder}: run_all would make it again, as {reason}; ask for results that were made from this data and teacher")
 

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from tinybert_lite.classroom import plots
 from tinybert_lite.classroom.plots.panels import new_figure
-from tinybert_lite.data.tokens import words
 from tinybert_lite.data_augmentation import Augmenter
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.mapping import layer_mapping
@@ -199,7 +198,8 @@ def masking_viewer(tokens: list[str], pieces=("moon", "salt"), probability: floa
 def augmentation_viewer(augmenter: Augmenter, texts: list[str], variants: int = 4) -> Explorer:
     """A sentence, the candidates of its words with their source, and variants, with sliders for the sentence, p and the seed."""
     drawing = copy.copy(augmenter)  # its own p and N; the caller's stay
-    split = [words(augmenter.tokenizer, text) for text in texts]
+    drawing.join = " ".join  # a picture keeps words apart
+    split = [augmenter.words(text) for text in texts]
     candidates = augmenter.candidates(split)
 
     def draw(sentence: int, p: float, seed: int) -> Figure:

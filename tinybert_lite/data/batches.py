@@ -50,6 +50,14 @@ class Examples:
     def with_labels(self, labels: np.ndarray) -> Examples:
         return replace(self, labels=labels)
 
+    def labelled(self) -> Examples:
+        """The rows that have a label; itself where all do."""
+        kept = np.flatnonzero(~np.isnan(self.labels))
+        if len(kept) == len(self):
+            return self
+        ids = [self.ids[self.starts[row]:self.starts[row + 1]] for row in kept]
+        return Examples(np.concatenate([*ids, np.empty(0, np.int32)]), np.concatenate([[0], np.cumsum(self.lengths[kept])]), self.first[kept], self.labels[kept])
+
     def __len__(self) -> int:
         return len(self.first)
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from tinybert_lite.data.chinese import word_starts
 from tinybert_lite.data.lines import lines_of
-from tinybert_lite.data.tasks import Task, read_table
+from tinybert_lite.data.masking import with_inner
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.runtime import UserError, in_parallel
 
 TOKENIZER = "tokenizer.json"  # beside a tokenised corpus, for worker processes
@@ -66,16 +69,24 @@ def _tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(folder / TOKENIZER))
 
 
-def tokenised(folder: Path, documents: list[list[str]], one_thread: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Token ids (int32), tokens a sentence and sentences a document (int64); sentences and documents without any left out."""
+def tokenised(folder: Path, documents: list[list[str]], one_thread: bool, language: str = "en") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Token ids (int32), tokens a sentence and sentences a document (int64); sentences and documents without any left out.
+
+    In Chinese ("zh") a token inside a word has its id plus the vocabulary's size, as `TokenisedCorpus.pieces` numbers it.
+    """
     if one_thread:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    found = iter(_tokenizer(folder).encode_batch_fast([s for document in documents for s in document], add_special_tokens=False))
+    tokenizer = _tokenizer(folder)
+    pieces, encode = tokenizer.get_vocab_size(), tokenizer.encode_batch if language == "zh" else tokenizer.encode_batch_fast  # fast: no offsets
+    found = iter(encode([s for document in documents for s in document], add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
     for document in documents:
         before = len(lengths)
-        for _, encoding in zip(document, found):
+        for sentence, encoding in zip(document, found):
             if row := encoding.ids:
+                if language == "zh":
+                    starts = word_starts(sentence)
+                    row = [token + pieces * (start not in starts) for token, (start, _) in zip(row, encoding.offsets)]
                 ids.fromlist(row)
                 lengths.append(len(row))
         if len(lengths) > before:
@@ -123,17 +134,17 @@ class TokenisedCorpus:
         return int(np.searchsorted(self.documents, sentence, side="right")) - 1
 
     def pieces(self) -> list[str]:
-        """The vocabulary that the token ids number."""
-        return sorted(vocabulary := _tokenizer(self.folder).get_vocab(), key=vocabulary.get)
+        """What the token ids number: the vocabulary, then its pieces again as they stand inside Chinese words."""
+        return with_inner(sorted(vocabulary := _tokenizer(self.folder).get_vocab(), key=vocabulary.get))
 
     @classmethod
-    def build(cls, corpus: Path, tokenizer, folder: Path, workers: int = 1, block: int = 2000) -> TokenisedCorpus:
+    def build(cls, corpus: Path, tokenizer, folder: Path, workers: int = 1, block: int = 2000, language: str = "en") -> TokenisedCorpus:
         """Tokenise `corpus` into files in `folder`. Raises UserError for an empty or a one-document corpus."""
         (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
         tokens_end = sentences_end = 0
         with (open(folder / "tokens.i4", "wb") as tokens, open(folder / "sentences.i8", "wb") as sentences,
               open(folder / "documents.i8", "wb") as documents):
-            jobs = ((folder, documents, workers > 1) for documents in _blocks(read_documents(corpus), block))
+            jobs = ((folder, documents, workers > 1, language) for documents in _blocks(read_documents(corpus), block))
             for ids, lengths, counts in in_parallel(tokenised, jobs, workers):
                 tokens.write(ids)  # not ids.tofile, which tells nobody that the disk is full
                 sentences.write(tokens_end + np.cumsum(lengths) - lengths)

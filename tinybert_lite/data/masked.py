@@ -10,7 +10,7 @@ import torch
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
-from tinybert_lite.data.masking import mask_tokens, random_pieces
+from tinybert_lite.data.masking import mask_tokens, random_pieces, with_inner
 
 IGNORED = -100  # a place without a target
 
@@ -47,7 +47,8 @@ class Masked:
 
     def __init__(self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0):
         self.examples, self.probability, self.seed, self.epoch = examples, probability, seed, epoch
-        self.pieces, self.vocab = tokenizer.convert_ids_to_tokens(range(len(tokenizer))), tokenizer.get_vocab()
+        self.pieces = with_inner(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))
+        self.plain = {piece: i % len(tokenizer) for i, piece in enumerate(self.pieces)}
         self.others, self.unknown = random_pieces(self.pieces), tokenizer.unk_token_id
 
     def __len__(self) -> int:
@@ -61,12 +62,13 @@ class Masked:
         """As `Examples.batch`, with targets (B, L): the piece to guess at masked places, IGNORED elsewhere."""
         batch = self.examples.batch(rows)
         ids = batch["input_ids"]
+        plain = ids % (len(self.pieces) // 2)
         targets = torch.full_like(ids, IGNORED)
         for i, (row, length) in enumerate(zip(rows, batch["attention_mask"].sum(1).tolist())):
             tokens = [self.pieces[t] for t in ids[i, :length].tolist()]
             rng = random.Random(f"{self.seed} {self.epoch} {row}")
             masked, places, _ = mask_tokens(tokens, rng, self.probability, len(tokens), True, self.others)
-            targets[i, places] = ids[i, places]
-            ids[i, :length] = torch.tensor([self.vocab[token] for token in masked])
+            targets[i, places] = plain[i, places]
+            ids[i, :length] = torch.tensor([self.plain[token] for token in masked])
         targets[targets == self.unknown] = IGNORED  # nobody can guess a word that was not even read
         return {**batch, "targets": targets}

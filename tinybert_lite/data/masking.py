@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+INNER = "##\0"  # before a piece inside a Chinese word, which no ## of its own joins to it; text holds no NUL
 
 
 def mask_tokens(tokens: list[str], rng: random.Random, probability: float, most: int, whole_words: bool,
@@ -45,5 +46,15 @@ def mask_tokens(tokens: list[str], rng: random.Random, probability: float, most:
 
 
 def random_pieces(pieces: list[str]) -> list[str]:
-    """What a masked place may become by chance: every piece of a vocabulary but special and unused ones."""
-    return [piece for piece in pieces if piece not in SPECIAL_TOKENS and not piece.startswith("[unused")]
+    """What a masked place may become by chance: every piece of a vocabulary but special, unused and inner ones."""
+    return [piece for piece in pieces if piece not in SPECIAL_TOKENS and not piece.startswith(("[unused", INNER))]
+
+
+def with_inner(pieces: list[str]) -> list[str]:
+    """A vocabulary's V pieces, and after them the same as they stand inside Chinese words: 2V."""
+    return pieces + [INNER + piece for piece in pieces]
+
+
+def without_inner(tokens: list[str]) -> list[str]:
+    """Tokens as the vocabulary has them."""
+    return [token.removeprefix(INNER) for token in tokens]

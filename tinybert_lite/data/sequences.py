@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tinybert_lite.data.corpus import TokenisedCorpus
-from tinybert_lite.data.masking import mask_tokens, random_pieces
+from tinybert_lite.data.masking import mask_tokens, random_pieces, without_inner
 from tinybert_lite.settings import Pregenerating
 
 
@@ -70,7 +70,7 @@ def truncated(first: list[int], second: list[int], budget: int, rng: random.Rand
 
 @lru_cache(maxsize=1)
 def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str]]:
-    """Once a process: the corpus, the vocabulary's pieces, and those that a masked place may become."""
+    """Once a process: the corpus, what its ids number, and the pieces that a masked place may become."""
     corpus = TokenisedCorpus(folder)
     pieces = corpus.pieces()
     return corpus, pieces, random_pieces(pieces)
@@ -96,6 +96,6 @@ def lines_of_documents(folder: Path, documents: list[int], settings: Pregenerati
                 segments += [1] * (len(second) + 1)
             tokens, positions, labels = mask_tokens(tokens, rng, settings.masked_lm_prob, settings.max_predictions_per_seq,
                                                     settings.do_whole_word_mask, others)
-            lines.append(json.dumps({"tokens": tokens, "segment_ids": segments, "is_random_next": is_random,
-                                     "masked_lm_positions": positions, "masked_lm_labels": labels}, ensure_ascii=False))
+            lines.append(json.dumps({"tokens": without_inner(tokens), "segment_ids": segments, "is_random_next": is_random,
+                                     "masked_lm_positions": positions, "masked_lm_labels": without_inner(labels)}, ensure_ascii=False))
     return len(lines), "".join(f"{line}\n" for line in lines).encode("utf-8")

@@ -1,35 +1,42 @@
-"""The one list of tasks, and reading their rows from GLUE's quoting-free TSV."""
+"""The one list of tasks: GLUE's, its relatives, and how a task of one's own is described."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import chain, count
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as short
 
-from tinybert_lite.data.lines import lines_of
 from tinybert_lite.runtime import UserError
 
-LARGEST = 3.4e38  # a score must fit 32 bits
+Column = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A column is named as in GLUE's header; the number is its place in a file without one (negative: from the end)."""
+    """A column is named as in the header, `a|b` where files differ; the number is its place in a file without one (negative: from the end)."""
 
     name: str
-    text_a: tuple[str, int]
-    text_b: tuple[str, int] | None
-    label: tuple[str, int]
+    text_a: Column
+    text_b: Column | None
+    label: Column
     labels: tuple[str, ...]  # in the order of the classifier's outputs; empty: a number (regression)
-    metric: str  # the score that decides: accuracy | matthews | f1_and_accuracy | pearson_and_spearman
-    variants: int  # N of the original augmentation
+    metric: str  # the score that decides: accuracy | macro_f1 | matthews | f1_and_accuracy | pearson_and_spearman
+    variants: int = 20  # N of the original augmentation
+    mid_epochs: int = 20  # of stage 4 in the paper
+    language: str = "en"
     header: bool = True
     dev_files: tuple[str, ...] = ("dev",)
     test_files: tuple[str, ...] = ("test",)
-    skips_misfits: bool = False  # QQP's real files hold rows with missing fields
+    other_files: tuple[tuple[str, str], ...] = ()  # split and its published name, where it is not split.tsv
+    skips_misfits: bool = False  # its published files hold rows with missing fields (QQP) or without a verdict (SNLI's label -)
+    spellings: tuple[tuple[str, str], ...] = ()  # of a label in some file, and in `labels`
+    only: tuple[str, str] | None = None  # a column, and what has to stand there where a file has it
+    diagnostic: str = ""  # a test without training rows of its own, for this task's models
+    own: bool = False  # a user's: training rows may lack a label
+    offset: float = 0.0  # a regression is learnt as (label - offset) / scale
+    scale: float = 1.0
 
     @property
     def is_regression(self) -> bool:
@@ -40,56 +47,95 @@ class Task:
         return len(self.labels) or 1
 
     @property
-    def columns(self) -> dict[str, tuple[str, int]]:
+    def columns(self) -> dict[str, Column]:
         """text_a, text_b (pairs only) and label."""
         named = {"text_a": self.text_a, "text_b": self.text_b, "label": self.label}
         return {role: column for role, column in named.items() if column}
 
 
+FOLDERS_OWN_TASK = "SST-2"  # other tasks use sub-folders of the stage folders
 _ENTAILMENT = ("entailment", "not_entailment")
+_INFERENCE = ("contradiction", "entailment", "neutral")
+_XNLI_LANGUAGES = "ar bg de el en es fr hi ru sw th tr ur vi zh".split()
+
+
+def _xnli(language: str) -> Task:
+    """Its dev and test files hold all languages, its training rows are MNLI's in translation."""
+    return Task(
+        f"XNLI-{language}", ("sentence1|premise", 0), ("sentence2|hypo", 1), ("gold_label|label", 2), _INFERENCE, "accuracy", 10, 10, language,
+        other_files=(("train", f"multinli.train.{language}.tsv"), ("dev", "xnli.dev.tsv"), ("test", "xnli.test.tsv")), skips_misfits=True,
+        spellings=(("contradictory", "contradiction"),), only=("language", language))
+
+
 TASKS = {
     task.name: task
     for task in (
-        Task("SST-2", ("sentence", 0), None, ("label", 1), ("0", "1"), "accuracy", 20),
-        Task("CoLA", ("sentence", 3), None, ("label", 1), ("0", "1"), "matthews", 30, header=False),
+        Task(FOLDERS_OWN_TASK, ("sentence", 0), None, ("label", 1), ("0", "1"), "accuracy"),
+        Task("CoLA", ("sentence", 3), None, ("label", 1), ("0", "1"), "matthews", 30, 50, header=False),
         Task("MRPC", ("#1 String", 3), ("#2 String", 4), ("Quality", 0), ("0", "1"), "f1_and_accuracy", 30),
         Task("STS-B", ("sentence1", 7), ("sentence2", 8), ("score", -1), (), "pearson_and_spearman", 30),
-        Task("QQP", ("question1", 3), ("question2", 4), ("is_duplicate", 5), ("0", "1"), "f1_and_accuracy", 10,
-             skips_misfits=True),
-        Task("MNLI", ("sentence1", 8), ("sentence2", 9), ("gold_label", -1),
-             ("contradiction", "entailment", "neutral"), "accuracy", 10,
-             dev_files=("dev_matched", "dev_mismatched"), test_files=("test_matched", "test_mismatched")),
-        Task("QNLI", ("question", 1), ("sentence", 2), ("label", -1), _ENTAILMENT, "accuracy", 20),
+        Task("QQP", ("question1", 3), ("question2", 4), ("is_duplicate", 5), ("0", "1"), "f1_and_accuracy", 10, 10, skips_misfits=True),
+        Task("MNLI", ("sentence1", 8), ("sentence2", 9), ("gold_label", -1), _INFERENCE, "accuracy", 10, 10,
+             dev_files=("dev_matched", "dev_mismatched"), test_files=("test_matched", "test_mismatched"), diagnostic="AX"),
+        Task("QNLI", ("question", 1), ("sentence", 2), ("label", -1), _ENTAILMENT, "accuracy", 20, 10),
         Task("RTE", ("sentence1", 1), ("sentence2", 2), ("label", -1), _ENTAILMENT, "accuracy", 30),
         Task("WNLI", ("sentence1", 1), ("sentence2", 2), ("label", -1), ("0", "1"), "accuracy", 30),
+        Task("AX", ("sentence1|Premise", 1), ("sentence2|Hypothesis", 2), ("label|Label", -1), _INFERENCE, "matthews",
+             dev_files=(), test_files=("diagnostic",), other_files=(("diagnostic", "diagnostic-full.tsv"),)),
+        Task("SNLI", ("sentence1", 7), ("sentence2", 8), ("gold_label", -1), _INFERENCE, "accuracy", 10, 10,
+             other_files=tuple((split, f"snli_1.0_{split}.txt") for split in ("train", "dev", "test")), skips_misfits=True),
+        *map(_xnli, _XNLI_LANGUAGES),
+        Task("ChnSentiCorp", ("text_a", 1), None, ("label", 0), ("0", "1"), "accuracy", 20, language="zh"),
     )
 }
 
 
-def find_task(name: str) -> Task:
-    """Any case is accepted (`sst-2`). Raises UserError with the nearest name."""
+def find_task(name: str, folder: Path | None = None) -> Task:
+    """Any case is accepted (`sst-2`). Else the task that `folder`/task.json describes. Raises UserError with the nearest name."""
     by_lower = {task.lower(): task for task in TASKS}
     if name.lower() in by_lower:
         return TASKS[by_lower[name.lower()]]
+    if folder and (folder / OWN).is_file():
+        return own_task(folder / OWN)
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)
-    raise UserError(f"no task is called {name!r}; the nearest is {by_lower[near[0]]} (there are {', '.join(TASKS)})")
+    known = ", ".join([task for task in TASKS if not task.startswith("XNLI")] + ["XNLI-zh and so on"])
+    raise UserError(f"no task is called {name!r}; the nearest is {by_lower[near[0]]} (there are {known}; "
+                    f"python -m tinybert_lite.own_data makes one of your own rows)")
 
 
-@dataclass(frozen=True)
-class Row:
-    text_a: str
-    text_b: str | None
-    label: str | None  # None in a test file
-    fields: tuple[str, ...]  # the whole line, for writing it again
+OWN = "task.json"  # beside the rows of a user's task
+_NAME = re.compile(r"[\w-]+")
+_METRICS = ("accuracy", "macro_f1", "pearson_and_spearman")
 
 
-@dataclass(frozen=True)
-class Table:
-    path: Path
-    header: tuple[str, ...] | None
-    rows: Iterable[Row]  # a list, or once through the file
-    places: dict[str, int]  # text_a, text_b, label -> column
-    skipped: list[int] = field(default_factory=list)  # lines with missing or surplus fields, where the task allows them
+def own_task(path: Path) -> Task:
+    """A user's task: rows with the columns `text_a`, `text_b` (a pair) and `label`. Raises UserError for a description that makes none.
+
+    {"name": "topics", "pair": false, "labels": ["sports", "science"], "metric": "macro_f1", "language": "en"}; no labels: a regression,
+    with the "offset" and "scale" of its numbers, so that they are learnt as numbers around 0 whatever their unit.
+    """
+    from tinybert_lite.engine.files import read_json
+
+    found = {"pair": False, "labels": [], "metric": "accuracy", "language": "en", "offset": 0.0, "scale": 1.0, **read_json(path)}
+    name, labels, metric = found.get("name"), found["labels"], found["metric"]
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UserError(f"{path}: the name {name!r} is not one of letters, digits, - and _; mend it")
+    if not isinstance(labels, list) or len(set(map(str, labels))) != len(labels) or len(labels) == 1:
+        raise UserError(f"{path}: labels has to list at least two different words, or none for a regression; mend it")
+    if metric not in _METRICS or (metric == "pearson_and_spearman") != (not labels):
+        raise UserError(f"{path}: the metric {metric!r} does not fit; use {'accuracy or macro_f1' if labels else 'pearson_and_spearman'}")
+    if not all(isinstance(found[part], (int, float)) and abs(found[part]) < 3e38 for part in ("offset", "scale")) or found["scale"] <= 0:
+        raise UserError(f"{path}: offset and scale have to be numbers, scale one above 0; mend them")
+    columns = ("text_a", "text_b", "label") if found["pair"] else ("text_a", "label")
+    places = {column: (column, place) for place, column in enumerate(columns)}
+    return Task(name, places["text_a"], places.get("text_b"), places["label"], tuple(map(str, labels)), metric,
+                language=str(found["language"]), own=True, offset=float(found["offset"]), scale=float(found["scale"]))
+
+
+def describe(task: Task) -> dict:
+    """What `own_task` reads."""
+    return {"name": task.name, "pair": task.text_b is not None, "labels": list(task.labels),
+            "metric": task.metric, "language": task.language, **({} if task.labels else {"offset": task.offset, "scale": task.scale})}
 
 
 def need_two_classes(labels: Iterable[float], task: Task, path: Path) -> None:
@@ -97,96 +143,3 @@ def need_two_classes(labels: Iterable[float], task: Task, path: Path) -> None:
     found = {int(label) for label in labels} if task.labels else ()
     if len(found) == 1:
         raise UserError(f"{path}: every row that is read has the label {task.labels[found.pop()]!r}; add rows of another label")
-
-
-def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
-    """Class numbers, or the numbers themselves for a regression; NaN where there is no label."""
-    place = {label: float(i) for i, label in enumerate(task.labels)}
-    number = float if task.is_regression else place.__getitem__
-    return [float("nan") if row.label is None else number(row.label) for row in rows]
-
-
-def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
-    """Read a GLUE file. Columns go by the header's names, in any order; `labelled=False` reads a test file.
-
-    Raises UserError naming file and line for a missing file, an empty one, a column that is not there or there twice,
-    a row with missing or surplus fields (QQP: skipped and counted), an empty text, an unknown label, or an id that comes twice.
-    """
-    table = stream_table(path, task, labelled)
-    rows = list(table.rows)
-    _check_ids(table, rows)
-    return replace(table, rows=rows)
-
-
-def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
-    """As `read_table`, with rows that are read as they are asked for, once: a file of any length in little memory.
-
-    Ids may come twice, as in augmented rows.
-    """
-    lines = lines_of(path)
-    first = next(lines, "")
-    header = tuple(first.split("\t")) if task.header or not labelled else None
-    if not first.strip() and not any(line.strip() for line in lines):
-        raise UserError(f"{path} is empty: it needs one row a line, columns separated by tabs")
-    most = len(first.split("\t"))
-    places, width = _places(path, task, header, most, labelled)
-    skipped: list[int] = []
-
-    def rows() -> Iterator[Row]:
-        number = 0
-        for number, line in enumerate(lines if header else chain([first], lines), start=2 if header else 1):
-            cells = tuple(line.split("\t"))
-            if width <= len(cells) <= most and all(cells[i].strip() for i in places.values()):
-                yield _row(path, task, number, cells, places)
-            elif task.skips_misfits:
-                skipped.append(number)
-            elif len(cells) > most:
-                raise UserError(f"{path}, line {number}: has {len(cells)} fields, but line 1 has {most}; take the tab out of the text")
-            else:
-                need = f"{width} tab-separated fields with a text{' and a label' if labelled else ''}"
-                raise UserError(f"{path}, line {number}: has {len(cells)} fields, but {task.name} needs {need}; mend or remove the row")
-        if number - bool(header) - len(skipped) < 1:
-            raise UserError(f"{path} holds a header but no rows: add at least one")
-
-    return Table(path, header, rows(), places, skipped)
-
-
-def _places(path: Path, task: Task, header, width: int, labelled: bool) -> tuple[dict[str, int], int]:
-    wanted = {role: column for role, column in task.columns.items() if labelled or role != "label"}
-    if header is None:
-        places = {role: number % width for role, (_, number) in wanted.items()}
-        if max(places.values()) >= width or width <= max(number for _, number in wanted.values()):
-            raise UserError(f"{path}, line 1: {width} tab-separated fields, but {task.name} has more; is it a {task.name} file?")
-        return places, max(places.values()) + 1
-    places = {}
-    for role, (name, _) in wanted.items():
-        if header.count(name) != 1:
-            raise UserError(f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in the header {short(header)}; "
-                            f"{task.name} needs the columns {', '.join(repr(n) for n, _ in wanted.values())}")
-        places[role] = header.index(name)
-    return places, max(places.values()) + 1
-
-
-def _check_ids(table: Table, rows: list[Row]) -> None:
-    skipped = set(table.skipped)
-    for column in [name for name in table.header or () if name in ("index", "id")]:
-        place, seen = table.header.index(column), set()
-        for number, row in zip((n for n in count(2) if n not in skipped), rows):
-            cell = row.fields[place] if place < len(row.fields) else None
-            if cell is not None and cell in seen:
-                raise UserError(f"{table.path}, line {number}: the {column} {short(cell)} stands there twice; give each row its own")
-            seen.add(cell)
-
-
-def _row(path: Path, task: Task, number: int, cells, places) -> Row:
-    label = cells[places["label"]].strip() if "label" in places else None
-    if label is not None and task.is_regression:
-        try:
-            if not abs(float(label)) < LARGEST:
-                raise ValueError
-        except ValueError:
-            raise UserError(f"{path}, line {number}: the label {short(label)} is not a number; mend the row") from None
-    elif label is not None and label not in task.labels:
-        raise UserError(f"{path}, line {number}: unknown label {short(label)}; {task.name} has {', '.join(task.labels)}")
-    text_b = cells[places["text_b"]] if "text_b" in places else None
-    return Row(cells[places["text_a"]], text_b, label, cells)

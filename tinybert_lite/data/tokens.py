@@ -11,9 +11,11 @@ from reprlib import repr as short
 import numpy as np
 
 from tinybert_lite.data.batches import Examples
+from tinybert_lite.data.chinese import segment
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.masking import SPECIAL_TOKENS
-from tinybert_lite.data.tasks import Table, Task, label_ids
+from tinybert_lite.data.tables import Table, label_ids
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.engine.files import read_json, write_atomically, write_json
 from tinybert_lite.runtime import UserError
 
@@ -52,12 +54,18 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
 
 
-def build_vocabulary(text: Iterator[str], size: int, path: Path) -> None:
+def build_vocabulary(text: Iterator[str], size: int, path: Path, language: str = "en") -> None:
     """Learn an uncased WordPiece vocabulary from lines of text; the same text gives the same bytes."""
     from tokenizers import BertWordPieceTokenizer
 
     learner = BertWordPieceTokenizer(lowercase=True)
-    lines = [learner.normalizer.normalize_str(line) for line in text]
+    lines = (learner.normalizer.normalize_str(line) for line in text)
+    pieces = character_pieces(lines, size, learner.pre_tokenizer) if language == "zh" else learnt_pieces(list(lines), size, learner)
+    write_atomically(path, "".join(f"{piece}\n" for piece in pieces).encode("utf-8"))
+
+
+def learnt_pieces(lines: list[str], size: int, learner) -> list[str]:
+    """At most 200 letters, and what WordPiece joins of them."""
     seen = Counter()
     for line in lines:
         seen.update(line)
@@ -65,8 +73,18 @@ def build_vocabulary(text: Iterator[str], size: int, path: Path) -> None:
     # The trainer would number the inner letters (##a, ##b, …) in the order of a hash, another one in each run.
     learner.train_from_iterator(lines, vocab_size=size, min_frequency=2, limit_alphabet=200, show_progress=False,
                                 special_tokens=[*SPECIAL_TOKENS, *(f"##{letter}" for letter in letters)])
-    pieces = sorted(learner.get_vocab().items(), key=lambda item: item[1])
-    write_atomically(path, "".join(f"{piece}\n" for piece, _ in pieces).encode("utf-8"))
+    return sorted(vocabulary := learner.get_vocab(), key=vocabulary.get)
+
+
+def character_pieces(lines: Iterable[str], size: int, pre_tokenizer) -> list[str]:
+    """Every character seen at least twice, then words of several (Latin ones: BERT parts Chinese characters) seen ten times."""
+    characters, words = Counter(), Counter()
+    for line in lines:
+        for word, _ in pre_tokenizer.pre_tokenize_str(line):
+            characters.update([word[0], *(f"##{character}" for character in word[1:])])
+            words[word] += len(word) > 1 and word.isalpha()
+    frequent = [piece for seen, least in ((characters, 2), (words, 10)) for piece, times in seen.most_common() if times >= least]
+    return [*SPECIAL_TOKENS, *frequent][:size]
 
 
 def _recorded_case(config: Path) -> bool | None:
@@ -100,9 +118,15 @@ def check_vocabulary(tokenizer, vocab_size: int, vocabulary: Path, config: Path)
                         f"they belong to different models; put the vocabulary of this model there")
 
 
-def words(tokenizer, text: str) -> list[str]:
-    """The words BERT's basic tokenizer finds: cleaned, lower-cased for an uncased model, punctuation apart."""
+def words(tokenizer, text: str, language: str = "en") -> list[str]:
+    """The words BERT's basic tokenizer finds: cleaned, lower-cased for an uncased model, punctuation apart.
+
+    In Chinese ("zh") the segmenter's, cleaned alike, but without the blanks that BERT puts around characters.
+    """
     backend = tokenizer.backend_tokenizer
+    if language == "zh":
+        cleaned = ("".join(backend.normalizer.normalize_str(word).split()) for word in segment(text))
+        return [word for word in cleaned if word]
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text))]
 
 

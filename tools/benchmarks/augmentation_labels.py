@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinybert_lite.data.tasks import label_ids, read_table
+from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data_augmentation import Augmenter

@@ -20,7 +20,8 @@ import psutil
 import torch
 from measure import anonymous, base, tiny
 
-from tinybert_lite.data.tasks import find_task, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import load_tokenizer
 from tinybert_lite.engine.files import save_weights
 from tinybert_lite.models import save_model_folder

@@ -29,7 +29,8 @@ from measure import Peak, base, ceiling, operations, tiny
 
 from tinybert_lite.data.batches import Batches, Examples, bucketed, in_order
 from tinybert_lite.data.corpus import read_documents
-from tinybert_lite.data.tasks import find_task, read_table
+from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode, load_tokenizer, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data_augmentation import BLOCK, Augmenter

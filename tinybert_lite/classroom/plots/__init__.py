@@ -17,6 +17,7 @@ from tinybert_lite.classroom.plots.layers import layer_map
 from tinybert_lite.classroom.plots.panels import GREY, LABELS, NEUTRAL, STUDENT, TEACHER, close
 from tinybert_lite.classroom.plots.results import (
     accuracy_and_agreement,
+    across_tasks,
     along_the_stages,
     bootstrap,
     cost_card,
@@ -49,7 +50,7 @@ from tinybert_lite.classroom.plots.texts import (
 )
 from tinybert_lite.classroom.plots.training import loss_anatomy, loss_curves, pretraining, relative_to_start
 
-__all__ = ["ColouredText", "FATES", "GREY", "LABELS", "NEUTRAL", "REPLACED", "SOURCES", "STUDENT", "TEACHER", "accuracy_and_agreement",
+__all__ = ["ColouredText", "FATES", "GREY", "LABELS", "NEUTRAL", "REPLACED", "SOURCES", "STUDENT", "TEACHER", "accuracy_and_agreement", "across_tasks",
            "along_the_stages", "attention_match", "attention_parts", "augmentation", "bootstrap", "chinese_font", "cka", "close", "cost_card", "fate",
            "head_errors", "hidden_match", "layer_map", "layer_similarity", "loss_anatomy", "loss_curves", "margins", "masking",
            "pretraining", "principal_components", "principal_plane", "probabilities", "rank_floor", "rank_floors", "real_tokens",

@@ -167,3 +167,25 @@ def bootstrap(differences: dict[str, np.ndarray], ax=None) -> Figure:
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     open_frame(ax)
     return figure
+
+
+def across_tasks(results: dict[str, dict], ax=None) -> Figure:
+    """Dev scores of every task: teacher, student and, where there is one, the undistilled student, joined by a line.
+
+    results: by task, each with `metric` and the scores of its models, as in results.json.
+    """
+    figure, ax = panel(ax, (7, 1.2 + 0.42 * len(results)))
+    looks = {"undistilled": ("o", NEUTRAL, "student, undistilled"), "teacher": ("s", TEACHER, "teacher"), "student": ("o", STUDENT, "student")}
+    for place, result in enumerate(results.values()):
+        found = [result[model][result["metric"]] for model in looks if result.get(model)]
+        ax.plot([min(found), max(found)], [place, place], color=NEUTRAL, lw=1, alpha=0.5, zorder=1)
+    for model, (marker, colour, label) in looks.items():
+        points = [(result[model][result["metric"]], place) for place, result in enumerate(results.values()) if result.get(model)]
+        if points:
+            ax.scatter(*zip(*points), marker=marker, color=colour, label=label, s=46, zorder=2)
+    ax.set_yticks(range(len(results)), [f"{name} ({result['metric'].replace('_', ' ')})" for name, result in results.items()], fontsize=9)
+    ax.invert_yaxis()
+    ax.set_ylim(len(results) - 0.5, -0.5)
+    ax.set_xlabel("dev score")
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
+    return settled(figure)
