@@ -36,10 +36,12 @@ def fill(folder: Path, **files: str) -> None:
 
 def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(workspace):  # noqa: F811
     folder = workspace / "3_general_distill"
-    fill(folder, README_dot_md="about", pytorch_model_dot_bin="weights", mine_dot_txt="notes", drafts__a_dot_txt="first", RTE__x_dot_txt="another task")
+    fill(folder, README_dot_md="about", pytorch_model_dot_bin="weights", mine_dot_txt="notes", drafts__a_dot_txt="first", RTE__x_dot_txt="another task",
+         zh__x_dot_txt="another language", topics__x_dot_txt="a task of theirs")
+    fill(workspace / "topics", task_dot_json="{}")
     ran = call("reset --stage 3 --yes")
     assert ran.code == 0 and "mine.txt" in ran.out and "moved aside" in ran.out
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", "README.md", "RTE", "aside"]
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "README.md", "RTE", "aside", "topics", "zh"]
     assert {str(path.relative_to(folder / "aside/before-1")): text(path) for path in (folder / "aside/before-1").rglob("*.*")} == {
         "pytorch_model.bin": "weights", "mine.txt": "notes", str(Path("drafts/a.txt")): "first"}
 

@@ -13,6 +13,7 @@ from tinybert_lite.runtime import UserError, remark, say
 from tinybert_lite.workspace import GROW, Workspace
 
 MODELS = ("teacher", "student", "undistilled")
+SUMMARY = "all_tasks"
 
 
 def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]:
@@ -82,10 +83,10 @@ def write_summary(folder: Path, results: dict[str, dict], failed: dict[str, str]
     say("\n" + grid(rows))
     figure = plots.across_tasks(results)
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "all_tasks.png", dpi=110)
+    figure.savefig(folder / f"{SUMMARY}.png", dpi=110)
     plots.close([figure])
     lines = ["# All tasks at hand", "", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0]), *("| " + " | ".join(row) + " |" for row in rows[1:]), ""]
-    lines += [f"- {name} failed: {reason}" for name, reason in failed.items()] + [""] * bool(failed) + ["![dev scores of all tasks](all_tasks.png)", ""]
-    write_atomically(folder / "all_tasks.md", "\n".join(lines).encode("utf-8"))
-    write_json(folder / "all_tasks.json", {"results": results, "failed": failed})
+    lines += [f"- {name} failed: {reason}" for name, reason in failed.items()] + [""] * bool(failed) + [f"![dev scores of all tasks]({SUMMARY}.png)", ""]
+    write_atomically(folder / f"{SUMMARY}.md", "\n".join(lines).encode("utf-8"))
+    write_json(folder / f"{SUMMARY}.json", {"results": results, "failed": failed})
     say(f"  all tasks: {folder / 'all_tasks.md'}")

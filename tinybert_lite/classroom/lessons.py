@@ -16,6 +16,7 @@ from math import isfinite
 
 from tinybert_lite import doctor, run_all
 from tinybert_lite import settings as presets
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
 from tinybert_lite.outputs import read_manifest
 from tinybert_lite.runtime import say
 from tinybert_lite.settings import Settings
@@ -26,7 +27,7 @@ CLOSE = 0.05  # of the measured number: near enough to be called right
 # Set-up --------------------------------------------------------------------------------------------------------------
 
 
-def setup(profile: str | None = None) -> tuple[Workspace, Settings]:
+def setup(profile: str | None = None, task: str = FOLDERS_OWN_TASK) -> tuple[Workspace, Settings]:
     """The workspace around the notebook, and the settings of a profile: the given one, else TINYBERT_PROFILE, else classroom.
 
     Silent, but for a sentence on each thing that would stop a stage later.
@@ -34,7 +35,7 @@ def setup(profile: str | None = None) -> tuple[Workspace, Settings]:
     for finding in (check() for check in doctor.PLACES):
         if not finding.ok:
             say(str(finding))
-    workspace = Workspace.find()
+    workspace = Workspace.find(task=task)
     name = profile or os.environ.get("TINYBERT_PROFILE") or "classroom"
     return workspace, presets.profile(name, workspace.task, workspace.teacher_width)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from tinybert_lite.data.tasks import TASKS
+from tinybert_lite.data.tasks import OWN, TASKS
 from tinybert_lite.engine.checkpoints import HISTORY
 from tinybert_lite.engine.files import read_json, replace_file, sha256
 from tinybert_lite.outputs import ASIDE, LOCK, MANIFEST, Outputs, locked, read_manifest, scratch
@@ -48,7 +48,8 @@ def reset(workspace: Workspace, which: str, ask=input) -> None:
 
 def belongings(folder: Path, workspace: Workspace) -> list[Path]:
     """What a folder holds beside what the course ships, other tasks' results, and what was set aside before."""
-    kept = {"README.md", workspace.corpus.name, CLASSROOM_VECTORS, CLASSROOM, GROWN, ASIDE, LOCK, *TASKS}
+    tasks = {name for task in TASKS.values() for name in (task.name, task.language)} | {path.parent.name for path in workspace.root.glob(f"*/{OWN}")}
+    kept = {"README.md", workspace.corpus.name, CLASSROOM_VECTORS, CLASSROOM, GROWN, ASIDE, LOCK, *tasks}
     return [path for path in sorted(folder.glob("*")) if path.name not in kept]
 
 
