@@ -10,7 +10,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.engine.objectives import Prediction
 from tinybert_lite.evaluate import predict
 from tinybert_lite.settings import Training
-from tinybert_lite.soft_targets import SOFT_TARGETS, first_alike, with_soft_targets
+from tinybert_lite.soft_targets import SOFT_TARGETS, asking, first_alike, with_soft_targets
 
 
 class Asked:
@@ -36,7 +36,7 @@ def test_rows_are_alike_if_tokens_and_segments_are():
 
 def test_each_row_gets_its_own_logits_and_the_teacher_reads_no_row_twice(tmp_path):
     teacher, examples = Asked(), twice(rows(20))
-    found = with_soft_targets(examples, teacher.model, "teacher", tmp_path, 8)
+    found = with_soft_targets(examples, asking(teacher.model, 8), "teacher", tmp_path)
     assert teacher.rows == 20
     np.testing.assert_allclose(found.soft_targets, predict(teacher.model, examples, 1), atol=1e-6)
     batch = found.batch([3, 39])
@@ -51,10 +51,10 @@ def test_each_row_gets_its_own_logits_and_the_teacher_reads_no_row_twice(tmp_pat
 ])
 def test_stored_logits_serve_the_same_teacher_and_rows_alone(tmp_path, change, asked):
     teacher, examples = Asked(), rows(20)
-    first = with_soft_targets(examples, teacher.model, "teacher", tmp_path, 8)
+    first = with_soft_targets(examples, asking(teacher.model, 8), "teacher", tmp_path)
     examples, fingerprint = change(examples, tmp_path)
     teacher.rows = 0
-    again = with_soft_targets(examples, teacher.model, fingerprint, tmp_path, 8)
+    again = with_soft_targets(examples, asking(teacher.model, 8), fingerprint, tmp_path)
     assert teacher.rows == asked
     np.testing.assert_allclose(again.soft_targets[:20], first.soft_targets, atol=1e-6)
 

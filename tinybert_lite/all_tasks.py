@@ -33,8 +33,8 @@ def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]
 def run_all_tasks(args: argparse.Namespace) -> int:
     """Run them; a task that fails is named in the table, and the others go on. Returns the exit code: 2 where one failed."""
     root = Workspace.find(args.workspace).root
-    if args.teacher_model == GROW or args.task_teacher or args.only or args.clean:
-        raise UserError("--task all goes with one general teacher and all stages: name a task for --teacher_model grow, --task_teacher, --only or --clean")
+    if args.teacher_model == GROW or args.task_teacher or args.teacher_logits or args.only or args.clean:
+        raise UserError("--task all goes with one general teacher and all stages: name a task for --teacher_model grow, --task_teacher, --teacher_logits, --only or --clean")
     tasks = at_hand(root, Path(args.data_dir) if args.data_dir else None)
     if not tasks:
         raise UserError(f"{args.data_dir or root} holds no task's folder with train.tsv and dev.tsv, such as RTE/; put GLUE's folders there or name theirs with --data_dir")

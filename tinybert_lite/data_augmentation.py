@@ -175,6 +175,7 @@ STAGE = Stage(
     "data_augmentation", "1 data augmentation",
     reads=lambda ws: {"train": ws.data_file("train"), "teacher": ws.teacher, "vectors": ws.vectors},
     folder=lambda ws: ws.augmentation, writes=("aug.tsv",), work=work, sources={"teacher": ("pretrain",)},
+    needless=lambda ws: f"{ws.given_logits.name} is of the rows of train.tsv" if ws.given_logits else "",
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -118,11 +119,17 @@ class DevSet:
         return next(iter(self.parts.values()))
 
     def __call__(self, model: Bert) -> dict[str, float]:
-        """Scores of the first part under the metrics' names; a second part's with its suffix, as `accuracy_mismatched`."""
+        return self.scores_of(lambda name: predict(model, self.parts[name], self.batch_size))
+
+    def scores_of(self, logits: Callable[[str], np.ndarray]) -> dict[str, float]:
+        """Scores of the first part under the metrics' names; a second part's with its suffix, as `accuracy_mismatched`.
+
+        logits: a part's name -> (n, K)
+        """
         found: dict[str, float] = {}
         for name, examples in self.parts.items():
             suffix = "" if not found else "_" + name.rsplit("_", 1)[-1]
-            values = scores(self.task, predict(model, examples, self.batch_size), examples.labels)
+            values = scores(self.task, logits(name), examples.labels)
             found.update({key + suffix: value for key, value in values.items()})
         return found
 

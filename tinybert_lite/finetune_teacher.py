@@ -34,7 +34,7 @@ STAGE = Stage(
     "finetune_teacher", "teacher, fine-tuned on the task",
     reads=lambda ws: {**ws.task_files, "teacher": ws.teacher}, folder=lambda ws: ws.tuned_teacher,
     writes=MODEL_FILES, work=work, sources={"teacher": ("pretrain", "general_distill")},
-    needless=lambda ws: f"{ws.given_task_teacher} was given" if ws.given_task_teacher else "",
+    needless=lambda ws: f"{ws.task_teacher} was given" if ws.given_logits or ws.given_task_teacher else "",
 )
 
 

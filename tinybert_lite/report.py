@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tinybert_lite.cost import cost
 from tinybert_lite.data.tables import read_table
@@ -13,11 +16,12 @@ from tinybert_lite.engine.files import load_model, weights_file, write_atomicall
 from tinybert_lite.engine.train import read_history
 from tinybert_lite.evaluate import DevSet, agreement, predict, probe, scores_on_test, write_test_predictions
 from tinybert_lite.models import load_bert
+from tinybert_lite.other_teachers import OtherClassifier
 from tinybert_lite.outputs import MANIFEST, Outputs, read_manifest
 from tinybert_lite.runtime import UserError, choose_device, machine, say, versions
 from tinybert_lite.settings import Settings
 from tinybert_lite.stage import REPORT_FILES
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.workspace import Workspace, is_bert
 
 PROBE_ROWS = 1000
 PICTURES = "pictures"
@@ -27,25 +31,21 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     """Evaluate what the stages left: see docs/results.md for the fields."""
     task, length = workspace.task, settings.task_distill_out.max_seq_length
     device = choose_device(settings.device, settings.precision)
-    for folder in (workspace.task_teacher, workspace.mid_student, workspace.final_student):
+    general = workspace.general_or_given_student
+    went_through = {"3": general, "5": workspace.final_student} if workspace.without_layers else {"3": general, "4": workspace.mid_student, "5": workspace.final_student}
+    for folder in (*([] if workspace.without_layers else [workspace.task_teacher]), *went_through.values()):
         if weights_file(folder) is None:
             raise UserError(f"{folder} holds no weights yet: run the stages before the report")
     final = load_bert(workspace.final_student)
     files = {**workspace.task_files, **{split: workspace.data_file(split) for split in task.test_files}}
     dev = DevSet(task, files, final.tokenizer, length)
     train = encode_table(read_table(files["train"], task), task, final.tokenizer, length, PROBE_ROWS)
-    general = workspace.general_or_given_student
-
-    def on_device(model: Bert) -> Bert:
-        return model.to(device.name).eval()
-
-    teacher, student = on_device(load_model(workspace.task_teacher)[0]), on_device(final.model)
-    teacher_logits, student_logits = (predict(model, dev.first) for model in (teacher, student))
-    undistilled = on_device(load_model(workspace.baseline)[0]) if weights_file(workspace.baseline) else None
-    probes = {"teacher": probe(teacher, train, dev.first), "3": probe(on_device(load_model(general)[0]), train, dev.first),
-              "4": probe(on_device(load_model(workspace.mid_student)[0]), train, dev.first), "5": probe(student, train, dev.first)}
+    teacher, student = known_teacher(workspace, dev, length, device.name), final.model.to(device.name).eval()
+    undistilled = loaded(workspace.baseline, device.name) if weights_file(workspace.baseline) else None
+    probes = {"teacher": probe(teacher.model, train, dev.first)} if teacher.model else {}
+    probes |= {stage: probe(loaded(folder, device.name), train, dev.first) for stage, folder in went_through.items()}
     write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student)
-    models = {"teacher": teacher, "student": student} | ({"undistilled": undistilled} if undistilled else {})
+    models = ({"teacher": teacher.model} if teacher.model else {}) | {"student": student} | ({"undistilled": undistilled} if undistilled else {})
     tests = scores_on_test(models, task, files, final.tokenizer, length)
     if task.diagnostic:
         other, its_files = workspace.diagnostic
@@ -53,10 +53,10 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         tests |= scores_on_test(models, other, its_files, final.tokenizer, length)
     results = {
         "task": task.name, "metric": task.metric, "seed": settings.seed, "profile": settings.profile,
-        "teacher": dev(teacher), "student": dev(student),
-        "probe_along_the_stages": probes, "agreement": agreement(teacher_logits, student_logits),
+        "teacher": teacher.scores, "student": dev(student), "probe_along_the_stages": probes,
+        "agreement": None if teacher.logits is None else agreement(teacher.logits, predict(student, dev.first)),
         "test": tests,
-        "cost": {"teacher": cost(teacher, dev.first), "student": cost(student, dev.first)},
+        "cost": ({"teacher": teacher.cost} if teacher.cost else {}) | {"student": cost(student, dev.first)},
         "rows": {"train": len(read_table(files["train"], task).rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},
         "folders": {"teacher": str(workspace.task_teacher), "student": str(workspace.final_student), "data": str(workspace.data_dir)},
@@ -64,14 +64,41 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     }
     if undistilled:
         results["undistilled"] = dev(undistilled)
-    results["parameters"] = {name: results["cost"][name]["parameters"] for name in ("teacher", "student")}
+    results["parameters"] = {name: found["parameters"] for name, found in results["cost"].items()}
     return results
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What is known of a task's teacher: nothing of one whose logits were given, and of one that is no BERT all but its layers."""
+
+    scores: dict[str, float] | None = None
+    logits: np.ndarray | None = None  # of the first dev file's rows, (n, K)
+    cost: dict | None = None
+    model: Bert | None = None
+
+
+def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
+    place = workspace.task_teacher
+    if place.is_file():
+        return Teacher()
+    if is_bert(place):
+        model = loaded(place, device)
+        return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
+    other = OtherClassifier(place, workspace.task, max_length, device=device)
+    rows = {part: read_table(workspace.data_file(part), workspace.task).rows for part in dev.parts}
+    logits = {part: other.logits(found) for part, found in rows.items()}
+    return Teacher(dev.scores_of(logits.__getitem__), next(iter(logits.values())), other.cost(next(iter(rows.values()))))
+
+
+def loaded(folder: Path, device: str) -> Bert:
+    return load_model(folder)[0].to(device).eval()
 
 
 def manifests(workspace: Workspace) -> dict[str, dict]:
     """The manifests of the stages that this workspace's student went through, by stage."""
-    folders = (workspace.teacher, workspace.augmentation, workspace.sequences, workspace.general_student, workspace.task_teacher,
-               workspace.mid_student, workspace.final_student, workspace.baseline)
+    folders = (workspace.teacher, *([] if workspace.given_logits else [workspace.augmentation]), workspace.sequences, workspace.general_student,
+               workspace.task_teacher, workspace.student_for_prediction, workspace.final_student, workspace.baseline)
     found = [manifest for folder in folders if (manifest := read_manifest(folder))]
     return {manifest["stage"]: manifest for manifest in found}
 
@@ -83,8 +110,8 @@ def table(results: dict) -> list[tuple[str, ...]]:
     def row(name: str, scores: dict, parts: dict) -> tuple[str, ...]:
         return (name, f"{scores[metric]:.4f}", f"{parts['parameters'] / 1e6:.2f} M", f"{parts['bytes'] / 1e6:.1f} MB", f"{parts['milliseconds_a_row']:.2f} ms")
 
-    rows = [("", f"dev {metric}", "parameters", "float32", "a row"), row("teacher", results["teacher"], cost["teacher"]),
-            row("student", results["student"], cost["student"])]
+    rows = [("", f"dev {metric}", "parameters", "float32", "a row")]
+    rows += [row(name, results[name], cost[name]) for name in ("teacher", "student") if results[name]]
     if "undistilled" in results:
         rows.append(row("student, undistilled", results["undistilled"], cost["student"]))
     return rows
@@ -103,6 +130,9 @@ def shown_scores(scores: dict[str, float]) -> dict[str, float]:
 
 def summary(results: dict) -> str:
     cost, metric = results["cost"], results["metric"]
+    if not results["teacher"]:
+        return (f"The student's dev score is {results['student'][metric]:.4f}, with {cost['student']['parameters'] / 1e6:.2f} M parameters. "
+                f"Its teacher was known by logits of the training rows alone.")
     smaller = cost["teacher"]["parameters"] / cost["student"]["parameters"]
     faster = cost["teacher"]["milliseconds_a_row"] / cost["student"]["milliseconds_a_row"]
     kept = results["student"][metric] / results["teacher"][metric] if results["teacher"][metric] else float("nan")
@@ -150,11 +180,12 @@ def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
     from tinybert_lite.classroom import plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    histories = {stage: read_history(path / HISTORY) for stage, path in (
-        ("general distillation", workspace.general_student), ("intermediate layers", workspace.mid_student), ("prediction layer", workspace.final_student))}
+    titles = {workspace.general_student: "general distillation", workspace.mid_student: "intermediate layers", workspace.final_student: "prediction layer"}
+    histories = {title: read_history(path / HISTORY) for path, title in titles.items() if not (workspace.without_layers and path == workspace.mid_student)}
     figures = {f"losses_{name.replace(' ', '_')}": plots.loss_curves(events, name) for name, events in histories.items() if events}
     figures["along_the_stages"] = plots.along_the_stages(results)
-    figures["cost"] = plots.cost_card(results)
+    if "teacher" in results["cost"]:
+        figures["cost"] = plots.cost_card(results)
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")

@@ -22,6 +22,7 @@ from tinybert_lite import (
 )
 from tinybert_lite.engine.files import read_config, read_json, weights_file
 from tinybert_lite.models import local_folder
+from tinybert_lite.other_teachers import check_other_teacher
 from tinybert_lite.outputs import ASIDE, LOCK, RUNNING, locked, read_manifest
 from tinybert_lite.runtime import (
     PRECISIONS,
@@ -200,6 +201,8 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
         if lost := missing_rows(workspace):
             raise UserError(f"{lost} is missing: put {workspace.task_name}'s files there or name their folder with --data_dir")
     _ = workspace.student_source  # raises where none fits the teacher
+    if task_distill.OUT.name in chosen:
+        check_other_teacher(workspace)
 
 
 def missing_rows(workspace: Workspace) -> Path | None:
@@ -270,7 +273,8 @@ def parser() -> argparse.ArgumentParser:
     add("--task", default="SST-2", help="one of GLUE's, SNLI, XNLI-zh …, ChnSentiCorp, one of your own (own_data), or all that are at hand")
     add("--data_dir", help="folder with train.tsv, dev.tsv (and test.tsv); with --task all, of the tasks' folders")
     add("--teacher_model", help="the general teacher: a BERT folder or hub name; grow: a small one made from the text at hand")
-    add("--task_teacher", help="a teacher fine-tuned on the task")
+    add("--task_teacher", help="a teacher fine-tuned on the task; any Hugging Face sequence classifier, for stage 5 alone where it is not a BERT")
+    add("--teacher_logits", metavar="FILE", help="instead of a task teacher: its logits of the training rows (.npy, or a TSV headed by the labels)")
     add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
     add("--workspace", help="where the numbered folders are")
     add("--device", default="auto", help="auto | cpu | cuda | mps")
@@ -306,7 +310,7 @@ def prepared(args: argparse.Namespace, task: str, data_dir: str | None) -> tuple
     """The settings and folders of one task, from the command line."""
     models = [local_folder(name) if name and name != GROW else name for name in (args.teacher_model, args.task_teacher, args.student_model)]
     workspace = Workspace.find(args.workspace, task, data_dir=data_dir, teacher_model=models[0], task_teacher=models[1],
-                               student_model=models[2])
+                               student_model=models[2], teacher_logits=args.teacher_logits)
     settings = profile(args.profile, workspace.task, workspace.teacher_width).override(args.assignments)
     return replace(settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads), workspace
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,12 +26,24 @@ def first_alike(examples: Examples) -> np.ndarray:
     return first[place.reshape(-1)]
 
 
-def with_soft_targets(examples: Examples, teacher: Bert, fingerprint: str, folder: Path, batch_size: int) -> Examples:
+def asking(teacher: Bert, batch_size: int) -> Callable[[Examples], np.ndarray]:
+    """A BERT's logits (n, K) for examples; it reads rows that are alike once."""
+
+    def logits(examples: Examples) -> np.ndarray:
+        alike = first_alike(examples)
+        chosen = np.unique(alike)
+        say(f"soft targets: the teacher reads {len(chosen)} different rows of {len(examples)}, once")
+        return predict(teacher, examples, batch_size, chosen)[alike]
+
+    return logits
+
+
+def with_soft_targets(examples: Examples, ask: Callable[[Examples], np.ndarray], made_from: str, folder: Path) -> Examples:
     """The examples with the teacher's logits, from `folder`/soft_targets.npz where that is of this teacher and these rows.
 
-    `fingerprint` tells the teacher from others. Rows that are alike are asked for once.
+    `ask` gives logits (n, K); `made_from` tells the teacher, and what it reads beside the examples, from others.
     """
-    digest = hashlib.sha256(fingerprint.encode())
+    digest = hashlib.sha256(made_from.encode())
     for part in (examples.ids, examples.starts, examples.first):
         digest.update(np.ascontiguousarray(part))
     path, identity = folder / SOFT_TARGETS, digest.hexdigest()
@@ -41,10 +54,7 @@ def with_soft_targets(examples: Examples, teacher: Bert, fingerprint: str, folde
                 return replace(examples, soft_targets=stored["logits"])
     except Exception:  # none there, or a damaged one: np.load raises many kinds
         pass
-    alike = first_alike(examples)
-    chosen = np.unique(alike)
-    say(f"soft targets: the teacher reads {len(chosen)} different rows of {len(examples)}, once")
-    logits = predict(teacher, examples, batch_size, chosen)[alike]
+    logits = ask(examples)
     buffer = io.BytesIO()
     np.savez(buffer, identity=identity, logits=logits)
     write_atomically(path, buffer.getvalue())

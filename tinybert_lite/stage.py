@@ -25,8 +25,9 @@ from tinybert_lite.runtime import (
     versions,
 )
 from tinybert_lite.settings import WITHOUT_EFFECT, Settings
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.workspace import Workspace, is_bert
 
+TOKENIZER_FILES = ("tokenizer*.json", "vocab.*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")  # not a BERT's
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")  # what the report adds to stage 5's folder
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
 
@@ -167,7 +168,8 @@ def fingerprint(path: Path) -> str:
     if not path.is_dir():
         raise UserError(f"{path} is missing; run the stage that makes it, or name another")
     if (path / "config.json").is_file():
-        files = [p for p in (path / "config.json", weights_file(path), path / "vocab.txt") if p and p.is_file()]
+        vocabulary = [path / "vocab.txt"] if is_bert(path) else sorted({p for pattern in TOKENIZER_FILES for p in path.glob(pattern)})
+        files = [p for p in (path / "config.json", weights_file(path), *vocabulary) if p and p.is_file()]
     else:
         files = sorted([*path.glob("epoch_*.json"), *path.glob("*.tsv")])
     digest = hashlib.sha256()

@@ -10,22 +10,31 @@ A teacher that was not fine-tuned on the task is fine-tuned first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from tinybert_lite import finetune_teacher
 from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
+from tinybert_lite.data.batches import Examples
+from tinybert_lite.data.tables import read_table, stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.engine.files import load_model, weight_names, weights_file
 from tinybert_lite.engine.objectives import Intermediate, Prediction
 from tinybert_lite.evaluate import DevSet, check_learnt, check_teacher, evaluate_folder, write_eval_results
 from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
+from tinybert_lite.other_teachers import OtherClassifier, read_logits
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, FineTuning, Predicting, Settings
-from tinybert_lite.soft_targets import with_soft_targets
+from tinybert_lite.soft_targets import asking, with_soft_targets
 from tinybert_lite.stage import MODEL_FILES, REPORT_FILES, Session, Stage, StageResult, fingerprint, stage_of
 from tinybert_lite.task_training import train_on_task
-from tinybert_lite.workspace import Workspace, resolve_teacher
+from tinybert_lite.workspace import Workspace, is_bert, resolve_teacher
+
+Asking = Callable[[Examples], np.ndarray]  # logits (n, K) of the training rows
 
 SWAPPED = """
   ======================================================================================================
@@ -43,16 +52,22 @@ def load_teacher(reads: dict[str, Path], task: Task, options, settings: Settings
         raise UserError(f"{reads['teacher']} was not fine-tuned on {task.name} (it has no classifier.*): run finetune_teacher first")
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
     scores = dev(teacher.model.to(session.device.name))
-    say(f"teacher {reads['teacher']}: dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
-    allowed = settings.finetune_teacher.allow_weak_teacher or settings.profile == "smoke"
-    check_teacher(task, scores, dev.first.labels, allowed, reads["teacher"])
+    say_and_check(scores, dev, reads["teacher"], settings)
     return teacher, dev, scores
 
 
-def load_student(folder: Path, teacher: LoadedBert, task: Task, lower_case: bool | None = None, **parts) -> LoadedBert:
+def say_and_check(scores: dict[str, float], dev: DevSet, teacher: Path, settings: Settings) -> None:
+    say(f"teacher {teacher}: dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+    allowed = settings.finetune_teacher.allow_weak_teacher or settings.profile == "smoke"
+    check_teacher(settings.task, scores, dev.first.labels, allowed, teacher)
+
+
+def load_student(folder: Path, teacher: LoadedBert | None, task: Task, lower_case: bool | None = None, **parts) -> LoadedBert:
     """A student with a classifier (a new one of the teacher's kind where it has none)."""
     if weights_file(folder) is None:
         raise UserError(f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled before")
+    if teacher is None:  # of another kind, which reads the rows its own way
+        return load_bert(folder, lower_case, num_labels=task.num_labels, **parts)
     student = load_bert(folder, lower_case, num_labels=task.num_labels, classifier_head=teacher.model.config.classifier_head, **parts)
     check_same_vocabulary(student, teacher)
     # Rows are cut to what both can read.
@@ -77,17 +92,39 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
 
 def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     task, options = settings.task, settings.task_distill_out
-    teacher, dev, scores = load_teacher(reads, task, options, settings, session)
-    warn_of_order(reads["student"], prediction=True)
-    student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
+    student, dev, scores, ask = (taught_by_bert if is_bert(reads["teacher"]) else taught_by_other)(reads, settings, session)
+    made_from = f"{fingerprint(reads['teacher'])} {fingerprint(reads['rows'])} {options.max_seq_length}"
     metrics = train_on_task(
         student.model, student.tokenizer, Prediction(None, options.temperature, options.reduction), task, reads["rows"], options, session, folder,
-        "prediction layer", dev, lambda examples: with_soft_targets(examples, teacher.model, fingerprint(reads["teacher"]), folder, options.eval_batch_size))
+        "prediction layer", dev, lambda examples: with_soft_targets(examples, ask, made_from, folder))
     found = dev(load_model(folder)[0].to(session.device.name))
     check_learnt(task, found, dev.first.labels, folder)
     write_eval_results(folder, found, metrics["steps"])
     say("student: dev " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()) + f", in {folder}")
     return {**metrics, "dev": found, "teacher_dev": scores}
+
+
+def taught_by_bert(reads: dict[str, Path], settings: Settings, session: Session) -> tuple[LoadedBert, DevSet, dict, Asking]:
+    """The student, the dev set, the teacher's scores there, and what gives its logits for the training rows."""
+    task, options = settings.task, settings.task_distill_out
+    teacher, dev, scores = load_teacher(reads, task, options, settings, session)
+    warn_of_order(reads["student"], prediction=True)
+    student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
+    return student, dev, scores, asking(teacher.model, options.eval_batch_size)
+
+
+def taught_by_other(reads: dict[str, Path], settings: Settings, session: Session) -> tuple[LoadedBert, DevSet, dict | None, Asking]:
+    """The same for a teacher without layers to match, which gets texts and not the student's tokens; a file of logits has no scores."""
+    task, options, place = settings.task, settings.task_distill_out, reads["teacher"]
+    student = load_student(reads["student"], None, task, settings.lower_case, projection="none")
+    dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
+    if place.is_file():
+        say(f"teacher: {place} holds logits of the training rows alone, so its dev score is not known")
+        return student, dev, None, lambda examples: read_logits(place, task, reads["rows"])[:len(examples)]
+    teacher = OtherClassifier(place, task, options.max_seq_length, options.eval_batch_size, session.device.name)
+    scores = dev.scores_of(lambda part: teacher.logits(read_table(reads[part], task).rows))
+    say_and_check(scores, dev, place, settings)
+    return student, dev, scores, lambda examples: teacher.logits(islice(stream_table(reads["rows"], task).rows, len(examples)))
 
 
 def warn_of_order(student: Path, prediction: bool) -> None:
@@ -100,17 +137,17 @@ def warn_of_order(student: Path, prediction: bool) -> None:
 
 
 def _reads(student):
-    return lambda ws: {"rows": ws.augmented_rows, **{k: v for k, v in ws.task_files.items() if k != "train"},
+    return lambda ws: {"rows": ws.task_rows, **{k: v for k, v in ws.task_files.items() if k != "train"},
                        "teacher": ws.task_teacher, "student": student(ws)}
 
 
 _SOURCES = {"teacher": ("finetune_teacher",), "student": ("general_distill", "task_distill_mid", "task_distill_out")}  # their order: warn_of_order
 MID = Stage(
     "task_distill_mid", "4 intermediate-layer distillation", reads=_reads(lambda ws: ws.general_or_given_student),
-    folder=lambda ws: ws.mid_student, writes=MODEL_FILES, work=work_mid, sources=_SOURCES,
+    folder=lambda ws: ws.mid_student, writes=MODEL_FILES, work=work_mid, sources=_SOURCES, needless=lambda ws: ws.without_layers,
 )
 OUT = Stage(
-    "task_distill_out", "5 prediction-layer distillation", reads=_reads(lambda ws: ws.mid_student),
+    "task_distill_out", "5 prediction-layer distillation", reads=_reads(lambda ws: ws.student_for_prediction),
     folder=lambda ws: ws.final_student, writes=(*MODEL_FILES, "eval_results.txt", *REPORT_FILES), work=work_out, sources=_SOURCES,
 )
 
@@ -141,7 +178,9 @@ def parser():
     found = training_parser("task_distill", __doc__)
     found.add_argument("--data_dir", required=True, type=Path)
     found.add_argument("--teacher_model", help="the task's teacher; a raw BERT is fine-tuned first")
-    found.add_argument("--task_teacher", help="another name for a teacher that is fine-tuned already")
+    found.add_argument("--task_teacher", help="a teacher that is fine-tuned already; with --pred_distill any Hugging Face sequence classifier")
+    found.add_argument("--teacher_logits", type=Path, metavar="FILE", help="with --pred_distill, instead of a teacher: its logits of the training rows "
+                       "in their order (.npy, or a TSV headed by the labels)")
     found.add_argument("--student_model", required=True)
     found.add_argument("--task_name", required=True)
     found.add_argument("--output_dir", required=True, type=Path)
@@ -159,17 +198,21 @@ def parser():
 @command
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
-    workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
+    workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir, teacher_logits=args.teacher_logits)
     task = workspace.task
     if args.do_eval:  # as in the original: evaluation and nothing else
         evaluate_folder(local_folder(args.student_model), workspace, run_settings(args, task), args.max_seq_length, args.eval_batch_size, args.output_dir)
         return
-    if not (args.teacher_model or args.task_teacher):
+    if not (args.teacher_model or args.task_teacher or args.teacher_logits):
         raise UserError("--teacher_model is missing: name the task's teacher, or --do_eval to evaluate the student alone")
+    if args.teacher_logits and (args.teacher_model or args.task_teacher):
+        raise UserError("--teacher_logits takes a teacher's place: leave --teacher_model and --task_teacher out")
+    base = args.teacher_logits or resolve_teacher(local_folder(args.task_teacher or args.teacher_model), workspace)
+    if not (args.pred_distill or is_bert(base)):
+        raise UserError(f"{base} has no layers of a BERT to match: it teaches the prediction layer alone, with --pred_distill")
     if not args.pred_distill:
         say_no_effect(argv, {"--eval_step": "without --pred_distill nothing is classified yet",
                              "--warmup_proportion": "the intermediate step keeps a constant learning rate"})
-    base = resolve_teacher(local_folder(args.task_teacher or args.teacher_model), workspace)
     fine_tuning = FineTuning(max_seq_length=args.max_seq_length, allow_weak_teacher=args.allow_weak_teacher)
     settings = run_settings(
         args, task, finetune_teacher=fine_tuning,
@@ -177,7 +220,7 @@ def main(argv: list[str]) -> None:
     )
     rows, student = rows_file(args.data_dir, workspace, args.aug_train), local_folder(args.student_model)
     teacher = base
-    if not finetune_teacher.is_fine_tuned(base):
+    if is_bert(base) and not finetune_teacher.is_fine_tuned(base):
         say(f"{base} was not fine-tuned on {task.name}: its fine-tuned copy is {workspace.tuned_teacher}, made first where it is missing")
         teacher = finetune_teacher.run(replace(workspace, given_teacher=base), settings).folder
     reads = {"rows": rows, **workspace.task_files, "teacher": teacher, "student": student}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task, find_task
 from tinybert_lite.data.tokens import find_vocabulary
-from tinybert_lite.engine.files import read_config, weights_file
+from tinybert_lite.engine.files import read_config, read_json, weights_file
 from tinybert_lite.runtime import UserError
 
 SHIPPED = Path(__file__).resolve().parent.parent  # the repository, whose data serve a workspace that has none
@@ -28,10 +28,11 @@ class Workspace:
     given_teacher: Path | None = None
     given_task_teacher: Path | None = None
     given_student: Path | None = None
+    given_logits: Path | None = None  # a task teacher's for the training rows, in place of the teacher
 
     @classmethod
     def find(cls, root: str | Path | None = None, task: str = FOLDERS_OWN_TASK, *, data_dir=None, teacher_model=None,
-             task_teacher=None, student_model=None) -> Workspace:
+             task_teacher=None, student_model=None, teacher_logits=None) -> Workspace:
         """`root`, else TINYBERT_WORKSPACE, else the nearest folder upwards that holds student_model/, else the repository.
 
         A task that is not on the list is described beside its rows, in `data_dir` or the workspace's folder of its name.
@@ -47,7 +48,11 @@ class Workspace:
         for path, flag in zip(given, ("--data_dir", "--teacher_model", "--task_teacher", "--student_model")):
             if path is not None and not path.is_dir() and not (flag == "--teacher_model" and path == found.grown_teacher):
                 raise UserError(f"{flag} {path}: there is no such folder")
-        return cls(found.root, found.task, *given)
+        if teacher_logits and task_teacher:
+            raise UserError("--teacher_logits takes a task teacher's place: leave --task_teacher out")
+        if teacher_logits and not Path(teacher_logits).is_file():
+            raise UserError(f"--teacher_logits {teacher_logits}: there is no such file")
+        return cls(found.root, found.task, *given, Path(teacher_logits).resolve() if teacher_logits else None)
 
     @property
     def task_name(self) -> str:
@@ -162,8 +167,20 @@ class Workspace:
 
     @property
     def task_teacher(self) -> Path:
-        """The fine-tuned teacher of stages 4 and 5, never to be confused with the general one."""
-        return self.given_task_teacher or self.tuned_teacher
+        """The fine-tuned teacher of stages 4 and 5, never to be confused with the general one; or the file of its logits."""
+        return self.given_logits or self.given_task_teacher or self.tuned_teacher
+
+    @property
+    def without_layers(self) -> str:
+        """Why stage 4 has no layers to match, "" where it has; then stage 5 alone learns from the task's teacher."""
+        if self.given_logits:
+            return "a file of logits has no layers to match"
+        return "" if is_bert(self.given_task_teacher) else "the teacher is not a BERT, its layers cannot be matched"
+
+    @property
+    def task_rows(self) -> Path:
+        """What stages 4 and 5 train on: the augmented rows, but a file of logits is of the training rows alone."""
+        return self.data_file("train") if self.given_logits else self.augmented_rows
 
     @property
     def task_files(self) -> dict[str, Path]:
@@ -174,6 +191,11 @@ class Workspace:
     def general_or_given_student(self) -> Path:
         """What stage 4 starts from: a whole student that the user brought, else stage 3's."""
         return self.student_source if self.student_has_weights else self.general_student
+
+    @property
+    def student_for_prediction(self) -> Path:
+        """What stage 5 starts from: stage 4's, where the teacher has layers for it."""
+        return self.general_or_given_student if self.without_layers else self.mid_student
 
     @property
     def student_source(self) -> Path:
@@ -196,6 +218,13 @@ def _split_file(folder: Path, split: str, task: Task) -> Path:
     """`split.tsv`, else the file under its published name, else where `split.tsv` would be."""
     usual, other = folder / f"{split}.tsv", dict(task.other_files).get(split)
     return folder / other if other and not usual.is_file() and (folder / other).is_file() else usual
+
+
+def is_bert(teacher: Path | None) -> bool:
+    """Whether it has the layers that stage 4 matches (a folder that says nothing counts as a BERT), unlike a file of logits."""
+    if teacher is None or not (teacher / "config.json").is_file():
+        return not (teacher and teacher.is_file())
+    return read_json(teacher / "config.json").get("model_type", "bert") == "bert"
 
 
 def vocabulary_beside(folder: Path) -> Path | None:

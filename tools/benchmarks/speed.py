@@ -40,7 +40,7 @@ from tinybert_lite.engine.train import Loop
 from tinybert_lite.pregenerate_training_data import pregenerate
 from tinybert_lite.runtime import Device, choose_device, say, set_threads
 from tinybert_lite.settings import Augmenting, Pregenerating, Training
-from tinybert_lite.soft_targets import with_soft_targets
+from tinybert_lite.soft_targets import asking, with_soft_targets
 from tinybert_lite.stage import Session
 from tinybert_lite.workspace import Workspace
 
@@ -181,7 +181,7 @@ def prediction(args, examples: Examples, vocab_size: int, device: Device, epochs
     def run(stored: bool, rows: Examples) -> float:
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            given = with_soft_targets(rows, teacher, "random", Path(folder), 64) if stored else rows
+            given = with_soft_targets(rows, asking(teacher, 64), "random", Path(folder)) if stored else rows
             train(student, Prediction(None if stored else teacher), Batches(given, 32, 0), device, num_train_epochs=epochs)
         return time.perf_counter() - started
 

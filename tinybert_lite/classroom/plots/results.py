@@ -88,12 +88,15 @@ def along_the_stages(results: dict, ax=None) -> Figure:
     """Probe accuracy after each stage, and the finished models' own dev score."""
     figure, ax = panel(ax, (7.2, 3.8))
     probes = results["probe_along_the_stages"]
-    labels = ["3 general\ndistillation", "4 intermediate\nlayers", "5 prediction\nlayer"]
-    along = np.array([probes["3"], probes["4"], probes["5"]])
+    stages = {"3": "3 general\ndistillation", "4": "4 intermediate\nlayers", "5": "5 prediction\nlayer"}
+    labels = [label for stage, label in stages.items() if stage in probes]  # stage 4 wants a BERT for a teacher
+    along = np.array([probes[stage] for stage in stages if stage in probes])
     error = np.sqrt(along.clip(0, 1) * (1 - along.clip(0, 1)) / results["rows"]["dev"]) if results["metric"] == "accuracy" else None
     ax.errorbar(labels, along, error, fmt="o-", color=STUDENT, lw=2, elinewidth=1, capsize=3, label="student, probe on frozen states\n(± 1 standard error)")
-    ax.axhline(probes["teacher"], color="black", ls=":", lw=1.3, zorder=3, label="teacher, the same probe")
-    ax.axhline(results["teacher"][results["metric"]], color=TEACHER, lw=1.8, label="teacher, own classifier")
+    if "teacher" in probes:
+        ax.axhline(probes["teacher"], color="black", ls=":", lw=1.3, zorder=3, label="teacher, the same probe")
+    if results["teacher"]:
+        ax.axhline(results["teacher"][results["metric"]], color=TEACHER, lw=1.8, label="teacher, own classifier")
     ax.plot(labels[-1:], [results["student"][results["metric"]]], "D", color=STUDENT, ms=9, label="student, own classifier")
     if "undistilled" in results:
         ax.axhline(results["undistilled"][results["metric"]], color=NEUTRAL, ls="--", lw=1.5, label="same student, no teacher")
