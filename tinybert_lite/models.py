@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tinybert_lite.data.tokens import check_vocabulary, load_tokenizer, save_tokenizer
 from tinybert_lite.engine.encoder import Bert
-from tinybert_lite.engine.files import load_model, save_config, weights_file
+from tinybert_lite.engine.files import WEIGHTS, load_model, save_config, weights_file
 from tinybert_lite.runtime import UserError
-from tinybert_lite.workspace import PRE_DATA, vocabulary_beside
+from tinybert_lite.workspace import PRE_DATA, TOKENIZER_FILES, vocabulary_beside
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ def local_folder(name: str | Path) -> Path:
     try:
         from huggingface_hub import snapshot_download
 
-        wanted = ["config.json", "vocab.txt", "tokenizer_config.json", "model.safetensors", "pytorch_model.bin"]
-        return Path(snapshot_download(text, allow_patterns=wanted, etag_timeout=5))
+        return Path(snapshot_download(text, allow_patterns=["config.json", *TOKENIZER_FILES, *WEIGHTS], etag_timeout=5))
     except Exception as error:  # many kinds: no network, no such model, a proxy's answer
         raise UserError(f"there is no folder {text}, and it could not be fetched from the Hugging Face hub "
                         f"({type(error).__name__}); check the name, or without a network put the model's config.json, vocab.txt "

@@ -12,6 +12,7 @@ from reprlib import repr as short
 
 import numpy as np
 import torch
+import transformers
 
 from tinybert_lite import processes
 from tinybert_lite.cost import card, milliseconds_a_row, parts_of
@@ -34,14 +35,10 @@ class OtherClassifier:
 
         Raises UserError for other labels than the task's, for files that make no classifier, or none that was fine-tuned.
         """
-        import transformers
-
         self.folder, self.batch_size, self.device = folder, batch_size, device
         self.order = class_order(folder, task)
         if weights_file(folder) is None:
             raise UserError(f"{folder} holds no weights: put the classifier's model.safetensors or pytorch_model.bin there")
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
         try:
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **SAFELY)
             model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
@@ -111,7 +108,8 @@ def _positions(model) -> int:
     """Tokens that the model has positions for; RoBERTa and its kin number them after their padding token."""
     starts = [getattr(module, "padding_idx", None) for name, module in model.named_modules() if name.endswith("position_embeddings")]
     taken = next((start + 1 for start in starts if start is not None), 0)
-    return (getattr(model.config, "max_position_embeddings", None) or 10**9) - taken
+    places = getattr(model.config, "max_position_embeddings", None) or 0
+    return places - taken if places > 0 else 10**9  # XLNet's are endless, -1
 
 
 def class_order(folder: Path, task: Task) -> list[int]:
@@ -119,10 +117,10 @@ def class_order(folder: Path, task: Task) -> list[int]:
 
     Raises UserError where their numbers differ.
     """
-    from transformers import AutoConfig
-
+    transformers.logging.set_verbosity_error()  # what it remarks on files is said here in one sentence
+    transformers.logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(folder, **SAFELY)
+        config = transformers.AutoConfig.from_pretrained(folder, **SAFELY)
         words = [str(config.id2label[number]) for number in range(config.num_labels)]
     except Exception as error:  # transformers raises many kinds for values that make no sense
         raise _unusable(folder, error) from None
@@ -160,7 +158,7 @@ def _from_array(path: Path, task: Task) -> np.ndarray:
         raise UserError(f"{path} is no array that NumPy can read without running code ({short(str(error))}); write it with numpy.save") from None
     if kind != "f" or shape[1:] != (task.num_labels,):
         raise UserError(f"{path} holds an array {shape} of {found.dtype}, but logits for {task.name} are floats (rows, {task.num_labels}); save such an array")
-    good = (np.abs(found) < LARGEST).all(axis=1)
+    good = (np.abs(found.astype(np.float64)) < LARGEST).all(axis=1)
     if not good.all():
         raise UserError(f"{path}, row {int(np.argmin(good)) + 1}: holds NaN or infinity; take the logits from a teacher that gives numbers")
     return np.array(found, np.float32)

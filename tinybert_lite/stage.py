@@ -25,9 +25,8 @@ from tinybert_lite.runtime import (
     versions,
 )
 from tinybert_lite.settings import WITHOUT_EFFECT, Settings
-from tinybert_lite.workspace import Workspace, is_bert
+from tinybert_lite.workspace import TOKENIZER_FILES, Workspace, is_bert
 
-TOKENIZER_FILES = ("tokenizer*.json", "vocab.*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")  # not a BERT's
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")  # what the report adds to stage 5's folder
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
 

@@ -16,6 +16,7 @@ STUDENT_MODEL, TEACHER_MODEL, PRE_DATA = "student_model", "teacher_model", "1_pr
 CLASSROOM, GROWN = "classroom", "grown"
 GROW = "grow"  # --teacher_model grow: a teacher made from the text at hand
 CLASSROOM_VECTORS = "glove.classroom.txt"
+TOKENIZER_FILES = ("vocab.*", "tokenizer*.json", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")  # of any architecture
 
 
 @dataclass(frozen=True)
