@@ -257,6 +257,16 @@ def test_a_regression_has_one_column_of_any_name(tmp_path):
     assert read_logits(tmp_path / "logits.tsv", STSB, rows).tolist() == [[2.25], [-1]]
 
 
+def test_a_regressions_numbers_are_in_the_labels_unit_and_learnt_on_their_scale(tmp_path):
+    rows = write_tsv(tmp_path / "train.tsv", [("a film", "a movie", "2.5"), ("a", "b", "1")], ("sentence1", "sentence2", "score"))
+    (tmp_path / "logits.tsv").write_text("score\n110\n85\n")
+    task = replace(STSB, offset=100.0, scale=5.0)
+    assert read_logits(tmp_path / "logits.tsv", task, rows).tolist() == [[2], [-3]]
+    folder, table = make_distilbert(tmp_path / "other", 1), read_table(rows, STSB).rows
+    found, plain = (OtherClassifier(folder, of, 64).logits(table) for of in (task, STSB))
+    np.testing.assert_allclose(found, (plain - 100) / 5, rtol=1e-6)
+
+
 def text(content: str):
     return lambda path: path.write_text(content)
 

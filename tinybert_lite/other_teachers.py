@@ -35,7 +35,7 @@ class OtherClassifier:
 
         Raises UserError for other labels than the task's, for files that make no classifier, or none that was fine-tuned.
         """
-        self.folder, self.batch_size, self.device = folder, batch_size, device
+        self.folder, self.task, self.batch_size, self.device = folder, task, batch_size, device
         self.order = class_order(folder, task)
         if weights_file(folder) is None:
             raise UserError(f"{folder} holds no weights: put the classifier's model.safetensors or pytorch_model.bin there")
@@ -79,7 +79,7 @@ class OtherClassifier:
             found[some] = values[:, self.order]
         if not np.isfinite(found).all():
             raise UserError(f"{weights_file(self.folder)}: the teacher answers with NaN or infinity; take another checkpoint")
-        return found[place]
+        return on_the_scale(found[place], self.task)
 
     def cost(self, rows: list[Row]) -> dict:
         """As `cost.cost`: multiply-adds are counted in one forward pass, since each architecture has its own formula."""
@@ -147,7 +147,12 @@ def read_logits(path: Path, task: Task, rows: Path) -> np.ndarray:
     if len(found) != count:
         last = f"row {len(found)}" if is_array else f"line {len(found) + 1}"
         raise UserError(f"{path}, {last}: is the last of {len(found)} rows of logits, but {rows} has {count} rows: give one for each, in their order")
-    return found
+    return on_the_scale(found, task)
+
+
+def on_the_scale(answers: np.ndarray, task: Task) -> np.ndarray:
+    """A regression's numbers, which come in the labels' unit, as they are learnt; logits as they are. (n, K)"""
+    return (answers - task.offset) / task.scale if task.is_regression else answers
 
 
 def _from_array(path: Path, task: Task) -> np.ndarray:
