@@ -6,7 +6,7 @@ A student learns their answers (paper, Eq. 10); their vocabulary and their kind 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from reprlib import repr as short
 
@@ -19,7 +19,7 @@ from tinybert_lite.cost import card, milliseconds_a_row, parts_of
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.tables import LARGEST, Row, stream_table
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.engine.files import weights_file
+from tinybert_lite.engine.files import SIZES, read_json, weights_file
 from tinybert_lite.runtime import UserError, say
 from tinybert_lite.workspace import Workspace, is_bert
 
@@ -119,13 +119,16 @@ def class_order(folder: Path, task: Task) -> list[int]:
     """
     transformers.logging.set_verbosity_error()  # what it remarks on files is said here in one sentence
     transformers.logging.disable_progress_bar()
+    path = folder / "config.json"
+    _check_sizes(path, read_json(path).get)
     try:
         config = transformers.AutoConfig.from_pretrained(folder, **SAFELY)
         words = [str(config.id2label[number]) for number in range(config.num_labels)]
     except Exception as error:  # transformers raises many kinds for values that make no sense
         raise _unusable(folder, error) from None
+    _check_sizes(path, lambda name: getattr(config, name, None))  # architectures have names of their own for the same sizes
     if len(words) != task.num_labels:
-        raise UserError(f"{folder / 'config.json'} has {len(words)} outputs ({', '.join(words)}), but {task.name} needs {task.num_labels} "
+        raise UserError(f"{path} has {len(words)} outputs ({', '.join(words)}), but {task.name} needs {task.num_labels} "
                         f"({', '.join(task.labels) or 'a number'}): use a classifier that was fine-tuned on {task.name}")
     for spelt in (str, str.casefold):
         place = {spelt(word): number for number, word in enumerate(words)}
@@ -134,6 +137,13 @@ def class_order(folder: Path, task: Task) -> list[int]:
     if task.labels:
         say(f"teacher {folder.name}: its labels are taken in their order: {', '.join(f'{word} is {label}' for word, label in zip(words, task.labels))}")
     return list(range(len(words)))
+
+
+def _check_sizes(path: Path, get: Callable) -> None:
+    """Nothing is allocated for a config.json of absurd sizes."""
+    for name, most in SIZES.items():
+        if isinstance(value := get(name), int) and value > most:
+            raise UserError(f"{path}: its {name} of {short(value)} is more than {most:,}; mend it")
 
 
 def read_logits(path: Path, task: Task, rows: Path) -> np.ndarray:
