@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.layouts import PUBLISHED, write_task_folder
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv
@@ -150,3 +152,20 @@ def test_the_papers_settings_by_task(name, epochs, length):
     assert settings.task == find_task(name) and settings.task_distill_mid.num_train_epochs == epochs
     assert {settings.task_distill_mid.max_seq_length, settings.task_distill_out.max_seq_length} == {length}
     assert (settings.task_distill_mid.learning_rate, settings.task_distill_out.learning_rate, settings.task_distill_out.num_train_epochs) == (5e-5, 3e-5, 3)
+
+
+def test_a_teacher_whose_labels_stand_in_another_order_is_turned(finished, glue, tmp_path, capsys):
+    """MNLI's classes as a hub model may have them: the file's rows permuted with its id2label, the answers the same."""
+    teacher, turned = finished / "teacher_model/MNLI", tmp_path / "turned"
+    shutil.copytree(teacher, turned)
+    state, order = torch.load(teacher / "pytorch_model.bin", weights_only=True), [2, 0, 1]
+    with open(turned / "pytorch_model.bin", "wb") as file:
+        torch.save({name: tensor[order] if name.startswith("classifier.") else tensor for name, tensor in state.items()}, file)
+    config = json.loads((turned / "config.json").read_text(encoding="utf-8"))
+    config["id2label"] = {number: config["id2label"][str(place)].upper() for number, place in enumerate(order)}
+    (turned / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    answers = []
+    for folder in (teacher, turned):
+        assert evaluate.main(["--data_dir", str(glue / "AX"), "--task_name", "AX", "--student_model", str(folder), "--output_dir", str(tmp_path / folder.name)]) == 0
+        answers.append((tmp_path / folder.name / "AX.tsv").read_text(encoding="utf-8"))
+    assert answers[0] == answers[1] and "NEUTRAL, CONTRADICTION, ENTAILMENT, and are turned" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically, write_json
-from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
+from tinybert_lite.models import LoadedBert, check_same_vocabulary, in_the_tasks_order, load_bert, local_folder
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Settings
 from tinybert_lite.stage import Session
@@ -233,7 +233,7 @@ def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_
     task, session = workspace.task, Session.open(settings)
 
     def load(place: Path) -> LoadedBert:
-        found = load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none")
+        found = in_the_tasks_order(load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none"), task)
         if "classifier" in found.new_parts:
             remark(f"warning: {place} has no classifier of its own; the scores below are those of a random one")
         found.model.to(session.device.name)

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import check_vocabulary, load_tokenizer, save_tokenizer
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import WEIGHTS, load_model, save_config, weights_file
-from tinybert_lite.runtime import UserError
+from tinybert_lite.runtime import UserError, say
 from tinybert_lite.workspace import PRE_DATA, TOKENIZER_FILES, vocabulary_beside
 
 
@@ -65,6 +66,17 @@ def load_bert(folder: Path, lower_case: bool | None = None, **parts) -> LoadedBe
         raise UserError(f"{weights_file(folder)} holds no masked-LM head (cls.predictions.*): stage 1 needs the pre-trained BERT, "
                         f"not a fine-tuned or stripped one")
     return LoadedBert(model, tokenizer, folder, new_parts)
+
+
+def in_the_tasks_order(bert: LoadedBert, task: Task) -> LoadedBert:
+    """Turn a classifier's outputs into the order of the task's labels, where its config.json has these in another one."""
+    order = task.order_of([str(bert.model.config.id2label[number]) for number in sorted(bert.model.config.id2label)])
+    if order and order != sorted(order) and "classifier" not in bert.new_parts:
+        say(f"{bert.folder}: its labels are {', '.join(bert.model.config.id2label.values())}, and are turned into the order of {task.name}")
+        for parameter in bert.model.classifier.parameters():
+            parameter.data = parameter.data[order]
+        bert.model.config.id2label = dict(enumerate(task.labels))
+    return bert
 
 
 def check_same_vocabulary(student: LoadedBert, teacher: LoadedBert) -> None:

@@ -130,10 +130,8 @@ def class_order(folder: Path, task: Task) -> list[int]:
     if len(words) != task.num_labels:
         raise UserError(f"{path} has {len(words)} outputs ({', '.join(words)}), but {task.name} needs {task.num_labels} "
                         f"({', '.join(task.labels) or 'a number'}): use a classifier that was fine-tuned on {task.name}")
-    for spelt in (str, str.casefold):
-        place = {spelt(word): number for number, word in enumerate(words)}
-        if len(place) == len(words) and place.keys() == {spelt(label) for label in task.labels}:
-            return [place[spelt(label)] for label in task.labels]
+    if order := task.order_of(words):
+        return order
     if task.labels:
         say(f"teacher {folder.name}: its labels are taken in their order: {', '.join(f'{word} is {label}' for word, label in zip(words, task.labels))}")
     return list(range(len(words)))

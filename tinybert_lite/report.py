@@ -15,7 +15,7 @@ from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import load_model, weights_file, write_atomically, write_json
 from tinybert_lite.engine.train import read_history
 from tinybert_lite.evaluate import DevSet, agreement, predict, probe, scores_on_test, write_test_predictions
-from tinybert_lite.models import load_bert
+from tinybert_lite.models import in_the_tasks_order, load_bert
 from tinybert_lite.other_teachers import OtherClassifier
 from tinybert_lite.outputs import MANIFEST, Outputs, read_manifest
 from tinybert_lite.runtime import UserError, choose_device, machine, say, versions
@@ -39,11 +39,12 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     final = load_bert(workspace.final_student)
     files = {**workspace.task_files, **{split: workspace.data_file(split) for split in task.test_files}}
     dev = DevSet(task, files, final.tokenizer, length)
-    train = encode_table(read_table(files["train"], task), task, final.tokenizer, length, PROBE_ROWS)
+    train = encode_table(read_table(files["train"], task), task, final.tokenizer, length, PROBE_ROWS).labelled()
     teacher, student = known_teacher(workspace, dev, length, device.name), final.model.to(device.name).eval()
     undistilled = loaded(workspace.baseline, device.name) if weights_file(workspace.baseline) else None
-    probes = {"teacher": probe(teacher.model, train, dev.first)} if teacher.model else {}
-    probes |= {stage: probe(loaded(folder, device.name), train, dev.first) for stage, folder in went_through.items()}
+    probed = {"teacher": teacher.model} if teacher.model else {}
+    probed |= {stage: loaded(folder, device.name) for stage, folder in went_through.items()}
+    probes = {name: probe(model, train, dev.first) for name, model in probed.items()} if len(set(train.labels)) > 1 else {}
     write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student)
     models = ({"teacher": teacher.model} if teacher.model else {}) | {"student": student} | ({"undistilled": undistilled} if undistilled else {})
     tests = scores_on_test(models, task, files, final.tokenizer, length)
@@ -83,7 +84,7 @@ def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: st
     if place.is_file():
         return Teacher()
     if is_bert(place):
-        model = loaded(place, device)
+        model = in_the_tasks_order(load_bert(place, num_labels=workspace.task.num_labels, projection="none"), workspace.task).model.to(device).eval()
         return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
     other = OtherClassifier(place, workspace.task, max_length, device=device)
     rows = {part: read_table(workspace.data_file(part), workspace.task).rows for part in dev.parts}
@@ -183,7 +184,8 @@ def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
     titles = {workspace.general_student: "general distillation", workspace.mid_student: "intermediate layers", workspace.final_student: "prediction layer"}
     histories = {title: read_history(path / HISTORY) for path, title in titles.items() if not (workspace.without_layers and path == workspace.mid_student)}
     figures = {f"losses_{name.replace(' ', '_')}": plots.loss_curves(events, name) for name, events in histories.items() if events}
-    figures["along_the_stages"] = plots.along_the_stages(results)
+    if results["probe_along_the_stages"]:
+        figures["along_the_stages"] = plots.along_the_stages(results)
     if "teacher" in results["cost"]:
         figures["cost"] = plots.cost_card(results)
     paths = []

@@ -25,7 +25,7 @@ from tinybert_lite.data.tasks import Task
 from tinybert_lite.engine.files import load_model, weight_names, weights_file
 from tinybert_lite.engine.objectives import Intermediate, Prediction
 from tinybert_lite.evaluate import DevSet, check_learnt, check_teacher, evaluate_folder, write_eval_results
-from tinybert_lite.models import LoadedBert, check_same_vocabulary, load_bert, local_folder
+from tinybert_lite.models import LoadedBert, check_same_vocabulary, in_the_tasks_order, load_bert, local_folder
 from tinybert_lite.other_teachers import OtherClassifier, read_logits
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Distilling, FineTuning, Predicting, Settings
@@ -47,7 +47,7 @@ SWAPPED = """
 
 def load_teacher(reads: dict[str, Path], task: Task, options, settings: Settings, session: Session) -> tuple[LoadedBert, DevSet, dict]:
     """The task's own teacher, the dev set, and its scores there. Raises UserError without a classifier, or at chance level."""
-    teacher = load_bert(reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none")
+    teacher = in_the_tasks_order(load_bert(reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none"), task)
     if "classifier" in teacher.new_parts:
         raise UserError(f"{reads['teacher']} was not fine-tuned on {task.name} (it has no classifier.*): run finetune_teacher first")
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,14 @@ class Task:
         """text_a, text_b (pairs only) and label."""
         named = {"text_a": self.text_a, "text_b": self.text_b, "label": self.label}
         return {role: column for role, column in named.items() if column}
+
+    def order_of(self, words: Sequence[str]) -> list[int] | None:
+        """Where the labels stand among a classifier's words for its outputs; None where those are other words."""
+        for spelt in (str, str.casefold):
+            place = {spelt(word): number for number, word in enumerate(words)}
+            if len(place) == len(words) and place.keys() == {spelt(label) for label in self.labels}:
+                return [place[spelt(label)] for label in self.labels]
+        return None
 
 
 FOLDERS_OWN_TASK = "SST-2"  # other tasks use sub-folders of the stage folders
