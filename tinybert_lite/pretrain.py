@@ -5,11 +5,12 @@
 goes on where it was cut when called again. `--model_dir BERT` continues from a BERT's weights and vocabulary;
 `--vocab_file` takes a vocabulary instead of learning one; `--language zh` hides the words of Chinese text whole. The shipped
 teacher_model/classroom was made so; `run_all --teacher_model grow` makes a small one from the text at hand, as a lesson.
-Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word embeddings that start from word vectors.
+Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word embeddings that start from word vectors, positions from waves.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,17 @@ def start_from_vectors(model: Bert, tokenizer, vectors: WordVectors, scale: floa
     return len(known)
 
 
+def start_from_waves(model: Bert, scale: float = 0.04, longest: float = 1000.0) -> None:
+    """Position embeddings (P, D) begin as sines and cosines (Vaswani et al. 2017), so that neighbours are alike before anything is learnt.
+
+    From random ones a small BERT stays for long where it guesses by frequency alone (dev/LOG.md has the figures).
+    """
+    table = model.bert.embeddings.position_embeddings.weight.data
+    positions, width = table.shape
+    waves = torch.arange(positions)[:, None] * torch.exp(-math.log(longest) * torch.arange(0, width, 2) / width)
+    table[:, 0::2], table[:, 1::2] = scale * torch.sin(waves), scale * torch.cos(waves[:, :width // 2])
+
+
 def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Path, tokenizer=None, language: str = "en") -> LoadedBert:
     """A BERT of random weights, for this tokenizer or a vocabulary learnt from the text."""
     if tokenizer is None:
@@ -60,6 +72,7 @@ def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Pat
         vocab_size=len(tokenizer), hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers,
         num_attention_heads=options.num_attention_heads, intermediate_size=4 * options.hidden_size,
         max_position_embeddings=options.max_seq_length, classifier_head="huggingface"), masked_lm=True)
+    start_from_waves(model)
     known = start_from_vectors(model, tokenizer, WordVectors.read(vectors)) if vectors else 0
     say(f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, {known} of them from word vectors")
     return LoadedBert(model, tokenizer, folder, [])

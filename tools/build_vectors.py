@@ -18,6 +18,7 @@ is no shift, came closest to GloVe 6B's similarities (rank correlation over pair
 
     python tools/build_vectors.py --text reviews.txt.xz brown.txt.xz --output 1_pre_data/glove.classroom.txt --check
     python tools/build_vectors.py --output 1_pre_data/glove.classroom.txt --check      # look at a file already made
+    python tools/build_vectors.py --language zh --characters --text ChnSentiCorp/train.tsv --words 4000 --width 100 --window 3 --output characters.txt
     python tools/build_vectors.py --language zh --text ChnSentiCorp/train.tsv 1_pre_data/zh/documents.txt \
         --words 8000 --decimals 2 --window 2 --output 1_pre_data/zh/glove.classroom.txt --check
 """
@@ -62,19 +63,21 @@ paris:france::london:england    happy:sad::love:hate    quick:quickly::slow:slow
 """}
 
 
-def sentences(path: Path, language: str = "en") -> Iterator[list[str]]:
-    """The words of each sentence of a .txt, .txt.xz or .tsv file."""
+def sentences(path: Path, language: str = "en", characters: bool = False) -> Iterator[list[str]]:
+    """The words of each sentence of a .txt, .txt.xz or .tsv file; or Chinese characters, for the embeddings of a teacher's pieces."""
     opener = lzma.open if path.suffix == ".xz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             line = ACCENT.sub("", unicodedata.normalize("NFD", line.split("\t")[-1].lower()))
-            if language == "zh":
+            if characters:
+                yield from (re.findall("[\u4e00-\u9fff]|[a-z]+", sentence) for sentence in END.split(line))
+            elif language == "zh":
                 yield from (list(filter(WORD.fullmatch, segment(sentence))) for sentence in END.split(line))
             else:
                 yield WORD.findall(line)
 
 
-def encode(paths: list[Path], size: int, window: int, language: str = "en") -> tuple[list[str], np.ndarray]:
+def encode(paths: list[Path], size: int, window: int, language: str = "en", characters: bool = False) -> tuple[list[str], np.ndarray]:
     """The `size` most frequent alphabetic words, and the whole text as their numbers (0 the most frequent).
 
     Every other word is -1, and so are `window` places after each sentence, which no window can bridge.
@@ -82,7 +85,7 @@ def encode(paths: list[Path], size: int, window: int, language: str = "en") -> t
     seen: dict[str, int] = defaultdict(lambda: len(seen))  # a new word gets the next number
     text, gap = array("i"), [-1] * window
     for path in paths:
-        for words in sentences(path, language):
+        for words in sentences(path, language, characters):
             text.extend([seen[word] for word in words] + gap)
 
     numbers, spelling = np.frombuffer(text, dtype=np.int32), list(seen)
@@ -170,6 +173,7 @@ def main() -> None:
     parser.add_argument("--text", type=Path, nargs="+", metavar="FILE", help=".txt or .txt.xz, one sentence a line; or a task's .tsv, its text last")
     parser.add_argument("--output", type=Path, required=True, help="the vector file to write, or to check")
     parser.add_argument("--language", choices=PROBES, default="en", help="zh: Chinese (%(default)s)")
+    parser.add_argument("--characters", action="store_true", help="vectors of Chinese characters, not of words")
     parser.add_argument("--decimals", type=int, default=3, help="of each number (%(default)s)")
     parser.add_argument("--words", type=int, default=16_000, help="how many words get a vector (%(default)s)")
     parser.add_argument("--width", type=int, default=50, help="numbers in a vector (%(default)s)")
@@ -182,7 +186,7 @@ def main() -> None:
 
     if args.text:
         start = time.perf_counter()
-        words, text = encode(args.text, args.words, args.window, args.language)
+        words, text = encode(args.text, args.words, args.window, args.language, args.characters)
         if args.width >= len(words):
             parser.error(f"--width {args.width} needs more words than the {len(words)} found")
         vectors = compress(weigh(count(text, len(words), args.window), args.shift), args.width)
