@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import lzma
+import random
 from collections import Counter
 
 import pytest
@@ -13,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.makers import write_tsv
-from tests.test_stage_workspace import call, snapshot
+from tests.test_stage_workspace import NOUNS, call, lay_out, one_thread, snapshot  # noqa: F401
 from tinybert_lite.data.formats import Record, read_records
 from tinybert_lite.data.splits import stratified_split
-from tinybert_lite.data.tables import read_table
+from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tasks import OWN, find_task
+from tinybert_lite.engine.files import read_config, read_json
 from tinybert_lite.own_data import understand, write
+from tinybert_lite.predict import Predictor
 
 TOPICS = "cards events fines rooms".split()
 ROWS = [(f"a question on {topic} , number {n}", topic) for n in range(10) for topic in TOPICS]
@@ -192,6 +195,8 @@ def test_a_regression_in_the_users_unit(tmp_path):
     assert [sum(1000 + 100 * k <= price < 1100 + 100 * k for price in dev) for k in range(5)] == [2] * 5, "every fifth of the scale is measured on"
     mean = sum(train) / 40
     said = json.loads((folder / OWN).read_text(encoding="utf-8"))
+    learnt = label_ids(read_table(folder / "train.tsv", task).rows, task)
+    assert sum(learnt) == pytest.approx(0, abs=1e-9) and sum(number**2 for number in learnt) == pytest.approx(40)
     assert said["offset"] == pytest.approx(mean) and said["scale"] == pytest.approx((sum((price - mean) ** 2 for price in train) / 40) ** 0.5)
 
 
@@ -268,3 +273,59 @@ def test_a_chinese_file_is_a_chinese_task(tmp_path):
     assert ran.code == 0 and "8.0 characters" in ran.out, ran
     assert find_task("图书", tmp_path / "图书").language == "zh"
     assert understand(path, "title", "topic", language="en").description["language"] == "en"
+
+
+# From a file to a student that predicts ------------------------------------------------------------------------------
+
+MOODS = {"good": "praise", "bad": "complaint", "sad": "sorrow", "cold": "weather"}
+
+
+def told(count, seed=1):
+    draw = random.Random(seed)
+    return [(f"the {draw.choice(NOUNS)} was {word} and the {draw.choice(NOUNS)} is {draw.choice(('long', 'warm', 'short'))} {n} ,", label)
+            for n in range(count) for word, label in MOODS.items()]
+
+
+def run_stages(root, name):
+    return call(f"run_all --task {name} --profile smoke --device cpu --threads 1 --workspace {root} --baseline")
+
+
+def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path):
+    root = lay_out(tmp_path / "ws")
+    unlabelled = [(text, "") for text, _ in told(4, 2)]
+    path = save(tmp_path / "moods.csv", as_csv([*told(12), *unlabelled]))
+    test = save(tmp_path / "test.csv", as_csv(told(3, 3)))
+    assert call(f"own_data {path} --text title --label topic --metric macro_f1 --test {test} --workspace {root}").code == 0
+    ran = run_stages(root, "moods")
+    assert ran.code == 0, ran.err
+    final = root / "5_task_distill_out" / "moods"
+    results, words = read_json(final / "results.json"), sorted(MOODS.values())
+    assert results["metric"] == "macro_f1" and results["rows"] == {"train": 44 + 16, "dev": 4} and "test" in results["test"]
+    for folder in (final, root / "teacher_model" / "moods", final / "undistilled"):
+        assert [read_config(folder).id2label[i] for i in range(4)] == words
+    augmented = (root / "1_pre_data/moods/aug.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    assert sum(line.endswith("\t") for line in augmented) >= 16, "unlabelled rows are augmented too"
+    metrics = {stage: read_json(root / stage / "moods/manifest.json")["metrics"]["rows"] for stage in ("teacher_model", "5_task_distill_out")}
+    assert metrics["teacher_model"] == 44 and metrics["5_task_distill_out"] == len(augmented)
+    ran = call(f'predict --task moods --workspace {root} --device cpu "the river was cold" "the film is bad"')
+    assert ran.code == 0 and [line.split("\t")[0] in words for line in ran.out.splitlines()] == [True, True]
+    said = [row.split("\t")[1] for row in (final / "moods.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    texts = [row.text_a for row in read_records(root / "moods/test.tsv", "text_a")]
+    assert said == [label for _, label, _ in Predictor(final, "cpu", max_length=48).answers((text, None) for text in texts)]
+
+
+def test_pairs_and_a_regression_by_the_same_commands(tmp_path):
+    root = lay_out(tmp_path / "ws")
+    texts = [text for text, _ in told(12)]
+    pairs = [(a, b, n % 2 == 0) for n, (a, b) in enumerate(zip(texts, texts[::-1]))]
+    save(tmp_path / "fits.jsonl", as_json_lines(pairs, ("question", "answer", "fits")))
+    save(tmp_path / "price.csv", as_csv([(text, 1000 + 10 * n) for n, text in enumerate(texts)]))
+    assert call(f"own_data {tmp_path / 'fits.jsonl'} --text question --text_b answer --label fits --workspace {root}").code == 0
+    assert call(f"own_data {tmp_path / 'price.csv'} --text title --label topic --regression --workspace {root}").code == 0
+    for name, metric in (("fits", "accuracy"), ("price", "pearson_and_spearman")):
+        ran = run_stages(root, name)
+        assert ran.code == 0 and f"dev {metric}" in ran.out, ran.err
+    answers = Predictor(root / "5_task_distill_out/fits", "cpu").answers([("the film", "a river")])
+    assert next(answers)[1] in ("true", "false")
+    (price,) = Predictor(root / "5_task_distill_out/price", "cpu").predict(["the film"])
+    assert 800 < price[0] < 1700, "in the user's unit"
