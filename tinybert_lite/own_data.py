@@ -29,7 +29,8 @@ MANY = 10  # different numbers as labels: more likely a scale than classes
 BANDS = 5  # of a regression's numbers, from low to high
 LANGUAGES, METRICS = ("en", "zh", "auto"), ("accuracy", "macro_f1")
 SPLITS = ("train", "dev", "test")
-_TAKEN = {"all", "pictures", "undistilled", ASIDE, CLASSROOM, GROWN, PRE_DATA, STUDENT_MODEL, TEACHER_MODEL, *(task.language for task in TASKS.values())}
+_TAKEN = {*"all pictures undistilled docs dev tests tools notebooks tinybert_lite".split(), ASIDE, CLASSROOM, GROWN, PRE_DATA, STUDENT_MODEL,
+          TEACHER_MODEL, *(task.language for task in TASKS.values())}
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,7 @@ def understand(path: Path, text: str, label: str, text_b: str | None = None, *, 
     _name_contradictions(with_label)
     drawn: list[Record] = []
     if dev is None:
-        bands = max(1, min(BANDS, round(dev_share * len(with_label))))
-        strata = _bands([float(row.label) for row in with_label], bands) if regression else [row.label for row in with_label]
-        drawn = given["dev"] = stratified_split(with_label, strata, dev_share, seed)
-        if not drawn:
-            raise UserError(f"{path}: no row can be drawn to measure on, for each has another label elsewhere or is the only one; add rows or name --dev")
+        drawn = given["dev"] = _drawn(with_label, path, regression, dev_share, seed)
         chosen = set(drawn)
         rows, with_label = ([row for row in part if row not in chosen] for part in (rows, with_label))
     _need_different_labels(with_label, regression)
@@ -158,17 +155,22 @@ def _name_contradictions(rows: list[Record]) -> None:
                f"{first.line}, {second.label!r} in line {second.line} of {second.path}; such rows stay in train.tsv, as they are")
 
 
-def _bands(numbers: list[float], count: int) -> list[int]:
-    """Each number's band, of `count` with as many numbers in each, from low to high."""
-    found = [0] * len(numbers)
-    for rank, place in enumerate(sorted(range(len(numbers)), key=numbers.__getitem__)):
-        found[place] = rank * count // len(numbers)
+def _drawn(rows: list[Record], path: Path, regression: bool, share: float, seed: int) -> list[Record]:
+    """Rows to measure on, of every label; of numbers from every band between low and high."""
+    strata: list = [row.label for row in rows]
+    if regression:
+        bands = max(1, min(BANDS, round(share * len(rows))))
+        for rank, place in enumerate(sorted(range(len(rows)), key=lambda place: float(rows[place].label))):
+            strata[place] = rank * bands // len(rows)
+    found = stratified_split(rows, strata, share, seed)
+    if not found:
+        raise UserError(f"{path}: no row can be drawn to measure on, for each has another label elsewhere or is the only one; add rows or name --dev")
     return found
 
 
 def _language(rows: list[Record]) -> str:
     """zh where more than every third letter is a Chinese character."""
-    letters = [letter for row in rows for letter in row.text_a if letter.isalpha()]
+    letters = [letter for row in rows[:1000] for letter in row.text_a if letter.isalpha()]
     return "zh" if 3 * sum("\u4e00" <= letter <= "\u9fff" for letter in letters) > len(letters) else "en"
 
 

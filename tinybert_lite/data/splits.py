@@ -35,10 +35,12 @@ def stratified_split(rows: Sequence[Record], strata: Sequence, share: float, see
     text lies on both sides.
     """
     twice = {row.texts for same in contradictions(rows) for row in same}
-    drawn: set[int] = set()
-    for stratum in dict.fromkeys(strata):
-        places = [i for i, other in enumerate(strata) if other == stratum]
+    places_of: dict[object, list[int]] = {}
+    for place, stratum in enumerate(strata):
+        places_of.setdefault(stratum, []).append(place)
+    drawn: list[int] = []
+    for stratum, places in places_of.items():
         free = [i for i in places if rows[i].texts not in twice]
         count = min(max(1, round(share * len(places))), len(free), len(places) - 1)
-        drawn.update(random.Random(f"{seed} {stratum}").sample(free, count))
+        drawn += random.Random(f"{seed} {stratum}").sample(free, count)
     return [rows[i] for i in sorted(drawn)]
