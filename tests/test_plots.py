@@ -46,6 +46,9 @@ ALL = {
     "soft_targets": (lambda: plots.soft_targets(LOGITS, 2 * LOGITS, [0, 1, 0], temperature=2), 1),
     "soft_targets, L = 1": (lambda: plots.soft_targets(LOGITS[:1], LOGITS[:1], [1]), 1),
     "accuracy_and_agreement": (lambda: plots.accuracy_and_agreement(ANSWERS, [0, 1, 1], [0, 1, 0]), 1),
+    "class_balance": (lambda: plots.class_balance({"loans": 9, "rooms": 4, "a class of a long name": 1}, 7), 1),
+    "confusion": (lambda: plots.confusion({"teacher": [0, 1, 2], "student": [0, 0, 2]}, [0, 1, 2], ["loans", "rooms", "a class of a long name"]), 3),
+    "confusion, L = 1": (lambda: plots.confusion({"student": [0]}, [0], ["loans"]), 2),
     "loss_curves": (lambda: plots.loss_curves(HISTORY, "stage"), 2),
     "loss_curves, nothing yet": (lambda: plots.loss_curves([]), 1),
     "pretraining": (lambda: plots.pretraining([MASKED_LM, MASKED_LM]), 2),
@@ -149,6 +152,20 @@ def test_word_rows_wrap_within_their_width_and_show_what_stood_there():
     lines = [text.get_position()[1] for text in ax.texts if text.get_text() == "word"]
     assert len(lines) == 60 and len(set(lines)) > 3
     assert "formerly" in [text.get_text() for text in ax.texts]
+
+
+def test_confusion_counts_rows_and_colours_shares_of_a_class():
+    figure = plots.confusion({"teacher": [0, 0, 1, 1, 1], "student": [0, 1, 1, 1, 0]}, [0, 0, 0, 1, 1], ["loans", "rooms"])
+    for ax, counts, right in zip(figure.axes, ([["2", "1"], ["0", "2"]], [["1", "2"], ["1", "1"]]), (4, 2)):
+        assert [text.get_text() for text in ax.texts] == sum(counts, []) and f"{right} of 5 right" in ax.get_title()
+        assert np.allclose(ax.images[0].get_array(), [[int(cell) / total for cell in row] for row, total in zip(counts, (3, 2))])
+        assert ax.images[0].get_clim() == (0, 1) and (ax.get_ylabel(), ax.get_xlabel()) == ("is", "taken for")
+
+
+def test_class_balance_shows_the_rows_and_the_mean_of_the_classes():
+    (ax,) = plots.class_balance({"loans": 9, "rooms": 3}, unlabelled=7).axes
+    assert [bar.get_width() for bar in ax.patches] == [9, 3, 7] and ax.lines[0].get_xdata()[0] == 6
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["loans", "rooms", "no label"]
 
 
 def test_close_is_harmless_for_detached_figures():

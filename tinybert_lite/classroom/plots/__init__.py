@@ -12,6 +12,7 @@ from tinybert_lite.classroom.plots.attention import (
     redraw_attention,
     visible_attention,
 )
+from tinybert_lite.classroom.plots.classes import class_balance, confusion
 from tinybert_lite.classroom.plots.fonts import chinese_font
 from tinybert_lite.classroom.plots.layers import layer_map
 from tinybert_lite.classroom.plots.panels import GREY, LABELS, NEUTRAL, STUDENT, TEACHER, close
@@ -51,7 +52,7 @@ from tinybert_lite.classroom.plots.texts import (
 from tinybert_lite.classroom.plots.training import loss_anatomy, loss_curves, pretraining, relative_to_start
 
 __all__ = ["ColouredText", "FATES", "GREY", "LABELS", "NEUTRAL", "REPLACED", "SOURCES", "STUDENT", "TEACHER", "accuracy_and_agreement", "across_tasks",
-           "along_the_stages", "attention_match", "attention_parts", "augmentation", "bootstrap", "chinese_font", "cka", "close", "cost_card", "fate",
+           "along_the_stages", "attention_match", "attention_parts", "augmentation", "bootstrap", "chinese_font", "cka", "class_balance", "close", "confusion", "cost_card", "fate",
            "head_errors", "hidden_match", "layer_map", "layer_similarity", "loss_anatomy", "loss_curves", "margins", "masking",
            "pretraining", "principal_components", "principal_plane", "probabilities", "rank_floor", "rank_floors", "real_tokens",
            "redraw_attention", "redraw_soft_targets", "relative_to_start", "soft_targets", "sources", "token_cosines", "variance_beyond", "visible_attention",
