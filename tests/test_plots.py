@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tinybert_lite.classroom import plots
+from tinybert_lite.data.masking import INNER
 from tinybert_lite.runtime import UserError
 
 HISTORY = [{"step": s, "lr": 1e-3, "loss": 6 / s, "grad_norm": 1.0, "attention/1": 3 / s, "attention/2": 2 / s, "hidden/0": 1 / s}
@@ -217,6 +218,13 @@ def test_masking_counts_what_it_draws():
     chips = [text.get_text() for text in ax.texts if text.get_bbox_patch() and text.get_text() in ("[MASK]", "moon", "salt", *tokens)]
     assert len(chips) == 1 + 2 * 3  # the legend's own, and 15 % of 20 pieces in each draw
     assert any("16.7 % of the pieces that may be" in text.get_text() for text in ax.texts)  # 3 of the 18 that may be chosen
+
+
+def test_masking_shows_chinese_words_without_the_mark_of_their_characters():
+    tokens = ["[CLS]", "a", "b", f"{INNER}c", "[SEP]"]
+    (ax,) = plots.masking(tokens, seed=0, probability=0.4, whole_words=True, draws=40, many=40).axes
+    drawn = {text.get_text() for text in ax.texts}
+    assert {"a", "b", "c"} < drawn and not any(INNER in text for text in drawn)
 
 
 def test_augmentation_marks_words_by_source_and_lists_candidates():

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from tinybert_lite.classroom.plots.fonts import columns, lettering
 from tinybert_lite.classroom.plots.panels import NEUTRAL, new_figure
-from tinybert_lite.data.masking import mask_tokens
+from tinybert_lite.data.masking import mask_tokens, without_inner
 
 FATES = {"[MASK]": "#55606e", "random piece": "#8e4585", "kept": "#2e8b57"}  # of a piece chosen for the masked LM
 SOURCES = {"masked LM": "#8e4585", "word vectors": "#2e8b57"}  # of a word's candidates
@@ -66,7 +66,7 @@ def masking(tokens: list[str], seed: int = 0, probability: float = 0.15, whole_w
     rng, rows, counts = random.Random(seed), [], Counter()
     for draw in range(many):
         masked, places, were = mask_tokens(tokens, rng, probability, len(tokens), whole_words, list(pieces))
-        was = dict(zip(places, were))
+        masked, was = without_inner(masked), dict(zip(places, without_inner(were)))
         counts.update(fate(masked[place], was[place]) for place in places)
         if draw < draws:
             rows.append([(now, fate(now, was[i]), was[i]) if i in was else (now, "") for i, now in enumerate(masked)])

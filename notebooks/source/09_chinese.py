@@ -1,0 +1,434 @@
+# %% [markdown]
+# # 09 · Chinese
+#
+# **Claim: BERT reads Chinese by characters, but thinks in words; so what we replace and what we hide should be words.** Chinese is written without blanks.
+# The pipeline that you know from English runs as it is; only two of its steps ask where a word begins, and here you see what goes wrong if nobody tells them.
+#
+# *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
+# [02 pregenerate](02_pregenerate_training_data.ipynb) · [03 general distillation](03_general_distill.ipynb) ·
+# [04 intermediate layers](04_task_distill_mid.ipynb) · [05 prediction layer](05_task_distill_out.ipynb) ·
+# [06 evaluate](06_evaluate_and_compare.ipynb) · **09 Chinese** · [words](../docs/glossary.md)
+#
+# | In this notebook you | |
+# |---|---|
+# | cut | a sentence into characters as BERT does, and into words as a segmenter does |
+# | work out | which of two readings of a sentence is the more probable one |
+# | compare | replacing and hiding characters with replacing and hiding words |
+# | run | all stages on reviews in Chinese, and ask the student about new ones |
+#
+# About 3 minutes. Reads `ChnSentiCorp/`, and the sub-folders `zh/` of `teacher_model/` and `1_pre_data/`; writes sub-folders called `zh` or `ChnSentiCorp` beside the results that
+# you have, which stay. You need not read Chinese: what matters is translated. Where no font of your machine has Chinese letters, a picture shows □ and says so.
+
+# %%
+try:
+    from tinybert_lite.classroom import lessons, plots, widgets
+except ModuleNotFoundError:
+    raise SystemExit(
+        "No tinybert_lite in this kernel: choose another, Kernel → Change Kernel (docs/ways_in.md)"
+    ) from None
+import random
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from tinybert_lite import run_all, undistilled
+
+workspace, settings = lessons.setup(task="ChnSentiCorp")
+
+# %% [markdown]
+# The task's name, `ChnSentiCorp`, borrowed from a well-known collection of reviews, is all you need to say: the task knows its language, and the language its folders. If no teacher is missing, the next cell is silent.
+
+# %%
+lessons.ensure(workspace, settings, "data_augmentation")
+
+# %% [markdown]
+# ## Characters are the pieces
+#
+# 这家酒店不便宜，但是床很舒服。 *This hotel is not cheap, but the bed is comfortable.* Ten words if you count comma and full stop. Into how many pieces does
+# the teacher's tokenizer cut them?
+
+# %%
+lessons.predict("pieces", "How many word pieces has the sentence?", "pieces")
+
+# %% [markdown]
+# Without blanks a whole clause would be one word, of which no vocabulary has heard. So BERT's tokenizer puts a blank on either side of every Chinese character before it does
+# anything else. In Latin script nothing changes: `wifi` stays together.
+
+# %%
+from tinybert_lite.data.tokens import load_tokenizer, words
+
+
+def parted(text):
+    blanks = (f" {c} " if "\u4e00" <= c <= "\u9fff" or not c.isalnum() else c for c in text)
+    return "".join(blanks).lower().split()
+
+
+tokenizer = load_tokenizer(workspace.vocabulary)
+text = "这家酒店不便宜，但是床很舒服。"
+assert parted("房间有WiFi，信号好。") == words(tokenizer, "房间有WiFi，信号好。")
+assert parted(text) == tokenizer.tokenize(text)
+lessons.reveal("pieces", len(parted(text)))
+" ".join(tokenizer.tokenize(text))
+
+# %% [markdown]
+# A few thousand characters, and nearly every text can be written. The other side of it: a rare English word falls into smaller pieces, down to its letters, but a character has no
+# smaller pieces. One that the vocabulary lacks becomes `[UNK]`, *unknown*, and all unknown ones look alike to the model. Here 膝 of 膝盖, *knee*, is lost. How often does that happen?
+
+# %%
+from tinybert_lite.data.tables import read_table
+
+reviews = {
+    split: read_table(workspace.data_file(split), workspace.task).rows
+    for split in ("train", "dev", "test")
+}
+found = Counter(piece for row in reviews["test"] for piece in tokenizer.tokenize(row.text_a))
+print(" ".join(tokenizer.tokenize("桌子没有膝盖高。")))
+pd.Series(
+    {
+        "pieces in the vocabulary": len(tokenizer),
+        "pieces in the test reviews": found.total(),
+        "of them unknown": found["[UNK]"],
+    }
+).to_frame("characters")
+
+# %% [markdown]
+# ## Words, which no blanks show
+#
+# A **segmenter** finds them, with a dictionary that says how frequent each word is. Take 研究生命起源, *to study the origin of life*: 研究 is *to study*, 生命 *life*,
+# 起源 *origin*. But 研究生 is *a graduate student*, and 命 alone is *fate*. Take the longest word first, and you read *graduate student, fate, origin*. Better take the reading whose
+# words are together the most probable. With the shares below: $0.04 \cdot 0.03 \cdot 0.02 = 24 \cdot 10^{-6}$ against $0.01 \cdot 0.01 \cdot 0.02 = 2 \cdot 10^{-6}$, twelve times as much.
+
+# %%
+from tinybert_lite.data.chinese import segment
+
+shares = {"研究": 0.04, "研究生": 0.01, "生": 0.01, "生命": 0.03, "命": 0.01, "起源": 0.02}
+
+
+def reading(text):
+    """The most probable one: (its probability, its words)."""
+    if not text:
+        return 1.0, []
+    readings = [(0.0, [])]
+    for word in filter(text.startswith, shares):
+        probability, rest = reading(text[len(word) :])
+        readings.append((shares[word] * probability, [word, *rest]))
+    return max(readings)
+
+
+assert abs(reading("研究生命起源")[0] - 24e-6) < 1e-12
+assert reading("研究生命起源")[1] == segment("研究生命起源")
+
+# %% [markdown]
+# The package leaves that to a small optional one, `rjieba`, whose dictionary has some 350,000 words. Nothing but Chinese text asks for it. Without it, a stage ends with this sentence:
+
+# %%
+import sys
+from unittest.mock import patch
+
+from tinybert_lite.runtime import UserError
+
+with patch.dict(sys.modules, rjieba=None):  # as if it were not installed
+    try:
+        segment(text)
+    except UserError as error:
+        print(error)
+
+# %% [markdown]
+# Now the same sentence twice, the words on two colours in turn. Joined, the words are the text again, whatever the segmenter thinks of it.
+
+# %%
+assert "".join(segment(text)) == text
+
+
+def colour(turn, word):
+    return ("word", "next word")[turn % 2] if word.isalpha() else ""
+
+
+rows = [
+    [(c, colour(turn, word)) for turn, word in enumerate(segment(text)) for c in word],
+    [(word, colour(turn, word)) for turn, word in enumerate(segment(text))],
+]
+colours = {"word": plots.TEACHER, "next word": plots.STUDENT}
+plots.word_rows(rows, ["characters", "words"], colours)
+
+# %% [markdown]
+# **What you should see.** Fifteen characters, ten words with comma and full stop: 这家 *this*, 酒店 *hotel*, 不 *not*, 便宜 *cheap*, 但是 *but*, 床 *bed*, 很 *very*, 舒服 *comfortable*. Most words have one
+# character or two. A segmenter errs: the ping-pong bats (乒乓球拍) that are sold out (卖完了) become an *auction*, 拍卖. Nobody is harmed, since the model still reads
+# characters: words are asked for only where something is replaced or hidden.
+
+# %%
+" / ".join(segment("乒乓球拍卖完了"))
+
+# %% [markdown]
+# ## Augmentation replaces words
+#
+# As in notebook 01: a word that is *one* piece, here one character, is masked, and the teacher's masked language model proposes others. A word of several characters gets its nearest
+# neighbours among word vectors, which are vectors of words too (`1_pre_data/zh/`). Function words such as 不 stay.
+
+# %%
+from tinybert_lite.data.vectors import WordVectors
+from tinybert_lite.data_augmentation import Augmenter
+from tinybert_lite.models import load_bert
+
+teacher, vectors = (
+    load_bert(workspace.teacher, masked_lm=True),
+    WordVectors.read(workspace.vectors),
+)
+parts = teacher.model, tokenizer, vectors, settings.data_augmentation
+by_word = Augmenter(*parts, language="zh")
+(candidates,) = by_word.candidates([by_word.words(text)])
+source = plots.sources(by_word, by_word.words(text))
+pd.DataFrame(
+    [(segment(text)[i], source[i], ", ".join(found[:6])) for i, found in candidates.items()],
+    columns=["word", "source", "first candidates"],
+)
+
+# %% [markdown]
+# What if nobody had told it about words? Then each character is a word of its own, and each is replaced by itself. For a word of two characters that means: one half stays, the other is guessed.
+
+# %%
+by_character = Augmenter(*parts, language="en")  # for which blanks and characters part words
+variants = [("original", segment(text), segment(text))]
+for name, augmenter in {"by character": by_character, "by word": by_word}.items():
+    old = augmenter.words(text)
+    (found,) = augmenter.candidates([old])
+    for seed in range(2):
+        rng = random.Random(seed)
+        new = [
+            rng.choice(found[i]) if i in found and rng.random() < 0.4 else old[i]
+            for i in range(len(old))
+        ]
+        variants.append((name, old, new))
+plots.word_rows(
+    [[(b, "replaced" if a != b else "") for a, b in zip(old, new)] for _, old, new in variants],
+    [name for name, *_ in variants],
+    plots.REPLACED,
+)
+
+# %% [markdown]
+# By word a variant is a sentence of words, if not always a wise one. By character it is often not even that, and the 不, *not*, goes as easily as any other. How often is what comes out still a
+# word? Take the words of two characters in some reviews, replace one half by the best guess of the masked language model, and look the result up in the list of the word vectors.
+
+# %%
+texts = [row.text_a for row in reviews["dev"][:20]]
+guesses = by_character.candidates([by_character.words(text) for text in texts])
+made = []
+for one, found in zip(texts, guesses):
+    place = 0
+    for word in by_word.words(one):
+        if len(word) == 2 and word in vectors.place:
+            made += [found[place][0] + word[1]] if place in found else []
+            made += [word[0] + found[place + 1][0]] if place + 1 in found else []
+        place += len(tokenizer.tokenize(word))
+kept = np.mean([word in vectors.place for word in made])
+print(f"{len(made)} halves replaced, {100 * kept:.0f} % of the results are words of the list")
+
+# %% [markdown]
+# By word it is all of them: candidates of a word come from that list.
+
+# %% [markdown]
+# ## Hiding words: what a half gives away
+#
+# To learn the language, a model guesses hidden characters. 15 % of them are hidden, so of a word of two most often only one. Does the visible half give the other away? We need no model
+# to find out. Take the words of two characters in 100 documents, and note for each first character which second one follows it most often. With this table, guess the second characters of
+# the words in other documents.
+
+# %%
+lessons.predict("half", "How many of 100 second characters does the table guess?", "of 100")
+
+# %% [markdown]
+# Beside it the guess of one who sees nothing of the word: always the most frequent second character.
+
+# %%
+from tinybert_lite.data.corpus import read_documents
+
+
+def of_two(documents):
+    found = (word for document in documents for line in document for word in segment(line))
+    return [word for word in found if len(word) == 2 and word.isalpha()]
+
+
+documents = list(read_documents(workspace.corpus))
+seen, others, second = of_two(documents[:100]), of_two(documents[100:]), {}
+for word, _ in Counter(seen).most_common():
+    second.setdefault(word[0], word[1])
+commonest = Counter(word[1] for word in seen).most_common(1)[0][0]
+half = np.mean([second.get(word[0]) == word[1] for word in others])
+blind = np.mean([word[1] == commonest for word in others])
+lessons.reveal("half", 100 * half)
+pd.Series({"first half visible": half, "nothing visible": blind}).round(3).to_frame("guessed")
+
+# %% [markdown]
+# A table that understands nothing guesses so many. A model that can earn its marks like this has little reason to read the sentence. So **whole-word masking** hides the characters of a
+# word together or not at all. For that stage 2 has to know which characters continue a word. It notes that while it tokenises, with a mark that no text can hold, and takes it off again when it
+# writes the sequences. The mark by hand, held against what the package makes of the corpus:
+
+# %%
+import tempfile
+from pathlib import Path
+
+from tinybert_lite.data.corpus import TokenisedCorpus
+from tinybert_lite.data.masking import INNER, mask_tokens
+
+
+def marked(text):
+    return [
+        INNER * (i > 0) + piece
+        for word in segment(text)
+        for i, piece in enumerate(tokenizer.tokenize(word))
+    ]
+
+
+with tempfile.TemporaryDirectory() as folder:
+    corpus = TokenisedCorpus.build(workspace.corpus, tokenizer, Path(folder), language="zh")
+    pieces = corpus.pieces()
+    lines = [[pieces[t] for t in corpus.sentence(i)] for i in range(100)]
+assert [marked(line) for document in documents for line in document][:100] == lines
+
+# %% [markdown]
+# Now mask those hundred sentences a few times, and count the words of several characters that were hit: how many of them were left half-visible?
+
+
+# %%
+def half_visible(whole_words, draws=20):
+    rng, hit, half = random.Random(0), 0, 0
+    for tokens in lines * draws:
+        _, places, _ = mask_tokens(tokens, rng, 0.15, 20, whole_words, ["书"])
+        starts = [i for i, token in enumerate(tokens) if not token.startswith(INNER)]
+        for start, end in zip(starts, [*starts[1:], len(tokens)]):
+            hidden = sum(start <= place < end for place in places)
+            hit += end - start > 1 and hidden > 0
+            half += 0 < hidden < end - start
+    return half / hit
+
+
+halves = {"by character": half_visible(False), "by word": half_visible(True)}
+assert halves["by word"] == 0
+pd.Series(halves).round(2).to_frame("words hit that stay half-visible")
+
+# %% [markdown]
+# ## One knob to turn
+#
+# The same sentence, masked by character and by word. Move the seed and the share (`probability`), and look for 酒店, *hotel*, and 舒服, *comfortable*: without *whole words* one half
+# often stays. In the stage it is `settings.override(["pregenerate_training_data.do_whole_word_mask=true"])`. (Under the draws stands a larger share than you set: it is of the pieces that
+# may be chosen.)
+
+# %%
+widgets.masking_viewer(["[CLS]", *marked(text), "[SEP]"], pieces=["书", "月"], probability=0.3)
+
+# %% [markdown]
+# ## All stages on Chinese reviews
+#
+# 640 short reviews of hotels, books, computers and phones, half of them positive (1), written for this course. The teacher has four layers of width 192 and has read Chinese prose; the student has two layers.
+# In a terminal: `python -m tinybert_lite.run_all --task ChnSentiCorp --baseline`. We hide whole words in stage 2, and train an undistilled student to compare with.
+
+# %%
+lessons.predict("margin", "student minus undistilled student, in points of test accuracy")
+
+# %% [markdown]
+# This takes the most of the three minutes. The dev score is printed while the models learn:
+
+# %%
+settings = settings.override(["pregenerate_training_data.do_whole_word_mask=true"])
+stages = [*run_all.needed(workspace, "report"), undistilled.STAGE]
+results = {stage.title: stage.run(workspace, settings) for stage in stages}
+pd.Series({name: result.skipped or "ran" for name, result in results.items()}).to_frame(
+    "ChnSentiCorp"
+)
+
+# %% [markdown]
+# ## What came of it
+#
+# Accuracy on both sets; how often a model answers as the teacher does on test; and what it costs.
+
+# %%
+from scipy.special import softmax
+
+from tinybert_lite.cost import parameters_by_block
+from tinybert_lite.data.tokens import encode
+from tinybert_lite.evaluate import predict
+
+folders = {
+    "teacher": workspace.task_teacher,
+    "student": workspace.final_student,
+    "undistilled": workspace.baseline,
+}
+models = {name: load_bert(folder).model for name, folder in folders.items()}
+
+
+def positive(texts):
+    """Probability that a review is positive: a row a text, a column a model."""
+    rows = encode(texts, None, tokenizer, settings.task_distill_out.max_seq_length)
+    return pd.DataFrame(
+        {name: softmax(predict(model, rows), 1)[:, 1] for name, model in models.items()}
+    )
+
+
+# %% [markdown]
+# With that function the table is short. Dev chose each model's best step; test chose nothing.
+
+# %%
+table = pd.DataFrame(index=list(models))
+for split in ("dev", "test"):
+    says = positive([row.text_a for row in reviews[split]]) > 0.5
+    gold = np.array([row.label == "1" for row in reviews[split]])
+    table[split] = says.eq(gold, axis=0).mean().round(3)
+table["as the teacher"] = says.eq(says["teacher"], axis=0).mean().round(3)
+table["parameters, millions"] = [
+    sum(parameters_by_block(model).values()) / 1e6 for model in models.values()
+]
+lessons.reveal("margin", 100 * (table["test"]["student"] - table["test"]["undistilled"]))
+table.round(2)
+
+# %% [markdown]
+# **What you should see.** A teacher well above the 50 % of guessing, a student near it with a fraction of the parameters, and the undistilled one below. On 160 reviews one standard error is
+# 3 points or more, so read the order of the models and not the decimals. In the smoke profile all of them guess.
+
+# %% [markdown]
+# ## New sentences, and the word *not*
+#
+# 不 and 没 turn a sentence round, and they are one character each. Here are some that neither set contains, in pairs.
+
+# %%
+asked = {
+    "床很舒服。": "The bed is comfortable.",
+    "床不舒服。": "The bed is not comfortable.",
+    "房间不大，可是很干净。": "The room is not large, but clean.",
+    "房间很大，可是不干净。": "The room is large, but not clean.",
+    "买了一点也不后悔。": "I don't regret buying it at all.",
+    "真后悔买了它。": "I really regret buying it.",
+    "没有什么不满意的地方。": "There is nothing to be dissatisfied with.",
+    "没有什么满意的地方。": "There is nothing to be satisfied with.",
+}
+answered = positive(list(asked)).round(2)
+answered.assign(sentence=list(asked), english=list(asked.values())).set_index("sentence")
+
+# %% [markdown]
+# Read the pairs across: where both probabilities of a pair lie on one side of a half, the little word was not heard. Small models trained on 640 rows hear it where they have met
+# it often, and miss it in turns of phrase that are new; a double negation is the hardest. What the student gets wrong it mostly has from its teacher.
+
+# %% [markdown]
+# ## The real thing
+#
+# | you want | you do |
+# |---|---|
+# | a real teacher | put the files of `bert-base-chinese` into `teacher_model/zh/`: 12 layers, so the student becomes TinyBERT with 4 layers of width 312 |
+# | real reviews | `--task ChnSentiCorp --data_dir path/to/ChnSentiCorp`, where `train.tsv`, `dev.tsv` and `test.tsv` have the columns `label` and `text_a` |
+# | pairs of sentences | `--task XNLI-zh --data_dir path/to/XNLI`, with the files as they were published |
+# | rows of your own | `python -m tinybert_lite.own_data` with `--language zh` |
+# | more text for stages 2 and 3 | put it into `1_pre_data/zh/documents.txt`, and word vectors beside it, as `glove*.txt` with the words that a segmenter finds |
+# | a teacher made from your text | `python -m tinybert_lite.pretrain --language zh --text FILE … --output_dir DIR`; `--vocab_file` takes a vocabulary, `--model_dir` goes on from a BERT |
+# | stage 2 alone | `python -m tinybert_lite.pregenerate_training_data --language zh --do_whole_word_mask` with `--train_corpus`, `--bert_model` and `--output_dir` |
+#
+# With all of that in place, `python -m tinybert_lite.run_all --task ChnSentiCorp --profile paper` is the paper's recipe in Chinese.
+
+# %% [markdown]
+# ## In three sentences
+#
+# BERT reads Chinese character by character, and all that distillation compares, attention, hidden states, answers, is as in English. Words matter where something is replaced or hidden: half of a word
+# replaced is often no word, and half of a word hidden is often no riddle. A segmenter says where words begin, and the language of the task sees to the rest.
+#
+# **Exercises:** [three of them](exercises/09_chinese.ipynb), to do with your own hands.
+#
+# **The way on:** a real BERT in `teacher_model/zh/`, and reviews, messages or pairs of your own.
