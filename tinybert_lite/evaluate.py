@@ -167,7 +167,7 @@ def check_teacher(task: Task, dev_scores: dict[str, float], labels: np.ndarray, 
     remark("warning: " + hint)
 
 
-def probe_answers(model: Bert, train: Examples, dev: Examples) -> np.ndarray:
+def probe_answers(model: Bert, train: Examples, dev: Examples, regression: bool = False) -> np.ndarray:
     """What a logistic regression on frozen sentence states answers on dev, (n,): what a model knows before it has a classifier.
 
     For a regression a ridge regression's numbers.
@@ -176,18 +176,14 @@ def probe_answers(model: Bert, train: Examples, dev: Examples) -> np.ndarray:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500) if _are_classes(train.labels) else Ridge(100.0))
+    head = make_pipeline(StandardScaler(), Ridge(100.0) if regression else LogisticRegression(C=0.01, max_iter=500))
     return head.fit(sentence_states(model, train), train.labels).predict(sentence_states(model, dev))
 
 
-def probe(model: Bert, train: Examples, dev: Examples) -> float:
+def probe(model: Bert, train: Examples, dev: Examples, regression: bool = False) -> float:
     """Dev accuracy of `probe_answers`, or their correlation with the labels for a regression."""
-    found = probe_answers(model, train, dev)
-    return float((found == dev.labels).mean()) if _are_classes(train.labels) else float(np.corrcoef(found, dev.labels)[0, 1])
-
-
-def _are_classes(labels: np.ndarray) -> bool:
-    return np.array_equal(labels, labels.round()) and len(np.unique(labels)) < 10
+    found = probe_answers(model, train, dev, regression)
+    return float(np.corrcoef(found, dev.labels)[0, 1]) if regression else float((found == dev.labels).mean())
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float | None:

@@ -44,7 +44,7 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     undistilled = loaded(workspace.baseline, device.name) if weights_file(workspace.baseline) else None
     probed = {"teacher": teacher.model} if teacher.model else {}
     probed |= {stage: loaded(folder, device.name) for stage, folder in went_through.items()}
-    probes = {name: probe(model, train, dev.first) for name, model in probed.items()} if len(set(train.labels)) > 1 else {}
+    probes = {name: probe(model, train, dev.first, task.is_regression) for name, model in probed.items()} if len(set(train.labels)) > 1 else {}
     write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student)
     models = ({"teacher": teacher.model} if teacher.model else {}) | {"student": student} | ({"undistilled": undistilled} if undistilled else {})
     tests = scores_on_test(models, task, files, final.tokenizer, length)
