@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig
 
-from tests.makers import SPECIAL, VOCABULARY, make_bert_folder, write_tsv
+from tests.makers import SPECIAL, VOCABULARY, config_values, make_bert_folder, write_tsv
 from tests.test_stage_workspace import call, make_toy_teacher, one_thread, write_toy_corpus, write_toy_vectors  # noqa: F401
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, plain, read_documents
 from tinybert_lite.data.masked import IGNORED, Masked, packed
@@ -17,11 +17,12 @@ from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import build_vocabulary, encode
 from tinybert_lite.data.vectors import WordVectors
+from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import load_model, read_weights, save_half
 from tinybert_lite.engine.train import read_history
 from tinybert_lite.evaluate import masked_lm_scores
 from tinybert_lite.models import load_bert
-from tinybert_lite.pretrain import start_from_vectors
+from tinybert_lite.pretrain import start_from_vectors, start_from_waves
 from tinybert_lite.workspace import SHIPPED
 
 CLS, SEP, UNK, MASK = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[UNK]", "[MASK]"))
@@ -263,3 +264,32 @@ def test_it_guesses_words_of_sentences_it_has_not_read(tokenizer):
     examples = encode([row.text_a for row in read_table(SHIPPED / "SST-2/test.tsv", SST2).rows], None, bert.tokenizer, 64)
     found = masked_lm_scores(bert.model, Masked(examples, bert.tokenizer, 0.15, seed=1), most=300)
     assert found["accuracy"] > 0.3 and found["perplexity"] < 100
+
+
+def test_positions_begin_as_waves_that_tell_near_from_far():
+    """By a loop over the formula, and by what it is for: a place is most like its neighbours, and like none by chance."""
+    model = Bert(BertConfig(**config_values(layers=1, width=16, heads=2)))
+    start_from_waves(model, scale=0.5, longest=1000.0)
+    table = model.bert.embeddings.position_embeddings.weight.data
+    for place in (0, 1, 37):
+        for pair in range(8):
+            angle = place / 1000 ** (2 * pair / 16)
+            assert table[place, 2 * pair].item() == pytest.approx(0.5 * math.sin(angle), abs=1e-6)
+            assert table[place, 2 * pair + 1].item() == pytest.approx(0.5 * math.cos(angle), abs=1e-6)
+    alike = torch.nn.functional.cosine_similarity(table[20], table, dim=1)
+    assert alike[19] > alike[18] > alike[15] and alike[21] > alike[25] and alike.argmax() == 20
+
+
+def test_the_chinese_teacher_is_what_its_card_says():
+    folder = SHIPPED / "teacher_model/zh/classroom"
+    bert, card = load_bert(folder, masked_lm=True), (folder / "README.md").read_text(encoding="utf-8")
+    config = bert.model.config
+    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.max_position_embeddings) == (4, 192, 4, 128)
+    assert f"{len(bert.tokenizer):,} word pieces" in card and not bert.new_parts
+    assert f"{sum(p.numel() for p in bert.model.parameters()) / 1e6:.1f} million" in card
+    assert f"{(folder / 'model.safetensors').stat().st_size / 1e6:.1f} MB" in card
+    batch = bert.tokenizer(["房间很干[MASK]，服务很好。"], return_tensors="pt")
+    at = batch["input_ids"] == bert.tokenizer.mask_token_id
+    with torch.inference_mode():
+        best = bert.model.eval()(batch, masked_lm=at).masked_lm.topk(3).indices[0]
+    assert "净" in bert.tokenizer.convert_ids_to_tokens(best.tolist())
