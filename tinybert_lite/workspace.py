@@ -128,9 +128,9 @@ class Workspace:
 
     @property
     def diagnostic(self) -> tuple[Task, dict[str, Path]]:
-        """The test without training rows that this task's models take, and its file: in a folder of its name, or among the task's."""
+        """The test without training rows that this task's models take, and its file: in a folder AX/ or diagnostic/, or among the task's."""
         task = find_task(self.task.diagnostic)
-        places = [folder / task.name for folder in (self.root, self.data_dir.parent)] + [self.data_dir]
+        places = [folder / name for folder in (self.root, self.data_dir.parent) for name in (task.name, task.test_files[0])] + [self.data_dir]
         files = [_split_file(place, split, task) for split in task.test_files for place in places]
         return task, {task.test_files[0]: next((path for path in files if path.is_file()), files[0])}
 
