@@ -373,13 +373,13 @@ table = pd.DataFrame(index=list(models))
 for split in ("dev", "test"):
     says = positive([row.text_a for row in reviews[split]]) > 0.5
     gold = np.array([row.label == "1" for row in reviews[split]])
-    table[split] = says.eq(gold, axis=0).mean().round(3)
-table["as the teacher"] = says.eq(says["teacher"], axis=0).mean().round(3)
+    table[split] = says.eq(gold, axis=0).mean()
+table["as the teacher"] = says.eq(says["teacher"], axis=0).mean()
 table["parameters, millions"] = [
     sum(parameters_by_block(model).values()) / 1e6 for model in models.values()
 ]
 lessons.reveal("margin", 100 * (table["test"]["student"] - table["test"]["undistilled"]))
-table.round(2)
+table.round(3)
 
 # %% [markdown]
 # **What you should see.** A teacher well above the 50 % of guessing, a student near it with a fraction of the parameters, and the undistilled one below. On 160 reviews one standard error is
@@ -402,7 +402,8 @@ asked = {
     "没有什么满意的地方。": "There is nothing to be satisfied with.",
 }
 answered = positive(list(asked)).round(2)
-answered.assign(sentence=list(asked), english=list(asked.values())).set_index("sentence")
+answered.insert(0, "in English", list(asked.values()))
+answered.set_axis(list(asked))
 
 # %% [markdown]
 # Read the pairs across: where both probabilities of a pair lie on one side of a half, the little word was not heard. Small models trained on 640 rows hear it where they have met
