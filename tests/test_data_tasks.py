@@ -88,6 +88,13 @@ def test_a_regression_of_any_unit_is_learnt_around_zero(tmp_path):
     assert label_ids(rows, task) == [1.0, -2.0] and own_task(tmp_path / OWN) == task and describe(task)["scale"] == 50000
 
 
+def test_a_description_of_another_task_is_not_taken_for_it(tmp_path):
+    (tmp_path / OWN).write_text('{"name": "topics", "labels": ["a", "b"]}', encoding="utf-8")
+    assert find_task("Topics", tmp_path).name == "topics"
+    with pytest.raises(UserError, match="describes the task 'topics', not 'prices'"):
+        find_task("prices", tmp_path)
+
+
 @pytest.mark.parametrize("text, says", [
     ('{"name": "t", "metric": "pearson_and_spearman", "scale": 0}', "scale"),
     ('{"labels": ["a", "b"]}', "the name None"), ('{"name": "a/b", "labels": ["a", "b"]}', "'a/b'"), ('{"name": "t", "labels": ["a"]}', "at least two"),

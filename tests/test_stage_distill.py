@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.makers import VOCABULARY, make_bert_folder
+from tests.makers import VOCABULARY, make_bert_folder, write_tsv
 from tests.test_stage_workspace import (  # noqa: F401
     make_student_config,
     make_toy_teacher,
@@ -21,7 +21,7 @@ from tests.test_stage_workspace import (  # noqa: F401
 )
 from tinybert_lite import finetune_teacher, general_distill, task_distill
 from tinybert_lite.data.tables import read_table
-from tinybert_lite.data.tasks import TASKS
+from tinybert_lite.data.tasks import TASKS, find_task
 from tinybert_lite.data.tokens import encode_table, load_tokenizer
 from tinybert_lite.engine.files import load_model, read_weights, weight_names
 from tinybert_lite.engine.train import read_history
@@ -293,3 +293,10 @@ def test_starting_from_embeddings_makes_the_first_step_closer(rooms, tmp_path):
 def test_a_student_that_learnt_nothing_is_named(accuracy, warned, capsys, tmp_path):
     check_learnt(TASKS["SST-2"], {"accuracy": accuracy}, np.tile([0.0, 1.0], 100), tmp_path)
     assert ("the student's dev accuracy of 0.5" in capsys.readouterr().err) == warned
+
+
+def test_dev_rows_of_ones_own_task_need_a_label(tmp_path, tokenizer):
+    (tmp_path / "task.json").write_text('{"name": "t", "labels": ["a", "b"]}', encoding="utf-8")
+    write_tsv(tmp_path / "dev.tsv", [["good", "a"], ["bad", ""], ["fine", "b"]], ["text_a", "label"])
+    with pytest.raises(UserError, match=r"dev\.tsv, line 3: has no label"):
+        task_distill.DevSet(find_task("t", tmp_path), {"dev": tmp_path / "dev.tsv"}, tokenizer, 16)

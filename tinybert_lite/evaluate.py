@@ -106,13 +106,14 @@ class DevSet:
 
     def __init__(self, task: Task, files: dict[str, Path], tokenizer, max_length: int, batch_size: int = 64):
         self.task, self.batch_size = task, batch_size
-        self.parts = {name: encode_table(read_table(files[name], task), task, tokenizer, max_length) for name in task.dev_files}
-        for name, examples in self.parts.items():
-            if np.isnan(examples.labels).any():
-                row = int(np.flatnonzero(np.isnan(examples.labels))[0])
-                raise UserError(f"{files[name]}, row {row + 1} (the header not counted): has no label, and nothing can be measured on it; label or remove it")
-            if len(examples) > 1:
-                need_two_classes(examples.labels, task, files[name])
+        self.parts: dict[str, Examples] = {}
+        for name in task.dev_files:
+            table = read_table(files[name], task)
+            if lost := next((row for row in table.rows if row.label is None), None):
+                raise UserError(f"{files[name]}, line {lost.line}: has no label, and nothing can be measured on it; label or remove the row")
+            self.parts[name] = encode_table(table, task, tokenizer, max_length)
+            if len(table.rows) > 1:
+                need_two_classes(self.parts[name].labels, task, files[name])
 
     @property
     def first(self) -> Examples:

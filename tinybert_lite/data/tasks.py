@@ -104,7 +104,10 @@ def find_task(name: str, folder: Path | None = None) -> Task:
     if name.lower() in by_lower:
         return TASKS[by_lower[name.lower()]]
     if folder and (folder / OWN).is_file():
-        return own_task(folder / OWN)
+        found = own_task(folder / OWN)
+        if found.name.lower() != name.lower():
+            raise UserError(f"{folder / OWN} describes the task {found.name!r}, not {name!r}; name that one, or mend the file")
+        return found
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)
     known = ", ".join([task for task in TASKS if not task.startswith("XNLI")] + ["XNLI-zh and so on"])
     raise UserError(f"no task is called {name!r}; the nearest is {by_lower[near[0]]} (there are {known}; "
