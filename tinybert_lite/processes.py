@@ -46,6 +46,15 @@ def gathered(items: list) -> list:
     return gather_object(items)
 
 
+def largest(value):
+    """The largest of a tensor () over all processes."""
+    if count() > 1:
+        import torch.distributed
+
+        torch.distributed.all_reduce(value, torch.distributed.ReduceOp.MAX)
+    return value
+
+
 def leave() -> None:
     if count() > 1:
         import torch.distributed

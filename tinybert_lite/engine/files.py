@@ -20,6 +20,7 @@ from transformers.activations import ACT2FN
 from tinybert_lite import processes
 from tinybert_lite.data.lines import lines_of
 from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.engine.quantization import BITS, is_quantized, quantize
 from tinybert_lite.runtime import UserError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
@@ -139,6 +140,8 @@ def read_config(folder: Path) -> BertConfig | AlbertConfig:
         raise UserError(f"{path}: hidden_size {D} is not a multiple of num_attention_heads {H}; mend it")
     if (numbers := D * (V + P + T) + M * D * (4 * D + 2 * F)) > MOST_NUMBERS:
         raise UserError(f"{path} describes a model of {numbers:,} numbers, more than {MOST_NUMBERS:,}; mend its sizes")
+    if found.get("bits", BITS) != BITS:
+        raise UserError(f"{path}: bits {short(found['bits'])} is unknown: a model has {BITS}, made by quantize, or none")
     if found.get("classifier_head", "huggingface") not in ("huggingface", "relu"):
         raise UserError(f"{path}: classifier_head {found['classifier_head']!r} is unknown: use huggingface or relu")
     try:
@@ -234,6 +237,8 @@ def load_model(folder: Path, *, weights: Path | None = None, from_scratch: bool 
     state = read_weights(weights) if weights else {}
     if vocab_size and not state:
         config.vocab_size = vocab_size
+    if from_scratch and hasattr(config, "bits"):  # nothing is rounded that has seen nothing
+        del config.bits
     if not hasattr(config, "classifier_head"):
         original = "classifier.weight" in state and any(name.startswith("fit_dense") for name in state)
         config.classifier_head = "relu" if original else classifier_head or "huggingface"
@@ -255,6 +260,8 @@ def load_model(folder: Path, *, weights: Path | None = None, from_scratch: bool 
     except (RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:150]
         raise UserError(f"{config_file(folder)} describes a model that cannot be built here ({reason}); mend it") from None
+    if is_quantized(model):
+        quantize(model)
     return model, _fill(model, state, weights, folder)
 
 
