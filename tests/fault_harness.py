@@ -31,6 +31,7 @@ from tinybert_lite import (
     general_distill,
     pregenerate_training_data,
     pretrain,
+    quantize,
     task_distill,
     undistilled,
 )
@@ -45,19 +46,21 @@ from tinybert_lite.settings import (
     Predicting,
     Pregenerating,
     Pretraining,
+    Quantizing,
     Settings,
     Training,
 )
 from tinybert_lite.stage import Stage
 
 STAGES = {stage.name: stage for stage in (pretrain.STAGE, data_augmentation.STAGE, pregenerate_training_data.STAGE, general_distill.STAGE,
-                                          finetune_teacher.STAGE, task_distill.MID, task_distill.OUT, undistilled.STAGE)}
+                                          finetune_teacher.STAGE, task_distill.MID, task_distill.OUT, undistilled.STAGE, quantize.STAGE)}
 BRIEF = dict(max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2)
 SETTINGS = Settings(
     profile="smoke", device="cpu", threads=1, pretrain=Pretraining(**BRIEF), data_augmentation=Augmenting(N=3, M=4, max_seq_length=32),
     pregenerate_training_data=Pregenerating(epochs_to_generate=2, max_seq_len=32), general_distill=Distilling(**BRIEF),
     finetune_teacher=FineTuning(eval_step=2, **BRIEF), task_distill_mid=Distilling(schedule="constant", **BRIEF),
-    task_distill_out=Predicting(eval_step=2, **BRIEF), baseline=Training(**BRIEF))
+    task_distill_out=Predicting(eval_step=2, **BRIEF), baseline=Training(**BRIEF),
+    quantize=Quantizing(eval_step=2, calibration_rows=16, **BRIEF))
 
 
 def make_inputs(root: Path) -> None:
@@ -82,6 +85,7 @@ def reads(stage: str, root: Path) -> dict[str, Path]:
         "task_distill_mid": {**task, "teacher": root / "tuned", "student": root / "student"},
         "task_distill_out": {**task, "teacher": root / "tuned", "student": root / "student"},
         "baseline": {**task, "student": root / "student"},
+        "quantize": {**task, "teacher": root / "tuned", "student": root / "tuned"},
     }[stage]
 
 

@@ -10,7 +10,6 @@ import shlex
 import sys
 from collections import defaultdict
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +24,6 @@ from tinybert_lite.settings import profile
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, RECIPE = DOCS / "coming_from.md", DOCS / "mindspore_checkpoints.md"
-WAITING = "8 bits: comes with `quantize`"  # the section that waits for a command
 
 # The original scripts' options with their defaults, from huawei-noah/Pretrained-Language-Model, TinyBERT/*.py; ... where one is required.
 REQUIRED, OFF = ..., False
@@ -100,8 +98,6 @@ def promised() -> dict[str, set[str]]:
     """The flags that the page says each of our commands takes; a command named alone has none."""
     found = defaultdict(set)
     for section in sections():
-        if section.title == WAITING:
-            continue
         for line in section.code:
             if command := re.match(r"python -m tinybert_lite\.(\w+)", line):
                 found[command[1]] |= {*flags_in(line)}
@@ -124,12 +120,6 @@ def promised() -> dict[str, set[str]]:
 def test_our_commands_take_the_flags_that_the_page_says(command):
     missing = sorted(promised()[command] - takes(command))
     assert not missing, f"python -m tinybert_lite.{command} has no {', '.join(missing)}"
-
-
-def test_the_section_that_waits_for_quantize_waits_no_longer_than_needed():
-    """With the command there its section says what it takes, under a heading that ends in → `quantize`, as the others."""
-    waits = any(section.title == WAITING for section in sections())
-    assert waits == (find_spec("tinybert_lite.quantize") is None)
 
 
 @pytest.mark.parametrize("line", [line for section in sections() for line in section.code if line.startswith("python -m tinybert_lite.")],

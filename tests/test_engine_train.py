@@ -443,3 +443,55 @@ def test_a_mistake_in_making_a_batch_arrives_where_it_is_used():
     assert next(found) == 1
     with pytest.raises(UserError, match="a broken batch"):
         next(found)
+
+
+# fp16: the loss is scaled, and a step that overflows is left out
+
+def scaled(first_scale):
+    """An Accelerator on the CPU with the loss scaling it has for fp16 on a GPU."""
+    accelerator = Accelerator(cpu=True)
+    accelerator.state._mixed_precision, accelerator.native_amp = "fp16", True
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=first_scale, growth_interval=1000)
+    accelerator.autocast = lambda *_: torch.autocast("cpu", enabled=False)
+    return accelerator
+
+
+@pytest.fixture
+def as_it_was():
+    yield
+    Accelerator(cpu=True).state._mixed_precision = "no"
+
+
+def test_training_in_fp16_goes_the_way_of_float32(as_it_was, tmp_path):
+    """Losses and lengths of gradients, which are clipped and noted without the scale."""
+    settings = Training(learning_rate=1e-3, num_train_epochs=2, train_batch_size=4)
+    for name, accelerator in (("float32", Accelerator(cpu=True)), ("fp16", scaled(2.0**16))):
+        loop(bert(1, dropout=0, num_labels=2), Labels(), settings, tmp_path / name, accelerator=accelerator).run()
+    one, two = (read_history(tmp_path / name / "history.jsonl") for name in ("float32", "fp16"))
+    assert len(one) == 8 and one != two
+    for wanted, found in zip(one, two, strict=True):
+        assert found == pytest.approx(wanted, rel=1e-2)
+
+
+def test_a_step_that_overflows_is_left_out_and_the_scale_halved(as_it_was, tmp_path):
+    model, accelerator = bert(1, dropout=0, num_labels=2), scaled(2.0**127)
+    before = [p.detach().clone() for p in model.parameters()]
+    loop(model, Labels(), Training(num_train_epochs=1, train_batch_size=15), tmp_path, accelerator=accelerator).run()
+    assert all(torch.equal(p, was) for p, was in zip(model.parameters(), before, strict=True)) and accelerator.scaler.get_scale() == 2.0**126
+    assert "grad_norm" not in read_history(tmp_path / "history.jsonl")[0]
+
+
+def test_a_loss_that_overflows_at_every_scale_is_named(as_it_was):
+    model = bert(1, dropout=0, num_labels=2)
+    with torch.no_grad():
+        model.classifier.weight.fill_(float("nan"))
+    with pytest.raises(UserError, match="the loss became nan at step 1"):
+        loop(model, Labels(), Training(num_train_epochs=1, train_batch_size=15), accelerator=scaled(2.0**16)).run()
+
+
+def test_the_scale_is_saved_and_goes_on(as_it_was, tmp_path):
+    settings = Training(num_train_epochs=2, train_batch_size=15, save_every=1)
+    loop(bert(1, dropout=0, num_labels=2), Labels(), replace(settings, max_steps=1), tmp_path, accelerator=scaled(2.0**127)).run()
+    second = scaled(2.0**16)
+    assert loop(bert(1, dropout=0, num_labels=2), Labels(), settings, tmp_path, accelerator=second).run().resumed_from == 1
+    assert second.scaler.get_scale() == 2.0**125

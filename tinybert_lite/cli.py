@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
-from tinybert_lite.runtime import remark
+from tinybert_lite.runtime import PRECISIONS, remark
 from tinybert_lite.settings import Settings, Training
 
 WITHOUT_USE = {  # of the original scripts, accepted so that their command lines run
@@ -20,28 +20,41 @@ def training_parser(module: str, doc: str, **defaults) -> argparse.ArgumentParse
     parser = argparse.ArgumentParser(f"python -m tinybert_lite.{module}", description=doc.strip().split("\n")[0])
     add = parser.add_argument
     add("--max_seq_length", type=int, default=128, help="tokens, special ones included")
-    add("--do_eval", action="store_true", help="evaluate")
+    truth(parser, "--do_eval", defaults.get("do_eval", False), "evaluate")
     add("--do_lower_case", action="store_true", default=None, help="default: as the model's vocabulary is")
-    add("--train_batch_size", type=int, default=32, help="rows an optimizer step, over all accumulated parts")
+    add("--train_batch_size", type=int, default=defaults.get("train_batch_size", 32), help="rows an optimizer step, over all accumulated parts")
     add("--eval_batch_size", type=int, default=32)
     add("--learning_rate", type=float, default=defaults.get("learning_rate", 5e-5))
     add("--weight_decay", "--wd", type=float, default=0.01, help="0.01, which is what the original's optimizer has whatever its flag says")
-    add("--num_train_epochs", type=float, default=3.0)
+    add("--num_train_epochs", "--epoch_num", type=float, default=3.0)
     add("--warmup_proportion", type=float, default=0.1)
     add("--schedule", choices=("linear", "polynomial", "constant"), help=f"of the learning rate, {defaults.get('schedule', 'linear')} if not given")
     add("--power", type=float, default=1.0, help="of --schedule polynomial")
     add("--end_learning_rate", type=float, default=0.0, help="of --schedule polynomial")
     add("--no_cuda", action="store_true", help="the same as --device cpu")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
+    add("--precision", default="auto", help=", ".join(PRECISIONS))
     add("--threads", type=int, default=0, help="CPU threads, 0: PyTorch's choice")
     add("--seed", type=int, default=42)
     add("--gradient_accumulation_steps", type=int, default=1)
     add("--save_every", "--save_step", "--save_ckpt_step", type=int, default=defaults.get("save_every"), help="steps between two saved states, for resume")
     add("--keep_last", "--max_ckpt_num", type=int, help="saved states kept while it runs, 2 if not given")
-    add("--eval_step", type=int, default=defaults.get("eval_step", 50), help=defaults.get("eval_step_help", "steps between two dev evaluations"))
+    add("--logging_step", "--logging_steps", type=int, default=0, help="steps between two printed losses; 0: a line every ten seconds where no bar is drawn")
+    add("--eval_step", "--eval_ckpt_step", type=int, default=defaults.get("eval_step", 50), help=defaults.get("eval_step_help", "steps between two dev evaluations"))
     for flag in WITHOUT_USE:
         add(flag, help=argparse.SUPPRESS)
     return parser
+
+
+def truth(parser: argparse.ArgumentParser, flag: str, default: bool, help: str) -> None:
+    """A flag that stands alone, or with true or false as other systems write it."""
+
+    def read(text: str) -> bool:
+        if text.lower() not in ("true", "false"):
+            raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+        return text.lower() == "true"
+
+    parser.add_argument(flag, nargs="?", const=True, default=default, type=read, metavar="true|false", help=help)
 
 
 def matching_flags(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +77,7 @@ def picked(args: argparse.Namespace, kind: type, **more):
 def run_settings(args: argparse.Namespace, task: Task = TASKS[FOLDERS_OWN_TASK], **stages: Training) -> Settings:
     device = "cpu" if args.no_cuda else args.device
     return Settings(profile="command line", task=task, seed=args.seed, device=device, threads=args.threads,
-                    precision=getattr(args, "precision", "auto"), lower_case=args.do_lower_case, **stages)
+                    precision=args.precision, lower_case=args.do_lower_case, **stages)
 
 
 def say_no_effect(argv: list[str], reasons: dict[str, str]) -> None:

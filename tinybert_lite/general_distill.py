@@ -115,7 +115,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     say_no_effect(argv, {
         "--reduce_memory": "sequences always lie in one compact array",
-        "--fp16": "the precision is chosen by the device (bf16 where it has it)",
+        "--fp16": "the device chooses (bf16, else fp16, where it has it); --precision fp16 insists",
         "--do_eval": "general distillation has no dev set",
         "--eval_batch_size": "general distillation has no dev set",
     })

@@ -152,7 +152,6 @@ def main(argv: list[str]) -> None:
     add("--vectors", type=Path, default=None, help="word vectors that word embeddings start from (default: the shipped ones)")
     add("--task_name", default="SST-2", help="whose columns a .tsv has")
     add("--language", choices=("en", "zh"), help="zh: Chinese (default: the task's)")
-    add("--precision", default="auto", help="auto, float32 or bf16")
     add("--max_steps", type=int, default=0, help="optimizer steps at most")
     add("--half", action="store_true", help="write the weights in half precision")
     for name in ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "masked_lm_prob", "short_seq_prob", "dropout", "held_out"):

@@ -98,7 +98,7 @@ def need_one_process(cure: str) -> None:
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how precisely to compute. `precision` is "no" (float32) or "bf16", as Accelerate names them."""
+    """Where and how precisely to compute. `precision` is "no" (float32), "bf16" or "fp16", as Accelerate names them."""
 
     name: str
     precision: str
@@ -109,7 +109,10 @@ class Device:
 
 
 def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
-    """Pick `auto | cpu | cuda | mps` and `auto | float32 | bf16`, and say why. Raises UserError for what is not there."""
+    """Pick `auto | cpu | cuda | mps` and `auto | float32 | bf16 | fp16`, and say why. Raises UserError for what is not there.
+
+    auto is bf16 on a GPU that has it, fp16 with dynamic loss scaling on one that only imitates it, float32 elsewhere.
+    """
     import torch
 
     if wanted not in ("auto", "cpu", "cuda", "mps"):
@@ -117,14 +120,17 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     if precision not in PRECISIONS:
         raise UserError(f"--precision {precision} is unknown: use {', '.join(PRECISIONS)}")
     name, why = _choose_name(wanted)
-    has_bf16 = name == "cpu" or name == "cuda" and torch.cuda.is_bf16_supported()
-    if precision == "bf16" and not has_bf16:
-        raise UserError(f"--precision bf16: {name} does not compute in bf16; use float32")
-    bf16 = precision == "bf16" or precision == "auto" and name == "cuda" and has_bf16
-    return Device(name, "bf16" if bf16 else "no", f"{why}, {'bf16 with losses in float32' if bf16 else 'float32'}")
+    has = {"float32": True, "bf16": name == "cpu" or name == "cuda" and torch.cuda.is_bf16_supported(), "fp16": name == "cuda"}
+    if precision == "auto":
+        bf16_in_hardware = name == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16" if bf16_in_hardware else "fp16" if name == "cuda" else "float32"
+    if not has[precision]:
+        raise UserError(f"--precision {precision}: {name} does not train in {precision}; use float32")
+    how = {"float32": "float32", "bf16": "bf16 with losses in float32", "fp16": "fp16 with losses in float32, scaled"}[precision]
+    return Device(name, "no" if precision == "float32" else precision, f"{why}, {how}")
 
 
-PRECISIONS = ("auto", "float32", "bf16")
+PRECISIONS = ("auto", "float32", "bf16", "fp16")
 
 
 def _choose_name(wanted: str) -> tuple[str, str]:
@@ -205,19 +211,19 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical CPUs"
 
 
-def progress(iterable, what: str, total: int | None = None):
-    """A tqdm bar in a terminal; elsewhere a plain line now and then, which leaves nothing behind in a saved notebook."""
+def progress(iterable, what: str, total: int | None = None, tell: Callable[[str], None] = say):
+    """A tqdm bar in a terminal; elsewhere a plain line now and then (told with `say`, or `remark`), which leaves nothing behind in a saved notebook."""
     from tqdm import tqdm
 
     in_terminal = sys.stderr.isatty() and processes.is_main()
     bar = tqdm(iterable, desc=what, total=total, leave=False, disable=not in_terminal)
-    return bar if in_terminal or iterable is None else _with_lines(iterable, what, total)
+    return bar if in_terminal or iterable is None else _with_lines(iterable, what, total, tell)
 
 
-def _with_lines(iterable, what: str, total: int | None, seconds: float = 10):
+def _with_lines(iterable, what: str, total: int | None, tell: Callable[[str], None], seconds: float = 10):
     said = time.perf_counter()
     for number, item in enumerate(iterable, 1):
         yield item
         if time.perf_counter() - said > seconds:
             said = time.perf_counter()
-            say(f"{what}: {number}{f' of {total}' if total else ''}")
+            tell(f"{what}: {number}{f' of {total}' if total else ''}")

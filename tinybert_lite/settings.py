@@ -13,16 +13,16 @@ from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task, find_task
 from tinybert_lite.runtime import UserError
 
 _LIMITS = {  # lowest and highest allowed value
-    **dict.fromkeys(("train_batch_size", "eval_batch_size", "batch_size", "gradient_accumulation_steps", "num_workers", "N", "M",
+    **dict.fromkeys(("train_batch_size", "eval_batch_size", "batch_size", "gradient_accumulation_steps", "num_workers", "N", "M", "calibration_rows",
                      "epochs_to_generate", "dupe_factor", "keep_last", "num_hidden_layers", "hidden_size", "num_attention_heads"), (1, math.inf)),
-    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_every", "max_predictions_per_seq", "seed", "threads", "held_out",
+    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_every", "logging_step", "max_predictions_per_seq", "seed", "threads", "held_out",
                      "attention_weight", "hidden_weight", "embedding_weight", "end_learning_rate"), (0, math.inf)),
     **dict.fromkeys(("p", "short_seq_prob", "masked_lm_prob", "warmup_proportion", "dropout", "hard_label_weight"), (0, 1)),
     **dict.fromkeys(("learning_rate", "num_train_epochs", "temperature", "max_grad_norm", "power"), (1e-12, 1e12)),
     **dict.fromkeys(("max_seq_length", "max_seq_len"), (8, math.inf)),
     "vocab_size": (100, math.inf),
 }
-WITHOUT_EFFECT = ("save_every", "keep_last", "num_workers")  # on results
+WITHOUT_EFFECT = ("save_every", "keep_last", "num_workers", "logging_step")  # on results
 _CHOICES = {
     "schedule": ("linear", "polynomial", "constant"),
     "padding": ("exact", "reference"),
@@ -70,6 +70,7 @@ class Training(Checked):
     eval_step: int = 0  # optimizer steps between two dev evaluations; 0: once an epoch
     save_every: int = 100  # optimizer steps between two saved states, for resume; 0: none
     keep_last: int = 2  # saved states kept while it runs
+    logging_step: int = 0  # optimizer steps between two printed losses; 0: a line every ten seconds where no bar is drawn
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,16 @@ class Predicting(Training):
 
 
 @dataclass(frozen=True)
+class Quantizing(Predicting):
+    """8 bits (Q8BERT): from the teacher's soft targets where there is a teacher, else from the labels. Batch size of the MindSpore port."""
+
+    train_batch_size: int = 16
+    do_quant: bool = True  # false: the same training in floating point, to compare
+    post_training: bool = False  # calibrate and stop: no weight is learnt
+    calibration_rows: int = 512  # the first training rows, which the ranges of activations start from; all that post-training sees
+
+
+@dataclass(frozen=True)
 class FineTuning(Training):
     classifier_head: str = "huggingface"  # huggingface: pooler, dropout, Linear | relu: the original's
     allow_weak_teacher: bool = False
@@ -157,7 +168,7 @@ class Settings(Checked):
     task: Task = TASKS[FOLDERS_OWN_TASK]
     seed: int = 42
     device: str = "auto"
-    precision: str = "auto"  # bf16 on a GPU that has it, else float32; bf16 may be asked for on a CPU
+    precision: str = "auto"  # of a GPU bf16, else fp16, as it has; of a CPU float32, or bf16 where asked for
     threads: int = 0
     lower_case: bool | None = None  # None: as the model's vocabulary is
     pretrain: Pretraining = field(default_factory=Pretraining)
@@ -168,6 +179,7 @@ class Settings(Checked):
     task_distill_mid: Distilling = field(default_factory=lambda: Distilling(schedule="constant"))
     task_distill_out: Predicting = field(default_factory=lambda: Predicting(learning_rate=3e-5))
     baseline: Training = field(default_factory=Training)  # the undistilled student, on labels alone
+    quantize: Quantizing = field(default_factory=Quantizing)
 
     def override(self, assignments: list[str]) -> Settings:
         """Apply `stage.field=value` strings. Raises UserError that names the nearest field for a typo."""
@@ -217,6 +229,7 @@ def _smoke() -> Settings:
         task_distill_mid=Distilling(learning_rate=1e-3, schedule="constant", **brief),
         task_distill_out=Predicting(learning_rate=1e-3, **brief),
         baseline=Training(learning_rate=1e-3, **brief),
+        quantize=Quantizing(learning_rate=1e-4, calibration_rows=64, **brief),
     )
 
 
@@ -242,6 +255,7 @@ def _classroom(task: Task, teacher_width: int) -> Settings:
         task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
         task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=2, **common),
         baseline=Training(learning_rate=5e-4, num_train_epochs=15, **common),
+        quantize=Quantizing(learning_rate=1e-4, num_train_epochs=1, train_batch_size=32, **common),
     )
 
 
@@ -257,6 +271,7 @@ def _paper(task: Task) -> Settings:
         task_distill_mid=Distilling(num_train_epochs=task.mid_epochs, schedule="constant", max_seq_length=length),
         task_distill_out=Predicting(learning_rate=3e-5, max_seq_length=length),
         baseline=Training(num_train_epochs=10, max_seq_length=length),
+        quantize=Quantizing(max_seq_length=length),
     )
 
 

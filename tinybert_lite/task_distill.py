@@ -11,7 +11,7 @@ A teacher that was not fine-tuned on the task is fine-tuned first.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -92,40 +92,63 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
 
 def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     task, options = settings.task, settings.task_distill_out
-    student, dev, scores, ask = (taught_by_bert if is_bert(reads["teacher"]) else taught_by_other)(reads, settings, session)
-    made_from = f"{fingerprint(reads['teacher'])} {fingerprint(reads['rows'])} {options.max_seq_length}"
-    metrics = train_on_task(
-        student.model, student.tokenizer, Prediction(None, options.temperature, options.reduction, options.hard_label_weight), task, reads["rows"], options, session, folder,
-        "prediction layer", dev, lambda examples: with_soft_targets(examples, ask, made_from, folder))
+    lesson = taught(reads, options, settings, session)
+    student, dev = lesson.student, lesson.dev
+    metrics = train_on_task(student.model, student.tokenizer, soft_targets_of(options), task, reads["rows"], options, session, folder,
+                            "prediction layer", dev, lesson.prepare(reads, options, folder))
     found = dev(load_model(folder)[0].to(session.device.name))
     check_learnt(task, found, dev.first.labels, folder)
     write_eval_results(folder, found, metrics["steps"])
     say("student: dev " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()) + f", in {folder}")
-    return {**metrics, "dev": found, "teacher_dev": scores}
+    return {**metrics, "dev": found, "teacher_dev": lesson.teacher_dev}
 
 
-def taught_by_bert(reads: dict[str, Path], settings: Settings, session: Session) -> tuple[LoadedBert, DevSet, dict, Asking]:
-    """The student, the dev set, the teacher's scores there, and what gives its logits for the training rows."""
-    task, options = settings.task, settings.task_distill_out
+@dataclass(frozen=True)
+class Lesson:
+    """What learning from a teacher's answers needs: the student, the dev set, the teacher's scores there (None where unknown),
+    and what gives its logits for the training rows."""
+
+    student: LoadedBert
+    dev: DevSet
+    teacher_dev: dict | None
+    ask: Asking
+
+    def prepare(self, reads: dict[str, Path], options: Predicting, folder: Path) -> Callable[[Examples], Examples]:
+        """Puts the teacher's logits beside the rows, which are asked for once and kept in `folder`."""
+        made_from = f"{fingerprint(reads['teacher'])} {fingerprint(reads['rows'])} {options.max_seq_length}"
+        return lambda examples: with_soft_targets(examples, self.ask, made_from, folder)
+
+
+def soft_targets_of(options: Predicting) -> Prediction:
+    return Prediction(None, options.temperature, options.reduction, options.hard_label_weight)
+
+
+def taught(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Lesson:
+    """A student's lesson with the teacher of `reads`, whatever that is."""
+    return (taught_by_bert if is_bert(reads["teacher"]) else taught_by_other)(reads, options, settings, session)
+
+
+def taught_by_bert(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Lesson:
+    task = settings.task
     teacher, dev, scores = load_teacher(reads, task, options, settings, session)
     if options.hard_label_weight < 1:  # who learns from labels alone leaves distillation out, and does so on purpose
         warn_of_order(reads["student"], prediction=True)
     student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
-    return student, dev, scores, asking(teacher.model, options.eval_batch_size)
+    return Lesson(student, dev, scores, asking(teacher.model, options.eval_batch_size))
 
 
-def taught_by_other(reads: dict[str, Path], settings: Settings, session: Session) -> tuple[LoadedBert, DevSet, dict | None, Asking]:
-    """The same for a teacher without layers to match, which gets texts and not the student's tokens; a file of logits has no scores."""
-    task, options, place = settings.task, settings.task_distill_out, reads["teacher"]
+def taught_by_other(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Lesson:
+    """A teacher without layers to match, which gets texts and not the student's tokens; a file of logits has no scores."""
+    task, place = settings.task, reads["teacher"]
     student = load_student(reads["student"], None, task, settings.lower_case, projection="none")
     dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
     if place.is_file():
         say(f"teacher: {place} holds logits of the training rows alone, so its dev score is not known")
-        return student, dev, None, lambda examples: read_logits(place, task, reads["rows"])[:len(examples)]
+        return Lesson(student, dev, None, lambda examples: read_logits(place, task, reads["rows"])[:len(examples)])
     teacher = OtherClassifier(place, task, options.max_seq_length, options.eval_batch_size, session.device.name)
     scores = dev.scores_of(lambda part: teacher.logits(read_table(reads[part], task).rows))
     say_and_check(scores, dev, place, settings)
-    return student, dev, scores, lambda examples: teacher.logits(islice(stream_table(reads["rows"], task).rows, len(examples)))
+    return Lesson(student, dev, scores, lambda examples: teacher.logits(islice(stream_table(reads["rows"], task).rows, len(examples))))
 
 
 def warn_of_order(student: Path, prediction: bool) -> None:

@@ -107,6 +107,14 @@ class Workspace:
         return self.final_student / "undistilled"
 
     @property
+    def int8_student(self) -> Path:
+        return self.final_student / "int8"
+
+    @property
+    def serving(self) -> Path:
+        return self.final_student / "serving"
+
+    @property
     def grown_teacher(self) -> Path:
         return self._language(TEACHER_MODEL) / GROWN
 

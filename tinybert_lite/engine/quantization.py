@@ -64,14 +64,16 @@ def weight_scale(weight: Tensor, neighbours: bool = False) -> Tensor:
 class QuantizedLinear(nn.Linear):
     """A Linear layer of 8-bit weights and inputs and a bias of 32 bits, in float32 and so no faster: what int8 hardware computes, for training.
 
-    `input_range`, (), follows max |input| as a moving average while training or calibrating; 0 before the first batch.
+    `input_range`, (), follows max |input| as a moving average (`follow_ranges`); 0 before anything was seen. While calibrating nothing is rounded.
     """
 
     calibrating = False
 
     def forward(self, x: Tensor) -> Tensor:  # (…, in) → (…, out)
         if self.training or self.calibrating:
-            self.follow(x.detach())
+            self.seen = torch.maximum(self.seen, x.detach().abs().amax().float())
+        if self.calibrating:
+            return super().forward(x)
         of_input, of_weight = self.scales()
         weight, bias = fake_quantize(self.weight, of_weight), fake_quantize(self.bias, of_input * of_weight, bits=32)
         return F.linear(fake_quantize(x, of_input), weight, bias)
@@ -81,9 +83,10 @@ class QuantizedLinear(nn.Linear):
         return self.input_range / MOST, weight_scale(self.weight, neighbours=True)
 
     @torch.no_grad()
-    def follow(self, x: Tensor) -> None:
-        seen = processes.largest(x.abs().amax().float())
+    def follow(self, seen: Tensor) -> None:
+        """Move `input_range` towards the largest |input| of a batch, (); the first is taken as it is."""
         self.input_range.copy_(torch.where(self.input_range == 0, seen, self.input_range.lerp(seen, 1 - DECAY)))
+        self.seen.zero_()
 
 
 class QuantizedEmbedding(nn.Embedding):
@@ -105,7 +108,8 @@ def quantize(model: Bert) -> Bert:
         for layer in part.modules():
             if type(layer) is nn.Linear:
                 layer.__class__ = QuantizedLinear
-                layer.register_buffer("input_range", torch.zeros((), device=layer.weight.device))
+                for name, kept in (("input_range", True), ("seen", False)):  # kept: in model files
+                    layer.register_buffer(name, torch.zeros((), device=layer.weight.device), persistent=kept)
             elif type(layer) is nn.Embedding:
                 layer.__class__ = QuantizedEmbedding
     model.config.bits = BITS
@@ -116,15 +120,27 @@ def is_quantized(model: Bert) -> bool:
     return getattr(model.config, "bits", 32) == BITS
 
 
-@torch.inference_mode()
+def quantized_layers(model: Bert) -> list[QuantizedLinear]:
+    return [layer for layer in model.modules() if isinstance(layer, QuantizedLinear)]
+
+
+def follow_ranges(model: Bert) -> None:
+    """After a step: every range follows the largest |input| of the whole batch, over its parts and over all processes."""
+    if layers := quantized_layers(model):
+        for layer, seen in zip(layers, processes.largest(torch.stack([layer.seen for layer in layers]))):
+            layer.follow(seen)
+
+
+@torch.no_grad()
 def calibrate(model: Bert, batches: Iterable[dict[str, Tensor]]) -> Bert:
-    """Post-training quantization: let the ranges follow these batches; no weight is learnt. The model comes back in the mode it was in."""
-    training, layers = model.training, [layer for layer in model.modules() if isinstance(layer, QuantizedLinear)]
+    """Post-training quantization: ranges follow what these batches are in floating point; no weight is learnt. The model comes back in its mode."""
+    training, layers = model.training, quantized_layers(model)
     model.eval()
     for layer in layers:
         layer.calibrating = True
     for batch in batches:
-        model(batch, logits=True)
+        model(batch, logits=model.classifier is not None)
+        follow_ranges(model)
     for layer in layers:
         layer.calibrating = False
     return model.train(training)

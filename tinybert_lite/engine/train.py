@@ -18,6 +18,7 @@ from tinybert_lite.engine.checkpoints import HISTORY, Checkpoints
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically
 from tinybert_lite.engine.losses import Sizes
+from tinybert_lite.engine.quantization import follow_ranges
 from tinybert_lite.runtime import UserError, progress, stop_requests
 
 
@@ -108,7 +109,8 @@ class Loop:
             for epoch, at_end, rows, (share, parts) in self._remaining(epoch_starts):
                 self._terms = self._step(share, parts, rows)
                 bar.update(1)
-                if time.perf_counter() - said > 10 and bar.disable:
+                every = settings.logging_step
+                if (self._done % every == 0) if every else (bar.disable and time.perf_counter() - said > 10):
                     said = time.perf_counter()
                     self.say(f"{self.label}: step {self._done} of {total}, loss {sum(self._terms.values()):.4f}")
                 if at_end and self.on_epoch and accelerator.is_main_process:
@@ -165,6 +167,8 @@ class Loop:
             self.model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._done, self._best, self._terms = state["step"], state["best"], state["terms"]
+            if self._scaler and state["scaler"]:
+                self._scaler.load_state_dict(state["scaler"])
         self._network, self._optimizer = self.accelerator.prepare(self.model, self._optimizer)
         self._history = History(self.folder / HISTORY if self._writes else None, state["lines"] if state else 0)
         if state:
@@ -179,6 +183,11 @@ class Loop:
     def _writes(self) -> bool:
         return self.folder is not None and self.accelerator.is_main_process
 
+    @property
+    def _scaler(self):
+        """Of the loss, in fp16 alone, whose small gradients would else become 0: doubled now and then, halved after an overflow."""
+        return self.accelerator.scaler
+
     def _save(self) -> None:
         if not self._writes:
             return
@@ -186,6 +195,7 @@ class Loop:
         self._checkpoints.save(self._done, {
             "identity": self.identity, "step": self._done, "best": self._best, "lines": self._history.lines, "terms": self._terms,
             "model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(), "rng": torch.get_rng_state(), "cuda_rng": cuda,
+            "scaler": self._scaler.state_dict() if self._scaler else None,
         })
 
     def _parts(self, examples, rows) -> tuple[float, list[dict[str, torch.Tensor]]]:
@@ -215,14 +225,16 @@ class Loop:
         sums = {name: accelerator.reduce(value, "sum") for name, value in sums.items()}
         norm = accelerator.clip_grad_norm_(self._network.parameters(), s.max_grad_norm)
         loss, norm = torch.stack((sum(sums.values()).float(), norm.float())).tolist()  # the one wait for the device
-        if not math.isfinite(loss + norm):
+        overflow = self._scaler is not None and math.isfinite(loss) and self._scaler.get_scale() > 1  # then the optimizer skips the step
+        if not math.isfinite(loss + norm) and not overflow:
             raise UserError(self._diverged(loss, norm, rows))
         self._optimizer.step()
+        follow_ranges(self.model)
         self._optimizer.zero_grad(set_to_none=True)
         self._done += 1
         every = max(1, total // 200)
         if self._done % every == 0 or self._done in (1, total):
-            self._history.add(step=self._done, lr=self._optimizer.param_groups[0]["lr"], loss=loss, grad_norm=norm,
+            self._history.add(step=self._done, lr=self._optimizer.param_groups[0]["lr"], loss=loss, **({"grad_norm": norm} if math.isfinite(norm) else {}),
                               **{name: float(value) for name, value in sums.items()})
         return sums
 
