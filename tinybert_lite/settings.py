@@ -255,7 +255,7 @@ def _classroom(task: Task, teacher_width: int) -> Settings:
         task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
         task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=2, **common),
         baseline=Training(learning_rate=5e-4, num_train_epochs=15, **common),
-        quantize=Quantizing(learning_rate=1e-4, num_train_epochs=1, train_batch_size=32, **common),
+        quantize=Quantizing(learning_rate=3e-5, num_train_epochs=1, train_batch_size=32, **common),
     )
 
 

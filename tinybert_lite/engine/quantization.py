@@ -3,8 +3,9 @@
 A number x is kept as a whole number k from -128 to 127 and stands for k · scale; symmetric, one scale a tensor. Training
 computes with k · scale in float32 (fake quantization); an export keeps the k and computes with them.
 
-Ours, unlike the paper: activations decay by 0.99 instead of 0.9999, for runs of hundreds of steps; numbers beyond the range have
-no gradient; and `weight_scale` keeps the products of two neighbours below what old processors can add.
+Ours, unlike the paper and its public code: ranges start from a calibration and move by 1 % a step instead of 0.01 %, for runs of
+hundreds of steps; outputs are not rounded once more; biases are rounded in training already; numbers beyond the range have no gradient;
+and `weight_scale` keeps the products of two neighbours below what older processors can add.
 """
 
 from __future__ import annotations
