@@ -30,7 +30,7 @@ FINETUNE = "finetune_teacher --data_dir SST-2 --task_name sst-2 --teacher_model 
 MID = "task_distill --data_dir SST-2 --teacher_model tuned --student_model 3_general_distill --task_name sst-2 --output_dir 4_task_distill_mid --num_train_epochs 1"
 OUT = MID.replace("4_task_distill_mid", "5_task_distill_out") + " --pred_distill"
 EVALUATE = "task_distill --do_eval --student_model tuned --data_dir SST-2 --task_name sst-2 --output_dir evaluated"
-EXPORT = "export --format serving"
+EXPORT = "export --format classifier"
 RUN_ALL = "run_all --profile smoke --device cpu"
 
 

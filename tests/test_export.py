@@ -27,7 +27,7 @@ from tests.test_engine_golden import GOLDEN, SETS, golden
 from tests.test_stage_workspace import call, snapshot, workspace  # noqa: F401
 from tinybert_lite.engine.files import load_model, read_weights, save_weights
 from tinybert_lite.foreign import exports
-from tinybert_lite.foreign.exports import FORMATS, export, open_source
+from tinybert_lite.foreign.exports import export, open_source
 from tinybert_lite.models import load_bert
 from tinybert_lite.predict import Predictor
 from tinybert_lite.runtime import UserError
@@ -36,6 +36,7 @@ BATCH = random_batch([9, 4, 1])  # padded, with two token types
 INPUTS = {name: BATCH[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
 LABELS = {0: "bad", 1: "good", 2: "neither"}
 CLOSE = dict(rtol=1e-5, atol=1e-5)
+FORMATS = ("huggingface", "original", "classifier")  # of PyTorch; tests/test_onnx.py has `serving`
 
 
 # Kinds of folders: what makes them, and the stock classes' answer -----------------------------------------------------
@@ -115,7 +116,7 @@ def exported(kind, format):
 
 KINDS = {"release 1": release_1, "release 2": release_2, "head by config": relu_by_config, "old names": old_names, "safetensors": safetensors,
          "an epoch": one_epoch, "TensorFlow": tensorflow, **{f"{head}, {format}": exported(kind, format) for head, kind in (("huggingface", old_names), ("relu", release_1))
-                                   for format in ("huggingface", "original", "serving")}}
+                                   for format in ("huggingface", "original", "classifier")}}
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_every_kind_comes_out_in_every_format_with_its_logits(tmp_path, modules,
     torch.testing.assert_close(found.model.eval()(BATCH, logits=True).logits, logits, **CLOSE)
     assert found.model.config.id2label == LABELS and found.tokenizer.get_vocab() == load_bert(folder, weights=next(folder.glob("model_epoch*"), None)).tokenizer.get_vocab()
     relu = found.model.config.classifier_head == "relu"
-    if format == "huggingface" or format == "serving" and not relu:
+    if format == "huggingface" or format == "classifier" and not relu:
         theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out", trust_remote_code=relu).eval()
         torch.testing.assert_close(theirs(**INPUTS).logits, logits, **CLOSE)
         assert theirs.config.id2label == LABELS and theirs.dtype == torch.float32
@@ -230,14 +231,14 @@ def test_what_the_original_code_has_no_place_for_is_said(tmp_path, values, said)
 
 
 @pytest.mark.parametrize("kind", [release_1, release_2, old_names])
-def test_serving_holds_the_classifier_and_nothing_else(tmp_path, kind):
+def test_classifier_holds_the_classifier_and_nothing_else(tmp_path, kind):
     folder, logits = kind(tmp_path / "in")
     state = stock_bert(BertForPreTraining).state_dict() | torch.load(folder / "pytorch_model.bin")
     state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"]
     torch.save(state, folder / "pytorch_model.bin")
     for name in ("checkpoint-4.pt", "history.jsonl", "manifest.json", "model_epoch_1.bin", "soft_targets.npz"):
         (folder / name).write_text("{}")
-    export(open_source(folder), "serving", tmp_path / "out")
+    export(open_source(folder), "classifier", tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").rglob("*")} == {"config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "tokenizer_config.json"}
     parts = {"bert.embeddings", "bert.encoder", "bert.pooler", "classifier.weight", "classifier.bias"}
     assert {".".join(name.split(".")[:2]) for name in read_weights(tmp_path / "out/model.safetensors")} == parts
@@ -246,8 +247,8 @@ def test_serving_holds_the_classifier_and_nothing_else(tmp_path, kind):
 
 def test_half_precision_halves_the_bytes_and_says_what_it_costs(tmp_path, capsys):
     folder, logits = old_names(tmp_path / "in")
-    assert call(f"export --model {folder} --format serving --output_dir {tmp_path / 'whole'}").code == 0
-    ran = call(f"export --model {folder} --format serving --output_dir {tmp_path / 'half'} --half")
+    assert call(f"export --model {folder} --format classifier --output_dir {tmp_path / 'whole'}").code == 0
+    ran = call(f"export --model {folder} --format classifier --output_dir {tmp_path / 'half'} --half")
     assert ran.code == 0 and "half precision: on a random batch the logits moved by up to" in ran.out, ran.err
     whole, half = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "half"))
     assert all(torch.equal(half[name], tensor.half()) for name, tensor in whole.items())
@@ -290,7 +291,7 @@ def test_the_same_weights_with_the_stock_head_would_answer_otherwise(relu):
     assert (model(**INPUTS).logits - relu[1]).abs().max() > 0.1, "the two heads agree, so that nothing was tested"
 
 
-@pytest.mark.parametrize("format", ["huggingface", "serving"])
+@pytest.mark.parametrize("format", ["huggingface", "classifier"])
 def test_a_stock_class_forced_on_it_misses_its_classifier_and_the_tokenizer_opens(relu, tmp_path, format):
     export(open_source(relu[0]), format, tmp_path / "out")
     _, report = BertForSequenceClassification.from_pretrained(tmp_path / "out", output_loading_info=True)
@@ -300,11 +301,11 @@ def test_a_stock_class_forced_on_it_misses_its_classifier_and_the_tokenizer_open
 
 @pytest.mark.parametrize("trust", [{}, {"trust_remote_code": False}, {"trust_remote_code": True}])
 @pytest.mark.parametrize("opens", [AutoModelForSequenceClassification, AutoModel, AutoConfig])
-def test_it_is_served_without_its_code_and_transformers_refuses_that_too(relu, tmp_path, trust, opens):
-    export(open_source(relu[0]), "serving", tmp_path / "serving")
-    assert not list((tmp_path / "serving").glob("*.py"))
+def test_it_is_written_without_its_code_and_transformers_refuses_that_too(relu, tmp_path, trust, opens):
+    export(open_source(relu[0]), "classifier", tmp_path / "classifier")
+    assert not list((tmp_path / "classifier").glob("*.py"))
     with pytest.raises(ValueError, match="bert_relu_head"):
-        opens.from_pretrained(tmp_path / "serving", **trust)
+        opens.from_pretrained(tmp_path / "classifier", **trust)
 
 
 def test_our_readers_run_nothing_of_it(relu, tmp_path, monkeypatch):
@@ -334,14 +335,14 @@ def test_a_student_made_of_it_is_a_plain_folder_again(relu, tmp_path):
 
 def test_the_finished_student_is_exported_into_its_own_folder(workspace):  # noqa: F811
     folder, _ = old_names(workspace / "5_task_distill_out")
-    for format in ("serving", "huggingface", "serving"):
+    for format in ("classifier", "huggingface", "classifier"):
         ran = call(f"export --format {format}")
         assert ran.code == 0 and f"5_task_distill_out/{format}" in ran.out.replace("\\", "/"), ran.err
     texts = ["the film was good .", "a sad story"]
-    whole, served = (Predictor(place, device="cpu") for place in (folder, folder / "serving"))
+    whole, served = (Predictor(place, device="cpu") for place in (folder, folder / "classifier"))
     assert served.labels == list(LABELS.values())
     np.testing.assert_allclose(served.predict(texts), whole.predict(texts), rtol=1e-5)
-    ran = call("predict --student_model 5_task_distill_out/serving 'a warm film'")
+    ran = call("predict --student_model 5_task_distill_out/classifier 'a warm film'")
     assert ran.code == 0 and ran.out.split("\t")[0] in LABELS.values()
 
 
@@ -383,7 +384,7 @@ def occupied(folder):
 
 def changed(name):
     def made(folder):
-        export(open_source(release_1(folder)[0]), "serving", folder.parent / "out")
+        export(open_source(release_1(folder)[0]), "classifier", folder.parent / "out")
         path = folder.parent / "out" / name
         path.write_text(path.read_text().replace("good", "fine") if path.exists() else "mine")
 
@@ -403,11 +404,11 @@ REFUSED = {
     "no such epoch": (release_1, PLAIN + " --epoch_file model_epoch_7.bin", ["--epoch_file model_epoch_7.bin", "no such file"]),
     "no weights": (epochs([]), PLAIN, ["in holds no weights", "model.safetensors or pytorch_model.bin"]),
     "no model": (release_1, PLAIN.replace("in ", "./nowhere "), ["nowhere is missing"]),
-    "no classifier to serve": (without("classifier"), PLAIN.replace("huggingface", "serving"), ["in holds no classifier", "--format huggingface"]),
+    "no classifier": (without("classifier"), PLAIN.replace("huggingface", "classifier"), ["in holds no classifier", "--format huggingface"]),
     "a classifier without its pooler": (without("pooler"), PLAIN, ["without the pooler"]),
     "a classifier without its layers": (without("layer.1"), PLAIN, ["in/pytorch_model.bin lacks bert.encoder.layer.1"]),
     "no place named": (release_1, "export --model in --format huggingface", ["--output_dir is missing"]),
-    "half of a whole format": (release_1, PLAIN + " --half", ["--half goes with --format serving"]),
+    "half of a whole format": (release_1, PLAIN + " --half", ["--half goes with --format classifier"]),
     "into itself": (release_1, PLAIN.replace("dir out", "dir in"), ["in is both the model to read and the folder to write"]),
     "over a user's folder": (occupied, PLAIN, ["out is there and not as an export left it"]),
     "over a user's file": (a_file, PLAIN, ["out is there and not as an export left it"]),
@@ -436,7 +437,7 @@ def test_an_untouched_export_is_replaced_and_an_empty_folder_filled(tmp_path):
     second, logits = old_names(tmp_path / "other")
     (tmp_path / "out").mkdir()
     export(open_source(first), "huggingface", tmp_path / "out")
-    export(open_source(second), "serving", tmp_path / "out")
+    export(open_source(second), "classifier", tmp_path / "out")
     assert not (tmp_path / "out/modeling_bert_relu_head.py").exists()
     torch.testing.assert_close(load_model(tmp_path / "out")[0].eval()(BATCH, logits=True).logits, logits, **CLOSE)
     assert {path.name for path in tmp_path.iterdir()} == {"in", "other", "out"}
@@ -460,11 +461,11 @@ def test_what_reads_back_otherwise_is_not_left(tmp_path, monkeypatch, format):
 
 def test_an_export_that_was_cut_between_its_two_renames_comes_back(tmp_path, monkeypatch):
     folder, _ = old_names(tmp_path / "in")
-    export(open_source(folder), "serving", tmp_path / "out")
+    export(open_source(folder), "classifier", tmp_path / "out")
     before = snapshot(tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / ".out.old")
     (tmp_path / ".out.part").mkdir()
     monkeypatch.setattr(exports, "answers", lambda model: (_ for _ in ()).throw(UserError("cut again")))
     with pytest.raises(UserError, match="cut again"):
-        export(open_source(folder), "serving", tmp_path / "out")
+        export(open_source(folder), "classifier", tmp_path / "out")
     assert snapshot(tmp_path / "out") == before and {path.name for path in tmp_path.iterdir()} == {"in", "out"}

@@ -2,25 +2,31 @@
 
     python -m tinybert_lite.predict --task topics "When does the reading room close?" "My card is lost."
     python -m tinybert_lite.predict --task topics --file new.csv --text title --output answers.csv
+    python -m tinybert_lite.predict --runtime int8 --file SST-2/test.tsv
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
+from tinybert_lite.data.batches import Examples
+from tinybert_lite.data.lines import PACKED, lines_of
+from tinybert_lite.data.tables import stream_table
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.engine.files import replace_file, weights_file
 from tinybert_lite.evaluate import predict
-from tinybert_lite.foreign.tables import read_records
+from tinybert_lite.foreign.serving import MODELS, Served, fastest
+from tinybert_lite.foreign.tables import has_column, read_records
 from tinybert_lite.models import load_bert, local_folder
-from tinybert_lite.runtime import UserError, choose_device, command, progress, say
+from tinybert_lite.runtime import UserError, choose_device, command, progress, remark, say
 from tinybert_lite.workspace import Workspace
 
 BLOCK = 1000  # rows read, predicted and written at once
@@ -30,24 +36,38 @@ Texts = tuple[str, str | None]
 class Predictor:
     """A finished model folder as a function of texts. `labels`: their words, in the order of the columns; none for a regression."""
 
-    def __init__(self, folder: Path, device: str = "auto", max_length: int = 128, batch_size: int = 64):
-        """Raises UserError for a folder without a fine-tuned model."""
+    def __init__(self, folder: Path, device: str = "auto", max_length: int = 128, batch_size: int = 64, runtime: str | None = None):
+        """runtime: pytorch, or onnx or int8 for a serving folder; None: pytorch, and of a serving folder the fastest there is.
+
+        Raises UserError for a folder without a fine-tuned model.
+        """
+        self.max_length, self.batch_size = max_length, batch_size
+        if runtime in MODELS or runtime is None and fastest(folder):
+            self._serve(Served(folder, runtime))
+        else:
+            self._load(folder, device)
+
+    def _load(self, folder: Path, device: str) -> None:
         if weights_file(folder) is None:
-            raise UserError(f"{folder} holds no model: name a finished one with --student_model, or make it with run_all")
+            raise UserError(f"{folder} holds no model{' of PyTorch' if fastest(folder) else ''}: name a finished one with --student_model, or make it with run_all")
         found = load_bert(folder, projection="none")
         if found.model.classifier is None:
             raise UserError(f"{folder} holds a model without a classifier, which has no answers; name one that went through stage 5")
         self.model, self.tokenizer = found.model.to(choose_device(device).name).eval(), found.tokenizer
-        self.max_length, self.batch_size = max_length, batch_size
         config, classes = self.model.config, self.model.classifier.out_features
         self.labels = [str(config.id2label.get(i, i)) for i in range(classes)] if classes > 1 else []
         self.offset, self.scale = getattr(config, "label_offset", 0.0), getattr(config, "label_scale", 1.0)  # of a regression
+        self.logits: Callable[[Examples], np.ndarray] = lambda examples: predict(self.model, examples, self.batch_size)
+
+    def _serve(self, served: Served) -> None:
+        self.tokenizer, self.labels, self.offset, self.scale = served.tokenizer, served.labels, served.offset, served.scale
+        self.logits = lambda examples: served.logits(examples, self.batch_size)
 
     def predict(self, texts_a: list[str], texts_b: list[str] | None = None) -> np.ndarray:
         """Probabilities (n, K) in the order of `labels`; (n, 1) numbers in the labels' unit for a regression."""
         if not texts_a:
             return np.zeros((0, max(1, len(self.labels))))
-        logits = predict(self.model, encode(texts_a, texts_b, self.tokenizer, self.max_length), self.batch_size).astype(float)
+        logits = self.logits(encode(texts_a, texts_b, self.tokenizer, self.max_length)).astype(float)
         if not self.labels:
             return logits * self.scale + self.offset
         exponents = np.exp(logits - logits.max(1, keepdims=True))
@@ -86,15 +106,59 @@ def write_answers(path: Path, answers: Iterable, regression: bool, pairs: bool) 
     return rows
 
 
+def texts_of(path: Path, task: Task, text: str | None = None, text_b: str | None = None) -> Iterator[Texts]:
+    """A file's texts as they are asked for: of the columns that are named, else of the task's own.
+
+    Raises UserError with file and line where a column is missing or a row does not fit.
+    """
+    if text:
+        yield from (row.texts for row in read_records(path, text, text_b))
+        return
+    names = [column[0] for role, column in task.columns.items() if role != "label"]
+    plain = path.suffix in (".tsv", ".txt")
+    has = next(lines_of(path), "").split("\t").__contains__ if plain else lambda name: has_column(path, name)
+    columns = [next(filter(has, alike.split("|")), None) for alike in names]
+    if None in columns and (task.header or not plain):
+        raise UserError(f"{path} has no column {names[columns.index(None)].replace('|', ' or ')!r}, as {task.name}'s rows have: name its column of texts with "
+                        f"--text{', and that of the second texts with --text_b' if task.text_b else ''}")
+    if not plain:
+        yield from (row.texts for row in read_records(path, *columns))
+        return
+    table = stream_table(path, task, labelled=None in columns)  # by GLUE's rules: some files have no header, some have rows to leave out
+    yield from ((row.text_a, row.text_b) for row in table.rows)
+    if table.skipped:
+        remark(f"{path}: {len(table.skipped)} rows left out, the first in line {table.skipped[0]}: they lack a field")
+
+
+def count_lines(path: Path) -> int | None:
+    """About as many as a file has rows; None for a packed one, which would have to be unpacked for that."""
+    if path.suffix in PACKED or not path.is_file():
+        return None
+    with open(path, "rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
 def _check(args: argparse.Namespace, pairs: bool) -> None:
     if bool(args.texts) == bool(args.file):
         raise UserError("write texts to predict, each in quotes, or name a file of them with --file; one of the two")
-    if args.file and (not args.text or pairs != bool(args.text_b)):
+    if args.file and (args.text_b and not args.text or args.text and pairs != bool(args.text_b)):
         raise UserError(f"--file {args.file}: name its column of texts with --text{', and that of the second texts with --text_b' if pairs else ' alone'}")
     if not all(text.strip() for text in args.texts) or pairs and len(args.texts) % 2:
         raise UserError("a text is empty; write one" if not pairs else "texts of pairs come in twos, none of them empty: write the second after the first")
     if args.output and (not args.file or args.output.suffix not in (".csv", ".tsv") or args.output.exists()):
         raise UserError(f"--output {args.output}: goes with --file, ends in .csv or .tsv, and is a file that is not there yet; name another")
+
+
+def _folder(given: str | None, runtime: str | None, workspace: Workspace) -> Path:
+    """The model folder that answers."""
+    if given:
+        return local_folder(given)
+    if runtime not in MODELS:
+        return workspace.final_student
+    student, served = weights_file(workspace.final_student), workspace.serving / MODELS[runtime]
+    if student and served.is_file() and student.stat().st_mtime > served.stat().st_mtime:
+        remark(f"warning: {served} is older than {student}; python -m tinybert_lite.export --format serving makes it of the newer one")
+    return workspace.serving
 
 
 @command
@@ -103,9 +167,10 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     add("texts", nargs="*", help="texts, each in quotes; of a task of pairs in twos")
     add("--task", default=FOLDERS_OWN_TASK, help="whose finished student answers")
-    add("--student_model", help="another finished model's folder")
+    add("--student_model", help="another finished model's folder, or a serving folder")
+    add("--runtime", choices=("pytorch", *reversed(MODELS)), help="onnx, int8: model.onnx or model.int8.onnx of serving/ in the student's folder")
     add("--file", type=Path, help="rows to predict: .csv, .tsv or .jsonl")
-    add("--text", help="the file's column of texts")
+    add("--text", help="the file's column of texts; else the task's own")
     add("--text_b", help="its column of second texts, for pairs")
     add("--output", type=Path, help="a .csv or .tsv for the answers to --file")
     add("--workspace", help="where the numbered folders are")
@@ -115,18 +180,21 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find(args.workspace, args.task)
     pairs = workspace.task.text_b is not None or bool(args.text_b)
     _check(args, pairs)
-    predictor = Predictor(local_folder(args.student_model) if args.student_model else workspace.final_student, args.device, args.max_seq_length)
+    predictor = Predictor(_folder(args.student_model, args.runtime, workspace), args.device, args.max_seq_length, runtime=args.runtime)
     if args.file:
-        texts = (row.texts for row in read_records(args.file, args.text, args.text_b))
+        texts = texts_of(args.file, workspace.task, args.text, args.text_b)
     else:
         texts = zip(args.texts[::2], args.texts[1::2]) if pairs else ((text, None) for text in args.texts)
+    answers = predictor.answers(texts)
+    if args.file:
+        answers = progress(answers, "prediction, rows", count_lines(args.file), remark)
     if args.output:
-        answers = progress(predictor.answers(texts), "prediction, rows")
         rows = write_answers(args.output, answers, not predictor.labels, pairs)
         say(f"{rows} rows predicted, in {args.output}")
     else:
-        for answer in predictor.answers(texts):
-            say("\t".join(cells(answer)))
+        for answer in answers:
+            with tqdm.external_write_mode():  # above the bar
+                say("\t".join(cells(answer)))
 
 
 if __name__ == "__main__":

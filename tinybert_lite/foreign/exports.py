@@ -1,16 +1,12 @@
 """A model in the files that others read: written beside, opened again and compared, and only then put in its place.
 
-Each format is a function (Source, empty folder) that writes, and one that opens what was written; `FORMATS` names them.
+Each format is a function (Source, empty folder) that writes, and one that opens what was written and compares; `FORMATS` names them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -29,19 +25,20 @@ from tinybert_lite.engine.files import (
     read_weights,
     save_config,
     save_safetensors,
-    sha256,
     weight_names,
     write_atomically,
     write_json,
 )
+from tinybert_lite.engine.quantization import is_quantized
 from tinybert_lite.foreign import modeling_bert_relu_head as relu_head
+from tinybert_lite.foreign.exported import NOTE, digests, replacing
+from tinybert_lite.foreign.serving import check_servable, compare, write_serving
 from tinybert_lite.foreign.teachers import SAFELY
 from tinybert_lite.models import load_bert
 from tinybert_lite.runtime import UserError, remark, say
 from tinybert_lite.workspace import vocabulary_beside
 
 SHARDS = "model.safetensors.index.json"
-NOTE = "exported"  # in config.json: the format, and the SHA-256 of each file
 MOST_APART = 1e-5  # of the largest number compared, or absolutely below 1
 THE_ORIGINALS_ACTIVATIONS = ("gelu", "relu", "swish")
 Answers = dict[str, Tensor]
@@ -54,6 +51,7 @@ class Source:
     model: Bert
     tokenizer: object | None
     folder: Path
+    eight_bits: Bert | None = None  # its 8-bit copy, which only `serving` has a place for
 
     @property
     def has_relu_head(self) -> bool:
@@ -94,6 +92,20 @@ def open_source(folder: Path, weights: Path | None = None) -> Source:
     return Source(model.eval(), tokenizer, folder)
 
 
+def with_eight_bits(source: Source, folder: Path) -> Source:
+    """The source with the 8-bit model in `folder` beside it. Raises UserError where that is none, or one of another classifier."""
+    copy = open_source(folder)
+    if not is_quantized(copy.model):
+        raise UserError(f"{folder} is not an 8-bit model; make one with python -m tinybert_lite.quantize")
+    if is_quantized(source.model):
+        raise UserError(f"{source.folder} is an 8-bit model already, and {folder} another; name the model in floating point with --model")
+    check_servable(source)
+    check_servable(copy)
+    if copy.model.config.id2label != source.model.config.id2label or copy.tokenizer.get_vocab() != source.tokenizer.get_vocab():
+        raise UserError(f"{folder} has other labels or another vocabulary than {source.folder}; make it of this model with python -m tinybert_lite.quantize")
+    return replace(source, eight_bits=copy.model)
+
+
 def _why_no_weights(folder: Path) -> str:
     if newest := latest_epoch(folder):
         return f"{folder} holds weights of single epochs alone: name one with --epoch_file, the newest is {newest.name}"
@@ -119,10 +131,10 @@ def write_huggingface(source: Source, folder: Path) -> None:
             f"AutoModelForSequenceClassification runs with trust_remote_code=True; without it the folder is refused")
 
 
-def write_serving(source: Source, folder: Path, half: bool = False) -> None:
-    """The classifier and nothing else: what `predict` needs, and transformers' own classes where the head is theirs."""
+def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
+    """The classifier and nothing else: what `predict` needs of PyTorch, and transformers' own classes where the head is theirs."""
     if source.model.classifier is None:
-        raise UserError(f"{source.folder} holds no classifier, so it has no answers to serve; export a model that went through stage 5, "
+        raise UserError(f"{source.folder} holds no classifier, so it has no answers; export a model that went through stage 5, "
                         f"or this one with --format huggingface")
     source.drop("fit_dense", "fit_denses", "cls")
     if half:
@@ -132,7 +144,7 @@ def write_serving(source: Source, folder: Path, half: bool = False) -> None:
         say(f"half precision: on a random batch the logits moved by up to {_apart(answers(source.model)['logits'], full):.1g}")
     _write_safetensors(source, folder, torch.half if half else torch.float32)
     if source.has_relu_head:
-        say("the original's head (pooler, ReLU, classifier): our own commands serve it; transformers refuses this folder, for which --format huggingface is made")
+        say("the original's head (pooler, ReLU, classifier): our own commands read it; transformers refuses this folder, for which --format huggingface is made")
 
 
 def write_original(source: Source, folder: Path) -> None:
@@ -171,12 +183,12 @@ def _edit_config(folder: Path, **values) -> None:
 # What was written, read again ------------------------------------------------------------------------------------------
 
 
-def probe(config) -> dict[str, Tensor]:
-    """Random rows of three lengths, padded, with two token types where there are two; (3, L) each."""
-    L = min(16, config.max_position_embeddings)
-    draw, lengths = torch.Generator().manual_seed(0), torch.tensor([[L], [L // 2 + 1], [min(3, L)]])
-    places = torch.arange(L).expand(3, L)
-    return {"input_ids": torch.randint(config.vocab_size, (3, L), generator=draw), "attention_mask": (places < lengths).long(),
+def probe(config, times: int = 1, longest: int = 16) -> dict[str, Tensor]:
+    """Random rows of three lengths, padded, with two token types where there are two; (3 · times, L) each."""
+    L = min(longest, config.max_position_embeddings)
+    draw, lengths = torch.Generator().manual_seed(0), torch.tensor([[L], [L // 2 + 1], [min(3, L)]]).repeat(times, 1)
+    places = torch.arange(L).expand(3 * times, L)
+    return {"input_ids": torch.randint(config.vocab_size, (3 * times, L), generator=draw), "attention_mask": (places < lengths).long(),
             "token_type_ids": (places * 2 >= lengths).long() * min(1, config.type_vocab_size - 1)}
 
 
@@ -222,68 +234,41 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return float((one - other).abs().max())
 
 
+def same_answers(read: Callable[[Source, Path], Answers]) -> Callable[[Source, Path], str]:
+    """A check of what was written: `read` opens it. Says what is the model's; raises UserError where something is not."""
+
+    def check(source: Source, folder: Path) -> str:
+        expected, found = answers(source.model), read(source, folder)
+        for name, tensor in found.items():
+            if not _apart(tensor, expected[name]) <= MOST_APART * max(1.0, float(expected[name].abs().max())):  # NaN is apart too
+                raise UserError(f"its {name} are {_apart(tensor, expected[name]):.1g} away from the model's; please report this with the model's config.json")
+        return f"its {', '.join(found)} are the model's"
+
+    return check
+
+
 @dataclass(frozen=True)
 class Format:
     write: Callable
-    read: Callable[[Source, Path], Answers]
+    check: Callable[[Source, Path], str]
 
 
-FORMATS = {"huggingface": Format(write_huggingface, both), "original": Format(write_original, by_our_reader),
-           "serving": Format(write_serving, by_our_reader)}
+FORMATS = {"huggingface": Format(write_huggingface, same_answers(both)), "original": Format(write_original, same_answers(by_our_reader)),
+           "classifier": Format(write_classifier, same_answers(by_our_reader)),
+           "serving": Format(write_serving, lambda source, folder: compare(source, folder, probe(source.model.config, 21, 32)))}
 
 
 def export(source: Source, format: str, target: Path, **options) -> None:
     """Write `target`. Raises UserError, and leaves nothing, where files of others are in the way or what was written answers otherwise."""
     if target.resolve() == source.folder.resolve():
         raise UserError(f"{target} is both the model to read and the folder to write: name another --output_dir")
-    with _replacing(target) as folder:
+    if is_quantized(source.model) and format != "serving":
+        raise UserError(f"{source.folder} is an 8-bit model, and --format {format} has no place for its ranges; --format serving is made for it")
+    with replacing(target) as folder:
         FORMATS[format].write(source, folder, **options)
-        expected, found = answers(source.model), FORMATS[format].read(source, folder)
-        for name, tensor in found.items():
-            if not _apart(tensor, expected[name]) <= MOST_APART * max(1.0, float(expected[name].abs().max())):  # NaN is apart too
-                raise UserError(f"{target} was not written: read again, its {name} are {_apart(tensor, expected[name]):.1g} away from the model's; "
-                                f"please report this with the model's config.json")
-        _edit_config(folder, **{NOTE: {"format": format, "files": _digests(folder)}})
-    say(f"{format}: {target}, {sum(path.stat().st_size for path in target.iterdir()) / 1e6:.1f} MB; read again, its {', '.join(found)} are the model's")
-
-
-# The folder ------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `target` at the end. Raises UserError where that holds anything but an untouched export."""
-    beside, old = (target.with_name(f".{target.name}.{word}") for word in ("part", "old"))
-    _tidy(target, beside, old)  # what a killed run left
-    if target.exists() and not (target.is_dir() and (_as_exported(target) or not any(target.iterdir()))):
-        raise UserError(f"{target} is there and not as an export left it; name another --output_dir, or move it away")
-    beside.mkdir(parents=True)
-    try:
-        yield beside
-        if target.exists():
-            target.rename(old)
-        beside.rename(target)
-    finally:
-        _tidy(target, beside, old)
-
-
-def _tidy(target: Path, beside: Path, old: Path) -> None:
-    if old.exists() and not target.exists():
-        old.rename(target)
-    for left in (beside, old):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _as_exported(folder: Path) -> bool:
-    """Whether it holds what `export` wrote, nothing changed and nothing added."""
-    if not (folder / "config.json").is_file():
-        return False
-    note = read_json(folder / "config.json").get(NOTE)
-    return isinstance(note, dict) and note.get("files") == _digests(folder)
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file; of config.json without the note."""
-    config = {name: value for name, value in read_json(folder / "config.json").items() if name != NOTE}
-    files = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    return files | {"config.json": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()}
+        try:
+            said = FORMATS[format].check(source, folder)
+        except UserError as error:
+            raise UserError(f"{target} was not written: read again, {error}") from None
+        _edit_config(folder, **{NOTE: {"format": format, "files": digests(folder)}})
+    say(f"{format}: {target}, {sum(path.stat().st_size for path in target.iterdir()) / 1e6:.1f} MB; read again, {said}")

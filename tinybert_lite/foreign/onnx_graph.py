@@ -91,7 +91,7 @@ class QuantizedGraph(Graph):
     def linear(self, x: str, layer: QuantizedLinear) -> str:
         of_input, of_weight = layer.scales()
         if not of_input > 0:
-            raise UserError(f"{self.names[layer]} has no range of its inputs yet, so this 8-bit model cannot be exported; train or calibrate it first")
+            raise UserError(f"this 8-bit model's {self.names[layer]} has seen no data and has no range of its inputs; calibrate it with python -m tinybert_lite.quantize")
         bias = self._whole(layer, "bias", whole_numbers(layer.bias, of_input * of_weight, bits=32), of_input * of_weight)
         weight = self._whole(layer, "weight", whole_numbers(layer.weight, of_weight), of_weight)
         return self.add("Gemm", self._rounded(x, of_input), weight, bias, transB=1)
