@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -14,8 +17,9 @@ from transformers import BertForSequenceClassification
 from tests.makers import make_bert_folder, write_tsv
 from tests.test_stage_workspace import call, one_thread  # noqa: F401
 from tinybert_lite import predict as prediction
+from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import load_tokenizer
-from tinybert_lite.predict import Predictor
+from tinybert_lite.predict import Predictor, count_lines, texts_of
 from tinybert_lite.runtime import UserError
 
 WORDS = {0: "fines", 1: "rooms", 2: "books"}
@@ -106,6 +110,56 @@ def test_a_file_in_blocks_into_a_table(tmp_path, folder, monkeypatch, kind):
     assert [float(row["probability"]) for row in found] == pytest.approx(wanted.max(1).values.tolist(), abs=1e-4)
 
 
+PAIRS = list(zip(TEXTS, OTHERS))
+GLUE = {  # task, file, header, rows, texts
+    "SST-2": ("sst-2", "test.tsv", ["index", "sentence"], [[str(n), text] for n, text in enumerate(TEXTS)], [(text, None) for text in TEXTS]),
+    "SST-2 with labels": ("sst-2", "dev.tsv", ["sentence", "label"], [[text, "1"] for text in TEXTS], [(text, None) for text in TEXTS]),
+    "CoLA without a header": ("cola", "dev.tsv", None, [["x", "1", "", text] for text in TEXTS], [(text, None) for text in TEXTS]),
+    "CoLA's test": ("cola", "test.tsv", ["index", "sentence"], [["0", text] for text in TEXTS], [(text, None) for text in TEXTS]),
+    "MNLI, of many columns": ("mnli", "test_matched.tsv", ["index", *"bcdefgh", "sentence1", "sentence2"], [["0", *"bcdefgh", *pair] for pair in PAIRS], PAIRS),
+    "QQP with a row that lacks a field": ("qqp", "test.tsv", ["id", "question1", "question2"], [["0", *PAIRS[0]], ["1", "alone"], ["2", *PAIRS[1]]], PAIRS[:2]),
+    "XNLI, of many languages": ("xnli-de", "xnli.test.tsv", ["language", "sentence1", "sentence2"], [["de", *PAIRS[0]], ["zh", *PAIRS[1]], ["de", *PAIRS[2]]], [PAIRS[0], PAIRS[2]]),
+    "another kind of file": ("ax", "rows.csv", ["Premise", "Hypothesis"], None, PAIRS),
+    "another kind of file, by its other names": ("ax", "rows.csv", ["sentence2", "sentence1"], None, PAIRS),
+}
+
+
+@pytest.mark.parametrize("name, file, header, rows, wanted", [pytest.param(*case, id=name) for name, case in GLUE.items()])
+def test_a_tasks_own_columns_need_no_names(tmp_path, name, file, header, rows, wanted):
+    if rows is None:
+        columns = [[f'"{text}"' for text in texts] for texts in zip(*wanted)]
+        lines = zip(*(columns if header[0] in ("Premise", "sentence1") else columns[::-1]))
+        (tmp_path / file).write_text("".join(",".join(line) + "\n" for line in [header, *lines]), encoding="utf-8")
+    else:
+        write_tsv(tmp_path / file, rows, header)
+    assert list(texts_of(tmp_path / file, find_task(name))) == wanted
+
+
+def test_columns_that_are_named_win_over_the_tasks_own(tmp_path, folder):
+    write_tsv(tmp_path / "rows.tsv", [[text, other] for text, other in PAIRS], ["sentence", "remark"])
+    found = [[line.split("\t")[2] for line in call(f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file {tmp_path / 'rows.tsv'} {flags}").out.splitlines()]
+             for flags in ("", "--text remark")]
+    assert found == [TEXTS, OTHERS]
+
+
+def test_a_long_file_says_how_far_it_is_beside_the_answers(tmp_path, folder, monkeypatch):
+    """On stderr, so that the answers are a file for other programs; in a terminal it is a bar."""
+    monkeypatch.setattr("tinybert_lite.runtime._with_lines.__defaults__", (0.0,))
+    write_tsv(tmp_path / "rows.tsv", [[text] for text in TEXTS], ["sentence"])
+    line = f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file {tmp_path / 'rows.tsv'}"
+    ran = call(line)
+    assert ran.code == 0 and len(ran.out.splitlines()) == 4 and "prediction, rows: 3 of 4" in ran.err
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(Terminal()) as err:
+        assert prediction.main(shlex.split(line)[1:]) == 0
+    assert out.getvalue() == ran.out and "prediction, rows" in err.getvalue() and "/4 [" in err.getvalue()
+    assert count_lines(tmp_path / "rows.tsv") == 4 and count_lines(tmp_path / "rows.tsv.xz") is None
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
     """A file of any length: no more than a block of it is held."""
     monkeypatch.setattr(prediction, "BLOCK", 2)
@@ -122,7 +176,8 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
 
 @pytest.mark.parametrize("flags, says", [
     ("", "write texts to predict"), ('"a film" --file new.csv', "one of the two"), ('"a film" " "', "a text is empty"),
-    ("--file new.csv", "name its column of texts with --text"), ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
+    ("--file new.csv", "new.csv has no column 'sentence', as SST-2's rows have: name its column of texts with --text"), ("--file new.csv --text_b title", "name its column of texts with --text"),
+    ("--file rows.tsv", "rows.tsv has no column 'sentence'"), ("--file header.tsv", "header.tsv holds a header but no rows"), ("--file none.tsv", "none.tsv is missing"), ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
     ("--file none.csv --text title", "none.csv is missing"), ('"a film" --output a.csv', "--output a.csv: goes with --file"),
     ("--file new.csv --text title --output new.csv", "is a file that is not there yet"), ("--file new.csv --text title --output a.xlsx", "ends in .csv or .tsv"),
     ("--file bad.csv --text title --output a.csv", "bad.csv, line 3: the column 'title' holds no text"),
@@ -132,6 +187,8 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
 def test_what_cannot_be_predicted_is_said_in_one_sentence(tmp_path, folder, monkeypatch, flags, says):
     monkeypatch.chdir(tmp_path)
     write_tsv(tmp_path / "new.csv", [["a film"]], ["title"])
+    write_tsv(tmp_path / "rows.tsv", [["a film"]], ["title"])
+    write_tsv(tmp_path / "header.tsv", [], ["sentence", "label"])
     (tmp_path / "bad.csv").write_text("title,other\na film,x\n ,x\n", encoding="utf-8")
     make_bert_folder(tmp_path / "body")
     (tmp_path / "empty").mkdir()

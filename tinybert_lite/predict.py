@@ -131,11 +131,11 @@ def texts_of(path: Path, task: Task, text: str | None = None, text_b: str | None
 
 
 def count_lines(path: Path) -> int | None:
-    """About as many as a file has rows; None for a packed one, which would have to be unpacked for that."""
+    """About as many as a file has rows below a header; None for a packed one, which would have to be unpacked for that."""
     if path.suffix in PACKED or not path.is_file():
         return None
     with open(path, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
 
 
 def _check(args: argparse.Namespace, pairs: bool) -> None:
