@@ -321,6 +321,32 @@ def test_the_dev_score_is_the_same(finished, tmp_path):
     assert dev(load_bert(finished).model)["accuracy"] > 0.9
 
 
+def test_evaluate_scores_a_serving_folder_in_the_tasks_order_of_labels(finished, tmp_path):
+    write_toy_data(tmp_path / "SST-2", dev=30)
+    line = f"evaluate --data_dir {tmp_path / 'SST-2'} --task_name sst-2 --device cpu --student_model "
+    other = tmp_path / "other"
+    shutil.copytree(finished, other, ignore=lambda *_: ["int8"])
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "id2label": {"0": "1", "1": "0"}}))  # as a model whose words are turned round would have them
+    for folder in (finished, other):
+        assert call(f"export --model {folder} --format serving --output_dir {tmp_path / ('served' + folder.name)}").code == 0
+        ours, served = (call(line + str(place)) for place in (folder, tmp_path / ("served" + folder.name)))
+        assert ours.code == served.code == 0 and ours.out.splitlines()[-1] == served.out.splitlines()[-1], served.err
+    assert "accuracy = 0.0" in served.out, "the turned words were not turned back"
+    ran = call(f"{line}{finished} --teacher_model {tmp_path / 'served5_task_distill_out'}")
+    assert ran.code == 0 and "agreement = 1.0" in ran.out
+    ran = call(f"{line}{tmp_path / 'served5_task_distill_out'} --runtime int8")
+    assert ran.code == 2 and "model.int8.onnx is missing" in ran.err
+
+
+def test_no_other_command_takes_a_serving_folder_for_a_model(finished):
+    assert call("export --format serving").code == 0
+    ran = call("export --model 5_task_distill_out/serving --format classifier --output_dir out")
+    assert ran.code == 2 and "holds no weights" in ran.err
+    with pytest.raises(UserError, match="bert_onnx' is not supported"):
+        load_bert(finished / "serving")
+
+
 @pytest.mark.parametrize("slip, named", [("number", "model.onnx's logits"), ("whole_numbers", "model.int8.onnx's logits")])
 def test_what_answers_otherwise_is_not_left(finished, tmp_path, monkeypatch, slip, named):
     place, right = (onnx_graph.Graph, onnx_graph.Graph.number) if slip == "number" else (onnx_graph, onnx_graph.whole_numbers)

@@ -23,6 +23,7 @@ from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.engine.encoder import Bert
 from tinybert_lite.engine.files import write_atomically, write_json
 from tinybert_lite.foreign.rows import task_examples
+from tinybert_lite.foreign.serving import MODELS, Served, fastest
 from tinybert_lite.models import LoadedBert, check_same_vocabulary, in_the_tasks_order, load_bert, local_folder
 from tinybert_lite.runtime import UserError, command, remark, say
 from tinybert_lite.settings import Settings
@@ -31,8 +32,10 @@ from tinybert_lite.workspace import Workspace
 
 
 @torch.inference_mode()
-def predict(model: Bert, examples: Examples, batch_size: int = 64, rows: np.ndarray | None = None) -> np.ndarray:
-    """Logits (n, K) in the examples' order, zero but for `rows` where such are given. The model comes back in the mode it was in."""
+def predict(model: Bert | Served, examples: Examples, batch_size: int = 64, rows: np.ndarray | None = None) -> np.ndarray:
+    """Logits (n, K) in the examples' order, zero but for `rows` where such are given (of PyTorch's models). The model comes back in the mode it was in."""
+    if isinstance(model, Served):
+        return model.logits(examples, batch_size)
     return _each(model, examples, batch_size, lambda batch: model(batch, logits=True).logits, rows)
 
 
@@ -238,18 +241,21 @@ def write_eval_results(folder: Path, scores: dict[str, float], steps: int) -> No
 
 
 def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_length: int = 128, batch_size: int = 32,
-                    output: Path | None = None, teacher: Path | None = None) -> dict:
-    """Dev scores of a finished model, printed; with a teacher its scores and their agreement; files into `output`."""
+                    output: Path | None = None, teacher: Path | None = None, runtime: str | None = None) -> dict:
+    """Dev scores of a finished model, printed; with a teacher its scores and their agreement; files into `output`. runtime: of a serving folder."""
     task, session = workspace.task, Session.open(settings)
 
-    def load(place: Path) -> LoadedBert:
+    def load(place: Path, runtime: str | None = None) -> LoadedBert:
+        if runtime or fastest(place):
+            served = Served(place, runtime).in_the_tasks_order(task)
+            return LoadedBert(served, served.tokenizer, place, [])
         found = in_the_tasks_order(load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none"), task)
         if "classifier" in found.new_parts:
             remark(f"warning: {place} has no classifier of its own; the scores below are those of a random one")
         found.model.to(session.device.name)
         return found
 
-    student = load(folder)
+    student = load(folder, runtime)
     dev = DevSet(task, workspace.task_files, student.tokenizer, max_length, batch_size)
     results = {"task": task.name, "student": str(folder), "dev": dev(student.model)}
     files = {split: workspace.data_file(split) for split in task.test_files}
@@ -277,7 +283,8 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser("python -m tinybert_lite.evaluate", description="Dev scores, agreement with a teacher, test predictions.")
     parser.add_argument("--data_dir", required=True, type=Path)
     parser.add_argument("--task_name", required=True)
-    parser.add_argument("--student_model", required=True, help="a finished model: student, teacher, or any BERT classifier")
+    parser.add_argument("--student_model", required=True, help="a finished model: student, teacher, any BERT classifier, or a serving folder")
+    parser.add_argument("--runtime", choices=MODELS, help="of a serving folder: model.int8.onnx or model.onnx; default: the first there is")
     parser.add_argument("--teacher_model", help="to compare with")
     parser.add_argument("--output_dir", type=Path, help="where scores and test predictions are written")
     parser.add_argument("--max_seq_length", type=int, default=128)
@@ -288,7 +295,7 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
     settings = Settings(profile="command line", task=workspace.task, device=args.device, lower_case=args.do_lower_case)
     teacher = local_folder(args.teacher_model) if args.teacher_model else None
-    evaluate_folder(local_folder(args.student_model), workspace, settings, args.max_seq_length, args.eval_batch_size, args.output_dir, teacher)
+    evaluate_folder(local_folder(args.student_model), workspace, settings, args.max_seq_length, args.eval_batch_size, args.output_dir, teacher, args.runtime)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.lines import PACKED, lines_of
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task
@@ -43,7 +42,8 @@ class Predictor:
         """
         self.max_length, self.batch_size = max_length, batch_size
         if runtime in MODELS or runtime is None and fastest(folder):
-            self._serve(Served(folder, runtime))
+            self.model = served = Served(folder, runtime)
+            self.tokenizer, self.labels, self.offset, self.scale = served.tokenizer, served.labels, served.offset, served.scale
         else:
             self._load(folder, device)
 
@@ -57,17 +57,12 @@ class Predictor:
         config, classes = self.model.config, self.model.classifier.out_features
         self.labels = [str(config.id2label.get(i, i)) for i in range(classes)] if classes > 1 else []
         self.offset, self.scale = getattr(config, "label_offset", 0.0), getattr(config, "label_scale", 1.0)  # of a regression
-        self.logits: Callable[[Examples], np.ndarray] = lambda examples: predict(self.model, examples, self.batch_size)
-
-    def _serve(self, served: Served) -> None:
-        self.tokenizer, self.labels, self.offset, self.scale = served.tokenizer, served.labels, served.offset, served.scale
-        self.logits = lambda examples: served.logits(examples, self.batch_size)
 
     def predict(self, texts_a: list[str], texts_b: list[str] | None = None) -> np.ndarray:
         """Probabilities (n, K) in the order of `labels`; (n, 1) numbers in the labels' unit for a regression."""
         if not texts_a:
             return np.zeros((0, max(1, len(self.labels))))
-        logits = self.logits(encode(texts_a, texts_b, self.tokenizer, self.max_length)).astype(float)
+        logits = predict(self.model, encode(texts_a, texts_b, self.tokenizer, self.max_length), self.batch_size).astype(float)
         if not self.labels:
             return logits * self.scale + self.offset
         exponents = np.exp(logits - logits.max(1, keepdims=True))

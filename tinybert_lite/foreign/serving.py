@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from tinybert_lite.data.batches import Examples, in_order
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.engine.encoder import Bert
-from tinybert_lite.engine.files import read_json, save_config, write_atomically, write_json
+from tinybert_lite.engine.files import read_json, write_atomically, write_json
 from tinybert_lite.engine.quantization import QuantizedEmbedding, QuantizedLinear, is_quantized
 from tinybert_lite.foreign.onnx_graph import INPUTS, onnx_bytes
 from tinybert_lite.foreign.onnx_runtime import OnnxClassifier, need_onnxruntime
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MODELS = {"int8": "model.int8.onnx", "onnx": "model.onnx"}  # by runtime, the fastest first
 LABELS, TOKENIZER, EXAMPLE = "labels.json", "tokenizer.json", "example.py"
+KIND = "bert_onnx"  # the model_type in config.json: nothing that reads PyTorch's weights must take the folder for a model without any
 LENGTH = 128  # tokens a text, at most
 MOST_APART = 1e-4  # of the largest logit, or absolutely below 1
 ROUNDINGS = 1.5  # two models whose borderline numbers round independently are √2 times as far apart as rounding moves each
@@ -47,7 +49,7 @@ def write_serving(source: Source, folder: Path, pair: bool | None = None) -> Non
     write_json(folder / LABELS, {**kind, **({} if pair is None else {"pair": pair}), "max_length": length})
     example = Path(__file__).with_name("serving_example.py").read_text(encoding="utf-8")
     write_atomically(folder / EXAMPLE, example.replace(MODELS["onnx"], fastest(folder).name).encode("utf-8"))
-    save_config(source.model, folder)
+    write_json(folder / "config.json", {"model_type": KIND})
 
 
 def check_servable(source: Source) -> None:
@@ -129,6 +131,7 @@ class Served:
         from transformers import PreTrainedTokenizerFast
 
         self.classifier = OnnxClassifier(folder / MODELS[runtime] if runtime else fastest(folder) or folder / MODELS["onnx"], threads)
+        self.order: list[int] | slice = slice(None)  # of the columns
         said = read_json(folder / LABELS)
         try:
             self.labels, self.length = [str(word) for word in said["labels"]], int(said["max_length"])
@@ -146,4 +149,10 @@ class Served:
         found = np.empty((len(examples), parts[0][1].shape[1]), np.float32)
         for rows, values in parts:
             found[rows] = values
-        return found
+        return found[:, self.order]
+
+    def in_the_tasks_order(self, task: Task) -> Served:
+        """Turn the outputs into the order of the task's labels, where they are in another one."""
+        if order := task.order_of(self.labels):
+            self.order, self.labels = order, list(task.labels)
+        return self
