@@ -335,7 +335,7 @@ def test_evaluate_scores_a_serving_folder_in_the_tasks_order_of_labels(finished,
     assert "accuracy = 0.0" in served.out, "the turned words were not turned back"
     ran = call(f"{line}{finished} --teacher_model {tmp_path / 'served5_task_distill_out'}")
     assert ran.code == 0 and "agreement = 1.0" in ran.out
-    ran = call(f"{line}{tmp_path / 'served5_task_distill_out'} --runtime int8")
+    ran = call(f"{line}{tmp_path / 'servedother'} --runtime int8")
     assert ran.code == 2 and "model.int8.onnx is missing" in ran.err
 
 
