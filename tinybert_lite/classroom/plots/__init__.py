@@ -27,6 +27,7 @@ from tinybert_lite.classroom.plots.results import (
     redraw_soft_targets,
     soft_targets,
 )
+from tinybert_lite.classroom.plots.serving import accuracy_and_cost, speed_ups
 from tinybert_lite.classroom.plots.states import (
     ColouredText,
     cka,
@@ -52,9 +53,9 @@ from tinybert_lite.classroom.plots.texts import (
 )
 from tinybert_lite.classroom.plots.training import loss_anatomy, loss_curves, pretraining, relative_to_start
 
-__all__ = ["ColouredText", "FATES", "GREY", "LABELS", "NEUTRAL", "REPLACED", "SOURCES", "STUDENT", "TEACHER", "ablation", "accuracy_and_agreement", "across_tasks",
+__all__ = ["ColouredText", "FATES", "GREY", "LABELS", "NEUTRAL", "REPLACED", "SOURCES", "STUDENT", "TEACHER", "ablation", "accuracy_and_agreement", "accuracy_and_cost", "across_tasks",
            "along_the_stages", "attention_match", "attention_parts", "augmentation", "bootstrap", "chinese_font", "cka", "class_balance", "close", "confusion", "cost_card", "fate",
            "head_errors", "hidden_match", "layer_map", "layer_similarity", "loss_anatomy", "loss_curves", "margins", "masking",
            "pretraining", "principal_components", "principal_plane", "probabilities", "rank_floor", "rank_floors", "real_tokens",
-           "redraw_attention", "redraw_soft_targets", "relative_to_start", "soft_targets", "sources", "token_cosines", "variance_beyond", "visible_attention",
+           "redraw_attention", "redraw_soft_targets", "relative_to_start", "soft_targets", "sources", "speed_ups", "token_cosines", "variance_beyond", "visible_attention",
            "word_rows"]

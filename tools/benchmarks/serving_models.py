@@ -1,0 +1,116 @@
+"""What `serving.py` compares: pairs of a large and a small model with their 8-bit copies, and the ways to run each."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from measure import base, bert, tiny
+from transformers import BertConfig, BertForSequenceClassification
+
+from tinybert_lite.data.batches import in_order
+from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.engine.files import load_model, save_safetensors, weights_file
+from tinybert_lite.engine.quantization import calibrate, quantize
+from tinybert_lite.evaluate import DevSet
+from tinybert_lite.foreign.onnx_graph import onnx_bytes
+from tinybert_lite.foreign.onnx_runtime import OnnxClassifier
+from tinybert_lite.foreign.rows import task_examples
+from tinybert_lite.foreign.serving import MODELS
+from tinybert_lite.models import in_the_tasks_order, load_bert
+from tinybert_lite.runtime import UserError
+from tinybert_lite.settings import Quantizing
+from tinybert_lite.workspace import Workspace
+
+PYTORCH, STOCK, ONNX = "PyTorch float32", "Hugging Face's class float32", "ONNX Runtime float32"
+INT8, DYNAMIC, SIMULATED = "ONNX Runtime int8", "PyTorch's dynamic int8", "PyTorch, int8 simulated"
+Batch = dict[str, torch.Tensor]  # INPUTS, (B, L) each
+Logits = Callable[[Batch], np.ndarray]  # (B, K)
+
+
+@dataclass
+class Pair:
+    """Two models by name, the large one first; their 8-bit copies; the dev rows where there are such."""
+
+    title: str
+    models: dict[str, Bert]
+    eight_bits: dict[str, Bert]
+    dev: DevSet | None = None
+
+
+def random_batch(rows: int, length: int, vocab_size: int) -> Batch:
+    """Rows without padding."""
+    ids = torch.randint(vocab_size // 30, vocab_size, (rows, length), generator=torch.Generator().manual_seed(0))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
+
+
+def calibrated(model: Bert, batches) -> Bert:
+    """Its 8-bit copy. The numbers of random weights mean nothing, but cost what others do."""
+    return calibrate(quantize(copy.deepcopy(model)), batches)
+
+
+def of_real_sizes(vocab_size: int, length: int, quick: bool = False) -> Pair:
+    models = {"BERT-base": bert(3, 48, 192, vocab_size, num_labels=2) if quick else base(vocab_size, num_labels=2),
+              "TinyBERT4": bert(2, 24, 48, vocab_size, num_labels=2) if quick else tiny(vocab_size, num_labels=2)}
+    for model in models.values():
+        model.eval().config.classifier_head = "huggingface"
+    some = [random_batch(8, length, vocab_size)]
+    return Pair("BERT-base and TinyBERT4, random weights", models, {name: calibrated(model, some) for name, model in models.items()})
+
+
+def of_a_workspace(workspace: Workspace, length: int) -> Pair:
+    """The task's teacher and its finished student; 8 bits as `quantize` left them, else calibrated on training rows."""
+    task = workspace.task
+    loaded = {name: in_the_tasks_order(load_bert(folder, num_labels=task.num_labels, projection="none"), task)
+              for name, folder in (("teacher", workspace.task_teacher), ("student", workspace.final_student))}
+    if lost := next((bert for bert in loaded.values() if "classifier" in bert.new_parts), None):
+        raise UserError(f"{lost.folder} holds no fine-tuned model of {task.name}: run all stages in this workspace first")
+    if short := next((bert for bert in loaded.values() if bert.model.config.max_position_embeddings < length), None):
+        raise UserError(f"{short.folder} reads {short.model.config.max_position_embeddings} tokens at most, and {length} were asked for: name shorter --lengths")
+    tokenizer, models = loaded["student"].tokenizer, {name: bert.model.eval() for name, bert in loaded.items()}
+    rows = task_examples(workspace.data_file("train"), task, tokenizer, length, Quantizing.calibration_rows)
+    some = [batch for _, batch in in_order(rows, 32)]
+    trained = weights_file(workspace.int8_student) is not None
+    eight_bits = {"teacher": calibrated(models["teacher"], some),
+                  "student": load_model(workspace.int8_student)[0].eval() if trained else calibrated(models["student"], some)}
+    return Pair(f"{task.name}, teacher and student", models, eight_bits, DevSet(task, workspace.task_files, tokenizer, length))
+
+
+def stock(model: Bert) -> BertForSequenceClassification:
+    """Hugging Face's own class of the same weights, with PyTorch's fast attention."""
+    config = BertConfig(**{**model.config.to_dict(), "num_labels": model.classifier.out_features})
+    config._attn_implementation = "sdpa"
+    found = BertForSequenceClassification(config)
+    found.load_state_dict(model.state_dict(), assign=True)  # shared, not copied
+    return found.eval()
+
+
+def in_pytorch(model: Bert) -> Logits:
+    return lambda batch: model(batch, logits=True).logits.numpy()
+
+
+def ways(model: Bert, eight_bits: Bert, folder: Path, threads: int) -> dict[str, Logits]:
+    """The ways to run a model whose files are in `folder`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it will go, and says so
+        dynamic = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, torch.qint8)
+    found = {PYTORCH: in_pytorch(model), ONNX: OnnxClassifier(folder / MODELS["onnx"], threads).logits, INT8: OnnxClassifier(folder / MODELS["int8"], threads).logits,
+             DYNAMIC: in_pytorch(dynamic), SIMULATED: in_pytorch(eight_bits)}
+    if model.config.classifier_head == "huggingface":
+        same = stock(model)
+        found[STOCK] = lambda batch: same(**batch).logits.numpy()
+    return found
+
+
+def write_files(model: Bert, eight_bits: Bert, folder: Path) -> dict[str, int]:
+    """The files that `ways` reads, and PyTorch's. Returns bytes by name."""
+    folder.mkdir(parents=True)
+    (folder / MODELS["onnx"]).write_bytes(onnx_bytes(model))
+    (folder / MODELS["int8"]).write_bytes(onnx_bytes(eight_bits))
+    save_safetensors(model, folder)
+    return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
