@@ -165,11 +165,14 @@ def test_onnx_runtime_makes_integer_kernels_of_it(tmp_path):
     assert kinds["QGemm"] == 6 * 2 + 2 and not kinds["Gemm"] and kinds["DequantizeLinear"] == 3, "the looked-up rows of three tables alone become float again"
 
 
-def test_what_the_graph_cannot_say_is_refused(tmp_path):
+def test_what_the_graph_cannot_say_is_refused(tmp_path, monkeypatch):
     for model, said in ((small(tmp_path, name="mish", hidden_act="mish")[1], "no activation 'mish', only gelu"),
                         (quantize(small(tmp_path)[1]), "bert.encoder.layer.0.attention.self.query has seen no data")):
         with pytest.raises(UserError, match=said):
             onnx_bytes(model)
+    monkeypatch.setattr(onnx_graph, "LARGEST", 1000)
+    with pytest.raises(UserError, match="larger than the 2 GB"):
+        onnx_bytes(small(tmp_path)[1])
 
 
 # Sums of 16 bits ------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from tinybert_lite.runtime import UserError
 OPSET, IR_VERSION = 20, 9  # of ONNX 1.15 (2023), for ONNX Runtime from 1.17 on
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 CURE = 'python -m pip install -e ".[onnx]"'
+LARGEST = 2**31 - 1  # bytes of a protobuf message
 MIDDLE = 128  # the zero point of uint8 inputs
 
 
@@ -185,6 +186,9 @@ def onnx_model(model: Bert):
 
 
 def onnx_bytes(model: Bert) -> bytes:
+    """What a file holds, checked. Raises UserError as `onnx_model`, and where it would not fit into one file."""
     found = onnx_model(model)
+    if found.ByteSize() > LARGEST:
+        raise UserError("this model is larger than the 2 GB that an ONNX file holds; serve it with PyTorch (--format classifier)")
     need_onnx().checker.check_model(found, full_check=True)
     return found.SerializeToString(deterministic=True)
