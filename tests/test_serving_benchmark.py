@@ -31,7 +31,7 @@ QUICK = ["--quick", "--lengths", "4", "8", "--batches", "1", "2", "--seconds", "
 
 
 def test_a_speed_up_is_the_median_of_the_rounds_ratios():
-    slow, fast = [[30, 10, 20], [40, 40], [90]], [[2, 4, 3], [5], [10]]  # medians 20, 40, 90 and 3, 5, 10: ratios 6 2/3, 8, 9
+    slow, fast = [[99, 10, 20], [40, 40], [90]], [[2, 4, 3], [5], [10]]  # medians 20, 40, 90 and 3, 5, 10: ratios 6 2/3, 8, 9
     assert serving_table.speed_up(slow, fast) == pytest.approx((8, 20 / 3 + 0.2 * 4 / 3, 8 + 0.8))
 
 
@@ -53,19 +53,31 @@ def test_all_are_compared_with_the_faster_class_of_the_large_model():
     assert serving_table.base_of({"large": {PYTORCH: ours, ONNX: other}}) is ours
 
 
-def test_everyone_has_a_turn_in_every_round(monkeypatch):
-    told, clock = [], {"slow": 3000.0, "fast": 50.0, "instant": 1e-4}
+@pytest.fixture
+def clock(monkeypatch):
+    """Names of what is called, in order; each takes as many milliseconds as the clock says."""
+    told, takes = [], {"slow": 3000.0, "middle": 400.0, "fast": 50.0, "instant": 1e-4}
+    monkeypatch.setattr(serving, "timed", lambda call: takes[call()])
+    return told, {(name, "way"): lambda name=name: told.append(name) or name for name in takes}
 
-    def timed(call):
-        return clock[call()]
 
-    monkeypatch.setattr(serving, "timed", timed)
-    calls = {(name, "way"): lambda name=name: told.append(name) or name for name in clock}
-    found = serving.compete(calls, seconds=1.0, rounds=2)
-    assert {name: [len(a_round) for a_round in by_way["way"]] for name, by_way in found.items()} == {"slow": [1, 1], "fast": [10, 10], "instant": [serving.MOST_CALLS] * 2}
-    one_round = ["slow"] + ["fast"] * 11 + ["instant"] * (serving.MOST_CALLS + 1)  # the first of several is not timed
-    assert told == ["slow", *["fast"] * 2, *["instant"] * 2, *one_round, *one_round]
+def test_everyone_has_a_turn_in_every_round(clock):
+    told, calls = clock
+    found = serving.compete(calls, seconds=1.0, rounds=2, fewest=4)
+    most = serving.MOST_CALLS
+    assert {name: [len(a_round) for a_round in by_way["way"]] for name, by_way in found.items()} == {
+        "slow": [1, 1], "middle": [4, 4], "fast": [10, 10], "instant": [most, most]}
+    one_round = ["slow", *["middle"] * 5, *["fast"] * 11, *["instant"] * (most + 1)]  # the first of several is not timed
+    assert told == ["slow", *["middle"] * 2, *["fast"] * 2, *["instant"] * 2, *one_round, *one_round]
     assert found["fast"]["way"] == [[50.0] * 10] * 2
+
+
+def test_three_rounds_are_enough_of_what_takes_long(clock, monkeypatch):
+    _, calls = clock
+    for most, rounds in ((1, 3), (14, 4), (15, 5), (99, 6)):  # a round takes 3.55 seconds
+        monkeypatch.setattr(serving, "MOST_SECONDS", most)
+        found = serving.compete({who: calls[who] for who in [*calls][:3]}, seconds=1.0, rounds=6)
+        assert [len(by_way["way"]) for by_way in found.values()] == [rounds] * 3
 
 
 # A run ----------------------------------------------------------------------------------------------------------------

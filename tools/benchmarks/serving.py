@@ -39,7 +39,7 @@ from serving_models import (
     ways,
     write_files,
 )
-from serving_table import write
+from serving_table import ENOUGH, write
 
 from tinybert_lite.cost import multiply_adds, parameters_by_block
 from tinybert_lite.data.batches import in_order
@@ -52,7 +52,7 @@ from tinybert_lite.runtime import command, machine, say, set_threads, versions
 from tinybert_lite.workspace import Workspace
 
 VOCABULARY = 30_522  # BERT's
-MOST_CALLS = 100  # of one in one round
+MOST_CALLS, MOST_SECONDS = 100, 60  # of one in one round; of all in one setting
 KINDS = {  # ONNX Runtime's operators, after it has joined some
     "Linear layers": ("Gemm", "FusedGemm", "QGemm", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QLinearMatMul"),
     "products in attention": ("MatMul", "FusedMatMul"), "Softmax": ("Softmax",), "activation": ("Gelu", "BiasGelu", "FastGelu", "Tanh", "Relu"),
@@ -72,19 +72,26 @@ def timed(call: Callable[[], object]) -> float:
 
 
 @torch.inference_mode()
-def compete(calls: dict[tuple[str, str], Callable[[], object]], seconds: float, rounds: int) -> dict[str, dict[str, list[list[float]]]]:
-    """Calls by (model, way) → milliseconds of each, by model, way and round. In a round each has its turn, of seconds / rounds and one call at least."""
+def compete(calls: dict[tuple[str, str], Callable[[], object]], seconds: float, rounds: int, fewest: int = 1) -> dict[str, dict[str, list[list[float]]]]:
+    """Calls by (model, way) → milliseconds of each, by model, way and round.
+
+    In a round each has its turn, of seconds / rounds and `fewest` calls, or of one call that is longer than `seconds`. After MOST_SECONDS three rounds are enough.
+    """
     turns, found = {}, defaultdict(dict)
     for who, call in calls.items():
         took = timed(call)
         took = timed(call) if took < 1000 * seconds else took  # the first one also makes room
-        turns[who] = max(1, min(MOST_CALLS, round(1000 * seconds / rounds / max(took, 1e-3))))
+        turns[who] = 1 if took > 1000 * seconds else max(fewest, min(MOST_CALLS, round(1000 * seconds / rounds / max(took, 1e-3))))
         found[who[0]][who[1]] = []
-    for _ in range(rounds):
+    spent = 0.0
+    for number in range(rounds):
+        if number >= 3 and spent > 1000 * MOST_SECONDS:
+            break
         for who, call in calls.items():
             if turns[who] > 1:
                 call()  # the one before left its own numbers in the caches, and threads that still wait for work
             found[who[0]][who[1]].append([timed(call) for _ in range(turns[who])])
+            spent += sum(found[who[0]][who[1]][-1])
     return dict(found)
 
 
@@ -94,7 +101,7 @@ def cell(rows: int, length: int, runs: dict[str, dict[str, Logits]], vocab_size:
     left_out = {*(() if rows == 1 else (DYNAMIC,)), *(() if rows == 1 and length == max(args.lengths) else (SIMULATED,))}
     calls = {(name, way): lambda run=run: run(batch) for name, found in runs.items() for way, run in found.items()
              if way not in left_out and (way != STOCK or name == large)}
-    return {"batch": rows, "length": length, "milliseconds": compete(calls, args.seconds, args.rounds)}
+    return {"batch": rows, "length": length, "milliseconds": compete(calls, args.seconds, args.rounds, -(-ENOUGH // args.rounds) if rows == 1 else 1)}
 
 
 def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
@@ -116,7 +123,7 @@ def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
     calls = {**{(large, way): answering(runs[large][way]) for way in (PYTORCH, STOCK)}, **{(small, way): answering(runs[small][way]) for way in (PYTORCH, ONNX, INT8)},
              ("tokenizer", "alone"): answering(lambda batch: batch["input_ids"].numpy())}
     tokens = [len(fast.encode(text).ids) for text in texts]
-    return {"batch": 1, "length": length, "tokens": float(np.mean(tokens)), "milliseconds": compete(calls, args.seconds, args.rounds)}
+    return {"batch": 1, "length": length, "tokens": float(np.mean(tokens)), "milliseconds": compete(calls, args.seconds, args.rounds, -(-ENOUGH // args.rounds))}
 
 
 def profile(path: Path, batch: Batch, threads: int, runs: int = 30) -> dict[str, float]:
@@ -211,7 +218,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     add("--lengths", type=int, nargs="+", default=[16, 64, 128])
     add("--batches", type=int, nargs="+", default=[1, 32])
     add("--threads", type=int, default=2, help="of PyTorch and of ONNX Runtime")
-    add("--seconds", type=float, default=2.0, help="for each one in each setting, five rounds together")
+    add("--seconds", type=float, default=1.5, help="for each one in each setting, all rounds together")
     add("--rounds", type=int, default=5)
     add("--quick", action="store_true", help="models that are no larger than a test")
     add("--summary", type=Path, help="results to draw again, in place of measuring")

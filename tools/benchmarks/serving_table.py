@@ -83,7 +83,7 @@ def head(results: dict) -> list[str]:
     packages = ", ".join(f"{name} {results['versions'][name]}" for name in ("python", "torch", "onnxruntime", "transformers", "tokenizers"))
     where = (f"{results['processor']}, {results['machine']}; int8 instructions: **{results['int8']}**, whose kernels {cut_off}. Threads of PyTorch and of ONNX Runtime: "
              f"{results['threads']}. {packages}. Load before the start: {results['load_before']}.")
-    how = (f"{results['rounds']} rounds; in each everyone of a table has its turn, {results['seconds']:g} seconds in all and one call a round at least. "
+    how = (f"{results['rounds']} rounds; in each everyone of a setting has its turn: {results['seconds']:g} seconds in all, or {ENOUGH} calls of one row, or one long call a round. "
            "`12.3 x (12.1 – 12.6)`: ratio of the medians in the same round, of the rounds the median, the 10th and the 90th percentile. "
            f"95 %: 95th percentile, where there are {ENOUGH} calls. No padding.")
     return [where, "", how, ""]
