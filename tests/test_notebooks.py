@@ -29,9 +29,9 @@ from tools.build_notebooks import (
 )
 
 NAMES = ["00_start_here", "01_data_augmentation", "02_pregenerate_training_data", "03_general_distill", "04_task_distill_mid",
-         "05_task_distill_out", "06_evaluate_and_compare", "07_your_own_data", "09_chinese"]
+         "05_task_distill_out", "06_evaluate_and_compare", "07_your_own_data", "08_q8bert", "09_chinese"]
 WITH_PICTURE = NAMES[3:]
-WITH_WIDGET = [*NAMES[:6], "09_chinese"]
+WITH_WIDGET = [*NAMES[:6], "08_q8bert", "09_chinese"]
 # Every control of every widget in the notebook, moved and put back: what it raised, and whether its picture changed.
 DRIVE = """
 from tinybert_lite.classroom.widgets import Explorer

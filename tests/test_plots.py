@@ -3,11 +3,14 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tinybert_lite.classroom import plots
 from tinybert_lite.data.masking import INNER
+from tinybert_lite.engine.quantization import fake_quantize
 from tinybert_lite.runtime import UserError
 
 HISTORY = [{"step": s, "lr": 1e-3, "loss": 6 / s, "grad_norm": 1.0, "attention/1": 3 / s, "attention/2": 2 / s, "hidden/0": 1 / s}
@@ -52,6 +55,13 @@ ALL = {
     "confusion, L = 1": (lambda: plots.confusion({"student": [0]}, [0], ["loans"]), 2),
     "loss_curves": (lambda: plots.loss_curves(HISTORY, "stage"), 2),
     "loss_curves, nothing yet": (lambda: plots.loss_curves([]), 1),
+    "rounding": (lambda: plots.rounding(scores(40), 3), 5),
+    "rounding, L = 1": (lambda: plots.rounding([[0.0]], 8), 5),
+    "range_statistics": (lambda: plots.range_statistics([4.0, 6.0, 5.0], [4.0, 4.1, 4.2]), 1),
+    "range_statistics, L = 1": (lambda: plots.range_statistics([4.0], [4.0]), 1),
+    "straight_through": (lambda: plots.straight_through(), 2),
+    "learning_on_a_grid": (lambda: plots.learning_on_a_grid({"true": [0.1, 0.1], "straight-through": [0.1, 0.2]}, 0.6, 0.25), 1),
+    "fewer_bits": (lambda: plots.fewer_bits({"one scale a matrix": {8: 0.79, 2: 0.5}, "one scale a row": {8: 0.8, 2: 0.6}}, 0.8, 0.5, 300), 1),
     "pretraining": (lambda: plots.pretraining([MASKED_LM, MASKED_LM]), 2),
     "pretraining, L = 1": (lambda: plots.pretraining([MASKED_LM[:1]]), 2),
     "along_the_stages": (lambda: plots.along_the_stages(RESULTS), 1),
@@ -89,7 +99,8 @@ def test_a_plot_returns_a_figure_that_draws(name, tmp_path):
     lambda ax: plots.layer_map([0, 3, 6], 6, ax=ax), lambda ax: plots.margins(LOGITS, LOGITS, [0, 1, 0], ax=ax),
     lambda ax: plots.loss_anatomy(HISTORY, ax=ax), lambda ax: plots.head_errors([[1.0]], [0, 1], ax=ax),
     lambda ax: plots.visible_attention([[1.0]], [[1.0]], [0, 1], ax=ax), lambda ax: plots.soft_targets(LOGITS, LOGITS, [0, 1, 0], ax=ax),
-    lambda ax: plots.accuracy_and_agreement(ANSWERS, [0, 1, 1], [0, 1, 0], ax=ax),
+    lambda ax: plots.accuracy_and_agreement(ANSWERS, [0, 1, 1], [0, 1, 0], ax=ax), lambda ax: plots.range_statistics([4.0], [4.0], ax=ax),
+    lambda ax: plots.learning_on_a_grid({"true": [0.1]}, 0.6, 0.25, ax=ax), lambda ax: plots.fewer_bits({"a": {8: 0.7}}, 0.8, 0.5, 9, ax=ax),
 ])
 def test_a_panel_is_drawn_into_a_given_axis(draw):
     figure, ax = plt.subplots()
@@ -267,3 +278,51 @@ def test_principal_components_draw_arrows_from_the_student_to_the_teacher():
         assert np.allclose(ends, goals.get_offsets()) and np.allclose(arrows.get_offsets(), starts.get_offsets())
         assert np.allclose(starts.get_offsets()[0], directions @ (states[0] - mean)) and np.allclose(goals.get_offsets()[0], directions @ (STATES[0][0] - mean))
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+
+
+def test_rounding_shows_a_matrix_its_nearest_values_and_what_is_between_on_one_scale():
+    matrix = scores(40)
+    values = np.abs(matrix).max() / 3 * np.arange(-3, 4)  # 3 bits: as many above 0 as below
+    nearest = values[np.abs(matrix[..., None] - values).argmin(-1)]
+    figure = plots.rounding(matrix, 3)
+    for ax, expected in zip(figure.axes, (matrix, nearest, nearest - matrix)):
+        assert np.allclose(ax.images[0].get_array(), expected[:32, :32], atol=1e-6)
+        assert ax.images[0].get_clim() == pytest.approx((-np.abs(matrix).max(), np.abs(matrix).max()))
+    density, edges, _ = figure.axes[3].patches[-1].get_data()
+    shares = [(np.isclose(nearest, value)).mean() for value in values]
+    assert np.allclose(density * np.diff(edges), shares) and np.allclose((edges[1:] + edges[:-1]) / 2, values)
+    assert figure.axes[3].get_title() == f"{np.count_nonzero(shares)} of 7 values used,\n{values[1] - values[0]:.2g} apart"
+
+
+def test_rounding_drawn_again_is_as_if_drawn_at_once():
+    again, at_once = plots.redraw_rounding(plots.rounding(scores(40), 3), scores(40), 5), plots.rounding(scores(40), 5)
+    pixels = []
+    for figure in (again, at_once):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pixels.append(np.asarray(canvas.buffer_rgba()))
+    assert np.array_equal(*pixels)
+
+
+def test_the_staircase_and_its_gradient_are_the_engines():
+    stairs, slopes = plots.straight_through(0.5, 4).axes
+    x, shown = stairs.lines[1].get_data()
+    asked = torch.tensor(x, dtype=torch.float32, requires_grad=True)
+    rounded = fake_quantize(asked, torch.tensor(0.5), 4)
+    rounded.sum().backward()
+    off_the_steps = np.abs((x / 0.5) % 1 - 0.5) > 1e-3
+    assert np.allclose(shown[off_the_steps], rounded.detach()[off_the_steps], atol=1e-6)
+    assert np.array_equal(slopes.lines[1].get_ydata()[off_the_steps], asked.grad[off_the_steps])
+
+
+def test_learning_on_a_grid_draws_what_a_weight_is_rounded_to():
+    (ax,) = plots.learning_on_a_grid({"true": [0.1, 0.1], "straight-through": [0.3, 0.4]}, 0.6, 0.25).axes
+    assert [list(line.get_ydata()) for line in ax.lines[:4]] == [[0.1, 0.1], [0.0, 0.0], [0.3, 0.4], [0.25, 0.5]]
+    assert list(ax.get_yticks()) == [-0.25, 0, 0.25, 0.5, 0.75]
+
+
+def test_fewer_bits_have_error_bars_and_run_from_many_to_few():
+    (ax,) = plots.fewer_bits({"one scale a matrix": {8: 0.8, 2: 0.5}}, 0.8, 0.5, 100).axes
+    assert list(ax.containers[0].lines[0].get_xydata().flatten()) == [8, 0.8, 2, 0.5] and ax.xaxis_inverted()
+    (bars,) = ax.containers[0].lines[2]
+    assert [segment[1][1] - segment[0][1] for segment in bars.get_segments()] == pytest.approx([0.08, 0.1])

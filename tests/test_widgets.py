@@ -48,6 +48,7 @@ def augmentation(models):
 MAKE = {
     "attention": (lambda models: attention(models)[0], {"layer": 1, "head": 2, "show": "probabilities"}),
     "margins": (lambda models: widgets.margins_explorer(LOGITS, 2 * LOGITS, [0, 1, 0]), {"temperature": 4.0}),
+    "rounding": (lambda models: widgets.rounding_explorer(torch.randn(40, 40, generator=torch.Generator().manual_seed(0))), {"bits": 4}),
     "mapping": (lambda models: widgets.mapping_explorer(3, 6), {"student_layers": 2, "mapping": "top"}),
     "masking": (lambda models: widgets.masking_viewer(["[CLS]", "a", "word", "##s", "and", "more", "[SEP]"]), {"seed": 3, "probability": 0.5, "whole_words": True}),
     "augmentation": (augmentation, {"sentence": 2, "p": 1.0, "seed": 4}),
@@ -122,6 +123,24 @@ def test_only_what_moves_is_drawn_anew_and_nothing_of_the_old_remains(models):
     other, _ = attention(models)
     other.controls["layer"].value = 1
     assert explorer.picture.value == other.picture.value
+
+
+def test_nothing_of_another_number_of_bits_remains():
+    matrix = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
+    explorer, other = widgets.rounding_explorer(matrix), widgets.rounding_explorer(matrix)
+    for bits in (3, 2, 5):
+        explorer.controls["bits"].value = bits
+    other.controls["bits"].value = 5
+    assert explorer.picture.value == other.picture.value
+
+
+def test_rounding_moves_every_panel_but_that_of_the_weights():
+    explorer = widgets.rounding_explorer(torch.randn(5, 5, generator=torch.Generator().manual_seed(0)))
+    before = picture(explorer.picture.value)
+    explorer.controls["bits"].value = 3
+    moved = (picture(explorer.picture.value) != before).any(-1)[60:]  # below the titles
+    height, width = moved.shape
+    assert [bool(moved[:, round(low * width):round(high * width)].any()) for low, high in ((0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.72, 1))] == [False, True, True, True]
 
 
 def test_the_explorer_shows_what_the_models_compute(models):

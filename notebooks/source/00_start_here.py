@@ -11,7 +11,7 @@
 # *You are here:* **00 start** · [01 augment](01_data_augmentation.ipynb) · [02 pregenerate](02_pregenerate_training_data.ipynb) ·
 # [03 general distillation](03_general_distill.ipynb) · [04 intermediate layers](04_task_distill_mid.ipynb) ·
 # [05 prediction layer](05_task_distill_out.ipynb) ·
-# [06 evaluate](06_evaluate_and_compare.ipynb) · [07 your own data](07_your_own_data.ipynb) · [09 Chinese](09_chinese.ipynb)
+# [06 evaluate](06_evaluate_and_compare.ipynb) · [07 your own data](07_your_own_data.ipynb) · [08 eight bits](08_q8bert.ipynb) · [09 Chinese](09_chinese.ipynb)
 #
 # New to this? [What to know before](../docs/prerequisites.md) · [Words](../docs/glossary.md)
 #

@@ -240,5 +240,5 @@ pd.Series(
 #
 # **Exercises:** [three of them](exercises/06_evaluate_and_compare.ipynb), to do with your own hands.
 #
-# **The way on:** [07 · Your own data](07_your_own_data.ipynb) starts from a file of yours. Your own teacher: `python -m tinybert_lite.run_all` runs all of this with one command, and the README, under *Your own teacher, data, settings*, says with what.
+# **The way on:** [07 · Your own data](07_your_own_data.ipynb) starts from a file of yours, and [08 · Eight bits](08_q8bert.ipynb) makes the student four times smaller once more. Your own teacher: `python -m tinybert_lite.run_all` runs all of this with one command, and the README, under *Your own teacher, data, settings*, says with what.
 # `--profile paper` with a real BERT in `teacher_model/` is the real thing.

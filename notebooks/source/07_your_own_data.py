@@ -265,4 +265,4 @@ print("within the range of the labels:", bool(1 <= words[0, 0] <= 20))
 # **Exercises:** [three of them](exercises/07_your_own_data.ipynb), to do with your own hands.
 #
 # **The way on:** your own file. If the answers stay weak, label more rows of the classes that are mixed up, put a real BERT into `teacher_model/`,
-# and bring all the unlabelled text you have.
+# and bring all the unlabelled text you have. Then [08 · Eight bits](08_q8bert.ipynb) makes of it a file that is small and quick to serve.

@@ -165,6 +165,17 @@ def margins_explorer(student_logits, teacher_logits, labels) -> Explorer:
                     moving=[*axes[1].collections, axes[1].title])
 
 
+def rounding_explorer(weight) -> Explorer:
+    """What rounding to a number of bits does to a matrix, (rows, columns)."""
+    figure = plots.rounding(weight)
+
+    def draw(bits: int) -> Figure:
+        return plots.redraw_rounding(figure, weight, bits)
+
+    moving = [*(part for ax in figure.axes[1:3] for part in (*ax.images, *ax.spines.values())), figure.axes[3].patches[-1], *(ax.title for ax in figure.axes[:4])]
+    return Explorer(draw, {"bits": _slider("bits", 2, 8, 8)}, [{"bits": 8}, {"bits": 3}], moving=moving)
+
+
 def mapping_explorer(student_layers: int = 4, teacher_layers: int = 12) -> Explorer:
     """Which teacher layer each student layer learns from, under each kind of mapping and for students of any depth."""
     figure, ((ax,),) = new_figure(1, 1, (3.6, 1.2 + 0.32 * (teacher_layers + 1)), layout="none")

@@ -17,6 +17,14 @@ from tinybert_lite.classroom.plots.classes import class_balance, confusion
 from tinybert_lite.classroom.plots.fonts import chinese_font
 from tinybert_lite.classroom.plots.layers import layer_map
 from tinybert_lite.classroom.plots.panels import GREY, LABELS, NEUTRAL, STUDENT, TEACHER, close
+from tinybert_lite.classroom.plots.quantization import (
+    fewer_bits,
+    learning_on_a_grid,
+    range_statistics,
+    redraw_rounding,
+    rounding,
+    straight_through,
+)
 from tinybert_lite.classroom.plots.results import (
     accuracy_and_agreement,
     across_tasks,
@@ -54,8 +62,8 @@ from tinybert_lite.classroom.plots.texts import (
 from tinybert_lite.classroom.plots.training import loss_anatomy, loss_curves, pretraining, relative_to_start
 
 __all__ = ["ColouredText", "FATES", "GREY", "LABELS", "NEUTRAL", "REPLACED", "SOURCES", "STUDENT", "TEACHER", "ablation", "accuracy_and_agreement", "accuracy_and_cost", "across_tasks",
-           "along_the_stages", "attention_match", "attention_parts", "augmentation", "bootstrap", "chinese_font", "cka", "class_balance", "close", "confusion", "cost_card", "fate",
-           "head_errors", "hidden_match", "layer_map", "layer_similarity", "loss_anatomy", "loss_curves", "margins", "masking",
-           "pretraining", "principal_components", "principal_plane", "probabilities", "rank_floor", "rank_floors", "real_tokens",
-           "redraw_attention", "redraw_soft_targets", "relative_to_start", "soft_targets", "sources", "speed_ups", "token_cosines", "variance_beyond", "visible_attention",
+           "along_the_stages", "attention_match", "attention_parts", "augmentation", "bootstrap", "chinese_font", "cka", "class_balance", "close", "confusion", "cost_card", "fate", "fewer_bits",
+           "head_errors", "hidden_match", "layer_map", "layer_similarity", "learning_on_a_grid", "loss_anatomy", "loss_curves", "margins", "masking",
+           "pretraining", "principal_components", "principal_plane", "probabilities", "range_statistics", "rank_floor", "rank_floors", "real_tokens",
+           "redraw_attention", "redraw_rounding", "redraw_soft_targets", "relative_to_start", "rounding", "soft_targets", "sources", "speed_ups", "straight_through", "token_cosines", "variance_beyond", "visible_attention",
            "word_rows"]
