@@ -289,6 +289,17 @@ def test_the_example_prints_what_predict_prints(finished):
     assert imported == {"json", "sys", "numpy", "onnxruntime", "tokenizers"}
 
 
+def test_the_example_has_a_dozen_lines(finished):
+    assert call("export --format serving").code == 0
+    assert len([line for line in (finished / "serving/example.py").read_text().splitlines() if line.strip()]) <= 15
+
+
+def test_an_8_bit_copy_of_an_older_student_is_named(finished):
+    finished.joinpath("int8/manifest.json").write_text(json.dumps({"inputs": {"student": {"sha256": "of another"}}}), encoding="utf-8")
+    ran = call("export --format serving")
+    assert ran.code == 0 and "int8 was not made of" in ran.err
+
+
 def test_a_regression_and_a_task_of_pairs(finished, tmp_path):
     folder = make_bert_folder(tmp_path / "numbers", num_labels=1, masked_lm=False, label_offset=1000.0, label_scale=50.0)
     assert call(f"export --model {folder} --format serving --output_dir {tmp_path / 'out'}").code == 0

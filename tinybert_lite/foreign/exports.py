@@ -35,7 +35,9 @@ from tinybert_lite.foreign.exported import NOTE, digests, replacing
 from tinybert_lite.foreign.serving import check_servable, compare, write_serving
 from tinybert_lite.foreign.teachers import SAFELY
 from tinybert_lite.models import load_bert
+from tinybert_lite.outputs import read_manifest
 from tinybert_lite.runtime import UserError, remark, say
+from tinybert_lite.stage import fingerprint
 from tinybert_lite.workspace import vocabulary_beside
 
 SHARDS = "model.safetensors.index.json"
@@ -103,6 +105,9 @@ def with_eight_bits(source: Source, folder: Path) -> Source:
     check_servable(copy)
     if copy.model.config.id2label != source.model.config.id2label or copy.tokenizer.get_vocab() != source.tokenizer.get_vocab():
         raise UserError(f"{folder} has other labels or another vocabulary than {source.folder}; make it of this model with python -m tinybert_lite.quantize")
+    made_of = (read_manifest(folder) or {}).get("inputs", {}).get("student", {}).get("sha256")
+    if made_of and made_of != fingerprint(source.folder):
+        remark(f"warning: {folder} was not made of {source.folder} as it is now; python -m tinybert_lite.quantize makes it anew")
     return replace(source, eight_bits=copy.model)
 
 

@@ -47,9 +47,21 @@ def write_serving(source: Source, folder: Path, pair: bool | None = None) -> Non
     kind = {"labels": [str(config.id2label.get(i, i)) for i in range(classes)]} if classes > 1 else {
         "labels": [], "offset": getattr(config, "label_offset", 0.0), "scale": getattr(config, "label_scale", 1.0)}
     write_json(folder / LABELS, {**kind, **({} if pair is None else {"pair": pair}), "max_length": length})
-    example = Path(__file__).with_name("serving_example.py").read_text(encoding="utf-8")
-    write_atomically(folder / EXAMPLE, example.replace(MODELS["onnx"], fastest(folder).name).encode("utf-8"))
+    write_atomically(folder / EXAMPLE, example(fastest(folder).name, bool(pair), regression=classes == 1).encode("utf-8"))
     write_json(folder / "config.json", {"model_type": KIND})
+
+
+def example(model: str, pair: bool, regression: bool) -> str:
+    """The text of example.py, for one sort of task, so that it is as short as that needs."""
+    text = Path(__file__).with_name("serving_example.py").read_text(encoding="utf-8").replace(MODELS["onnx"], model)
+    if pair:
+        text = text.replace("sys.argv[1:]", "list(zip(sys.argv[1::2], sys.argv[2::2]))  # pairs: two after each other").replace("each text's", "each pair's").replace(", text, sep", ", *text, sep")
+    if regression:
+        before, _ = text.split("shares = ")
+        text = before.replace("label and its probability", "number") + f"""for text, (number,) in zip(texts, logits.astype(float)):
+    print(f"{{number * said['scale'] + said['offset']:.6g}}", {'*' * pair}text, sep="\\t")
+"""
+    return text
 
 
 def check_servable(source: Source) -> None:

@@ -7,18 +7,10 @@ import onnxruntime
 import tokenizers
 
 folder, texts = sys.path[0], sys.argv[1:]
-with open(f"{folder}/labels.json", encoding="utf-8") as file:
-    said = json.load(file)
-tokenizer = tokenizers.Tokenizer.from_file(f"{folder}/tokenizer.json")  # cuts to the model's length and pads
-session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
-if said.get("pair"):  # texts come in twos
-    texts = list(zip(texts[::2], texts[1::2]))
-rows = tokenizer.encode_batch(texts)
-batch = {"input_ids": [row.ids for row in rows], "attention_mask": [row.attention_mask for row in rows], "token_type_ids": [row.type_ids for row in rows]}
-logits = session.run(None, {name: np.array(numbers, np.int64) for name, numbers in batch.items()})[0]
-for text, row in zip(texts, logits.astype(float)):
-    if said["labels"]:
-        probabilities = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
-        print(said["labels"][row.argmax()], f"{probabilities.max():.4f}", text, sep="\t")
-    else:  # a number, in the labels' unit
-        print(f"{row[0] * said['scale'] + said['offset']:.6g}", text, sep="\t")
+said = json.load(open(f"{folder}/labels.json", encoding="utf-8"))
+rows = tokenizers.Tokenizer.from_file(f"{folder}/tokenizer.json").encode_batch(texts)  # cut to the model's length, and padded
+ids, mask, types = (np.array([getattr(row, name) for row in rows]) for name in ("ids", "attention_mask", "type_ids"))
+logits = onnxruntime.InferenceSession(f"{folder}/model.onnx").run(None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": types})[0]
+shares = np.exp(logits - logits.max(1, keepdims=True))
+for text, row in zip(texts, shares / shares.sum(1, keepdims=True)):
+    print(said["labels"][row.argmax()], f"{row.max():.4f}", text, sep="\t")
