@@ -173,6 +173,11 @@ def test_tables_have_the_numbers_of_the_results(folder, results):
     assert f"| parameters | {large / small:.1f} x fewer | 7.5 x |" in text
 
 
+def test_a_busy_machine_is_said(results):
+    told = [any("The machine was busy" in line for line in serving_table.head({**results, "threads": 2, "load_before": load})) for load in (None, 0.3, 1.0, 1.1, 5.0)]
+    assert told == [False, False, False, True, True]
+
+
 def test_longer_rows_than_a_model_reads_are_refused_before_anything_is_measured(folder, capsys, monkeypatch):
     monkeypatch.setattr(serving, "measured", None)
     assert serving.main([*QUICK, "--lengths", "65", "--workspace", str(folder), "--vocabulary", str(folder / "words/vocab.txt")]) == 2

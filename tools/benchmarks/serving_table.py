@@ -86,7 +86,8 @@ def head(results: dict) -> list[str]:
     how = (f"{results['rounds']} rounds; in each everyone of a setting has its turn: {results['seconds']:g} seconds in all, or {ENOUGH} calls of one row, or one long call a round. "
            "`12.3 x (12.1 – 12.6)`: ratio of the medians in the same round, of the rounds the median, the 10th and the 90th percentile. "
            f"95 %: 95th percentile, where there are {ENOUGH} calls. No padding.")
-    return [where, "", how, ""]
+    busy = "**The machine was busy when this began**: calls shorter than a time slice are rarely interrupted and come off too well."
+    return [where, "", how, "", *([busy, ""] if (results["load_before"] or 0) > 0.5 * results["threads"] else [])]
 
 
 def headlines(pair: dict) -> list[str]:
