@@ -176,7 +176,7 @@ def onnx_model(model: Bert):
         x = layer(graph, block, act, x, x, split, split, mask)
     x = layer(graph, model.blocks[-1], act, x, first(x), split, graph.numbers(-1, 1, H, D // H), mask)
     pooled = graph.add("Tanh", graph.linear(x, model.bert.pooler.dense))
-    logits = graph.linear(graph.add("Relu", pooled) if config.classifier_head == "relu" else pooled, model.classifier)
+    logits = graph.linear(graph.add("Relu", pooled) if getattr(config, "classifier_head", "huggingface") == "relu" else pooled, model.classifier)
     graph.nodes.append(graph.onnx.helper.make_node("Identity", [logits], ["logits"], "logits"))
     value, kinds, K = graph.onnx.helper.make_tensor_value_info, graph.onnx.TensorProto, model.classifier.out_features
     whole = graph.onnx.helper.make_graph(graph.nodes, "classifier", [value(name, kinds.INT64, ["batch", "length"]) for name in INPUTS],
