@@ -109,7 +109,7 @@ def kernels(workspace: Path, profile: str, threads: int = 1):
         argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
         spec.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8")
         ours = {"JUPYTER_PATH": folder, "TINYBERT_WORKSPACE": str(workspace), "TINYBERT_PROFILE": profile, "CUDA_VISIBLE_DEVICES": "",
-                "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "PYDEVD_DISABLE_FILE_VALIDATION": "1", "MPLBACKEND": None}
+                "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "MPLBACKEND": None}
         before = {name: os.environ.get(name) for name in ours}
         try:
             _set_environment(ours)
