@@ -60,7 +60,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         save_weights(student.model, folder)
     else:
         metrics = train_on_task(student.model, student.tokenizer, objective, task, reads["rows"], options, session, folder,
-                                "8-bit training" if options.do_quant else "training in floating point", dev, prepare)
+                                "8-bit training" if options.do_quant else "training in floating point", dev, prepare, finished=True)
     scores = dev(load_model(folder)[0].to(session.device.name))
     write_eval_results(folder, scores, metrics["steps"])
     say("in the end: dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()) + f", in {folder}")

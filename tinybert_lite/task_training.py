@@ -21,11 +21,11 @@ MOST_UNKNOWN = 0.1  # share of [UNK] above which a vocabulary is suspect
 
 
 def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, settings: Training, session: Session, folder: Path,
-                  label: str, dev: DevSet | None = None, prepare=lambda examples: examples) -> dict:
+                  label: str, dev: DevSet | None = None, prepare=lambda examples: examples, finished: bool = False) -> dict:
     """Train `model` on the rows of a file, after `prepare(examples)`, and leave a model folder.
 
     With `dev` the best by the task's metric becomes pytorch_model.bin; without, every epoch is kept as model_epoch_N.bin
-    and the last is handed on. Raises UserError for rows that cannot be read, or that have one label only and are learnt from it.
+    and the last is handed on. `finished`: see `Loop`. Raises UserError for rows that cannot be read, or that have one label only and are learnt from it.
     """
     if settings.max_seq_length > tokenizer.model_max_length:
         say(f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model has positions, not at {settings.max_seq_length}")
@@ -47,7 +47,7 @@ def train_on_task(model: Bert, tokenizer, objective, task: Task, rows: Path, set
     save_model_folder(model, tokenizer, folder)
     trained = Loop(
         model, objective, Batches(examples, settings.train_batch_size, session.seed), settings, session.accelerator(), folder,
-        identity=session.identity, label=label, say=say, evaluate=dev, metric=task.metric,
+        identity=session.identity, label=label, say=say, finished=finished, evaluate=dev, metric=task.metric,
         on_best=(lambda model, scores: save_weights(model, folder)) if dev else None,
         on_epoch=None if dev else lambda model, epoch: save_weights(model, folder, epoch),
     ).run()

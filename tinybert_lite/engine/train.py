@@ -74,6 +74,7 @@ class Loop:
     evaluate(model) → the dev scores, the one named `metric` decides; on_best(model, scores) is called whenever it is
     the highest yet, whatever its sign, and at least once. on_epoch(model, n) after each epoch. `folder` takes
     history.jsonl and saved states: a run with the same `identity` goes on from the newest. Ctrl-C saves one and stops.
+    `finished`: the model is good as it is, so that nothing is amiss where its loss does not fall.
     """
 
     model: Bert
@@ -88,6 +89,7 @@ class Loop:
     metric: str = ""
     on_best: Callable | None = None
     on_epoch: Callable | None = None
+    finished: bool = False
     say: Callable = print
     _done: int = 0
     _best: float | None = None
@@ -124,7 +126,7 @@ class Loop:
                     self.say(f"{self.label}: stopped after step {self._done} of {total}; the same command or cell goes on from there")
                     raise KeyboardInterrupt
         bar.close()
-        if found := stuck(read_history(self.folder / HISTORY) if self._writes else []):
+        if found := stuck(read_history(self.folder / HISTORY) if self._writes and not self.finished else []):
             self.say(f"warning: {self.label}: {found}; the learning rate ({settings.learning_rate:g}) may be too low or too high, or what it reads is not what it should be")
         accelerator.wait_for_everyone()
         return Trained(self._done, time.perf_counter() - started, resumed_from, self._best,
