@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -452,6 +453,25 @@ def test_another_profile_moves_the_results_of_the_last_aside(copied):
     task_distill.run_out(Workspace.find(copied), settings)
     aside = {path.name: path.read_bytes() for path in (copied / "5_task_distill_out/aside/smoke-1").iterdir() if path.is_file()}
     assert kept == aside
+
+
+def test_8_bits_are_planned_made_found_again_and_cleaned(copied):
+    line = f"run_all --profile smoke --baseline --int8 --device cpu --teacher_model grow --workspace '{copied}'"
+    first, second = call(line), call(line)
+    assert first.code == second.code == 0, first.err + second.err
+    assert [re.search(r"^  (to do|done) +8 bits", ran.out, re.MULTILINE)[1] for ran in (first, second)] == ["to do", "done"]
+    assert set(states(first.out).values()) == {"done"}  # of all others
+    manifest = json.loads((copied / "5_task_distill_out/int8/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["inputs"]["rows"]["path"].endswith("aug.tsv") and "teacher" in manifest["inputs"]
+    run_all.clean(Workspace.find(copied), ask=lambda question: "y")
+    assert not [path for path in (copied / "5_task_distill_out").rglob("*") if path.is_file()]
+
+
+def test_8_bits_come_last_where_all_is_to_do(tmp_path):
+    write_toy_data(tmp_path / "SST-2")
+    write_toy_corpus(tmp_path / "1_pre_data/documents.txt")
+    ran = call(f"run_all --profile smoke --int8 --dry-run --device cpu --workspace '{tmp_path}'")
+    assert ran.code == 0 and re.findall(r"^  to do +(.*?)  ", ran.out, re.MULTILINE)[-1] == "8 bits", ran.out
 
 
 def test_clean_removes_what_runs_wrote_and_nothing_else(copied, capsys):

@@ -45,7 +45,7 @@ def run_all_tasks(args: argparse.Namespace) -> int:
         say(f"\n== {task.name}, {number} of {len(tasks)} ==")
         settings, workspace = prepared(args, task.name, str(folder) if folder else None)
         try:
-            run_all(workspace, settings, args.first, args.last, None, args.force, args.baseline, args.dry_run)
+            run_all(workspace, settings, args.first, args.last, None, args.force, args.baseline, args.dry_run, args.int8)
             if not args.dry_run and not args.last:
                 results[task.name] = read_json(workspace.final_student / "results.json")
         except UserError as error:

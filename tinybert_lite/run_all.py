@@ -17,6 +17,7 @@ from tinybert_lite import (
     general_distill,
     pregenerate_training_data,
     pretrain,
+    quantize,
     task_distill,
     undistilled,
 )
@@ -48,9 +49,9 @@ ALL = "all"  # --task all
 # Seconds on two CPU cores, for the plan's first estimate; afterwards the last run's own time is shown.
 TYPICAL_SECONDS = {
     "smoke": dict(pretrain=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
-                  task_distill_mid=3, task_distill_out=2, baseline=2),
+                  task_distill_mid=3, task_distill_out=2, baseline=2, quantize=3),
     "classroom": dict(pretrain=73, data_augmentation=13, pregenerate_training_data=1, general_distill=46,
-                      finetune_teacher=31, task_distill_mid=52, task_distill_out=34, baseline=17),
+                      finetune_teacher=31, task_distill_mid=52, task_distill_out=34, baseline=17, quantize=40),
 }
 
 
@@ -63,14 +64,16 @@ class Planned:
     seconds: float | None
 
 
-def stages(baseline: bool) -> tuple[Stage, ...]:
-    return (*STAGES, undistilled.STAGE) if baseline else STAGES
+def stages(baseline: bool, int8: bool = False) -> tuple[Stage, ...]:
+    """Those of every run, with the undistilled student and the 8-bit one where asked for."""
+    return (*STAGES, *[undistilled.STAGE] * baseline, *[quantize.STAGE] * int8)
 
 
-def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force: bool = False, baseline: bool = False) -> list[Planned]:
+def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force: bool = False, baseline: bool = False,
+              int8: bool = False) -> list[Planned]:
     """What each chosen stage would do. A stage whose inputs come from one that runs again runs again as well."""
     plan: list[Planned] = []
-    for stage in stages(baseline):
+    for stage in stages(baseline, int8):
         if stage.name not in chosen:
             continue
         needless, folder = stage.needless(workspace), stage.folder(workspace)
@@ -165,12 +168,12 @@ def choose(names: list[str], first: str | None, last: str | None, only: str | No
 
 
 def run_all(workspace: Workspace, settings: Settings, first: str | None = None, last: str | None = None, only: str | None = None,
-            force: bool = False, baseline: bool = False, dry_run: bool = False) -> list[StageResult]:
+            force: bool = False, baseline: bool = False, dry_run: bool = False, int8: bool = False) -> list[StageResult]:
     """Plan, run what is stale or missing, and report. Returns the stages' results."""
-    names = [stage.name for stage in stages(baseline)] + [REPORT]
+    names = [stage.name for stage in stages(baseline, int8)] + [REPORT]
     chosen = choose(names, first, last, only)
     check_inputs(workspace, chosen)
-    plan = make_plan(workspace, settings, chosen, force, baseline)
+    plan = make_plan(workspace, settings, chosen, force, baseline, int8)
     print_plan(plan, workspace, settings)
     if dry_run:
         return []
@@ -254,7 +257,7 @@ def agreed(question: str, ask=input) -> bool:
 
 def clean(workspace: Workspace, ask=input) -> None:
     """Remove what runs wrote from the stage folders, after asking."""
-    outputs = [stage.outputs(stage.folder(workspace)) for stage in stages(baseline=True)]
+    outputs = [stage.outputs(stage.folder(workspace)) for stage in stages(baseline=True, int8=True)]
     found = list(dict.fromkeys(path for output in outputs for path in (*output.owned(), *output.stores())))
     if not found:
         say("nothing to remove: no run has written here")
@@ -297,6 +300,7 @@ def parser() -> argparse.ArgumentParser:
     add("--only", metavar="STAGE")
     add("--force", action="store_true", help="run the chosen stages even if they are up to date")
     add("--baseline", action="store_true", help="also train the same student on the labels alone, to compare")
+    add("--int8", action="store_true", help="also train the finished student in 8 bits (quantize)")
     add("--clean", action="store_true", help="remove what runs wrote, after asking")
     return found
 
@@ -312,7 +316,7 @@ def main(argv: list[str]) -> int | None:
     settings, workspace = prepared(args, args.task, args.data_dir)
     if args.clean:
         return clean(workspace)
-    run_all(workspace, settings, args.first, args.last, args.only, args.force, args.baseline, args.dry_run)
+    run_all(workspace, settings, args.first, args.last, args.only, args.force, args.baseline, args.dry_run, args.int8)
 
 
 def prepared(args: argparse.Namespace, task: str, data_dir: str | None) -> tuple[Settings, Workspace]:
