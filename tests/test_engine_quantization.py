@@ -35,8 +35,12 @@ matrices = arrays(np.float32, (4, 6), elements=st.floats(-100, 100, width=32))
 
 
 def eight_bits(seed=1, batches=2, **parts):
-    """A small random model in 8 bits, calibrated."""
+    """A small random model in 8 bits, its biases random too, calibrated."""
     model = quantize(bert(seed, dropout=0, num_labels=2, **parts))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.3 * torch.randn_like(parameter)
     return calibrate(model, [random_batch([9, 5, 12], seed=i) for i in range(batches)])
 
 

@@ -47,7 +47,7 @@ def gathered(items: list) -> list:
 
 
 def largest(value):
-    """The largest of a tensor () over all processes."""
+    """Each number of a tensor (n,), the largest of all processes; the tensor itself is overwritten."""
     if count() > 1:
         import torch.distributed
 

@@ -39,8 +39,8 @@ PLATFORM = {  # options of the MindSpore port that are about its platform
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     task, options = settings.task, settings.quantize
     if "teacher" in reads and not options.post_training:
-        lesson = taught(reads, options, settings, session)
-        student, dev, objective, prepare = lesson.student, lesson.dev, soft_targets_of(options), lesson.prepare(reads, options, folder)
+        teaching = taught(reads, options, settings, session)
+        student, dev, objective, prepare = teaching.student, teaching.dev, soft_targets_of(options), teaching.prepare(reads, options, folder)
     else:
         student = in_the_tasks_order(load_bert(reads["student"], settings.lower_case, num_labels=task.num_labels, projection="none"), task)
         dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
@@ -134,7 +134,7 @@ def parser():
 @command
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
-    say_no_effect(argv, {**PLATFORM, **({} if args.do_eval else {"--eval_ckpt_step": "with --do_eval false the dev rows are measured after each epoch alone"})})
+    say_no_effect(argv, {**PLATFORM, **({} if args.do_eval else dict.fromkeys(("--eval_ckpt_step", "--eval_step"), "with --do_eval false the dev rows are measured after each epoch alone"))})
     workspace = Workspace.find(args.workspace, args.task_name, data_dir=args.train_data_dir if args.train_data_dir and args.train_data_dir.is_dir() else None)
     if args.post_training and not args.do_quant:
         raise UserError("--post_training makes 8 bits, and --do_quant false wants none: leave one of the two out")
@@ -148,7 +148,7 @@ def main(argv: list[str]) -> None:
     if args.eval_data_dir:
         reads |= {name: split_of(args.eval_data_dir, name, workspace) for name in workspace.task.dev_files}
     settings = run_settings(args, workspace.task, quantize=picked(args, Quantizing, **({} if args.do_eval else {"eval_step": 0})))
-    STAGE.execute(reads, args.output_dir or (workspace.int8_student if args.do_quant else workspace.final_student / "float32"), settings)
+    STAGE.execute(reads, args.output_dir or (workspace.int8_student if args.do_quant else workspace.float32_student), settings)
 
 
 if __name__ == "__main__":

@@ -92,19 +92,19 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
 
 def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     task, options = settings.task, settings.task_distill_out
-    lesson = taught(reads, options, settings, session)
-    student, dev = lesson.student, lesson.dev
+    teaching = taught(reads, options, settings, session)
+    student, dev = teaching.student, teaching.dev
     metrics = train_on_task(student.model, student.tokenizer, soft_targets_of(options), task, reads["rows"], options, session, folder,
-                            "prediction layer", dev, lesson.prepare(reads, options, folder))
+                            "prediction layer", dev, teaching.prepare(reads, options, folder))
     found = dev(load_model(folder)[0].to(session.device.name))
     check_learnt(task, found, dev.first.labels, folder)
     write_eval_results(folder, found, metrics["steps"])
     say("student: dev " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()) + f", in {folder}")
-    return {**metrics, "dev": found, "teacher_dev": lesson.teacher_dev}
+    return {**metrics, "dev": found, "teacher_dev": teaching.teacher_dev}
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Teaching:
     """What learning from a teacher's answers needs: the student, the dev set, the teacher's scores there (None where unknown),
     and what gives its logits for the training rows."""
 
@@ -123,32 +123,32 @@ def soft_targets_of(options: Predicting) -> Prediction:
     return Prediction(None, options.temperature, options.reduction, options.hard_label_weight)
 
 
-def taught(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Lesson:
-    """A student's lesson with the teacher of `reads`, whatever that is."""
+def taught(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Teaching:
+    """What learning from the teacher of `reads` needs, whatever kind it is."""
     return (taught_by_bert if is_bert(reads["teacher"]) else taught_by_other)(reads, options, settings, session)
 
 
-def taught_by_bert(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Lesson:
+def taught_by_bert(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Teaching:
     task = settings.task
     teacher, dev, scores = load_teacher(reads, task, options, settings, session)
     if options.hard_label_weight < 1:  # who learns from labels alone leaves distillation out, and does so on purpose
         warn_of_order(reads["student"], prediction=True)
     student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
-    return Lesson(student, dev, scores, asking(teacher.model, options.eval_batch_size))
+    return Teaching(student, dev, scores, asking(teacher.model, options.eval_batch_size))
 
 
-def taught_by_other(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Lesson:
+def taught_by_other(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Teaching:
     """A teacher without layers to match, which gets texts and not the student's tokens; a file of logits has no scores."""
     task, place = settings.task, reads["teacher"]
     student = load_student(reads["student"], None, task, settings.lower_case, projection="none")
     dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
     if place.is_file():
         say(f"teacher: {place} holds logits of the training rows alone, so its dev score is not known")
-        return Lesson(student, dev, None, lambda examples: read_logits(place, task, reads["rows"])[:len(examples)])
+        return Teaching(student, dev, None, lambda examples: read_logits(place, task, reads["rows"])[:len(examples)])
     teacher = OtherClassifier(place, task, options.max_seq_length, options.eval_batch_size, session.device.name)
     scores = dev.scores_of(lambda part: teacher.logits(read_table(reads[part], task).rows))
     say_and_check(scores, dev, place, settings)
-    return Lesson(student, dev, scores, lambda examples: teacher.logits(islice(stream_table(reads["rows"], task).rows, len(examples))))
+    return Teaching(student, dev, scores, lambda examples: teacher.logits(islice(stream_table(reads["rows"], task).rows, len(examples))))
 
 
 def warn_of_order(student: Path, prediction: bool) -> None:

@@ -111,6 +111,11 @@ class Workspace:
         return self.final_student / "int8"
 
     @property
+    def float32_student(self) -> Path:
+        """What 8-bit training is compared with: trained as long in floating point."""
+        return self.final_student / "float32"
+
+    @property
     def serving(self) -> Path:
         return self.final_student / "serving"
 

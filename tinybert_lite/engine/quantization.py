@@ -44,7 +44,7 @@ def fake_quantize(x: Tensor, scale: Tensor, bits: int = BITS) -> Tensor:
 
 
 def whole_numbers(x: Tensor, scale: Tensor, bits: int = BITS) -> Tensor:
-    """The k of x, int8 or int32: what a file keeps."""
+    """The k of x, int8 or int32, of the same shape: what a file keeps. scale: (), above 0."""
     most = 2.0 ** (bits - 1) - 1
     return torch.round(x.double() / scale.double() if bits > 16 else x / scale).clamp(-most - 1, most).to(torch.int8 if bits == 8 else torch.int32)
 
@@ -103,7 +103,7 @@ class QuantizedEmbedding(nn.Embedding):
 def quantize(model: Bert) -> Bert:
     """Turn the encoder's and the classifier's Linear and Embedding layers into 8-bit ones, in place; parameters and names stay.
 
-    Softmax, LayerNorm, GELU and the two matrix products inside of attention stay in floating point, as in the paper.
+    `calibrate` comes next: before anything was seen, ranges are 0 and the model computes NaN. Softmax, LayerNorm, GELU and the two matrix products inside of attention stay in floating point, as in the paper.
     """
     for part in filter(None, (model.bert, model.classifier)):
         for layer in part.modules():

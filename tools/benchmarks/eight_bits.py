@@ -28,6 +28,7 @@ from tinybert_lite.models import load_bert
 from tinybert_lite.outputs import read_manifest
 from tinybert_lite.runtime import machine, versions
 from tinybert_lite.settings import Settings, profile
+from tinybert_lite.stage import stale
 from tinybert_lite.workspace import Workspace
 
 WAYS = {  # name -> settings, and whether the teacher is asked
@@ -61,9 +62,9 @@ def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: 
         own = {name: path for name, path in reads.items() if name != "teacher" or asks}
         folders[way] = workspace.final_student / "eight_bits" / way.replace(", ", "_").replace(" ", "_")
         wanted = settings.override(sets)
-        if quantize.STAGE.outputs(folders[way]).files() and not quantize_stale(own, folders[way], wanted):
-            continue
-        quantize.STAGE.execute(own, folders[way], wanted)
+        manifest = read_manifest(folders[way])
+        if not manifest or stale(quantize.STAGE, own, folders[way], wanted, manifest):
+            quantize.STAGE.execute(own, folders[way], wanted)
     found = {"seed": settings.seed, "task": task.name, "metric": task.metric, "files": list(files), "seconds": {}, "models": {}}
     for way, folder in folders.items():
         logits, labels = logits_of(folder, files, task, settings.quantize.max_seq_length)
@@ -73,13 +74,6 @@ def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: 
             found["seconds"][way] = read_manifest(folder)["seconds"]
     found["labels"] = labels.tolist()
     return found
-
-
-def quantize_stale(reads: dict[str, Path], folder: Path, settings: Settings) -> str:
-    from tinybert_lite.stage import stale
-
-    manifest = read_manifest(folder)
-    return stale(quantize.STAGE, reads, folder, settings, manifest) if manifest else "not made yet"
 
 
 def metric_of(run: dict, way: str, rows: np.ndarray | slice = slice(None)) -> float:
