@@ -262,3 +262,13 @@ def test_texts_longer_than_the_models_positions_are_cut_and_it_is_said(rooms):
 def test_what_runs_in_one_process_says_so(rooms, monkeypatch, line, cure):
     monkeypatch.setenv("WORLD_SIZE", "2")
     refused(line, rooms, "runs in one process, and 2 were started", cure)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pipe")
+def test_a_reader_that_has_enough_is_no_error():
+    """As `predict --file … | head` is."""
+    code = "from tinybert_lite.runtime import command, say\nraise SystemExit(command(lambda argv: [say('x' * 100) for _ in range(10_000)] and 0)([]))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ran:
+        assert ran.stdout.readline() == "x" * 100 + "\n"
+        ran.stdout.close()
+        assert ran.wait(60) == 141 and ran.stderr.read() == ""

@@ -36,7 +36,8 @@ def remark(text: str) -> None:
 
 
 def command(main):
-    """Turn a `main(argv)` into a command: a UserError becomes one line and exit code 2, Ctrl-C exit code 130."""
+    """Turn a `main(argv)` into a command: a UserError becomes one line and exit code 2, Ctrl-C exit code 130, a reader of the
+    output that has enough, as `| head`, exit code 141."""
 
     @functools.wraps(main)
     def wrapped(argv=None) -> int:
@@ -48,6 +49,9 @@ def command(main):
         except UserError as error:
             remark(f"error: {error}")
             return 2
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at its end
+            return 128 + 13  # as a shell says of SIGPIPE
         except OSError as error:
             remark(f"error: {what_failed(error)}")
             return 2
