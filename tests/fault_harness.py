@@ -24,8 +24,13 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 import torch
 
 from tests.makers import make_bert_folder
-from tests.test_stage_workspace import make_toy_teacher, write_toy_corpus, write_toy_data, write_toy_vectors
-from tinybert_lite import (
+from tests.pipeline.test_workspace import (
+    make_toy_teacher,
+    write_toy_corpus,
+    write_toy_data,
+    write_toy_vectors,
+)
+from tinybert_lite.stages import (
     data_augmentation,
     finetune_teacher,
     general_distill,
@@ -35,11 +40,7 @@ from tinybert_lite import (
     task_distill,
     undistilled,
 )
-from tinybert_lite.engine import files
-from tinybert_lite.engine.train import Loop
-from tinybert_lite.growing import GrowingFile
-from tinybert_lite.outputs import MANIFEST
-from tinybert_lite.settings import (
+from tinybert_lite.stages.settings import (
     Augmenting,
     Distilling,
     FineTuning,
@@ -50,7 +51,11 @@ from tinybert_lite.settings import (
     Settings,
     Training,
 )
-from tinybert_lite.stage import Stage
+from tinybert_lite.stages.stage import Stage
+from tinybert_lite.system import files
+from tinybert_lite.system.growing import GrowingFile
+from tinybert_lite.system.outputs import MANIFEST
+from tinybert_lite.training.loop import Loop
 
 STAGES = {stage.name: stage for stage in (pretrain.STAGE, data_augmentation.STAGE, pregenerate_training_data.STAGE, general_distill.STAGE,
                                           finetune_teacher.STAGE, task_distill.MID, task_distill.OUT, undistilled.STAGE, quantize.STAGE)}

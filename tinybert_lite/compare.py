@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tinybert_lite.engine import losses
-from tinybert_lite.engine.encoder import Bert
-from tinybert_lite.engine.files import load_model
-from tinybert_lite.engine.objectives import Intermediate
-from tinybert_lite.models import local_folder
-from tinybert_lite.runtime import UserError, command, remark
+from tinybert_lite.method import losses
+from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.objectives import Intermediate
+from tinybert_lite.models.hub import local_folder
+from tinybert_lite.models.loading import load_model
+from tinybert_lite.system.command import command
+from tinybert_lite.system.console import remark
+from tinybert_lite.system.errors import UserError
 
 
 def read_batch(path: Path, vocab_size: int, most_tokens: int) -> dict[str, Tensor]:

@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinybert_lite.data.tokens import load_tokenizer
-from tinybert_lite.foreign.conversions import epochs_to_records, records_to_epochs, tables_to_records
-from tinybert_lite.models import local_folder, vocabulary_of
-from tinybert_lite.runtime import UserError, command, need_one_process
-from tinybert_lite.workspace import Workspace, resolve_teacher
+from tinybert_lite.data.conversions import epochs_to_records, records_to_epochs, tables_to_records
+from tinybert_lite.models.hub import local_folder
+from tinybert_lite.models.loading import vocabulary_of
+from tinybert_lite.models.tokenizers import load_tokenizer
+from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.system.command import command
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.processes import need_one_process
 
 
 @command

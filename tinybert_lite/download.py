@@ -11,13 +11,14 @@ import argparse
 import difflib
 from pathlib import Path
 
-from tinybert_lite.engine.files import WEIGHTS
-from tinybert_lite.foreign.fetch import NotFetched, place_model
-from tinybert_lite.foreign.places import GLUE, HUB, ITEMS, Item
-from tinybert_lite.foreign.unpack import place_files
-from tinybert_lite.report import grid
-from tinybert_lite.runtime import UserError, command, remark, say
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.downloads.catalog import GLUE, HUB, ITEMS, Item
+from tinybert_lite.downloads.fetch import NotFetched, place_model
+from tinybert_lite.downloads.unpack import place_files
+from tinybert_lite.models.weights import WEIGHTS
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.system.command import command
+from tinybert_lite.system.console import grid, remark, say
+from tinybert_lite.system.errors import UserError
 
 DIMENSION = 100  # of glove.6B, as the original scripts have it
 

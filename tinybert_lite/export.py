@@ -11,11 +11,13 @@ import argparse
 from pathlib import Path
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
-from tinybert_lite.engine.files import weights_file
-from tinybert_lite.foreign.exports import FORMATS, export, open_source, with_eight_bits
-from tinybert_lite.models import local_folder
-from tinybert_lite.runtime import UserError, command
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.exports.formats import FORMATS, export
+from tinybert_lite.exports.source import open_source, with_eight_bits
+from tinybert_lite.models.hub import local_folder
+from tinybert_lite.models.weights import weights_file
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.system.command import command
+from tinybert_lite.system.errors import UserError
 
 
 @command

@@ -7,44 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.cli import picked, run_settings, say_no_effect, training_parser
-from tinybert_lite.engine.files import load_model, weight_names
-from tinybert_lite.engine.objectives import Labels
-from tinybert_lite.evaluate import DevSet, check_teacher
-from tinybert_lite.models import load_bert, local_folder
-from tinybert_lite.runtime import command, say
-from tinybert_lite.settings import FineTuning, Settings
-from tinybert_lite.stage import MODEL_FILES, Session, Stage, StageResult
-from tinybert_lite.task_training import train_on_task
-from tinybert_lite.workspace import Workspace, resolve_teacher
+from tinybert_lite.models.hub import local_folder
+from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.stages.finetune_teacher import STAGE, run
+from tinybert_lite.stages.flags import picked, run_settings, say_no_effect, training_parser
+from tinybert_lite.stages.settings import FineTuning
+from tinybert_lite.system.command import command
 
-
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = settings.task, settings.finetune_teacher
-    teacher = load_bert(reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none", classifier_head=options.classifier_head)
-    dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
-    metrics = train_on_task(teacher.model, teacher.tokenizer, Labels(), task, reads["train"], options, session, folder, "teacher", dev)
-    scores = dev(load_model(folder)[0].to(session.device.name))
-    say(f"teacher: fine-tuned on {task.name}, dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()) + f", in {folder}")
-    check_teacher(task, scores, dev.first.labels, options.allow_weak_teacher or settings.profile == "smoke", folder)
-    return {**metrics, "dev": scores}
-
-
-STAGE = Stage(
-    "finetune_teacher", "teacher, fine-tuned on the task",
-    reads=lambda ws: {**ws.task_files, "teacher": ws.teacher}, folder=lambda ws: ws.tuned_teacher,
-    writes=MODEL_FILES, work=work, sources={"teacher": ("pretrain", "general_distill")},
-    needless=lambda ws: f"{ws.task_teacher} was given" if ws.given_logits or ws.given_task_teacher else "",
-)
-
-
-def run(workspace: Workspace, settings: Settings, force: bool = False) -> StageResult:
-    """Fine-tune the workspace's teacher into `teacher_model/<TASK>/`, keyed by the base teacher's fingerprint."""
-    return STAGE.run(workspace, settings, force)
-
-
-def is_fine_tuned(folder: Path) -> bool:
-    return "classifier.weight" in weight_names(folder)
+__all__ = ["main", "run"]
 
 
 @command

@@ -11,8 +11,9 @@ import argparse
 from pathlib import Path
 
 from tinybert_lite.classroom.ready import CHOICES, make_ready, put_in_place, reset
-from tinybert_lite.runtime import UserError, command
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.system.command import command
+from tinybert_lite.system.errors import UserError
 
 
 @command

@@ -38,12 +38,13 @@ def readers(folder: Path) -> dict:
     import transformers  # noqa: F401
 
     with atheris.instrument_imports(include=["tinybert_lite"]):
+        from tinybert_lite.data.epochs import read_epoch
         from tinybert_lite.data.tables import label_ids, read_table
         from tinybert_lite.data.tasks import TASKS
-        from tinybert_lite.data.tokens import encode, load_tokenizer
+        from tinybert_lite.data.tokens import encode
         from tinybert_lite.data.vectors import WordVectors
-        from tinybert_lite.pregenerate_training_data import read_epoch
-        from tinybert_lite.runtime import UserError
+        from tinybert_lite.models.tokenizers import load_tokenizer
+        from tinybert_lite.system.errors import UserError
     (folder / "pieces.txt").write_text("\n".join(PIECES), encoding="utf-8")
     known = load_tokenizer(folder / "pieces.txt")
 

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import torch
 
-from tinybert_lite.classroom import plots
+from tinybert_lite import plots
 from tinybert_lite.data.batches import in_order
 from tinybert_lite.data.corpus import documents_of, is_held_out, plain
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode, words
-from tinybert_lite.engine.train import read_history
-from tinybert_lite.models import LoadedBert, load_bert
+from tinybert_lite.models.loading import LoadedBert, load_bert
+from tinybert_lite.training.history import read_history
 
 SST = find_task("SST-2")
 PASSAGE, LONGEST = 40, 128  # words that a passage has at least, where its document does; word pieces a model reads

@@ -49,7 +49,8 @@ workspace, settings = lessons.setup()
 # What this page was made with. A GPU is used when there is one; none is needed.
 
 # %%
-from tinybert_lite.runtime import choose_device, machine, versions
+from tinybert_lite.system.device import choose_device
+from tinybert_lite.system.machine import machine, versions
 
 pd.Series(
     {**versions(), "machine": machine(), "device": str(choose_device(settings.device))}
@@ -97,8 +98,8 @@ base
 # %%
 from transformers import BertConfig
 
-from tinybert_lite.cost import parameters_by_block
-from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.models.cost import parameters_by_block
+from tinybert_lite.method.encoder import Bert
 
 with torch.device("meta"):
     tiny = Bert(
@@ -139,7 +140,7 @@ bill["all"] = bill.sum(axis=1)
 # embedding output. For 4 and 12 layers you can do it in your head: 3, 6, 9, 12.
 
 # %%
-from tinybert_lite.engine.mapping import layer_mapping
+from tinybert_lite.method.layer_mapping import layer_mapping
 
 mapping = layer_mapping("uniform", student_layers=4, teacher_layers=12)
 assert mapping == [0, 3, 6, 9, 12]
@@ -178,7 +179,7 @@ pd.DataFrame(
 # English prose. Its card, `teacher_model/classroom/README.md`, says on what and how well.
 
 # %%
-from tinybert_lite.models import load_bert
+from tinybert_lite.models.loading import load_bert
 
 teacher = load_bert(workspace.teacher, masked_lm=True)
 config = teacher.model.config

@@ -57,7 +57,7 @@ lessons.predict("eligible", "How many words of the sentence may be replaced?", "
 # %%
 from tinybert_lite.data.tokens import words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.models import load_bert
+from tinybert_lite.models.loading import load_bert
 
 teacher, vectors = (
     load_bert(workspace.teacher, masked_lm=True),

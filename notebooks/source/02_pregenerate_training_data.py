@@ -68,7 +68,7 @@ lessons.predict("chosen", "How many of 17 pieces are chosen?", "pieces")
 # and what stands there now.
 
 # %%
-from tinybert_lite.data.masking import mask_tokens
+from tinybert_lite.method.masking import mask_tokens
 
 tokens = [
     "[CLS]",

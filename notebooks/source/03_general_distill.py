@@ -50,7 +50,7 @@ lessons.ensure(workspace, settings, "general_distill")
 # Take one head and two words. Teacher and student differ in one of four places, by 1. The mean square is $1/4$.
 
 # %%
-from tinybert_lite.engine.losses import attention_loss
+from tinybert_lite.method.losses import attention_loss
 
 teacher_scores = torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])  # (rows, heads, queries, keys)
 student_scores = torch.tensor([[[[0.0, 0.0], [0.0, 1.0]]]])
@@ -90,9 +90,9 @@ assert broken < 1e-12 and mended == 17
 # (Eq. 9). Only the comparison needs them: the finished student has none.
 
 # %%
-from tinybert_lite.engine.files import load_model
-from tinybert_lite.engine.objectives import Intermediate
-from tinybert_lite.models import load_bert
+from tinybert_lite.models.loading import load_model
+from tinybert_lite.method.objectives import Intermediate
+from tinybert_lite.models.loading import load_bert
 
 torch.manual_seed(settings.seed)
 teacher, options = load_bert(workspace.teacher), settings.general_distill
@@ -166,7 +166,7 @@ pd.Series(
 # loss has its own. A layer has the same colour in both panels.
 
 # %%
-from tinybert_lite.engine.train import read_history
+from tinybert_lite.training.history import read_history
 
 plots.loss_curves(read_history(workspace.general_student / "history.jsonl"), "stage 3")
 
@@ -186,7 +186,8 @@ plots.loss_anatomy(read_history(workspace.general_student / "history.jsonl"), "s
 # nothing.
 
 # %%
-from tinybert_lite.engine.files import hand_off, latest_epoch, sha256
+from tinybert_lite.models.saving import hand_off, latest_epoch
+from tinybert_lite.system.files import sha256
 
 newest = latest_epoch(workspace.general_student)
 handed_on = hand_off(workspace.general_student)
@@ -216,7 +217,7 @@ pd.Series(loss).round(3).to_frame("loss on dev sentences")
 # Where there is nothing to hand on, it says so in one sentence, with the cure:
 
 # %%
-from tinybert_lite.runtime import UserError
+from tinybert_lite.system.errors import UserError
 
 try:
     hand_off(workspace.sequences)
@@ -333,7 +334,7 @@ plots.visible_attention(visible, invisible, objective.mapping)
 # would then learn from.
 
 # %%
-from tinybert_lite.engine.mapping import layer_mapping
+from tinybert_lite.method.layer_mapping import layer_mapping
 
 pd.DataFrame(
     {

@@ -58,9 +58,10 @@ lessons.predict("raw", "dev accuracy of the raw teacher")
 # %%
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
-from tinybert_lite.evaluate import chance, predict
-from tinybert_lite.engine.files import load_model
-from tinybert_lite.models import load_bert
+from tinybert_lite.stages.evaluation import predict
+from tinybert_lite.stages.metrics import chance
+from tinybert_lite.models.loading import load_model
+from tinybert_lite.models.loading import load_bert
 
 torch.manual_seed(settings.seed)
 teacher, raw = (
@@ -92,7 +93,7 @@ pd.Series({**found, "guessing": chance(task, dev.labels)[0]}).round(3).to_frame(
 # $(2, -2)$. The teacher has $(1, 0)$ and $(2, -2)$. One of four numbers differs, by 1: the loss is $1/4$.
 
 # %%
-from tinybert_lite.engine.losses import hidden_loss
+from tinybert_lite.method.losses import hidden_loss
 
 H_student, W, H_teacher = (
     torch.tensor([[[1.0], [2.0]]]),
@@ -141,7 +142,7 @@ pd.Series(
 # Its learning curves, a panel for each kind of loss:
 
 # %%
-from tinybert_lite.engine.train import read_history
+from tinybert_lite.training.history import read_history
 
 plots.loss_curves(read_history(workspace.mid_student / "history.jsonl"), "stage 4")
 
@@ -157,7 +158,7 @@ plots.loss_curves(read_history(workspace.mid_student / "history.jsonl"), "stage 
 # left it.
 
 # %%
-from tinybert_lite.engine.objectives import Intermediate
+from tinybert_lite.method.objectives import Intermediate
 
 options = settings.task_distill_mid
 general, student = load_bert(workspace.general_or_given_student), load_bert(workspace.mid_student)

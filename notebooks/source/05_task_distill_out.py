@@ -54,7 +54,7 @@ lessons.ensure(workspace, settings, "task_distill_out")
 # gives each class a half, so whatever $p$ is, its loss is $-\log \tfrac{1}{2} = \log 2$.
 
 # %%
-from tinybert_lite.engine.losses import soft_cross_entropy
+from tinybert_lite.method.losses import soft_cross_entropy
 
 teacher_logits, clueless = torch.tensor([[0.0, 2.0]]), torch.tensor([[0.0, 0.0]])
 assert math.isclose(soft_cross_entropy(clueless, teacher_logits), math.log(2), rel_tol=1e-6)
@@ -97,11 +97,12 @@ pd.Series(
 # together with its teacher. The last column of the table is what it was all for.
 
 # %%
-from tinybert_lite.cost import parameters_by_block
+from tinybert_lite.models.cost import parameters_by_block
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
-from tinybert_lite.evaluate import agreement, chance, predict
-from tinybert_lite.models import load_bert
+from tinybert_lite.stages.evaluation import predict
+from tinybert_lite.stages.metrics import agreement, chance
+from tinybert_lite.models.loading import load_bert
 
 teacher, student = load_bert(workspace.task_teacher), load_bert(workspace.final_student)
 rows = read_table(workspace.data_file(task.dev_files[0]), task)
@@ -134,7 +135,7 @@ print(
 # batch may well lie below it, since its sentences can be easier than most; the curve as a whole cannot. The axis is logarithmic, and does not begin at 0.
 
 # %%
-from tinybert_lite.engine.train import read_history
+from tinybert_lite.training.history import read_history
 
 trained_on = read_table(workspace.augmented_rows, task)
 sample = encode_table(

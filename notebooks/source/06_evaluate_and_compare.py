@@ -83,8 +83,8 @@ pd.Series(
 # %%
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
-from tinybert_lite.evaluate import predict
-from tinybert_lite.models import load_bert
+from tinybert_lite.stages.evaluation import predict
+from tinybert_lite.models.loading import load_bert
 
 folders = {
     "teacher": workspace.task_teacher,
@@ -153,7 +153,7 @@ plots.bootstrap(differences)
 # The thin bars are one standard error.
 
 # %%
-from tinybert_lite.evaluate import probe_answers
+from tinybert_lite.stages.evaluation import probe_answers
 
 dev, train = examples["dev"], read_table(workspace.data_file("train"), task)
 train = encode_table(train, task, tokenizer, longest, max_rows=1000)
@@ -173,7 +173,7 @@ plots.accuracy_and_agreement(answers, predict(models["teacher"].model, dev).argm
 # that the report of `run_all` shows.
 
 # %%
-from tinybert_lite.report import gather
+from tinybert_lite.pipeline.results import gather
 
 results = gather(workspace, settings)
 plots.along_the_stages(results)

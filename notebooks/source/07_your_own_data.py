@@ -33,8 +33,8 @@ import json
 import pandas as pd
 
 from tinybert_lite import data_augmentation, own_data, run_all, task_distill
-from tinybert_lite.settings import profile
-from tinybert_lite.workspace import SHIPPED, Workspace
+from tinybert_lite.pipeline.profiles import profile
+from tinybert_lite.pipeline.workspace import SHIPPED, Workspace
 
 workspace, settings = lessons.setup()
 
@@ -66,7 +66,7 @@ folder = own_data.make(
 # no label can teach there, but the teacher's answers can. What cannot be used is refused in one sentence, with the cure:
 
 # %%
-from tinybert_lite.runtime import UserError
+from tinybert_lite.system.errors import UserError
 
 try:
     own_data.make(workspace.root, DESK, "mesage", "topic")
@@ -90,7 +90,7 @@ plots.class_balance(counts.to_dict(), int(rows["topic"].isna().sum()))
 # %%
 import numpy as np
 
-from tinybert_lite.evaluate import scores
+from tinybert_lite.stages.metrics import scores
 
 desk = Workspace.find(workspace.root, "desk")
 gold = np.repeat(np.arange(4), [counts[label] for label in desk.task.labels])
@@ -125,7 +125,7 @@ pd.Series({name: result.skipped or "ran" for name, result in results.items()}).t
 
 # %%
 from tinybert_lite.data.tables import read_table
-from tinybert_lite.predict import Predictor
+from tinybert_lite.pipeline.prediction import Predictor
 
 dev = read_table(desk.data_file("dev"), desk.task).rows
 texts, labels = [row.text_a for row in dev], [desk.task.labels.index(row.label) for row in dev]

@@ -62,7 +62,7 @@ assert k.tolist() == [127, 30, -55, 0] and ((k * s - x).abs() <= s / 2 + 1e-7).a
 # In training the numbers stay in float32 and are only *rounded as if*: this is called **fake quantization**. Our two lines, the package and PyTorch's own function agree:
 
 # %%
-from tinybert_lite.engine.quantization import fake_quantize
+from tinybert_lite.method.quantization import fake_quantize
 
 x = torch.randn(1000, generator=torch.Generator().manual_seed(0))
 s = x.abs().max() / 200  # too small a scale, so that some numbers are cut off
@@ -79,7 +79,7 @@ print(f"cut off: {int((x / s > 127.5).sum() + (x / s < -128.5).sum())} of {len(x
 # each value that is left. Move the slider: at 8 bits nothing is to be seen, at 3 bits there are seven values, and most weights become 0.
 
 # %%
-from tinybert_lite.models import load_bert
+from tinybert_lite.models.loading import load_bert
 
 student = load_bert(workspace.final_student)
 weight = student.model.blocks[0].attention.self.query.weight
@@ -93,8 +93,8 @@ widgets.rounding_explorer(weight)
 
 # %%
 from tinybert_lite.data.batches import in_order
-from tinybert_lite.engine.quantization import calibrate, quantize
-from tinybert_lite.foreign.rows import task_examples
+from tinybert_lite.method.quantization import calibrate, quantize
+from tinybert_lite.data.rows import task_examples
 
 rows, longest = workspace.rows_for_prediction, settings.quantize.max_seq_length
 examples = task_examples(rows, task, student.tokenizer, longest, 4096)
@@ -168,7 +168,7 @@ lessons.predict("rounding", "points of dev accuracy lost by rounding to 8 bits",
 # $$y = s_x s_w \left( \sum_i k^x_i\, k^w_i + k^b \right)$$
 
 # %%
-from tinybert_lite.engine.quantization import whole_numbers
+from tinybert_lite.method.quantization import whole_numbers
 
 x = torch.randn(5, layer.in_features, generator=torch.Generator().manual_seed(0))
 of_x, of_w = layer.scales()
@@ -209,7 +209,7 @@ control = stage.STAGE.execute(stage.reads_of(workspace), longer, floating)
 # Each training keeps the step that was best on dev, so the last two flatter themselves a little; the first two were only measured.
 
 # %%
-from tinybert_lite.evaluate import DevSet
+from tinybert_lite.stages.evaluation import DevSet
 
 dev = DevSet(task, stage.reads_of(workspace), student.tokenizer, longest)
 scores = {
@@ -268,7 +268,7 @@ print(f"wanted {pair}, kept {min(pair, limit)}; while k + k' ≤ 128: at most {2
 # The package goes round it by its choice of the scale: two neighbours of one sign count together, so that $k + k' \le 128$ always. The price is a coarser grid.
 
 # %%
-from tinybert_lite.engine.quantization import weight_scale
+from tinybert_lite.method.quantization import weight_scale
 
 rule = {}
 for name, together in {"largest weight": False, "largest pair": True}.items():
@@ -286,8 +286,9 @@ pd.DataFrame(rule).T.round(5).astype({"pairs that do not fit": int})
 # with the scales that were learnt, beside a tokenizer and a short example that needs neither PyTorch nor this package; then it opens both and compares their answers with PyTorch's.
 
 # %%
-from tinybert_lite.foreign.exports import export, open_source, with_eight_bits
-from tinybert_lite.runtime import UserError
+from tinybert_lite.exports.formats import export
+from tinybert_lite.exports.source import open_source, with_eight_bits
+from tinybert_lite.system.errors import UserError
 
 folder, files = workspace.final_student / "serving", {}
 try:
@@ -303,7 +304,7 @@ pd.Series(sizes).round(2).to_frame("megabytes")
 # A little more than a quarter: whole numbers of 8 bits are a fourth, while biases keep their 32 bits, and LayerNorms and the graph stay as they are. Do both answer as before? All dev sentences, by ONNX Runtime:
 
 # %%
-from tinybert_lite.foreign.onnx_runtime import OnnxClassifier, int8_instructions
+from tinybert_lite.exports.onnx_runtime import OnnxClassifier, int8_instructions
 
 runtimes = {name: OnnxClassifier(path, threads=1) for name, path in files.items()}
 everything = dev.first.batch(range(len(dev.first)))
@@ -317,7 +318,7 @@ pd.Series(alike, dtype=float).round(3).to_frame(f"dev {task.metric}, ONNX Runtim
 # And the time of a single sentence, on your machine. This page shows none, for it would be that of another; run the cell. What was measured, for models of all sizes, stands in [serving](../docs/serving.md).
 
 # %%
-from tinybert_lite.cost import milliseconds_a_row
+from tinybert_lite.models.cost import milliseconds_a_row
 
 trained, one = load_bert(workspace.int8_student).model.eval(), dev.first.batch([0])
 ways = {

@@ -56,7 +56,8 @@ lessons.predict("pieces", "How many word pieces has the sentence?", "pieces")
 # anything else. In Latin script nothing changes: `wifi` stays together.
 
 # %%
-from tinybert_lite.data.tokens import load_tokenizer, words
+from tinybert_lite.data.tokens import words
+from tinybert_lite.models.tokenizers import load_tokenizer
 
 
 def parted(text):
@@ -126,7 +127,7 @@ assert reading("研究生命起源")[1] == segment("研究生命起源")
 import sys
 from unittest.mock import patch
 
-from tinybert_lite.runtime import UserError
+from tinybert_lite.system.errors import UserError
 
 with patch.dict(sys.modules, rjieba=None):  # as if it were not installed
     try:
@@ -168,8 +169,8 @@ plots.word_rows(rows, ["characters", "words"], colours)
 
 # %%
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.data_augmentation import Augmenter
-from tinybert_lite.models import load_bert
+from tinybert_lite.stages.data_augmentation import Augmenter
+from tinybert_lite.models.loading import load_bert
 
 teacher, vectors = (
     load_bert(workspace.teacher, masked_lm=True),
@@ -269,7 +270,7 @@ import tempfile
 from pathlib import Path
 
 from tinybert_lite.data.corpus import TokenisedCorpus
-from tinybert_lite.data.masking import INNER, mask_tokens
+from tinybert_lite.method.masking import INNER, mask_tokens
 
 
 def marked(text):
@@ -351,9 +352,9 @@ pd.Series({name: result.skipped or "ran" for name, result in results.items()}).t
 # %%
 from scipy.special import softmax
 
-from tinybert_lite.cost import parameters_by_block
+from tinybert_lite.models.cost import parameters_by_block
 from tinybert_lite.data.tokens import encode
-from tinybert_lite.evaluate import predict
+from tinybert_lite.stages.evaluation import predict
 
 folders = {
     "teacher": workspace.task_teacher,

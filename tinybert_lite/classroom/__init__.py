@@ -1,1 +1,1 @@
-"""What teaches: plots for notebooks and reports."""
+"""What teaches: lessons, widgets, exercises and their checks."""

@@ -6,7 +6,16 @@ import random
 
 import torch
 
-from tinybert_lite.classroom.checking import attempt, beside, check, chips, described, expect, number, panels
+from tinybert_lite.classroom.checking import (
+    attempt,
+    beside,
+    check,
+    chips,
+    described,
+    expect,
+    number,
+    panels,
+)
 
 STOP = {"the", "a", "of", "is", "and", "it"}
 SENTENCES = (("The", "2nd", "part", "of", "it", "is", "warm", ",", "clever", "and", "80s", "!"),

@@ -7,7 +7,16 @@ from collections import Counter
 
 import torch
 
-from tinybert_lite.classroom.checking import attempt, beside, check, close, compared, expect, number, panels
+from tinybert_lite.classroom.checking import (
+    attempt,
+    beside,
+    check,
+    close,
+    compared,
+    expect,
+    number,
+    panels,
+)
 
 
 @check

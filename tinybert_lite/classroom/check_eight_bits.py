@@ -6,7 +6,15 @@ import math
 
 import torch
 
-from tinybert_lite.classroom.checking import attempt, check, close, compared, expect, need_kind, number
+from tinybert_lite.classroom.checking import (
+    attempt,
+    check,
+    close,
+    compared,
+    expect,
+    need_kind,
+    number,
+)
 
 
 @check

@@ -6,8 +6,17 @@ import math
 
 import torch
 
-from tinybert_lite.classroom.checking import attempt, check, close, compared, expect, number, panels, plain
-from tinybert_lite.classroom.plots import GREY, STUDENT, TEACHER
+from tinybert_lite.classroom.checking import (
+    attempt,
+    check,
+    close,
+    compared,
+    expect,
+    number,
+    panels,
+    plain,
+)
+from tinybert_lite.plots.panels import GREY, STUDENT, TEACHER
 
 
 @check

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tinybert_lite.classroom.checking import attempt, check, close, compared, expect, number, panels
-from tinybert_lite.classroom.plots import layer_map
+from tinybert_lite.plots.layers import layer_map
 
 BY_HAND = {(4, 12): [0, 3, 6, 9, 12], (3, 6): [0, 2, 4, 6]}
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tinybert_lite.classroom.checking import attempt, check, close, compared, described, expect, number, plain
+from tinybert_lite.classroom.checking import (
+    attempt,
+    check,
+    close,
+    compared,
+    described,
+    expect,
+    number,
+    plain,
+)
 
 
 @check

@@ -6,7 +6,16 @@ import math
 
 import torch
 
-from tinybert_lite.classroom.checking import attempt, check, chips, close, compared, expect, number, plain
+from tinybert_lite.classroom.checking import (
+    attempt,
+    check,
+    chips,
+    close,
+    compared,
+    expect,
+    number,
+    plain,
+)
 
 FOLDERS = (["model_epoch_9.bin", "config.json", "model_epoch_10.bin", "model_epoch_2.bin", "pytorch_model.bin"],
            ["vocab.txt", "model_epoch_30.bin", "model_epoch_100.bin", "model_epoch_4.bin"])

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import random
 
-from tinybert_lite.classroom.checking import attempt, beside, check, chips, described, expect, number, panels
+from tinybert_lite.classroom.checking import (
+    attempt,
+    beside,
+    check,
+    chips,
+    described,
+    expect,
+    number,
+    panels,
+)
 
 TOKENS = (["[CLS]", "the", "har", "##bour", "fills", "[SEP]", "twice", "un", "##der", "##stood", "[SEP]"],
           ["[CLS]", "a", "film", "[SEP]", "play", "##ful", "##ly", "told", "[SEP]"])

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from tinybert_lite.classroom.plots import GREY, NEUTRAL, STUDENT, TEACHER, word_rows
+from tinybert_lite.plots.panels import GREY, NEUTRAL, STUDENT, TEACHER
+from tinybert_lite.plots.texts import word_rows
 
 
 def check(function: Callable) -> Callable:

@@ -20,7 +20,9 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from tinybert_lite.classroom import run_submission
 from tinybert_lite.classroom.sandbox import run_limited
-from tinybert_lite.runtime import UserError, command, say
+from tinybert_lite.system.command import command
+from tinybert_lite.system.console import say
+from tinybert_lite.system.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOLUTIONS = REPOSITORY / "notebooks" / "solutions"

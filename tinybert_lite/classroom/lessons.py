@@ -14,13 +14,14 @@ from dataclasses import replace
 from importlib.util import find_spec
 from math import isfinite
 
-from tinybert_lite import doctor, run_all
-from tinybert_lite import settings as presets
+from tinybert_lite.classroom import doctor
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
-from tinybert_lite.outputs import read_manifest
-from tinybert_lite.runtime import say
-from tinybert_lite.settings import Settings
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.pipeline import profiles as presets
+from tinybert_lite.pipeline import running as run_all
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.settings import Settings
+from tinybert_lite.system.console import say
+from tinybert_lite.system.outputs import read_manifest
 
 CLOSE = 0.05  # of the measured number: near enough to be called right
 

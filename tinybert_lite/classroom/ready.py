@@ -13,14 +13,24 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from tinybert_lite.data.tasks import OWN, TASKS
-from tinybert_lite.engine.checkpoints import HISTORY
-from tinybert_lite.engine.files import read_json, replace_file, sha256
-from tinybert_lite.outputs import ASIDE, LOCK, MANIFEST, Outputs, locked, read_manifest, scratch
-from tinybert_lite.run_all import STAGES, agreed, needed
-from tinybert_lite.runtime import UserError, remark, say
-from tinybert_lite.settings import PROFILES, profile
-from tinybert_lite.stage import Stage, stale
-from tinybert_lite.workspace import CLASSROOM, CLASSROOM_VECTORS, GROWN, Workspace
+from tinybert_lite.pipeline.plan import STAGES
+from tinybert_lite.pipeline.profiles import PROFILES, profile
+from tinybert_lite.pipeline.running import agreed, needed
+from tinybert_lite.pipeline.workspace import CLASSROOM, CLASSROOM_VECTORS, GROWN, Workspace
+from tinybert_lite.stages.stage import Stage, stale
+from tinybert_lite.system.console import remark, say
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.files import read_json, replace_file, sha256
+from tinybert_lite.system.outputs import (
+    ASIDE,
+    HISTORY,
+    LOCK,
+    MANIFEST,
+    Outputs,
+    locked,
+    read_manifest,
+    scratch,
+)
 
 BY_NUMBER: dict[str, Stage] = dict(zip((GROWN, "1", "2", "3", "teacher", "4", "5"), STAGES, strict=True))
 NOTES = (HISTORY, MANIFEST)  # packed beside the results

@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from tinybert_lite.classroom import plots
-from tinybert_lite.classroom.plots.panels import new_figure
-from tinybert_lite.data_augmentation import Augmenter
-from tinybert_lite.engine.encoder import Bert
-from tinybert_lite.engine.mapping import layer_mapping
-from tinybert_lite.engine.objectives import common_heads
-from tinybert_lite.runtime import UserError
+from tinybert_lite import plots
+from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.layer_mapping import layer_mapping
+from tinybert_lite.method.objectives import common_heads
+from tinybert_lite.plots.panels import new_figure
+from tinybert_lite.stages.data_augmentation import Augmenter
+from tinybert_lite.system.errors import UserError
 
 DPI = 90  # 10 inches fill the width of a notebook
 

@@ -1,1 +1,1 @@
-"""Tasks, rows, tokens and batches: everything between a file and a tensor."""
+"""Tasks, rows, corpora, word vectors and batches: everything between a file and a tensor."""

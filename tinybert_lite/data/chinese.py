@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import accumulate
 
-from tinybert_lite.runtime import UserError
+from tinybert_lite.system.errors import UserError
 
 
 def segment(text: str) -> list[str]:

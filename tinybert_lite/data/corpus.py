@@ -13,11 +13,12 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tinybert_lite.data.chinese import word_starts
-from tinybert_lite.data.lines import lines_of
-from tinybert_lite.data.masking import with_inner
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.runtime import UserError, in_parallel
+from tinybert_lite.method.masking import with_inner
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.lines import lines_of
+from tinybert_lite.system.processes import in_parallel
 
 TOKENIZER = "tokenizer.json"  # beside a tokenised corpus, for worker processes
 Reader = Callable[[Path], Iterator[list[str]]]

@@ -10,7 +10,7 @@ import torch
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
-from tinybert_lite.data.masking import mask_tokens, random_pieces, with_inner
+from tinybert_lite.method.masking import mask_tokens, random_pieces, with_inner
 
 IGNORED = -100  # a place without a target
 

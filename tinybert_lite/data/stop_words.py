@@ -1,5 +1,7 @@
 """Function words of English and Chinese, which augmentation leaves alone: replacing them changes the grammar, not the topic."""
 
+
+
 STOP_WORDS = {"en": frozenset(
     """
     a an the this that these those

@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
 
-from tinybert_lite.data.lines import lines_of
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.runtime import UserError
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.lines import lines_of
 
 LARGEST = 3.4e38  # a score must fit 32 bits
 NO_VERDICT = "-"  # SNLI's label where its annotators did not agree

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.runtime import UserError
+from tinybert_lite.system.errors import UserError
 
 Column = tuple[str, int]
 
@@ -125,7 +125,7 @@ def own_task(path: Path) -> Task:
     {"name": "topics", "pair": false, "labels": ["sports", "science"], "metric": "macro_f1", "language": "en"}; no labels: a regression,
     with the "offset" and "scale" of its numbers, so that they are learnt as numbers around 0 whatever their unit.
     """
-    from tinybert_lite.engine.files import read_json
+    from tinybert_lite.system.files import read_json
 
     found = {"pair": False, "labels": [], "metric": "accuracy", "language": "en", "offset": 0.0, "scale": 1.0, **read_json(path)}
     name, labels, metric = found.get("name"), found["labels"], found["metric"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tinybert_lite.data.lines import lines_of
-from tinybert_lite.runtime import UserError
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.lines import lines_of
 
 
 class WordVectors:

@@ -19,12 +19,12 @@ import numpy as np
 from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.data_augmentation import Augmenter
-from tinybert_lite.evaluate import predict
-from tinybert_lite.models import load_bert
-from tinybert_lite.runtime import set_threads
-from tinybert_lite.settings import profile
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.models.loading import load_bert
+from tinybert_lite.pipeline.profiles import profile
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.data_augmentation import Augmenter
+from tinybert_lite.stages.evaluation import predict
+from tinybert_lite.system.machine import set_threads
 
 
 def main() -> None:

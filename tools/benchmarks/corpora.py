@@ -20,10 +20,11 @@ from pathlib import Path
 
 from joblib.externals.loky import get_reusable_executor
 
-from tinybert_lite.data.lines import lines_of
-from tinybert_lite.foreign.corpora import read_corpora
-from tinybert_lite.pregenerate_training_data import count_sequences, pregenerate
-from tinybert_lite.settings import Pregenerating
+from tinybert_lite.data.corpora import read_corpora
+from tinybert_lite.data.epochs import count_sequences
+from tinybert_lite.stages.pregenerate_training_data import pregenerate
+from tinybert_lite.stages.settings import Pregenerating
+from tinybert_lite.system.lines import lines_of
 
 TOGETHER = 5  # sentences a paragraph
 

@@ -18,18 +18,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tinybert_lite import quantize
 from tinybert_lite.data.tables import has_labels, read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode_table
-from tinybert_lite.engine.files import write_json
-from tinybert_lite.evaluate import predict, scores
-from tinybert_lite.models import load_bert
-from tinybert_lite.outputs import read_manifest
-from tinybert_lite.runtime import machine, versions
-from tinybert_lite.settings import Settings, profile
-from tinybert_lite.stage import stale
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.models.loading import load_bert
+from tinybert_lite.pipeline.profiles import profile
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages import quantize
+from tinybert_lite.stages.evaluation import predict
+from tinybert_lite.stages.metrics import scores
+from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.stage import stale
+from tinybert_lite.system.files import write_json
+from tinybert_lite.system.machine import machine, versions
+from tinybert_lite.system.outputs import read_manifest
 
 WAYS = {  # name -> settings, and whether the teacher is asked
     "post-training": (["quantize.post_training=true"], False),

@@ -11,8 +11,8 @@ import psutil
 import torch
 from transformers import BertConfig
 
-from tinybert_lite.cost import multiply_adds
-from tinybert_lite.engine.encoder import Bert
+from tinybert_lite.method.encoder import Bert
+from tinybert_lite.models.cost import multiply_adds
 
 
 def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -> Bert:

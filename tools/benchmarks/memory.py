@@ -22,10 +22,9 @@ from measure import anonymous, base, tiny
 
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import find_task
-from tinybert_lite.data.tokens import load_tokenizer
-from tinybert_lite.engine.files import save_weights
-from tinybert_lite.models import save_model_folder
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.models.saving import save_model_folder, save_weights
+from tinybert_lite.models.tokenizers import load_tokenizer
+from tinybert_lite.pipeline.workspace import Workspace
 
 
 def peak(*command) -> tuple[float, float]:

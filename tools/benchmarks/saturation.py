@@ -17,7 +17,7 @@ import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from tinybert_lite.engine.quantization import weight_scale, whole_numbers
+from tinybert_lite.method.quantization import weight_scale, whole_numbers
 
 INPUTS, OUTPUTS, ROWS = 312, 64, 16
 

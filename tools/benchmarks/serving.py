@@ -41,15 +41,17 @@ from serving_models import (
 )
 from serving_table import ENOUGH, write
 
-from tinybert_lite.cost import multiply_adds, parameters_by_block
 from tinybert_lite.data.batches import in_order
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
-from tinybert_lite.data.tokens import load_tokenizer
-from tinybert_lite.engine.files import read_json, write_json
-from tinybert_lite.foreign.onnx_runtime import int8_instructions, need_onnxruntime, saturates
-from tinybert_lite.foreign.serving import MODELS
-from tinybert_lite.runtime import command, machine, say, set_threads, versions
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.exports.onnx_runtime import int8_instructions, need_onnxruntime, saturates
+from tinybert_lite.exports.serving import MODELS
+from tinybert_lite.models.cost import multiply_adds, parameters_by_block
+from tinybert_lite.models.tokenizers import load_tokenizer
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.system.command import command
+from tinybert_lite.system.console import say
+from tinybert_lite.system.files import read_json, write_json
+from tinybert_lite.system.machine import machine, set_threads, versions
 
 VOCABULARY = 30_522  # BERT's
 MOST_CALLS, MOST_SECONDS = 100, 60  # of one in one round; of all in one setting

@@ -14,18 +14,19 @@ from measure import base, bert, tiny
 from transformers import BertConfig, BertForSequenceClassification
 
 from tinybert_lite.data.batches import in_order
-from tinybert_lite.engine.encoder import Bert
-from tinybert_lite.engine.files import load_model, save_safetensors, weights_file
-from tinybert_lite.engine.quantization import calibrate, quantize
-from tinybert_lite.evaluate import DevSet
-from tinybert_lite.foreign.onnx_graph import onnx_bytes
-from tinybert_lite.foreign.onnx_runtime import OnnxClassifier
-from tinybert_lite.foreign.rows import task_examples
-from tinybert_lite.foreign.serving import MODELS
-from tinybert_lite.models import in_the_tasks_order, load_bert
-from tinybert_lite.runtime import UserError
-from tinybert_lite.settings import Quantizing
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.data.rows import task_examples
+from tinybert_lite.exports.onnx_graph import onnx_bytes
+from tinybert_lite.exports.onnx_runtime import OnnxClassifier
+from tinybert_lite.exports.serving import MODELS
+from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.quantization import calibrate, quantize
+from tinybert_lite.models.loading import in_the_tasks_order, load_bert, load_model
+from tinybert_lite.models.saving import save_safetensors
+from tinybert_lite.models.weights import weights_file
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.evaluation import DevSet
+from tinybert_lite.stages.settings import Quantizing
+from tinybert_lite.system.errors import UserError
 
 PYTORCH, STOCK, ONNX = "PyTorch float32", "Hugging Face's class float32", "ONNX Runtime float32"
 INT8, DYNAMIC, SIMULATED = "ONNX Runtime int8", "PyTorch's dynamic int8", "PyTorch, int8 simulated"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from serving_models import DYNAMIC, INT8, ONNX, PYTORCH, SIMULATED, STOCK
 
-from tinybert_lite.foreign.serving import MODELS
-from tinybert_lite.runtime import say
+from tinybert_lite.exports.serving import MODELS
+from tinybert_lite.system.console import say
 
 WAYS = (STOCK, PYTORCH, DYNAMIC, SIMULATED, ONNX, INT8)
 PAPER = {"parameters": 7.5, "time": 9.4}  # Jiao et al. 2020, TinyBERT4 against BERT-base; time on one NVIDIA K80
@@ -208,7 +208,7 @@ def write(results: dict, output: Path | None, picture: Path | None) -> None:
         import matplotlib
 
         matplotlib.use("Agg", force=False)
-        from tinybert_lite.classroom import plots
+        from tinybert_lite import plots
 
         large, small = results["pairs"][0]["models"]
         drawn = {picture.with_stem(f"{picture.stem}_lengths"): plots.speed_ups(lines_by_length(results["pairs"][0]), large, small)}

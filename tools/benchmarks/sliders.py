@@ -21,11 +21,10 @@ import torch
 from tinybert_lite.classroom import widgets
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.data_augmentation import Augmenter
-from tinybert_lite.engine.files import load_model
-from tinybert_lite.engine.mapping import layer_mapping
-from tinybert_lite.models import load_bert
-from tinybert_lite.settings import profile
+from tinybert_lite.method.layer_mapping import layer_mapping
+from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.pipeline.profiles import profile
+from tinybert_lite.stages.data_augmentation import Augmenter
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "The harbour fills with water twice a day, and the boats float."

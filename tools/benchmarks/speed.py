@@ -31,18 +31,21 @@ from tinybert_lite.data.batches import Batches, Examples, bucketed, in_order
 from tinybert_lite.data.corpus import read_documents
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import find_task
-from tinybert_lite.data.tokens import encode, load_tokenizer, words
+from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.data_augmentation import BLOCK, Augmenter
-from tinybert_lite.engine.encoder import Bert
-from tinybert_lite.engine.objectives import Intermediate, Prediction
-from tinybert_lite.engine.train import Loop
-from tinybert_lite.pregenerate_training_data import pregenerate
-from tinybert_lite.runtime import Device, choose_device, say, set_threads
-from tinybert_lite.settings import Augmenting, Pregenerating, Training
-from tinybert_lite.soft_targets import asking, with_soft_targets
-from tinybert_lite.stage import Session
-from tinybert_lite.workspace import Workspace
+from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.objectives import Intermediate, Prediction
+from tinybert_lite.models.tokenizers import load_tokenizer
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.data_augmentation import BLOCK, Augmenter
+from tinybert_lite.stages.pregenerate_training_data import pregenerate
+from tinybert_lite.stages.session import Session
+from tinybert_lite.stages.settings import Augmenting, Pregenerating, Training
+from tinybert_lite.stages.soft_targets import asking, with_soft_targets
+from tinybert_lite.system.console import say
+from tinybert_lite.system.device import Device, choose_device
+from tinybert_lite.system.machine import set_threads
+from tinybert_lite.training.loop import Loop
 
 SST, LENGTH = find_task("SST-2"), 128
 

@@ -1,0 +1,1 @@
+"""Published models, tasks, word vectors and corpora, fetched and checked."""

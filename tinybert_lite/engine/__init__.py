@@ -1,1 +1,0 @@
-"""What distils: models, losses, the one training loop. Knows no folder name, notebook or command line."""

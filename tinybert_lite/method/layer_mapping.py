@@ -1,0 +1,34 @@
+"""Layer mapping g(m): which teacher layer student layer m learns from (paper, section 3)."""
+
+from __future__ import annotations
+
+from tinybert_lite.system.errors import UserError
+
+
+def layer_mapping(mapping: str, student_layers: int, teacher_layers: int) -> list[int]:
+    """The teacher layer for each student layer m = 0 … M; layers count from 1, 0 is the embedding output.
+
+    uniform: g(m) = m·N/M · top: g(m) = m + N − M · bottom: g(m) = m · or a list of M layers such as "3,6,9,12"
+    (M + 1 where it starts with the embeddings' own). g(0) = 0 unless such a list says otherwise.
+    Raises UserError for a mapping that does not fit M student and N teacher layers.
+    """
+    M, N = student_layers, teacher_layers
+    if M > N:
+        raise UserError(f"the student has {M} layers, more than the teacher's {N}: use a smaller student")
+    if mapping == "uniform":
+        if N % M:
+            raise UserError(f"a uniform mapping needs the teacher's layers ({N}) to be a multiple of the student's ({M}): "
+                            f"choose mapping=top, bottom or a list of {M} layers")
+        return [m * N // M for m in range(M + 1)]
+    if mapping == "top":
+        return [0] + [m + N - M for m in range(1, M + 1)]
+    if mapping == "bottom":
+        return list(range(M + 1))
+    try:
+        layers = [int(part) for part in mapping.split(",")]
+    except ValueError:
+        raise UserError(f"mapping={mapping} is unknown: use uniform, top, bottom or a list such as 3,6,9,12") from None
+    layers = [0, *layers] if len(layers) == M else layers
+    if len(layers) != M + 1 or not all(0 <= layer <= N for layer in layers) or 0 in layers[1:]:
+        raise UserError(f"mapping={mapping} does not fit: give {M} teacher layers, each from 1 to {N}")
+    return layers

@@ -1,0 +1,1 @@
+"""All stages together: folders, profiles, the plan, running it, the report."""

@@ -1,0 +1,1 @@
+"""One file a stage: what it reads, its work, what it writes."""

@@ -1,0 +1,1 @@
+"""The one training loop, with its schedule, history and saved states."""
