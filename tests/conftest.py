@@ -13,9 +13,17 @@ from hypothesis import HealthCheck, settings
 from tests.makers import make_bert_folder, write_vocabulary
 from tinybert_lite.models.tokenizers import load_tokenizer
 
-torch.set_num_threads(1)  # the models are tiny: on a busy machine two threads wait for each other, 100 times as long
-settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=50,
-                          suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+torch.set_num_threads(
+    1
+)  # the models are tiny: on a busy machine two threads wait for each other, 100 times as long
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("repeatable")
 
 

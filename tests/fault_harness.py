@@ -57,15 +57,37 @@ from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.outputs import MANIFEST
 from tinybert_lite.training.loop import Loop
 
-STAGES = {stage.name: stage for stage in (pretrain.STAGE, data_augmentation.STAGE, pregenerate_training_data.STAGE, general_distill.STAGE,
-                                          finetune_teacher.STAGE, task_distill.MID, task_distill.OUT, undistilled.STAGE, quantize.STAGE)}
-BRIEF = dict(max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2)
+STAGES = {
+    stage.name: stage
+    for stage in (
+        pretrain.STAGE,
+        data_augmentation.STAGE,
+        pregenerate_training_data.STAGE,
+        general_distill.STAGE,
+        finetune_teacher.STAGE,
+        task_distill.MID,
+        task_distill.OUT,
+        undistilled.STAGE,
+        quantize.STAGE,
+    )
+}
+BRIEF = dict(
+    max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2
+)
 SETTINGS = Settings(
-    profile="smoke", device="cpu", threads=1, pretrain=Pretraining(**BRIEF), data_augmentation=Augmenting(N=3, M=4, max_seq_length=32),
-    pregenerate_training_data=Pregenerating(epochs_to_generate=2, max_seq_len=32), general_distill=Distilling(**BRIEF),
-    finetune_teacher=FineTuning(eval_step=2, **BRIEF), task_distill_mid=Distilling(schedule="constant", **BRIEF),
-    task_distill_out=Predicting(eval_step=2, **BRIEF), baseline=Training(**BRIEF),
-    quantize=Quantizing(eval_step=2, calibration_rows=16, **BRIEF))
+    profile="smoke",
+    device="cpu",
+    threads=1,
+    pretrain=Pretraining(**BRIEF),
+    data_augmentation=Augmenting(N=3, M=4, max_seq_length=32),
+    pregenerate_training_data=Pregenerating(epochs_to_generate=2, max_seq_len=32),
+    general_distill=Distilling(**BRIEF),
+    finetune_teacher=FineTuning(eval_step=2, **BRIEF),
+    task_distill_mid=Distilling(schedule="constant", **BRIEF),
+    task_distill_out=Predicting(eval_step=2, **BRIEF),
+    baseline=Training(**BRIEF),
+    quantize=Quantizing(eval_step=2, calibration_rows=16, **BRIEF),
+)
 
 
 def make_inputs(root: Path) -> None:
@@ -75,17 +97,38 @@ def make_inputs(root: Path) -> None:
     make_bert_folder(root / "student", layers=1, masked_lm=False)
     write_toy_vectors(root / "vectors.txt")
     corpus = write_toy_corpus(root / "corpus.txt", 10)
-    pregenerate_training_data.pregenerate(corpus, raw / "vocab.txt", root / "sequences", Pregenerating(epochs_to_generate=2, max_seq_len=32), 1)
+    pregenerate_training_data.pregenerate(
+        corpus,
+        raw / "vocab.txt",
+        root / "sequences",
+        Pregenerating(epochs_to_generate=2, max_seq_len=32),
+        1,
+    )
     assert data.is_dir()
 
 
 def reads(stage: str, root: Path) -> dict[str, Path]:
-    task = {"rows": root / "data/train.tsv", "train": root / "data/train.tsv", "dev": root / "data/dev.tsv"}
+    task = {
+        "rows": root / "data/train.tsv",
+        "train": root / "data/train.tsv",
+        "dev": root / "data/dev.tsv",
+    }
     return {
         "pretrain": {"text": root / "corpus.txt", "model": root / "raw"},
-        "data_augmentation": {"train": root / "data/train.tsv", "teacher": root / "raw", "vectors": root / "vectors.txt"},
-        "pregenerate_training_data": {"corpus": root / "corpus.txt", "vocabulary": root / "raw/vocab.txt"},
-        "general_distill": {"sequences": root / "sequences", "teacher": root / "raw", "student": root / "student"},
+        "data_augmentation": {
+            "train": root / "data/train.tsv",
+            "teacher": root / "raw",
+            "vectors": root / "vectors.txt",
+        },
+        "pregenerate_training_data": {
+            "corpus": root / "corpus.txt",
+            "vocabulary": root / "raw/vocab.txt",
+        },
+        "general_distill": {
+            "sequences": root / "sequences",
+            "teacher": root / "raw",
+            "student": root / "student",
+        },
         "finetune_teacher": {**task, "teacher": root / "raw"},
         "task_distill_mid": {**task, "teacher": root / "tuned", "student": root / "student"},
         "task_distill_out": {**task, "teacher": root / "tuned", "student": root / "student"},
@@ -110,7 +153,10 @@ class Events:
 
         @functools.wraps(function)
         def watched(*args, **kwargs):
-            place = next((Path(a).name for a in args[1:2] + args[:1] if isinstance(a, (str, os.PathLike))), "")
+            place = next(
+                (Path(a).name for a in args[1:2] + args[:1] if isinstance(a, (str, os.PathLike))),
+                "",
+            )
             self.happen(f"before {name} {place}")
             found = function(*args, **kwargs)
             self.happen(f"after {name} {place}")
@@ -119,8 +165,15 @@ class Events:
         setattr(owner, name, watched)
 
     def install(self) -> None:
-        for owner, name in ((Loop, "_step"), (GrowingFile, "add"), (GrowingFile, "_note"), (files.os, "replace"), (files.os, "fsync"), (Path, "unlink"),
-                            (Path, "write_text")):
+        for owner, name in (
+            (Loop, "_step"),
+            (GrowingFile, "add"),
+            (GrowingFile, "_note"),
+            (files.os, "replace"),
+            (files.os, "fsync"),
+            (Path, "unlink"),
+            (Path, "write_text"),
+        ):
             self.watch(owner, name)
 
 
@@ -155,14 +208,23 @@ def run(stage: Stage, root: Path, folder: Path, die_at: int = -1) -> None:
 
 def outcome(folder: Path) -> dict[str, bytes]:
     """All a stage leaves but its manifest; of that the metrics."""
-    left = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, ".lock")}
+    left = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in (MANIFEST, ".lock")
+    }
     metrics = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["metrics"]
-    return {**left, "metrics": {name: value for name, value in metrics.items() if name != "resumed_from"}}
+    return {
+        **left,
+        "metrics": {name: value for name, value in metrics.items() if name != "resumed_from"},
+    }
 
 
 def points(events: list[str], count: int, rng: random.Random) -> list[int]:
     """Places to die at: after the first saved state is in place, and before the manifest is."""
-    first = next(i for i, what in enumerate(events) if re.match(r"after replace checkpoint-\S+", what))
+    first = next(
+        i for i, what in enumerate(events) if re.match(r"after replace checkpoint-\S+", what)
+    )
     last = next(i for i, what in enumerate(events) if what == f"after replace {MANIFEST}")
     return sorted(rng.sample(range(first + 1, last), min(count, last - first - 1)))
 
@@ -190,11 +252,22 @@ def main() -> int:
             resumed = forked(lambda: run(stage, root, folder), log)
             text = log.read_text()
             went_on = re.search(r"going on from [a-z ]*(\d+)", text)
-            problem = (f"was not killed ({killed})" if killed != -signal.SIGKILL else f"did not end: {text}" if resumed else
-                       "did not go on from a later step" if not went_on or int(went_on[1]) < 1 else
-                       "differs: " + ", ".join(different) if (different := differences(expected, outcome(folder))) else "")
+            problem = (
+                f"was not killed ({killed})"
+                if killed != -signal.SIGKILL
+                else f"did not end: {text}"
+                if resumed
+                else "did not go on from a later step"
+                if not went_on or int(went_on[1]) < 1
+                else "differs: " + ", ".join(different)
+                if (different := differences(expected, outcome(folder)))
+                else ""
+            )
             failed += bool(problem)
-            print(f"{stage.name}: killed {events[at]}, {went_on[0] if went_on else 'started again'}: {problem or 'the same bytes'}", flush=True)
+            print(
+                f"{stage.name}: killed {events[at]}, {went_on[0] if went_on else 'started again'}: {problem or 'the same bytes'}",
+                flush=True,
+            )
     return 1 if failed else 0
 
 

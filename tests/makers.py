@@ -15,10 +15,23 @@ from tinybert_lite.training.loop import Loop
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-WORDS = ("the an and of is was not very good great fine bad dull film movie plot story actor scene funny sad warm cold long short "
-         "we they saw love hate like watch review bank river house street walk run tree").split()
-VOCABULARY = [*SPECIAL, "[unused1]", "[unused2]", *LETTERS, *(f"##{letter}" for letter in LETTERS), *"0123456789", *".,!?'\"-", *WORDS,
-              "##ing", "##ly", "##est"]
+WORDS = (
+    "the an and of is was not very good great fine bad dull film movie plot story actor scene funny sad warm cold long short "
+    "we they saw love hate like watch review bank river house street walk run tree"
+).split()
+VOCABULARY = [
+    *SPECIAL,
+    "[unused1]",
+    "[unused2]",
+    *LETTERS,
+    *(f"##{letter}" for letter in LETTERS),
+    *"0123456789",
+    *".,!?'\"-",
+    *WORDS,
+    "##ing",
+    "##ly",
+    "##est",
+]
 
 
 def write_vocabulary(folder: Path, vocab=VOCABULARY) -> Path:
@@ -30,14 +43,29 @@ def write_vocabulary(folder: Path, vocab=VOCABULARY) -> Path:
 
 
 def config_values(layers=2, width=16, heads=2, vocab=VOCABULARY, **more) -> dict:
-    return {"model_type": "bert", "vocab_size": len(vocab), "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads,
-            "intermediate_size": 2 * width, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
-            "max_position_embeddings": 64, "type_vocab_size": 2, "initializer_range": 0.2, "layer_norm_eps": 1e-12, **more}
+    return {
+        "model_type": "bert",
+        "vocab_size": len(vocab),
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": 2 * width,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "max_position_embeddings": 64,
+        "type_vocab_size": 2,
+        "initializer_range": 0.2,
+        "layer_norm_eps": 1e-12,
+        **more,
+    }
 
 
 def stock_bert(kind=BertForPreTraining, seed=0, num_labels=0, attention="eager", **config):
     """A random stock model in eval mode, its biases and LayerNorms random too, so that none of them can be forgotten unseen."""
-    values = BertConfig(**config_values(**config), **({"num_labels": num_labels} if num_labels else {}))
+    values = BertConfig(
+        **config_values(**config), **({"num_labels": num_labels} if num_labels else {})
+    )
     values._attn_implementation = attention
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -49,7 +77,17 @@ def stock_bert(kind=BertForPreTraining, seed=0, num_labels=0, attention="eager",
     return model.eval()
 
 
-def make_bert_folder(path: Path, layers=2, width=16, heads=2, vocab=VOCABULARY, masked_lm=True, num_labels=0, seed=0, **config) -> Path:
+def make_bert_folder(
+    path: Path,
+    layers=2,
+    width=16,
+    heads=2,
+    vocab=VOCABULARY,
+    masked_lm=True,
+    num_labels=0,
+    seed=0,
+    **config,
+) -> Path:
     """A model folder in the original's format: config.json, vocab.txt and pytorch_model.bin of a small random BERT.
 
     masked_lm adds `cls.*`, num_labels `classifier.*`; `config` goes into config.json (`classifier_head="relu"`, …).
@@ -57,12 +95,22 @@ def make_bert_folder(path: Path, layers=2, width=16, heads=2, vocab=VOCABULARY, 
     path = Path(path)
     size = dict(layers=layers, width=width, heads=heads, vocab=vocab, **config)
     model = stock_bert(BertForPreTraining, seed, **size)
-    state = {name: tensor for name, tensor in model.state_dict().items() if masked_lm or not name.startswith("cls.")}
+    state = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if masked_lm or not name.startswith("cls.")
+    }
     if num_labels:
         task = stock_bert(BertForSequenceClassification, seed, num_labels, **size)
-        state |= {name: tensor for name, tensor in task.state_dict().items() if name.startswith("classifier.")}
+        state |= {
+            name: tensor
+            for name, tensor in task.state_dict().items()
+            if name.startswith("classifier.")
+        }
     write_vocabulary(path, vocab)
-    path.joinpath("config.json").write_text(json.dumps(config_values(**size), indent=2) + "\n", encoding="utf-8")
+    path.joinpath("config.json").write_text(
+        json.dumps(config_values(**size), indent=2) + "\n", encoding="utf-8"
+    )
     with open(path / "pytorch_model.bin", "wb") as file:
         torch.save({name: tensor.clone() for name, tensor in state.items()}, file)
     return path
@@ -75,11 +123,16 @@ def random_batch(lengths, longest=0, vocab=VOCABULARY, seed=0) -> dict[str, torc
     """
     draw = torch.Generator().manual_seed(seed)
     B, L = len(lengths), max(longest, *lengths)
-    batch = {name: torch.zeros(B, L, dtype=torch.long) for name in ("input_ids", "attention_mask", "token_type_ids")}
+    batch = {
+        name: torch.zeros(B, L, dtype=torch.long)
+        for name in ("input_ids", "attention_mask", "token_type_ids")
+    }
     for row, length in enumerate(lengths):
-        batch["input_ids"][row, :length] = torch.randint(len(SPECIAL), len(vocab), (length,), generator=draw)
+        batch["input_ids"][row, :length] = torch.randint(
+            len(SPECIAL), len(vocab), (length,), generator=draw
+        )
         batch["attention_mask"][row, :length] = 1
-        batch["token_type_ids"][row, length // 2:length] = 1
+        batch["token_type_ids"][row, length // 2 : length] = 1
     batch["labels"] = torch.arange(B).remainder(2).float()
     return batch
 

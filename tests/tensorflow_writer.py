@@ -20,7 +20,11 @@ def variables(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if path[0] == "classifier":
             found["output_weights" if leaf == "weight" else "output_bias"] = tensor
         elif path == ["cls", "seq_relationship"]:
-            found["cls/seq_relationship/output_weights" if leaf == "weight" else "cls/seq_relationship/output_bias"] = tensor
+            found[
+                "cls/seq_relationship/output_weights"
+                if leaf == "weight"
+                else "cls/seq_relationship/output_bias"
+            ] = tensor
         elif path == ["cls", "predictions"]:
             found["cls/predictions/output_bias"] = tensor
         elif path[-1] == "LayerNorm":
@@ -28,25 +32,50 @@ def variables(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         elif path[-1].endswith("embeddings"):
             found["/".join(path)] = tensor
         elif not name.startswith(("fit_dense", "cls.predictions.decoder")):
-            found["/".join(path) + ("/kernel" if leaf == "weight" else "/bias")] = tensor.T if leaf == "weight" else tensor
+            found["/".join(path) + ("/kernel" if leaf == "weight" else "/bias")] = (
+                tensor.T if leaf == "weight" else tensor
+            )
     return {name: tensor.contiguous() for name, tensor in found.items()}
 
 
 def with_optimizer(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """With what training leaves beside the model."""
-    slots = {f"{name}/{slot}": torch.ones_like(tensor) for name, tensor in found.items() for slot in ("adam_m", "adam_v")}
+    slots = {
+        f"{name}/{slot}": torch.ones_like(tensor)
+        for name, tensor in found.items()
+        for slot in ("adam_m", "adam_v")
+    }
     return {**found, **slots, "global_step": torch.tensor(7)}
 
 
-def write_checkpoint(prefix: Path, found: dict[str, torch.Tensor], shards: int = 1, block_size: int = 1 << 18) -> Path:
+def write_checkpoint(
+    prefix: Path, found: dict[str, torch.Tensor], shards: int = 1, block_size: int = 1 << 18
+) -> Path:
     """`prefix`.index and its data files; tensor i of the sorted names goes into file i modulo `shards`. Returns the index."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    contents, rows = [bytearray() for _ in range(shards)], [(b"", message((1, shards), (3, message((1, 1)))))]
+    contents, rows = (
+        [bytearray() for _ in range(shards)],
+        [(b"", message((1, shards), (3, message((1, 1)))))],
+    )
     for i, (name, tensor) in enumerate(sorted(found.items(), key=lambda item: item[0].encode())):
-        raw, content = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(), contents[i % shards]
+        raw, content = (
+            tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(),
+            contents[i % shards],
+        )
         shape = message(*((2, message((1, size))) for size in tensor.shape))
-        rows.append((name.encode(), message((1, DTYPES[str(tensor.dtype).removeprefix("torch.")]), (2, shape), (3, i % shards), (4, len(content)),
-                                            (5, len(raw)), (6, masked(raw)))))
+        rows.append(
+            (
+                name.encode(),
+                message(
+                    (1, DTYPES[str(tensor.dtype).removeprefix("torch.")]),
+                    (2, shape),
+                    (3, i % shards),
+                    (4, len(content)),
+                    (5, len(raw)),
+                    (6, masked(raw)),
+                ),
+            )
+        )
         content += raw
     for i, content in enumerate(contents):
         prefix.with_name(f"{prefix.name}.data-{i:05d}-of-{shards:05d}").write_bytes(content)
@@ -55,7 +84,13 @@ def write_checkpoint(prefix: Path, found: dict[str, torch.Tensor], shards: int =
     return index
 
 
-def write_folder(folder: Path, state: dict[str, torch.Tensor], config: str, name: str = "bert_model.ckpt", **options) -> Path:
+def write_folder(
+    folder: Path,
+    state: dict[str, torch.Tensor],
+    config: str,
+    name: str = "bert_model.ckpt",
+    **options,
+) -> Path:
     """As Google ships a model, without the vocabulary."""
     write_checkpoint(folder / name, with_optimizer(variables(state)), **options)
     (folder / "bert_config.json").write_text(config, encoding="utf-8")
@@ -83,9 +118,13 @@ def block(rows, every: int = 16) -> bytes:
         shared = len(os.path.commonprefix([before, key])) if i % every else 0
         if i and not i % every:
             starts.append(len(content))
-        content += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
+        content += (
+            varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
+        )
         before = key
-    return bytes(content) + b"".join(start.to_bytes(4, "little") for start in (*starts, len(starts)))
+    return bytes(content) + b"".join(
+        start.to_bytes(4, "little") for start in (*starts, len(starts))
+    )
 
 
 def appended(content: bytearray, raw: bytes, kind: int = 0) -> bytes:

@@ -23,19 +23,38 @@ from tinybert_lite.system.processes import need_one_process
 
 @command
 def main(argv: list[str]) -> int:
-    parser = shared_flags(argparse.ArgumentParser("python -m tinybert_lite.ablate", description="Parts of the method left out in turn, beside the paper's table."))
+    parser = shared_flags(
+        argparse.ArgumentParser(
+            "python -m tinybert_lite.ablate",
+            description="Parts of the method left out in turn, beside the paper's table.",
+        )
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44, 45, 46])
-    parser.add_argument("--only", nargs="+", default=[PAPER], metavar="NAME", help=f"paper (default), choices, all, or some of {', '.join(VARIANTS)}")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[PAPER],
+        metavar="NAME",
+        help=f"paper (default), choices, all, or some of {', '.join(VARIANTS)}",
+    )
     args = parser.parse_args(argv)
     need_one_process("start the stages one by one")
     if args.task.lower() == EVERY_TASK or args.teacher_model == GROW or args.teacher_logits:
-        raise UserError("an ablation is of one task and one teacher that is there: leave --task all, --teacher_model grow and --teacher_logits out")
+        raise UserError(
+            "an ablation is of one task and one teacher that is there: leave --task all, --teacher_model grow and --teacher_logits out"
+        )
     variants = chosen(args.only)
-    settings, base = prepared(argparse.Namespace(**vars(args), seed=args.seeds[0]), args.task, args.data_dir)
+    settings, base = prepared(
+        argparse.Namespace(**vars(args), seed=args.seeds[0]), args.task, args.data_dir
+    )
     if weights_file(base.teacher) is None:
-        raise UserError(f"{base.teacher} holds no teacher yet: run run_all once, which makes it, or name one with --teacher_model")
+        raise UserError(
+            f"{base.teacher} holds no teacher yet: run run_all once, which makes it, or name one with --teacher_model"
+        )
     if base.without_layers:
-        raise UserError(f"--task_teacher: {base.without_layers}, and that is what is left out here; name a BERT")
+        raise UserError(
+            f"--task_teacher: {base.without_layers}, and that is what is left out here; name a BERT"
+        )
     check_inputs(base, [*STAGES])
     return 2 if run(base, settings, variants, args.seeds, args.dry_run) else 0
 

@@ -30,33 +30,57 @@ def read_batch(path: Path, vocab_size: int, most_tokens: int) -> dict[str, Tenso
     try:
         arrays = dict(np.load(path, allow_pickle=False))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a NumPy .npz file ({str(error).splitlines()[0]}); write it with numpy.savez") from None
+        raise UserError(
+            f"{path} cannot be read as a NumPy .npz file ({str(error).splitlines()[0]}); write it with numpy.savez"
+        ) from None
     ids = arrays.get("input_ids")
     if ids is None or ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer) or not ids.size:
-        raise UserError(f"{path} holds no input_ids of shape (rows, tokens); write them with numpy.savez")
+        raise UserError(
+            f"{path} holds no input_ids of shape (rows, tokens); write them with numpy.savez"
+        )
     if ids.min() < 0 or ids.max() >= vocab_size or ids.shape[1] > most_tokens:
-        raise UserError(f"{path}: input_ids run from {ids.min()} to {ids.max()} over {ids.shape[1]} tokens, but the models have {vocab_size} "
-                        f"word pieces and {most_tokens} positions; make the batch with their own vocabulary")
-    batch = {"input_ids": ids, "attention_mask": arrays.get("attention_mask", np.ones_like(ids)),
-             "token_type_ids": arrays.get("token_type_ids", np.zeros_like(ids))}
+        raise UserError(
+            f"{path}: input_ids run from {ids.min()} to {ids.max()} over {ids.shape[1]} tokens, but the models have {vocab_size} "
+            f"word pieces and {most_tokens} positions; make the batch with their own vocabulary"
+        )
+    batch = {
+        "input_ids": ids,
+        "attention_mask": arrays.get("attention_mask", np.ones_like(ids)),
+        "token_type_ids": arrays.get("token_type_ids", np.zeros_like(ids)),
+    }
     for name, array in batch.items():
         if array.shape != ids.shape:
-            raise UserError(f"{path}: {name} has shape {array.shape} and input_ids {ids.shape}; they must be alike")
+            raise UserError(
+                f"{path}: {name} has shape {array.shape} and input_ids {ids.shape}; they must be alike"
+            )
     return {name: torch.from_numpy(array.astype(np.int64)) for name, array in batch.items()}
 
 
 @torch.inference_mode()
-def compare(student: Bert, teacher: Bert, batch: dict[str, Tensor], mapping: str = "uniform", padding: str = "exact",
-            heads: str = "match", temperature: float = 1.0) -> dict:
+def compare(
+    student: Bert,
+    teacher: Bert,
+    batch: dict[str, Tensor],
+    mapping: str = "uniform",
+    padding: str = "exact",
+    heads: str = "match",
+    temperature: float = 1.0,
+) -> dict:
     """The losses of stages 3 to 5 on a batch, dropout off. Losses are sums over layers; null where a part is missing."""
     objective = Intermediate(student.eval(), teacher, mapping, padding, heads)
     attended = [] if objective.heads == "skip" else range(1, len(objective.mapping))
     both = student.classifier is not None and teacher.classifier is not None
     learning = student(batch, scores=attended, logits=student.classifier is not None)
-    teaching = teacher(batch, scores={objective.mapping[m] for m in attended}, logits=teacher.classifier is not None)
+    teaching = teacher(
+        batch,
+        scores={objective.mapping[m] for m in attended},
+        logits=teacher.classifier is not None,
+    )
     fits = (learning.projected or learning.hidden)[0].shape[-1] == teaching.hidden[0].shape[-1]
     if not fits:
-        remark("the student has no projection (fit_dense) to the teacher's width: hidden_loss is null")
+        remark(
+            "the student has no projection (fit_dense) to the teacher's width: hidden_loss is null"
+        )
     terms = objective.terms(learning, teaching, batch["attention_mask"], hidden=fits)
 
     def layers(kind: str) -> list[float] | None:
@@ -65,10 +89,17 @@ def compare(student: Bert, teacher: Bert, batch: dict[str, Tensor], mapping: str
     attention, hidden = layers("attention"), layers("hidden")
     soft = None
     if both and student.classifier.out_features == teacher.classifier.out_features > 1:
-        soft = {how: float(losses.soft_cross_entropy(learning.logits, teaching.logits, temperature, how)) for how in ("ours", "original")}
+        soft = {
+            how: float(
+                losses.soft_cross_entropy(learning.logits, teaching.logits, temperature, how)
+            )
+            for how in ("ours", "original")
+        }
     return {
-        "attention_loss": sum(attention) if attention else None, "hidden_loss": sum(hidden) if hidden else None,
-        "attention_per_layer": attention, "hidden_per_layer": hidden,
+        "attention_loss": sum(attention) if attention else None,
+        "hidden_loss": sum(hidden) if hidden else None,
+        "attention_per_layer": attention,
+        "hidden_per_layer": hidden,
         "student_logits": None if learning.logits is None else learning.logits.tolist(),
         "teacher_logits": None if teaching.logits is None else teaching.logits.tolist(),
         "soft_cross_entropy": soft,
@@ -77,24 +108,46 @@ def compare(student: Bert, teacher: Bert, batch: dict[str, Tensor], mapping: str
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.compare", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.compare", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--teacher_model", required=True)
     parser.add_argument("--student_model", required=True)
-    parser.add_argument("--batch", required=True, type=Path, help=".npz with input_ids, attention_mask, token_type_ids")
-    parser.add_argument("--padding", choices=("exact", "reference"), default="exact", help="reference: as the original code")
+    parser.add_argument(
+        "--batch",
+        required=True,
+        type=Path,
+        help=".npz with input_ids, attention_mask, token_type_ids",
+    )
+    parser.add_argument(
+        "--padding",
+        choices=("exact", "reference"),
+        default="exact",
+        help="reference: as the original code",
+    )
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--mapping", default="uniform")
     parser.add_argument("--heads", choices=("match", "average", "skip"), default="match")
     args = parser.parse_args(argv)
     if args.temperature <= 0:
         raise UserError(f"--temperature {args.temperature:g}: use a number above 0")
-    (teacher, _), (student, _) = (load_model(local_folder(name)) for name in (args.teacher_model, args.student_model))
+    (teacher, _), (student, _) = (
+        load_model(local_folder(name)) for name in (args.teacher_model, args.student_model)
+    )
     if teacher.config.vocab_size != student.config.vocab_size:
-        raise UserError(f"{args.student_model} has a vocabulary of {student.config.vocab_size}, {args.teacher_model} one of "
-                        f"{teacher.config.vocab_size}; compare models of one vocabulary")
+        raise UserError(
+            f"{args.student_model} has a vocabulary of {student.config.vocab_size}, {args.teacher_model} one of "
+            f"{teacher.config.vocab_size}; compare models of one vocabulary"
+        )
     most = min(model.config.max_position_embeddings for model in (teacher, student))
     batch = read_batch(args.batch, student.config.vocab_size, most)
-    print(json.dumps(compare(student, teacher, batch, args.mapping, args.padding, args.heads, args.temperature)))
+    print(
+        json.dumps(
+            compare(
+                student, teacher, batch, args.mapping, args.padding, args.heads, args.temperature
+            )
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -24,30 +24,63 @@ from tinybert_lite.system.processes import need_one_process
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.convert_rows", description=__doc__.split("\n")[0])
-    parser.add_argument("source", type=Path, help="folder of epoch_i.json, of TFRecord files (or one file), or with --task_name of a task's TSV files")
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.convert_rows", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "source",
+        type=Path,
+        help="folder of epoch_i.json, of TFRecord files (or one file), or with --task_name of a task's TSV files",
+    )
     parser.add_argument("--to", required=True, choices=("tfrecord", "epochs"))
     parser.add_argument("--output_dir", required=True, type=Path)
-    parser.add_argument("--bert_model", required=True, help="model folder or hub name, for its vocabulary")
-    parser.add_argument("--task_name", help="whose rows they are; without it they are sequences for general distillation")
-    parser.add_argument("--do_lower_case", action="store_true", default=None, help="default: as the model's vocabulary is")
-    parser.add_argument("--max_seq_length", type=int, default=128, help="tokens, special ones and padding included")
-    parser.add_argument("--max_predictions_per_seq", type=int, default=20, help="masked places a sequence, padding included")
+    parser.add_argument(
+        "--bert_model", required=True, help="model folder or hub name, for its vocabulary"
+    )
+    parser.add_argument(
+        "--task_name",
+        help="whose rows they are; without it they are sequences for general distillation",
+    )
+    parser.add_argument(
+        "--do_lower_case",
+        action="store_true",
+        default=None,
+        help="default: as the model's vocabulary is",
+    )
+    parser.add_argument(
+        "--max_seq_length", type=int, default=128, help="tokens, special ones and padding included"
+    )
+    parser.add_argument(
+        "--max_predictions_per_seq",
+        type=int,
+        default=20,
+        help="masked places a sequence, padding included",
+    )
     args = parser.parse_args(argv)
     need_one_process("start it alone")
     if args.task_name and args.to == "epochs":
-        raise UserError("--to epochs makes sequences for general distillation, not a task's rows: leave --task_name out, or use --to tfrecord")
+        raise UserError(
+            "--to epochs makes sequences for general distillation, not a task's rows: leave --task_name out, or use --to tfrecord"
+        )
     if not args.source.exists():
         raise UserError(f"{args.source} is missing: name a file or folder that is there")
     if min(args.max_seq_length, args.max_predictions_per_seq) < 1:
         raise UserError("--max_seq_length and --max_predictions_per_seq have to be at least 1")
-    workspace = Workspace.find(**({"task": args.task_name, "data_dir": args.source} if args.task_name else {}))
+    workspace = Workspace.find(
+        **({"task": args.task_name, "data_dir": args.source} if args.task_name else {})
+    )
     vocabulary = vocabulary_of(resolve_teacher(local_folder(args.bert_model), workspace))
     tokenizer = load_tokenizer(vocabulary, args.do_lower_case)
     if args.task_name:
         tables_to_records(workspace, args.output_dir, tokenizer, args.max_seq_length)
     elif args.to == "tfrecord":
-        epochs_to_records(args.source, args.output_dir, tokenizer, args.max_seq_length, args.max_predictions_per_seq)
+        epochs_to_records(
+            args.source,
+            args.output_dir,
+            tokenizer,
+            args.max_seq_length,
+            args.max_predictions_per_seq,
+        )
     else:
         records_to_epochs(args.source, args.output_dir, tokenizer)
 

@@ -1,6 +1,6 @@
 """Is this computer ready for the course? A line for each question, with its cure where something is wrong.
 
-    python -m tinybert_lite.doctor
+python -m tinybert_lite.doctor
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from tinybert_lite.system.console import say
 
 @command
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.doctor", description="Is this computer ready for the course? Exit code 0: yes.")
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.doctor",
+        description="Is this computer ready for the course? Exit code 0: yes.",
+    )
     parser.add_argument("--workspace", help="where the numbered folders are")
     parser.add_argument("--json", action="store_true", help="for machines")
     args = parser.parse_args(argv)
@@ -27,7 +30,13 @@ def main(argv: list[str]) -> int:
             say(str(findings[-1]))
     well = all(finding.ok for finding in findings)
     if args.json:
-        say(json.dumps({"ok": well, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False, indent=2))
+        say(
+            json.dumps(
+                {"ok": well, "findings": [asdict(finding) for finding in findings]},
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
     return 0 if well else 1
 
 

@@ -1,8 +1,8 @@
 """Teachers, published TinyBERTs, tasks, word vectors and corpora, put where the stages look for them.
 
-    python -m tinybert_lite.download --list
-    python -m tinybert_lite.download bert-base-uncased glove.6B RTE
-    python -m tinybert_lite.download glue --to path/to/glue_data
+python -m tinybert_lite.download --list
+python -m tinybert_lite.download bert-base-uncased glove.6B RTE
+python -m tinybert_lite.download glue --to path/to/glue_data
 """
 
 from __future__ import annotations
@@ -31,17 +31,36 @@ def find_item(name: str) -> Item:
     if name.count("/") == 1 and all(name.split("/")) and "." not in name.split("/")[0]:
         return Item(name, "teacher", "teacher_model", "see-source", name)
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)
-    raise UserError(f"nothing is called {name!r}; the nearest is {by_lower[near[0]]} (--list shows all; any model of the hub is named owner/name)")
+    raise UserError(
+        f"nothing is called {name!r}; the nearest is {by_lower[near[0]]} (--list shows all; any model of the hub is named owner/name)"
+    )
 
 
 def table() -> str:
     rows = [("name", "what", "MB", "licence", "goes to", "checksum", "from")]
     for item in ITEMS.values():
-        places = [f"{HUB}/{item.hub}"] if item.hub else [source.addresses[0] for source in item.sources]
+        places = (
+            [f"{HUB}/{item.hub}"] if item.hub else [source.addresses[0] for source in item.sources]
+        )
         kinds = {source.checksum.split(":")[0] or "noted" for source in item.sources} or {"hub"}
-        rows.append((item.name, item.what, f"{item.bytes / 1e6:.2f}", item.licence, item.place, " ".join(kinds), " ".join(places)))
-    others = [name for name in ITEMS if name.startswith("XNLI-")][:-1]  # which differ in the language alone
-    return grid([row for row in rows if row[0] not in others]) + f"\n  and {', '.join(others)} as XNLI-zh; glue: {', '.join(GLUE)}; any model of the hub: owner/name"
+        rows.append(
+            (
+                item.name,
+                item.what,
+                f"{item.bytes / 1e6:.2f}",
+                item.licence,
+                item.place,
+                " ".join(kinds),
+                " ".join(places),
+            )
+        )
+    others = [name for name in ITEMS if name.startswith("XNLI-")][
+        :-1
+    ]  # which differ in the language alone
+    return (
+        grid([row for row in rows if row[0] not in others])
+        + f"\n  and {', '.join(others)} as XNLI-zh; glue: {', '.join(GLUE)}; any model of the hub: owner/name"
+    )
 
 
 def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
@@ -51,28 +70,51 @@ def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
     wanted = dimension or (DIMENSION if len(item.targets) > 1 else 300)
     found = tuple(target for target in item.targets if f".{wanted}d." in target)
     if not found:
-        raise UserError(f"--dimension {wanted}: {item.name} has {', '.join(target.split('.')[-2].rstrip('d') for target in item.targets)}")
+        raise UserError(
+            f"--dimension {wanted}: {item.name} has {', '.join(target.split('.')[-2].rstrip('d') for target in item.targets)}"
+        )
     return found
 
 
 def by_hand(item: Item, folder: Path) -> str:
     """What to do where a network is not at hand: every address, and where its file belongs."""
     if item.hub:
-        puts = ", ".join(f"{HUB}/{item.hub}/resolve/main/{name} as {folder / name}" for name in ("config.json", "vocab.txt", WEIGHTS[0]))
+        puts = ", ".join(
+            f"{HUB}/{item.hub}/resolve/main/{name} as {folder / name}"
+            for name in ("config.json", "vocab.txt", WEIGHTS[0])
+        )
         return f"by hand: put {puts} (or {WEIGHTS[1]}, where there is no {WEIGHTS[0]})"
-    puts = ", ".join(f"{' or '.join(source.addresses)} as {folder / source.file}" for source in item.sources)
+    puts = ", ".join(
+        f"{' or '.join(source.addresses)} as {folder / source.file}" for source in item.sources
+    )
     return f"by hand: put {puts}, and run the same command again, which checks and unpacks it"
 
 
 @command
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.download", description="Fetch models, tasks, word vectors and corpora. Nothing is overwritten.")
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.download",
+        description="Fetch models, tasks, word vectors and corpora. Nothing is overwritten.",
+    )
     add = parser.add_argument
-    add("what", nargs="*", help="names of --list, glue for all of its tasks, or any hub model owner/name")
+    add(
+        "what",
+        nargs="*",
+        help="names of --list, glue for all of its tasks, or any hub model owner/name",
+    )
     add("--list", action="store_true", help="what there is, how large, and from where")
-    add("--to", type=Path, metavar="DIR", help="the folder, in place of the one in the list (of glue: the folder of the tasks' folders)")
+    add(
+        "--to",
+        type=Path,
+        metavar="DIR",
+        help="the folder, in place of the one in the list (of glue: the folder of the tasks' folders)",
+    )
     add("--workspace", help="where the numbered folders are")
-    add("--dimension", type=int, help=f"of word vectors (glove.6B has 50, 100, 200 and 300; default {DIMENSION})")
+    add(
+        "--dimension",
+        type=int,
+        help=f"of word vectors (glove.6B has 50, 100, 200 and 300; default {DIMENSION})",
+    )
     add("--keep", action="store_true", help="keep the fetched archives as well")
     args = parser.parse_args(argv)
     if args.list:
@@ -80,18 +122,31 @@ def main(argv: list[str]) -> int:
         return 0
     names = [name for what in args.what for name in (GLUE if what.lower() == "glue" else (what,))]
     if not names:
-        raise UserError("name what to fetch, such as bert-base-uncased, glove.6B or glue; --list shows all")
+        raise UserError(
+            "name what to fetch, such as bert-base-uncased, glove.6B or glue; --list shows all"
+        )
     if args.to and len(args.what) > 1:
         raise UserError(f"--to {args.to} goes with one name: run the command once for each")
-    chosen, root, failed = [find_item(name) for name in names], Workspace.find(args.workspace).root, 0
+    chosen, root, failed = (
+        [find_item(name) for name in names],
+        Workspace.find(args.workspace).root,
+        0,
+    )
     targets = [targets_of(item, args.dimension) for item in chosen]
     for item, files in zip(chosen, targets):
-        folder = (args.to / item.name if len(names) > 1 else args.to).resolve() if args.to else root / item.place
+        folder = (
+            (args.to / item.name if len(names) > 1 else args.to).resolve()
+            if args.to
+            else root / item.place
+        )
         try:
             place_model(item, folder) if item.hub else place_files(item, folder, files, args.keep)
         except (UserError, NotFetched) as error:
             failed += 1
-            remark(f"error: {item.name}: {error}" + (f"; {by_hand(item, folder)}" if isinstance(error, NotFetched) else ""))
+            remark(
+                f"error: {item.name}: {error}"
+                + (f"; {by_hand(item, folder)}" if isinstance(error, NotFetched) else "")
+            )
     return 2 if failed else 0
 
 

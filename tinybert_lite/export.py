@@ -1,8 +1,8 @@
 """A model in the files that others read: Hugging Face's, the original project's, or a folder to serve from with ONNX Runtime.
 
-    python -m tinybert_lite.export --format serving
-    python -m tinybert_lite.export --model 5_task_distill_out --format huggingface --output_dir my_model
-    python -m tinybert_lite.export --model 3_general_distill --epoch_file model_epoch_2.bin --format original --output_dir epoch_2
+python -m tinybert_lite.export --format serving
+python -m tinybert_lite.export --model 5_task_distill_out --format huggingface --output_dir my_model
+python -m tinybert_lite.export --model 3_general_distill --epoch_file model_epoch_2.bin --format original --output_dir epoch_2
 """
 
 from __future__ import annotations
@@ -22,21 +22,42 @@ from tinybert_lite.system.errors import UserError
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.export", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.export", description=__doc__.split("\n")[0]
+    )
     add = parser.add_argument
     add("--format", required=True, choices=FORMATS)
-    add("--model", help="a model's folder, or its name on the hub; else the task's finished student")
-    add("--output_dir", type=Path, help="a new folder; of the finished student else FORMAT/ in its own")
-    add("--epoch_file", type=Path, help="the weights to take, such as model_epoch_2.bin, instead of the folder's own")
-    add("--half", action="store_true", help="with --format classifier: weights in half precision, half the bytes")
-    add("--int8_model", help="with --format serving: the model's 8-bit copy; of the finished student else int8/ in its folder, where there is one")
+    add(
+        "--model", help="a model's folder, or its name on the hub; else the task's finished student"
+    )
+    add(
+        "--output_dir",
+        type=Path,
+        help="a new folder; of the finished student else FORMAT/ in its own",
+    )
+    add(
+        "--epoch_file",
+        type=Path,
+        help="the weights to take, such as model_epoch_2.bin, instead of the folder's own",
+    )
+    add(
+        "--half",
+        action="store_true",
+        help="with --format classifier: weights in half precision, half the bytes",
+    )
+    add(
+        "--int8_model",
+        help="with --format serving: the model's 8-bit copy; of the finished student else int8/ in its folder, where there is one",
+    )
     add("--task", default=FOLDERS_OWN_TASK)
     add("--workspace", help="where the numbered folders are")
     args = parser.parse_args(argv)
     if args.half and args.format != "classifier":
         raise UserError(f"--half goes with --format classifier: {args.format} keeps every bit")
     if args.int8_model and args.format != "serving":
-        raise UserError(f"--int8_model goes with --format serving: {args.format} has no place for it")
+        raise UserError(
+            f"--int8_model goes with --format serving: {args.format} has no place for it"
+        )
     workspace = Workspace.find(args.workspace, args.task)
     finished = workspace.final_student
     folder = local_folder(args.model or finished)
@@ -46,12 +67,18 @@ def main(argv: list[str]) -> None:
     if weights:
         weights = next((path for path in (folder / weights, weights) if path.is_file()), None)
     if args.epoch_file and not weights:
-        raise UserError(f"--epoch_file {args.epoch_file}: there is no such file, in {folder} or here")
+        raise UserError(
+            f"--epoch_file {args.epoch_file}: there is no such file, in {folder} or here"
+        )
     source, options = open_source(folder, weights), {"half": True} if args.half else {}
     if args.format == "serving":
         of_the_task = folder.resolve() == finished.resolve()
         options["pair"] = workspace.task.text_b is not None if of_the_task else None
-        beside = workspace.int8_student if of_the_task and not weights and weights_file(workspace.int8_student) else None
+        beside = (
+            workspace.int8_student
+            if of_the_task and not weights and weights_file(workspace.int8_student)
+            else None
+        )
         if args.int8_model or beside:
             source = with_eight_bits(source, local_folder(args.int8_model or beside))
     export(source, args.format, args.output_dir or finished / args.format, **options)

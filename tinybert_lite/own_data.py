@@ -20,7 +20,9 @@ __all__ = ["main", "make"]
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.own_data", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.own_data", description=__doc__.split("\n")[0]
+    )
     add = parser.add_argument
     add("file", type=Path, help=".csv, .tsv or .jsonl, with a header or keys")
     add("--text", required=True, help="the column of the text, or of the first of two")
@@ -39,7 +41,10 @@ def main(argv: list[str]) -> None:
     args = vars(parser.parse_args(argv))
     root, given = Workspace.find(args["workspace"]).root, args.pop("workspace")
     folder = make(root, args.pop("file"), args.pop("text"), args.pop("label"), **args)
-    say(f"next: python -m tinybert_lite.run_all --task {folder.name}" + (f" --workspace {given}" if given else ""))
+    say(
+        f"next: python -m tinybert_lite.run_all --task {folder.name}"
+        + (f" --workspace {given}" if given else "")
+    )
 
 
 if __name__ == "__main__":

@@ -43,10 +43,23 @@ SWITCH = {"nargs": "?", "const": True, "type": switch, "metavar": "True|False"}
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.pregenerate_training_data", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.pregenerate_training_data", description=__doc__.split("\n")[0]
+    )
     add = parser.add_argument
-    add("--train_corpus", nargs="+", default=[], metavar="PATH", help="files, folders or patterns of any of the kinds in docs/corpora.md")
-    add("--input_file", default="", metavar="PATTERNS", help="the same with commas between, as BERT's own script has it")
+    add(
+        "--train_corpus",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="files, folders or patterns of any of the kinds in docs/corpora.md",
+    )
+    add(
+        "--input_file",
+        default="",
+        metavar="PATTERNS",
+        help="the same with commas between, as BERT's own script has it",
+    )
     add("--output_dir", type=Path, help="one epoch_N.json for each epoch, with its metrics")
     add("--output_file", help=argparse.SUPPRESS)
     add("--bert_model", help="model folder or hub name, for its vocabulary")
@@ -58,13 +71,23 @@ def main(argv: list[str]) -> None:
     add("--data_url", help=argparse.SUPPRESS)
     add("--num_workers", type=int, default=1)
     add("--epochs_to_generate", type=int, default=3)
-    add("--dupe_factor", type=int, default=1, help="times that the corpus stands in an epoch's file, each time cut and masked anew")
+    add(
+        "--dupe_factor",
+        type=int,
+        default=1,
+        help="times that the corpus stands in an epoch's file, each time cut and masked anew",
+    )
     add("--max_seq_len", "--max_seq_length", type=int, default=128)
     add("--short_seq_prob", type=float, default=0.1)
     add("--masked_lm_prob", type=float, default=0.15, help="0: no masking at all")
     add("--max_predictions_per_seq", type=int, default=20)
     add("--one_seq", action="store_true", help="one segment a sequence")
-    add("--language", choices=("en", "zh"), default="en", help="zh: the words of Chinese text are masked whole, its sentences told by 。！？")
+    add(
+        "--language",
+        choices=("en", "zh"),
+        default="en",
+        help="zh: the words of Chinese text are masked whole, its sentences told by 。！？",
+    )
     add("--seed", "--random_seed", type=int, default=42)
     args = parser.parse_args(argv)
     need_one_process("it starts its own with --num_workers N")
@@ -73,16 +96,31 @@ def main(argv: list[str]) -> None:
     if not corpora:
         raise UserError("no corpus is named: add --train_corpus with files, folders or patterns")
     if args.output_dir is None:
-        raise UserError(f"{'--output_file names TFRecords, which docs/corpora.md tells how to make' if args.output_file else 'no folder to write to is named'}: "
-                        "add --output_dir FOLDER")
+        raise UserError(
+            f"{'--output_file names TFRecords, which docs/corpora.md tells how to make' if args.output_file else 'no folder to write to is named'}: "
+            "add --output_dir FOLDER"
+        )
     if not (args.bert_model or args.vocab_file):
-        raise UserError("no vocabulary is named: add --vocab_file FILE, or --bert_model with a model's folder")
+        raise UserError(
+            "no vocabulary is named: add --vocab_file FILE, or --bert_model with a model's folder"
+        )
     names = Pregenerating.__dataclass_fields__
     task = replace(TASKS[FOLDERS_OWN_TASK], language=args.language)
-    settings = Settings(profile="command line", task=task, seed=args.seed, lower_case=args.do_lower_case,
-                        pregenerate_training_data=Pregenerating(**{k: v for k, v in vars(args).items() if k in names}))
-    vocabulary = args.vocab_file or vocabulary_of(resolve_teacher(local_folder(args.bert_model), Workspace.find()))
-    STAGE.execute({**numbered("corpus", corpora), "vocabulary": vocabulary}, args.output_dir, settings)
+    settings = Settings(
+        profile="command line",
+        task=task,
+        seed=args.seed,
+        lower_case=args.do_lower_case,
+        pregenerate_training_data=Pregenerating(
+            **{k: v for k, v in vars(args).items() if k in names}
+        ),
+    )
+    vocabulary = args.vocab_file or vocabulary_of(
+        resolve_teacher(local_folder(args.bert_model), Workspace.find())
+    )
+    STAGE.execute(
+        {**numbered("corpus", corpora), "vocabulary": vocabulary}, args.output_dir, settings
+    )
 
 
 if __name__ == "__main__":

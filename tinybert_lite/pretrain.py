@@ -27,30 +27,85 @@ __all__ = ["main", "run"]
 
 @command
 def main(argv: list[str]) -> None:
-    parser = training_parser("pretrain", __doc__, learning_rate=1e-3, eval_step=500, save_every=200, eval_step_help="steps between two measurements on held-out text")
+    parser = training_parser(
+        "pretrain",
+        __doc__,
+        learning_rate=1e-3,
+        eval_step=500,
+        save_every=200,
+        eval_step_help="steps between two measurements on held-out text",
+    )
     add, fields = parser.add_argument, Pretraining()
-    add("--text", required=True, nargs="+", help="files, folders or patterns of any of the kinds in docs/corpora.md, or a task's .tsv")
+    add(
+        "--text",
+        required=True,
+        nargs="+",
+        help="files, folders or patterns of any of the kinds in docs/corpora.md, or a task's .tsv",
+    )
     add("--split_sentences", action="store_true", help="lines of plain text are paragraphs")
     add("--output_dir", required=True, type=Path)
     add("--model_dir", help="continue from this BERT: folder or hub name")
-    add("--vocab_file", type=Path, help="a vocabulary, such as bert-base-chinese's (default: learnt from the text)")
-    add("--vectors", type=Path, default=None, help="word vectors that word embeddings start from (default: the shipped ones)")
+    add(
+        "--vocab_file",
+        type=Path,
+        help="a vocabulary, such as bert-base-chinese's (default: learnt from the text)",
+    )
+    add(
+        "--vectors",
+        type=Path,
+        default=None,
+        help="word vectors that word embeddings start from (default: the shipped ones)",
+    )
     add("--task_name", default="SST-2", help="whose columns a .tsv has")
     add("--language", choices=("en", "zh"), help="zh: Chinese (default: the task's)")
     add("--max_steps", type=int, default=0, help="optimizer steps at most")
     add("--half", action="store_true", help="write the weights in half precision")
-    for name in ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "masked_lm_prob", "short_seq_prob", "dropout", "held_out"):
+    for name in (
+        "vocab_size",
+        "num_hidden_layers",
+        "hidden_size",
+        "num_attention_heads",
+        "masked_lm_prob",
+        "short_seq_prob",
+        "dropout",
+        "held_out",
+    ):
         default = getattr(fields, name)
         add(f"--{name}", type=type(default), default=default)
     args = parser.parse_args(argv)
-    sizes = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "vectors", "vocab_file") if args.model_dir else ()
-    say_no_effect(argv, {"--do_eval": "pre-training measures on --held_out documents",
-                         **({"--vocab_size": f"{args.vocab_file} has its own"} if args.vocab_file else {}),
-                         **{f"--{name}": f"{args.model_dir} has its own" for name in sizes}})
+    sizes = (
+        (
+            "vocab_size",
+            "num_hidden_layers",
+            "hidden_size",
+            "num_attention_heads",
+            "vectors",
+            "vocab_file",
+        )
+        if args.model_dir
+        else ()
+    )
+    say_no_effect(
+        argv,
+        {
+            "--do_eval": "pre-training measures on --held_out documents",
+            **({"--vocab_size": f"{args.vocab_file} has its own"} if args.vocab_file else {}),
+            **{f"--{name}": f"{args.model_dir} has its own" for name in sizes},
+        },
+    )
     task = find_task(args.task_name)
     task = replace(task, language=args.language or task.language)
-    sources = {f"text {number}": path for number, path in enumerate((path for name in args.text for path in given_sources([name])), 1)}
-    start = {"model": local_folder(args.model_dir)} if args.model_dir else {"vectors": args.vectors or Workspace(Workspace.find().root, task).vectors}
+    sources = {
+        f"text {number}": path
+        for number, path in enumerate(
+            (path for name in args.text for path in given_sources([name])), 1
+        )
+    }
+    start = (
+        {"model": local_folder(args.model_dir)}
+        if args.model_dir
+        else {"vectors": args.vectors or Workspace(Workspace.find().root, task).vectors}
+    )
     if args.vocab_file and not args.model_dir:
         start["vocabulary"] = args.vocab_file
     settings = run_settings(args, task, pretrain=picked(args, Pretraining))

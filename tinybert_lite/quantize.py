@@ -35,14 +35,20 @@ def split_of(place: Path | None, split: str, workspace: Workspace) -> Path:
     """A split's rows: a file as it is, or found in a folder; the workspace's where none is named."""
     if place is None:
         return workspace.data_file(split)
-    return place if place.is_file() else Workspace.find(workspace.root, workspace.task_name, data_dir=place).data_file(split)
+    return (
+        place
+        if place.is_file()
+        else Workspace.find(workspace.root, workspace.task_name, data_dir=place).data_file(split)
+    )
 
 
 def model_folder(name: str) -> Path:
     """A model's folder; a weights file stands for the folder around it."""
     path = Path(name)
     if path.suffix == ".ckpt":
-        raise UserError(f"{path} is a checkpoint of MindSpore: docs/mindspore_checkpoints.md makes a model folder of it; name that")
+        raise UserError(
+            f"{path} is a checkpoint of MindSpore: docs/mindspore_checkpoints.md makes a model folder of it; name that"
+        )
     return path.parent if path.is_file() else local_folder(name)
 
 
@@ -50,11 +56,26 @@ def parser():
     found = training_parser("quantize", __doc__.split(":", 1)[1], do_eval=True, train_batch_size=16)
     add = found.add_argument
     add("--task_name", default=FOLDERS_OWN_TASK)
-    add("--load_ckpt_path", help="the finished model: student or teacher (default: the workspace's student)")
-    add("--train_data_dir", "--data_dir", type=Path, help="a folder with train.tsv, or the file (default: the augmented rows, where there are such)")
+    add(
+        "--load_ckpt_path",
+        help="the finished model: student or teacher (default: the workspace's student)",
+    )
+    add(
+        "--train_data_dir",
+        "--data_dir",
+        type=Path,
+        help="a folder with train.tsv, or the file (default: the augmented rows, where there are such)",
+    )
     add("--eval_data_dir", type=Path, help="a folder with dev.tsv, or the file")
-    add("--teacher_model", help="whose soft targets to learn from (default for the workspace's student: its teacher; for another model none, but the labels)")
-    add("--labels_alone", action="store_true", help="learn from the labels though there is a teacher")
+    add(
+        "--teacher_model",
+        help="whose soft targets to learn from (default for the workspace's student: its teacher; for another model none, but the labels)",
+    )
+    add(
+        "--labels_alone",
+        action="store_true",
+        help="learn from the labels though there is a teacher",
+    )
     add("--output_dir", type=Path, help="default: int8/ in stage 5's folder")
     truth(found, "--do_quant", True, "8 bits; false: the same training in floating point")
     add("--post_training", action="store_true", help="calibrate and stop, without training")
@@ -69,21 +90,56 @@ def parser():
 @command
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
-    say_no_effect(argv, {**PLATFORM, **({} if args.do_eval else dict.fromkeys(("--eval_ckpt_step", "--eval_step"), "with --do_eval false the dev rows are measured after each epoch alone"))})
-    workspace = Workspace.find(args.workspace, args.task_name, data_dir=args.train_data_dir if args.train_data_dir and args.train_data_dir.is_dir() else None)
+    say_no_effect(
+        argv,
+        {
+            **PLATFORM,
+            **(
+                {}
+                if args.do_eval
+                else dict.fromkeys(
+                    ("--eval_ckpt_step", "--eval_step"),
+                    "with --do_eval false the dev rows are measured after each epoch alone",
+                )
+            ),
+        },
+    )
+    workspace = Workspace.find(
+        args.workspace,
+        args.task_name,
+        data_dir=args.train_data_dir
+        if args.train_data_dir and args.train_data_dir.is_dir()
+        else None,
+    )
     if args.post_training and not args.do_quant:
-        raise UserError("--post_training makes 8 bits, and --do_quant false wants none: leave one of the two out")
+        raise UserError(
+            "--post_training makes 8 bits, and --do_quant false wants none: leave one of the two out"
+        )
     given = model_folder(args.load_ckpt_path) if args.load_ckpt_path else None
-    rows = split_of(args.train_data_dir, "train", workspace) if given or args.train_data_dir else None
-    reads = reads_of(workspace, local_folder(args.teacher_model) if args.teacher_model else None, rows)
+    rows = (
+        split_of(args.train_data_dir, "train", workspace) if given or args.train_data_dir else None
+    )
+    reads = reads_of(
+        workspace, local_folder(args.teacher_model) if args.teacher_model else None, rows
+    )
     if given:
         reads["student"] = given
     if args.labels_alone or given and not args.teacher_model:
         reads.pop("teacher", None)
     if args.eval_data_dir:
-        reads |= {name: split_of(args.eval_data_dir, name, workspace) for name in workspace.task.dev_files}
-    settings = run_settings(args, workspace.task, quantize=picked(args, Quantizing, **({} if args.do_eval else {"eval_step": 0})))
-    STAGE.execute(reads, args.output_dir or (workspace.int8_student if args.do_quant else workspace.float32_student), settings)
+        reads |= {
+            name: split_of(args.eval_data_dir, name, workspace) for name in workspace.task.dev_files
+        }
+    settings = run_settings(
+        args,
+        workspace.task,
+        quantize=picked(args, Quantizing, **({} if args.do_eval else {"eval_step": 0})),
+    )
+    STAGE.execute(
+        reads,
+        args.output_dir or (workspace.int8_student if args.do_quant else workspace.float32_student),
+        settings,
+    )
 
 
 if __name__ == "__main__":

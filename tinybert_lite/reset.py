@@ -1,8 +1,8 @@
 """A clean start for a stage, or ready results of it; nothing is lost, what was there is moved into aside/.
 
-    python -m tinybert_lite.reset --stage 3
-    python -m tinybert_lite.reset --ready 3 --from FOLDER
-    python -m tinybert_lite.reset --make_ready FOLDER
+python -m tinybert_lite.reset --stage 3
+python -m tinybert_lite.reset --ready 3 --from FOLDER
+python -m tinybert_lite.reset --make_ready FOLDER
 """
 
 from __future__ import annotations
@@ -18,11 +18,21 @@ from tinybert_lite.system.errors import UserError
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.reset", description="A clean start for a stage, or ready results of it.")
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.reset",
+        description="A clean start for a stage, or ready results of it.",
+    )
     add, choice = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
     choice.add_argument("--stage", choices=CHOICES, help="move what is in its folder into aside/")
-    choice.add_argument("--ready", choices=CHOICES, help="put ready results of it, and of what it needs, in place")
-    choice.add_argument("--make_ready", metavar="FOLDER", type=Path, help="for instructors: pack this workspace's finished stages")
+    choice.add_argument(
+        "--ready", choices=CHOICES, help="put ready results of it, and of what it needs, in place"
+    )
+    choice.add_argument(
+        "--make_ready",
+        metavar="FOLDER",
+        type=Path,
+        help="for instructors: pack this workspace's finished stages",
+    )
     add("--from", dest="source", metavar="FOLDER", type=Path, help="where the ready results are")
     add("--yes", action="store_true", help="do not ask")
     add("--workspace", help="where the numbered folders are")
@@ -34,7 +44,9 @@ def main(argv: list[str]) -> None:
     if args.stage:
         return reset(workspace, args.stage, ask=(lambda question: "yes") if args.yes else input)
     if not args.source:
-        raise UserError(f"--ready {args.ready}: name the folder of ready results with --from FOLDER")
+        raise UserError(
+            f"--ready {args.ready}: name the folder of ready results with --from FOLDER"
+        )
     put_in_place(workspace, args.ready, args.source)
 
 

@@ -1,6 +1,6 @@
 """The front door: plan all stages, run what is stale or missing, report.
 
-    python -m tinybert_lite.run_all
+python -m tinybert_lite.run_all
 """
 
 from __future__ import annotations
@@ -17,14 +17,23 @@ __all__ = ["STAGES", "ensure", "main", "make_plan", "needed", "run_all"]
 
 
 def parser() -> argparse.ArgumentParser:
-    found = shared_flags(argparse.ArgumentParser("python -m tinybert_lite.run_all", description="All stages: plan, run what is stale or missing, report."))
+    found = shared_flags(
+        argparse.ArgumentParser(
+            "python -m tinybert_lite.run_all",
+            description="All stages: plan, run what is stale or missing, report.",
+        )
+    )
     add = found.add_argument
     add("--seed", type=int, default=42)
     add("--from", dest="first", metavar="STAGE")
     add("--until", dest="last", metavar="STAGE")
     add("--only", metavar="STAGE")
     add("--force", action="store_true", help="run the chosen stages even if they are up to date")
-    add("--baseline", action="store_true", help="also train the same student on the labels alone, to compare")
+    add(
+        "--baseline",
+        action="store_true",
+        help="also train the same student on the labels alone, to compare",
+    )
     add("--int8", action="store_true", help="also train the finished student in 8 bits (quantize)")
     add("--clean", action="store_true", help="remove what runs wrote, after asking")
     return found
@@ -41,7 +50,17 @@ def main(argv: list[str]) -> int | None:
     settings, workspace = prepared(args, args.task, args.data_dir)
     if args.clean:
         return clean(workspace)
-    run_all(workspace, settings, args.first, args.last, args.only, args.force, args.baseline, args.dry_run, args.int8)
+    run_all(
+        workspace,
+        settings,
+        args.first,
+        args.last,
+        args.only,
+        args.force,
+        args.baseline,
+        args.dry_run,
+        args.int8,
+    )
 
 
 if __name__ == "__main__":

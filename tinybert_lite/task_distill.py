@@ -41,27 +41,53 @@ def rows_file(workspace: Workspace, augmented: bool) -> Path:
     places = [workspace.data_file("train_aug"), workspace.augmented_rows]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        raise UserError(f"--aug_train: neither {places[0]} nor {places[1]} is there; run data_augmentation first")
+        raise UserError(
+            f"--aug_train: neither {places[0]} nor {places[1]} is there; run data_augmentation first"
+        )
     say(f"augmented rows: {found}")
     return found
 
 
 def parser():
-    found = training_parser("task_distill", __doc__, schedule="constant in the intermediate step, linear in the other")
+    found = training_parser(
+        "task_distill", __doc__, schedule="constant in the intermediate step, linear in the other"
+    )
     found.add_argument("--data_dir", required=True, type=Path)
     found.add_argument("--teacher_model", help="the task's teacher; a raw BERT is fine-tuned first")
-    found.add_argument("--task_teacher", help="a teacher that is fine-tuned already; with --pred_distill any Hugging Face sequence classifier")
-    found.add_argument("--teacher_logits", type=Path, metavar="FILE", help="with --pred_distill, instead of a teacher: its logits of the training rows "
-                       "in their order (.npy, or a TSV headed by the labels)")
+    found.add_argument(
+        "--task_teacher",
+        help="a teacher that is fine-tuned already; with --pred_distill any Hugging Face sequence classifier",
+    )
+    found.add_argument(
+        "--teacher_logits",
+        type=Path,
+        metavar="FILE",
+        help="with --pred_distill, instead of a teacher: its logits of the training rows "
+        "in their order (.npy, or a TSV headed by the labels)",
+    )
     found.add_argument("--student_model", required=True)
     found.add_argument("--task_name", required=True)
     found.add_argument("--output_dir", required=True, type=Path)
     found.add_argument("--aug_train", action="store_true", help="train on the augmented rows")
-    found.add_argument("--pred_distill", action="store_true", help="prediction layer (stage 5) instead of intermediate layers (4)")
+    found.add_argument(
+        "--pred_distill",
+        action="store_true",
+        help="prediction layer (stage 5) instead of intermediate layers (4)",
+    )
     found.add_argument("--temperature", type=float, default=1.0)
     found.add_argument("--allow_weak_teacher", action="store_true")
-    found.add_argument("--reduction", choices=("ours", "original"), default="ours", help="original: Eq. 10 averaged over classes too")
-    found.add_argument("--hard_label_weight", type=float, default=0.0, help="share of the gold labels' loss in the prediction layer's")
+    found.add_argument(
+        "--reduction",
+        choices=("ours", "original"),
+        default="ours",
+        help="original: Eq. 10 averaged over classes too",
+    )
+    found.add_argument(
+        "--hard_label_weight",
+        type=float,
+        default=0.0,
+        help="share of the gold labels' loss in the prediction layer's",
+    )
     matching_flags(found)
     return found
 
@@ -69,30 +95,67 @@ def parser():
 @command
 def main(argv: list[str]) -> None:
     args = parser().parse_args(argv)
-    workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir, teacher_logits=args.teacher_logits)
+    workspace = Workspace.find(
+        task=args.task_name, data_dir=args.data_dir, teacher_logits=args.teacher_logits
+    )
     task = workspace.task
     if args.do_eval:  # as in the original: evaluation and nothing else
-        evaluate_folder(local_folder(args.student_model), workspace, run_settings(args, task), args.max_seq_length, args.eval_batch_size, args.output_dir)
+        evaluate_folder(
+            local_folder(args.student_model),
+            workspace,
+            run_settings(args, task),
+            args.max_seq_length,
+            args.eval_batch_size,
+            args.output_dir,
+        )
         return
     if not (args.teacher_model or args.task_teacher or args.teacher_logits):
-        raise UserError("--teacher_model is missing: name the task's teacher, or --do_eval to evaluate the student alone")
+        raise UserError(
+            "--teacher_model is missing: name the task's teacher, or --do_eval to evaluate the student alone"
+        )
     if args.teacher_logits and (args.teacher_model or args.task_teacher):
-        raise UserError("--teacher_logits takes a teacher's place: leave --teacher_model and --task_teacher out")
-    base = args.teacher_logits or resolve_teacher(local_folder(args.task_teacher or args.teacher_model), workspace)
+        raise UserError(
+            "--teacher_logits takes a teacher's place: leave --teacher_model and --task_teacher out"
+        )
+    base = args.teacher_logits or resolve_teacher(
+        local_folder(args.task_teacher or args.teacher_model), workspace
+    )
     if not (args.pred_distill or is_bert(base)):
-        raise UserError(f"{base} has no layers of a BERT to match: it teaches the prediction layer alone, with --pred_distill")
+        raise UserError(
+            f"{base} has no layers of a BERT to match: it teaches the prediction layer alone, with --pred_distill"
+        )
     if not args.pred_distill:
-        say_no_effect(argv, {"--eval_step": "without --pred_distill nothing is classified yet",
-                             **({} if args.schedule else {"--warmup_proportion": "the intermediate step keeps a constant learning rate without --schedule"})})
-    fine_tuning = FineTuning(max_seq_length=args.max_seq_length, allow_weak_teacher=args.allow_weak_teacher)
+        say_no_effect(
+            argv,
+            {
+                "--eval_step": "without --pred_distill nothing is classified yet",
+                **(
+                    {}
+                    if args.schedule
+                    else {
+                        "--warmup_proportion": "the intermediate step keeps a constant learning rate without --schedule"
+                    }
+                ),
+            },
+        )
+    fine_tuning = FineTuning(
+        max_seq_length=args.max_seq_length, allow_weak_teacher=args.allow_weak_teacher
+    )
     settings = run_settings(
-        args, task, finetune_teacher=fine_tuning,
-        task_distill_mid=picked(args, Distilling, schedule=args.schedule or "constant", eval_step=0), task_distill_out=picked(args, Predicting),
+        args,
+        task,
+        finetune_teacher=fine_tuning,
+        task_distill_mid=picked(
+            args, Distilling, schedule=args.schedule or "constant", eval_step=0
+        ),
+        task_distill_out=picked(args, Predicting),
     )
     rows, student = rows_file(workspace, args.aug_train), local_folder(args.student_model)
     teacher = base
     if is_bert(base) and not finetune_teacher.is_fine_tuned(base):
-        say(f"{base} was not fine-tuned on {task.name}: its fine-tuned copy is {workspace.tuned_teacher}, made first where it is missing")
+        say(
+            f"{base} was not fine-tuned on {task.name}: its fine-tuned copy is {workspace.tuned_teacher}, made first where it is missing"
+        )
         teacher = finetune_teacher.run(replace(workspace, given_teacher=base), settings).folder
     reads = {"rows": rows, **workspace.task_files, "teacher": teacher, "student": student}
     stage = OUT if args.pred_distill else MID

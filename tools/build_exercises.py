@@ -70,7 +70,9 @@ def cells(text: str) -> list[Cell]:
         elif mark[1] == "check":
             worth = POINTS.fullmatch(mark[2])
             if not worth:
-                raise ValueError(f"a check says what it is worth, as [check NAME: 2 points]: {mark[0]}")
+                raise ValueError(
+                    f"a check says what it is worth, as [check NAME: 2 points]: {mark[0]}"
+                )
             found.append(Cell("check", worth[1], source, int(worth[2])))
         else:
             found.append(Cell(mark[1], mark[2], source))
@@ -110,7 +112,13 @@ def build(source: Path, solved: bool):
             continue
         make = new_markdown_cell if cell.kind == "markdown" else new_code_cell
         hide = {"solution": stub, "check": visible}.get(cell.kind, str) if not solved else str
-        notebook.cells.append(make(hide(cell.text), id=f"ex{source.name[:2]}-{len(notebook.cells) + 1:02d}", metadata=metadata(cell)))
+        notebook.cells.append(
+            make(
+                hide(cell.text),
+                id=f"ex{source.name[:2]}-{len(notebook.cells) + 1:02d}",
+                metadata=metadata(cell),
+            )
+        )
     return notebook
 
 
@@ -119,7 +127,13 @@ def metadata(cell: Cell) -> dict:
     if cell.kind == "solution":
         ours = {"grade": False, "grade_id": cell.name, "locked": False, "solution": True}
     elif cell.kind == "check":
-        ours = {"grade": True, "grade_id": f"check_{cell.name}", "locked": True, "points": cell.points, "solution": False}
+        ours = {
+            "grade": True,
+            "grade_id": f"check_{cell.name}",
+            "locked": True,
+            "points": cell.points,
+            "solution": False,
+        }
     else:
         return {}
     return {"nbgrader": {**ours, "schema_version": 3, "task": False}}

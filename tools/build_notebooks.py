@@ -32,7 +32,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
 SOURCE = NOTEBOOKS / "source"
 CHINESE = SOURCE / "zh"
-METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 MOST_BYTES = 300_000
 MARK = re.compile(r"# %%( \[markdown\])?")
 # Lines that depend on the machine's speed: progress every ten seconds, and anything that ends in seconds.
@@ -57,7 +60,11 @@ def parse(text: str) -> list[tuple[str, str]]:
     found = []
     for kind, lines in cells:
         if kind == "markdown":
-            wrong = [line for line in lines if line.strip() and not (line == "#" or line.startswith("# "))]
+            wrong = [
+                line
+                for line in lines
+                if line.strip() and not (line == "#" or line.startswith("# "))
+            ]
             if wrong:
                 raise ValueError(f"a prose line must start with '# ': {wrong[0]!r}")
             lines = [line[2:] for line in lines]
@@ -76,12 +83,20 @@ def build(source: Path):
 
 def chinese(notebook, prose: Path):
     """The same notebook with other prose. Raises ValueError where that has not as many cells."""
-    texts = [text.strip("\n") for text in re.split(r"^%%$", prose.read_text(encoding="utf-8"), flags=re.MULTILINE)]
+    texts = [
+        text.strip("\n")
+        for text in re.split(r"^%%$", prose.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    ]
     there = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     if len(texts) != len(there):
-        raise ValueError(f"{prose} has {len(texts)} cells of prose, its notebook {len(there)}; put a line of %% between two cells")
+        raise ValueError(
+            f"{prose} has {len(texts)} cells of prose, its notebook {len(there)}; put a line of %% between two cells"
+        )
     found, texts = nbformat.from_dict(notebook), iter(texts)
-    found.cells = [new_markdown_cell(next(texts), id=cell.id) if cell.cell_type == "markdown" else cell for cell in notebook.cells]
+    found.cells = [
+        new_markdown_cell(next(texts), id=cell.id) if cell.cell_type == "markdown" else cell
+        for cell in notebook.cells
+    ]
     return found
 
 
@@ -106,10 +121,29 @@ def kernels(workspace: Path, profile: str, threads: int = 1):
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder, "kernels", "python3", "kernel.json")
         spec.parent.mkdir(parents=True)
-        argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
-        spec.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8")
-        ours = {"JUPYTER_PATH": folder, "TINYBERT_WORKSPACE": str(workspace), "TINYBERT_PROFILE": profile, "CUDA_VISIBLE_DEVICES": "",
-                "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "MPLBACKEND": None}
+        argv = [
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "--log-level=ERROR",
+            "-f",
+            "{connection_file}",
+        ]
+        spec.write_text(
+            json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}),
+            encoding="utf-8",
+        )
+        ours = {
+            "JUPYTER_PATH": folder,
+            "TINYBERT_WORKSPACE": str(workspace),
+            "TINYBERT_PROFILE": profile,
+            "CUDA_VISIBLE_DEVICES": "",
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "MPLBACKEND": None,
+        }
         before = {name: os.environ.get(name) for name in ours}
         try:
             _set_environment(ours)
@@ -130,8 +164,14 @@ def execute(notebook, timeout: int = 3600, on_cell_start=None):
     """Run a notebook and return it; inside `kernels`. Raises on the first error. on_cell_start(cell, cell_index) comes before a cell."""
     from nbclient import NotebookClient
 
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False, on_cell_start=on_cell_start,
-                   resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        on_cell_start=on_cell_start,
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+    ).execute()
     return notebook
 
 
@@ -164,7 +204,9 @@ def clean(notebook, workspace: Path):
             if output.output_type == "stream":
                 lines = without_paths(output.text, workspace).splitlines(keepends=True)
                 output.text = "".join(line for line in lines if not UNSTABLE.fullmatch(line))
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # its state is not kept: the picture stands for it
+            output.get("data", {}).pop(
+                "application/vnd.jupyter.widget-view+json", None
+            )  # its state is not kept: the picture stands for it
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = smaller(output.data["image/png"])
             for kind, content in output.get("data", {}).items():
@@ -176,7 +218,11 @@ def clean(notebook, workspace: Path):
 
 def smaller(png: str) -> str:
     """A picture, in base64, in 256 colours: a third of the bytes, and no eye sees the difference."""
-    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    image = (
+        Image.open(io.BytesIO(base64.b64decode(png)))
+        .convert("RGB")
+        .quantize(256, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    )
     file = io.BytesIO()
     image.save(file, "png", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
@@ -196,18 +242,28 @@ def write(notebook, path: Path) -> int:
     path.write_text(content, encoding="utf-8", newline="\n")
     size = path.stat().st_size
     if size > MOST_BYTES:
-        raise SystemExit(f"{path} has {size:,} bytes, more than {MOST_BYTES:,}: make its pictures smaller")
+        raise SystemExit(
+            f"{path} has {size:,} bytes, more than {MOST_BYTES:,}: make its pictures smaller"
+        )
     return size
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--execute", action="store_true")
     parser.add_argument("--profile", default="classroom")
-    parser.add_argument("--threads", type=int, default=2, help="another number gives other last digits")
+    parser.add_argument(
+        "--threads", type=int, default=2, help="another number gives other last digits"
+    )
     parser.add_argument("--only", default="", help="notebooks whose name starts so, as 03")
     parser.add_argument("--output", type=Path, default=NOTEBOOKS)
-    parser.add_argument("--workspace", type=Path, help="keep working in this folder (its finished stages are skipped and print nothing)")
+    parser.add_argument(
+        "--workspace",
+        type=Path,
+        help="keep working in this folder (its finished stages are skipped and print nothing)",
+    )
     args = parser.parse_args()
     chosen = [source for source in sources() if source.name.startswith(args.only)]
     with tempfile.TemporaryDirectory() as fresh:
@@ -223,7 +279,10 @@ def main() -> None:
             size = write(notebook, target)
             if (prose := CHINESE / f"{source.stem}.md").is_file():
                 write(chinese(notebook, prose), args.output / "zh" / target.name)
-            print(f"{target.name:40} {size / 1000:6.0f} kB {time.perf_counter() - started:6.1f} s", flush=True)
+            print(
+                f"{target.name:40} {size / 1000:6.0f} kB {time.perf_counter() - started:6.1f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

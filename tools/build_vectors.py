@@ -51,16 +51,19 @@ PROBES = {
     "en": "good terrible funny boring actor music happy king river car doctor three monday france scary beautiful",
     "zh": "房间 干净 失望 内容 速度 服务员 便宜 喜欢 屏幕 孩子 故事 早餐 好 贵",
 }
-ANALOGIES = {"en": """
+ANALOGIES = {
+    "en": """
 man:king::woman:queen      man:woman::boy:girl          father:mother::son:daughter     husband:wife::uncle:aunt
 he:she::his:her            actor:actress::brother:sister    good:better::bad:worse      good:best::bad:worst
 big:bigger::small:smaller  long:longer::short:shorter   walk:walked::talk:talked        play:played::watch:watched
 film:films::actor:actors   car:cars::child:children     france:french::germany:german   japan:japanese::italy:italian
 paris:france::london:england    happy:sad::love:hate    quick:quickly::slow:slowly      comedy:funny::horror:scary
-""", "zh": """
+""",
+    "zh": """
 爸爸:妈妈::爷爷:奶奶    儿子:女儿::爸爸:妈妈    大:小::多:少    贵:便宜::大:小    快:慢::好:差    高:低::大:小
 书:作者::电影:导演      酒店:房间::书:内容      吃:餐厅::住:酒店    一:二::三:四    好:更好::多:更多    看:眼睛::听:耳朵
-"""}
+""",
+}
 
 
 def sentences(path: Path, language: str = "en", characters: bool = False) -> Iterator[list[str]]:
@@ -70,14 +73,20 @@ def sentences(path: Path, language: str = "en", characters: bool = False) -> Ite
         for line in lines:
             line = ACCENT.sub("", unicodedata.normalize("NFD", line.split("\t")[-1].lower()))
             if characters:
-                yield from (re.findall("[\u4e00-\u9fff]|[a-z]+", sentence) for sentence in END.split(line))
+                yield from (
+                    re.findall("[\u4e00-\u9fff]|[a-z]+", sentence) for sentence in END.split(line)
+                )
             elif language == "zh":
-                yield from (list(filter(WORD.fullmatch, segment(sentence))) for sentence in END.split(line))
+                yield from (
+                    list(filter(WORD.fullmatch, segment(sentence))) for sentence in END.split(line)
+                )
             else:
                 yield WORD.findall(line)
 
 
-def encode(paths: list[Path], size: int, window: int, language: str = "en", characters: bool = False) -> tuple[list[str], np.ndarray]:
+def encode(
+    paths: list[Path], size: int, window: int, language: str = "en", characters: bool = False
+) -> tuple[list[str], np.ndarray]:
     """The `size` most frequent alphabetic words, and the whole text as their numbers (0 the most frequent).
 
     Every other word is -1, and so are `window` places after each sentence, which no window can bridge.
@@ -89,9 +98,13 @@ def encode(paths: list[Path], size: int, window: int, language: str = "en", char
             text.extend([seen[word] for word in words] + gap)
 
     numbers, spelling = np.frombuffer(text, dtype=np.int32), list(seen)
-    by_frequency = np.argsort(-np.bincount(numbers[numbers >= 0]), kind="stable")  # a tie: first seen, first
+    by_frequency = np.argsort(
+        -np.bincount(numbers[numbers >= 0]), kind="stable"
+    )  # a tie: first seen, first
     kept = [number for number in by_frequency if spelling[number].isalpha()][:size]
-    rank = np.full(len(seen) + 1, -1, dtype=np.int32)  # the last entry, which index -1 reaches, stays -1
+    rank = np.full(
+        len(seen) + 1, -1, dtype=np.int32
+    )  # the last entry, which index -1 reaches, stays -1
     rank[kept] = np.arange(len(kept))
     return [spelling[number] for number in kept], rank[numbers]
 
@@ -103,13 +116,17 @@ def count(text: np.ndarray, size: int, window: int) -> csr_matrix:
         left, right = text[:-distance], text[distance:]
         both = (left >= 0) & (right >= 0)
         weights = np.full(both.sum(), 1 / distance)
-        pairs += coo_matrix((weights, (left[both], right[both])), shape=(size, size)).tocsr()  # sums what repeats
+        pairs += coo_matrix(
+            (weights, (left[both], right[both])), shape=(size, size)
+        ).tocsr()  # sums what repeats
     return (pairs + pairs.T).tocsr()
 
 
 def weigh(pairs: csr_matrix, shift: float) -> csr_matrix:
     """Shifted positive PMI: max(0, log(p(w, c) / (p(w) p(c))) - log(shift)), with p(c) smoothed."""
-    totals = np.asarray(pairs.sum(axis=1)).ravel()  # the table is symmetric: of words and of contexts alike
+    totals = np.asarray(
+        pairs.sum(axis=1)
+    ).ravel()  # the table is symmetric: of words and of contexts alike
     context = totals**SMOOTHING / (totals**SMOOTHING).sum()
     table = pairs.tocoo()
     pmi = np.log(table.data / (totals[table.row] * context[table.col] * shift))
@@ -121,7 +138,9 @@ def compress(table: csr_matrix, width: int) -> np.ndarray:
     """(words, width) rows U S^0.5, each scaled so that its numbers are about 1 in size."""
     u, s, _ = svds(table, k=width, v0=np.ones(table.shape[0]), return_singular_vectors="u")
     u, s = u[:, ::-1], s[::-1]  # the strongest direction first
-    u = u * np.sign(u[np.abs(u).argmax(axis=0), np.arange(width)])  # either sign would do: settle on one
+    u = u * np.sign(
+        u[np.abs(u).argmax(axis=0), np.arange(width)]
+    )  # either sign would do: settle on one
     return np.sqrt(width) * unit(u * np.sqrt(s))
 
 
@@ -154,14 +173,23 @@ def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
 
     print("\nword        nearest five")
     for word in PROBES[language].split():
-        print(f"{word:<12}" + (" ".join(nearest(rows[index[word]], [word])) if word in index else "(no vector)"))
+        print(
+            f"{word:<12}"
+            + (" ".join(nearest(rows[index[word]], [word])) if word in index else "(no vector)")
+        )
 
     print("\nquestion                          rank  answers")
     ranks = []
     for question in ANALOGIES[language].split():
         a, b, c, wanted = re.split(":+", question)
-        known = index.keys() >= {a, b, c}  # a question about a word without a vector counts as missed
-        answers = nearest(rows[index[b]] - rows[index[a]] + rows[index[c]], [a, b, c]) if known else []
+        known = index.keys() >= {
+            a,
+            b,
+            c,
+        }  # a question about a word without a vector counts as missed
+        answers = (
+            nearest(rows[index[b]] - rows[index[a]] + rows[index[c]], [a, b, c]) if known else []
+        )
         ranks.append(answers.index(wanted) + 1 if wanted in answers else None)
         print(f"{question:<34}{ranks[-1] or '-':>4}  {' '.join(answers)}")
     first, five = ranks.count(1), len(ranks) - ranks.count(None)
@@ -169,20 +197,49 @@ def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, nargs="+", metavar="FILE", help=".txt or .txt.xz, one sentence a line; or a task's .tsv, its text last")
-    parser.add_argument("--output", type=Path, required=True, help="the vector file to write, or to check")
-    parser.add_argument("--language", choices=PROBES, default="en", help="zh: Chinese (%(default)s)")
-    parser.add_argument("--characters", action="store_true", help="vectors of Chinese characters, not of words")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--text",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help=".txt or .txt.xz, one sentence a line; or a task's .tsv, its text last",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help="the vector file to write, or to check"
+    )
+    parser.add_argument(
+        "--language", choices=PROBES, default="en", help="zh: Chinese (%(default)s)"
+    )
+    parser.add_argument(
+        "--characters", action="store_true", help="vectors of Chinese characters, not of words"
+    )
     parser.add_argument("--decimals", type=int, default=3, help="of each number (%(default)s)")
-    parser.add_argument("--words", type=int, default=16_000, help="how many words get a vector (%(default)s)")
+    parser.add_argument(
+        "--words", type=int, default=16_000, help="how many words get a vector (%(default)s)"
+    )
     parser.add_argument("--width", type=int, default=50, help="numbers in a vector (%(default)s)")
-    parser.add_argument("--window", type=int, default=5, help="places looked at on either side (%(default)s)")
-    parser.add_argument("--shift", type=float, default=1.0, help="log(shift) is taken off the PMI (%(default)s: none)")
-    parser.add_argument("--check", action="store_true", help="print neighbours and analogies of the file at --output")
+    parser.add_argument(
+        "--window", type=int, default=5, help="places looked at on either side (%(default)s)"
+    )
+    parser.add_argument(
+        "--shift",
+        type=float,
+        default=1.0,
+        help="log(shift) is taken off the PMI (%(default)s: none)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="print neighbours and analogies of the file at --output",
+    )
     args = parser.parse_args()
     if not (args.text or args.check):
-        parser.error("nothing to do: give --text to build vectors, --check to look at them, or both")
+        parser.error(
+            "nothing to do: give --text to build vectors, --check to look at them, or both"
+        )
 
     if args.text:
         start = time.perf_counter()

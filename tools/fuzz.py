@@ -19,12 +19,35 @@ import tempfile
 from pathlib import Path
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film", "good", "##ly"]
-SEQUENCE = json.dumps({"tokens": ["[CLS]", "film", "[SEP]", "good", "[SEP]"], "segment_ids": [0, 0, 0, 1, 1], "is_random_next": False})
+SEQUENCE = json.dumps(
+    {
+        "tokens": ["[CLS]", "film", "[SEP]", "good", "[SEP]"],
+        "segment_ids": [0, 0, 0, 1, 1],
+        "is_random_next": False,
+    }
+)
 SCORED = "index\tgenre\tsentence1\tsentence2\tscore\n0\tnews\ta film\ta movie\t4.5\n1\tnews\tgood\tbad\t0\n"
-WORDS = [*PIECES, "sentence1", "score", "label", "index", "tokens", "segment_ids", "nan", "1e39", "\t", "\r\n", "\ufeff"]
+WORDS = [
+    *PIECES,
+    "sentence1",
+    "score",
+    "label",
+    "index",
+    "tokens",
+    "segment_ids",
+    "nan",
+    "1e39",
+    "\t",
+    "\r\n",
+    "\ufeff",
+]
 SEEDS = {  # by the name of the file that a reader is given
-    "table.tsv": ["sentence\tlabel\ngood film\t1\nbad\t0\n", "\ufeffindex\tsentence\tlabel\r\n0\t\"good\t1\r\n1\tfilm\t0", SCORED,
-                  "gj04\t1\t\tgood\ngj04\t0\t*\tbad\n"],
+    "table.tsv": [
+        "sentence\tlabel\ngood film\t1\nbad\t0\n",
+        '\ufeffindex\tsentence\tlabel\r\n0\t"good\t1\r\n1\tfilm\t0',
+        SCORED,
+        "gj04\t1\t\tgood\ngj04\t0\t*\tbad\n",
+    ],
     "vectors.txt": ["2 2\nfilm 1 0.5\ngood -2e3 1\n", "the 1 2\n. . . 3 4\n2 7 8"],
     "vocab.txt": ["\n".join(PIECES) + "\n", "\ufeff" + "\r\n".join([*PIECES, "Film"])],
     "epoch_0.json": [SEQUENCE + "\n", f"{SEQUENCE}\r\n{SEQUENCE}\n\n"],
@@ -53,7 +76,11 @@ def readers(folder: Path) -> dict:
             for labelled in (True, False):
                 try:
                     rows = read_table(path, TASKS[name], labelled).rows
-                    assert rows and all(row.text_a.strip() for row in rows) and len(label_ids(rows, TASKS[name])) == len(rows)
+                    assert (
+                        rows
+                        and all(row.text_a.strip() for row in rows)
+                        and len(label_ids(rows, TASKS[name])) == len(rows)
+                    )
                 except UserError:
                     pass
 
@@ -89,7 +116,10 @@ def fuzz(name: str, seconds: int, kept: Path) -> None:
         read, path = readers(Path(folder))[name], Path(folder) / name
 
         def once(content: bytes) -> None:
-            for version in (content, content.decode("utf-8", "ignore").replace("\0", "").encode("utf-8")):  # most changes are no UTF-8
+            for version in (
+                content,
+                content.decode("utf-8", "ignore").replace("\0", "").encode("utf-8"),
+            ):  # most changes are no UTF-8
                 path.write_bytes(version)
                 read(path)
 
@@ -98,12 +128,32 @@ def fuzz(name: str, seconds: int, kept: Path) -> None:
         for number, text in enumerate(SEEDS[name]):
             (corpus / f"seed_{number}").write_bytes(text.encode("utf-8"))
         dictionary = kept / "words.txt"
-        dictionary.write_text("".join('"' + "".join(f"\\x{byte:02x}" for byte in word.encode("utf-8")) + '"\n' for word in WORDS),
-                              encoding="ascii")
-        options = {"max_total_time": seconds, "max_len": 4096, "len_control": 0, "dict": dictionary, "timeout": 60, "rss_limit_mb": 4096,
-                   "print_final_stats": 1, "seed": 1}
-        atheris.Setup([sys.argv[0], *(f"-{option}={value}" for option, value in options.items()),
-                       f"-artifact_prefix={kept}/{name}-", str(corpus)], once)
+        dictionary.write_text(
+            "".join(
+                '"' + "".join(f"\\x{byte:02x}" for byte in word.encode("utf-8")) + '"\n'
+                for word in WORDS
+            ),
+            encoding="ascii",
+        )
+        options = {
+            "max_total_time": seconds,
+            "max_len": 4096,
+            "len_control": 0,
+            "dict": dictionary,
+            "timeout": 60,
+            "rss_limit_mb": 4096,
+            "print_final_stats": 1,
+            "seed": 1,
+        }
+        atheris.Setup(
+            [
+                sys.argv[0],
+                *(f"-{option}={value}" for option, value in options.items()),
+                f"-artifact_prefix={kept}/{name}-",
+                str(corpus),
+            ],
+            once,
+        )
         atheris.Fuzz()
 
 
@@ -118,8 +168,22 @@ def main() -> int:
         fuzz(args.reader, seconds, args.folder)
     crashed = False
     for name in SEEDS:
-        ran = subprocess.run([sys.executable, __file__, "--reader", name, "--minutes", str(args.minutes), "--folder", str(args.folder)],
-                             stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, errors="replace")
+        ran = subprocess.run(
+            [
+                sys.executable,
+                __file__,
+                "--reader",
+                name,
+                "--minutes",
+                str(args.minutes),
+                "--folder",
+                str(args.folder),
+            ],
+            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
         executions = re.findall(r"number_of_executed_units: (\d+)", ran.stdout)
         reached = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", ran.stdout)
         if ran.returncode or not executions or not reached:
@@ -127,7 +191,10 @@ def main() -> int:
             print(f"{name}: CRASH\n{ran.stdout[-3000:]}", flush=True)
         else:
             edges, features, inputs = reached[-1]
-            print(f"{name}: {executions[-1]} executions, {edges} edges, {features} features, {inputs} inputs kept", flush=True)
+            print(
+                f"{name}: {executions[-1]} executions, {edges} edges, {features} features, {inputs} inputs kept",
+                flush=True,
+            )
     return 1 if crashed else 0
 
 

@@ -30,7 +30,10 @@ from tinybert_lite.models.loading import LoadedBert, load_bert
 from tinybert_lite.training.history import read_history
 
 SST = find_task("SST-2")
-PASSAGE, LONGEST = 40, 128  # words that a passage has at least, where its document does; word pieces a model reads
+PASSAGE, LONGEST = (
+    40,
+    128,
+)  # words that a passage has at least, where its document does; word pieces a model reads
 
 # Chosen before the first look, with the word expected, and left as they are whatever the result.
 GAPS = """
@@ -75,12 +78,18 @@ def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
 def hide(bert: LoadedBert, text: str, seed: str) -> tuple[str, list[str]]:
     """The text with 15 % of its words hidden, a [MASK] for each of their pieces, and those words."""
     rng, unknown = random.Random(seed), bert.tokenizer.unk_token
-    found = [word for i, part in enumerate(text.split(unknown)) for word in [unknown] * (i > 0) + words(bert.tokenizer, part)]
+    found = [
+        word
+        for i, part in enumerate(text.split(unknown))
+        for word in [unknown] * (i > 0) + words(bert.tokenizer, part)
+    ]
     hidden = sorted(rng.sample(range(len(found)), max(1, round(0.15 * len(found)))))
     hidden = [place for place in hidden if found[place].isalpha()]  # no punctuation, no number
     masked = list(found)
     for place in hidden:
-        masked[place] = " ".join([bert.tokenizer.mask_token] * len(bert.tokenizer.tokenize(found[place])))
+        masked[place] = " ".join(
+            [bert.tokenizer.mask_token] * len(bert.tokenizer.tokenize(found[place]))
+        )
     return " ".join(masked), [found[place] for place in hidden]
 
 
@@ -101,7 +110,7 @@ def measure(bert: LoadedBert, texts: list[str]) -> tuple[int, float, float]:
                 pieces = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word))
                 if start + len(pieces) > end:  # cut off with the end of a long passage
                     break
-                here = chances[start:start + len(pieces)]
+                here = chances[start : start + len(pieces)]
                 right += here.argmax(-1).tolist() == pieces
                 loss -= sum(here[i, piece].item() for i, piece in enumerate(pieces))
                 count, start = count + 1, start + len(pieces)
@@ -112,9 +121,17 @@ def measure(bert: LoadedBert, texts: list[str]) -> tuple[int, float, float]:
 def unigram(bert: LoadedBert, texts: list[str], frequencies: Counter) -> tuple[float, float]:
     """The share and the perplexity of always guessing by frequency, for each word piece that is hidden."""
     total, most = sum(frequencies.values()), frequencies.most_common(1)[0][0]
-    answers = [bert.tokenizer.tokenize(word) for number, text in enumerate(texts) for word in hide(bert, text, f"{number}")[1]]
+    answers = [
+        bert.tokenizer.tokenize(word)
+        for number, text in enumerate(texts)
+        for word in hide(bert, text, f"{number}")[1]
+    ]
     # One occurrence is added to every piece, so that none is impossible.
-    loss = -sum(math.log((frequencies[piece] + 1) / (total + len(bert.tokenizer))) for pieces in answers for piece in pieces)
+    loss = -sum(
+        math.log((frequencies[piece] + 1) / (total + len(bert.tokenizer)))
+        for pieces in answers
+        for piece in pieces
+    )
     return answers.count([most]) / len(answers), math.exp(loss / len(answers))
 
 
@@ -139,40 +156,78 @@ def gaps(bert: LoadedBert) -> list[str]:
     lines, first, five = [], 0, 0
     for line in GAPS.strip().splitlines():
         text, answer = line.split(" = ")
-        (_, batch), = in_order(encode([text], None, bert.tokenizer, LONGEST), 1)
-        logits = bert.model(batch, masked_lm=batch["input_ids"] == bert.tokenizer.mask_token_id).masked_lm[0]
+        ((_, batch),) = in_order(encode([text], None, bert.tokenizer, LONGEST), 1)
+        logits = bert.model(
+            batch, masked_lm=batch["input_ids"] == bert.tokenizer.mask_token_id
+        ).masked_lm[0]
         best = logits.softmax(-1).topk(5)
         guesses = bert.tokenizer.convert_ids_to_tokens(best.indices.tolist())
         first, five = first + (guesses[0] == answer), five + (answer in guesses)
-        shown = " · ".join(f"{guess} {100 * chance:.0f}" for guess, chance in zip(guesses, best.values.tolist()))
+        shown = " · ".join(
+            f"{guess} {100 * chance:.0f}" for guess, chance in zip(guesses, best.values.tolist())
+        )
         lines.append(f"| {text.replace('[MASK]', '…')} | {answer} | {shown} |")
-    return [*lines, "", f"The word expected comes first in {first} of {len(lines)}, among the five in {five}."]
+    return [
+        *lines,
+        "",
+        f"The word expected comes first in {first} of {len(lines)}, among the five in {five}.",
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="model folders; the first fills the gaps")
-    parser.add_argument("--text", type=Path, nargs="*", default=[], help="texts as `pretrain` reads them, and a task's .tsv")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="model folders; the first fills the gaps",
+    )
+    parser.add_argument(
+        "--text",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="texts as `pretrain` reads them, and a task's .tsv",
+    )
     parser.add_argument("--held_out", type=int, default=50, help="as in `pretrain`")
     parser.add_argument("--passages", type=int, default=1500, help="of each text at most")
-    parser.add_argument("--curve", type=Path, nargs="+", metavar="FILE", help="a .png to draw, then the history.jsonl of each pre-training run")
+    parser.add_argument(
+        "--curve",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a .png to draw, then the history.jsonl of each pre-training run",
+    )
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.curve:
-        plots.pretraining([read_history(path) for path in args.curve[1:]]).savefig(args.curve[0], dpi=110)
+        plots.pretraining([read_history(path) for path in args.curve[1:]]).savefig(
+            args.curve[0], dpi=110
+        )
     berts = [load_bert(folder, masked_lm=True) for folder in args.models]
 
     if args.text:
         frequencies = count_pieces(berts[0], args.text, args.held_out)
-        print("| masked words of held-out text | words | unigram guess | " + " | ".join(folder.name for folder in args.models) + " |")
+        print(
+            "| masked words of held-out text | words | unigram guess | "
+            + " | ".join(folder.name for folder in args.models)
+            + " |"
+        )
         print("|---" * (3 + len(berts)) + "|")
     for source in args.text:
-        texts = (7 * list(islice(passages(source, args.held_out, kept=True), args.passages)))[:args.passages]
+        texts = (7 * list(islice(passages(source, args.held_out, kept=True), args.passages)))[
+            : args.passages
+        ]
         found = [measure(bert, texts) for bert in berts]
         values = [unigram(berts[0], texts, frequencies), *(scores[1:] for scores in found)]
-        print(f"| {source.parent.name}/{source.name} | {found[0][0]} | " + " | ".join(f"{100 * right:.1f} %, {perplexity:,.0f}" for right, perplexity in values) + " |")
+        print(
+            f"| {source.parent.name}/{source.name} | {found[0][0]} | "
+            + " | ".join(f"{100 * right:.1f} %, {perplexity:,.0f}" for right, perplexity in values)
+            + " |"
+        )
     print("\n| sentence | expected | guesses, % |\n|---|---|---|")
     print("\n".join(gaps(berts[0])))
 

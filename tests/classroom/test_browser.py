@@ -22,11 +22,29 @@ import pytest
 from tools.build_notebooks import build, kernels, sources, write
 
 pytestmark = pytest.mark.browser
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
+    None,
+)
 TOKEN = "lessons"
 # Every cell stays in the page: by default those out of sight are taken out of it.
-SETTINGS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}, "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SETTINGS = {
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+}
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def free_port() -> int:
@@ -42,22 +60,44 @@ def address(tmp_path_factory):
     for source in sources():
         write(build(source), root / "notebooks" / f"{source.stem}.ipynb")
     port = free_port()
-    homes = {name: str(root / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR",
-                                                         "IPYTHONDIR")}
+    homes = {
+        name: str(root / name.lower())
+        for name in (
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+            "JUPYTERLAB_SETTINGS_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR",
+            "IPYTHONDIR",
+        )
+    }
     overrides = root / "jupyter_config_dir" / "labconfig" / "default_setting_overrides.json"
     overrides.parent.mkdir(parents=True)
     overrides.write_text(json.dumps(SETTINGS), encoding="utf-8")
     with kernels(root / "workspace", "smoke"):
         (root / "workspace").mkdir()
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}",
-                   f"--ServerApp.root_dir={root}", "--LabApp.extension_manager=readonly"]
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            "--ip=127.0.0.1",
+            f"--port={port}",
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={TOKEN}",
+            f"--ServerApp.root_dir={root}",
+            "--LabApp.extension_manager=readonly",
+        ]
         with open(root / "server.log", "w", encoding="utf-8") as log:
             server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **homes})
             try:
                 place = f"http://127.0.0.1:{port}"
                 for _ in range(120):
                     try:
-                        urllib.request.urlopen(f"{place}/api/status?token={TOKEN}", timeout=2).close()
+                        urllib.request.urlopen(
+                            f"{place}/api/status?token={TOKEN}", timeout=2
+                        ).close()
                         break
                     except OSError:
                         time.sleep(0.5)
@@ -89,8 +129,15 @@ def run_all_cells(page, address: str, name: str) -> None:
 
 
 def idle(page, seconds: int = 240) -> None:
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', state="attached", timeout=1000 * seconds)
-    page.wait_for_function("document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')", timeout=1000 * seconds)
+    page.wait_for_selector(
+        '.jp-Notebook-ExecutionIndicator[data-status="idle"]',
+        state="attached",
+        timeout=1000 * seconds,
+    )
+    page.wait_for_function(
+        "document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')",
+        timeout=1000 * seconds,
+    )
 
 
 def screenshots(page, name: str) -> None:
@@ -112,8 +159,14 @@ def test_a_notebook_runs_in_a_browser_and_its_widgets_move_their_pictures(browse
     try:
         run_all_cells(page, address, name)
         screenshots(page, name)
-        errors = page.locator('[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]').all_inner_texts()
-        assert [text for text in errors if "not above chance" not in text and "ATTENTION, the order" not in text] == []
+        errors = page.locator(
+            '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
+        ).all_inner_texts()
+        assert [
+            text
+            for text in errors
+            if "not above chance" not in text and "ATTENTION, the order" not in text
+        ] == []
         assert not page.get_by_text("Error displaying widget").count()
         for number in range(page.locator(".widget-slider").count()):
             move(page, number)
@@ -129,7 +182,9 @@ def move(page, number: int) -> None:
     before = picture.get_attribute("src")
     handle = slider.locator(".noUi-handle").first
     handle.focus()
-    end = float(handle.get_attribute("aria-valuenow")) >= float(handle.get_attribute("aria-valuemax"))
+    end = float(handle.get_attribute("aria-valuenow")) >= float(
+        handle.get_attribute("aria-valuemax")
+    )
     for _ in range(4):
         handle.press("ArrowLeft" if end else "ArrowRight")
         for _ in range(25):

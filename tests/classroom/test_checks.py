@@ -21,7 +21,9 @@ from tools.build_notebooks import REPOSITORY, kernels
 
 GENERAL = "03_general_distill"
 ANSWERS = {exercise.name: exercise for exercise in exercises(TEXTS[GENERAL])}
-posix = pytest.mark.skipif(os.name != "posix", reason="a process group is killed as a whole on POSIX")
+posix = pytest.mark.skipif(
+    os.name != "posix", reason="a process group is killed as a whole on POSIX"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,11 @@ def submission(path, answers: dict[str, str], delete: str = "", tamper: str = ""
         elif tamper and grade_id(cell) == f"check_{tamper}":
             cell.source = "pass"
             cell.metadata["nbgrader"]["points"] = 100
-    notebook.cells[2:2] = [new_code_cell(" "), new_markdown_cell("my notes"), new_code_cell("1 / 0")]  # a student's own cells
+    notebook.cells[2:2] = [
+        new_code_cell(" "),
+        new_markdown_cell("my notes"),
+        new_code_cell("1 / 0"),
+    ]  # a student's own cells
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     return path
@@ -54,8 +60,15 @@ def three_submissions(folder, name: str):
     wrong = ANSWERS["attention_loss"].wrong["scores, not probabilities"]
     submission(folder / "all" / name, solved())
     submission(folder / "half" / name, {**solved(), "attention_loss": wrong})
-    submission(folder / "cheat" / name, {"hidden_loss": "def hidden_loss(*_):\n    return 0.0", "layer_mapping": solved()["layer_mapping"]},
-               delete="layer_mapping", tamper="hidden_loss")
+    submission(
+        folder / "cheat" / name,
+        {
+            "hidden_loss": "def hidden_loss(*_):\n    return 0.0",
+            "layer_mapping": solved()["layer_mapping"],
+        },
+        delete="layer_mapping",
+        tamper="hidden_loss",
+    )
     return {"all": [1, 2, 3], "half": [1, 0, 3], "cheat": [0, 0, 0]}
 
 
@@ -69,9 +82,25 @@ def graded(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         lines: list[str] = []
         patch.setattr(checks, "say", lines.append)
-        code = main(["--student", str(folder / "in"), "--json", str(folder / "grades.json"), "--seconds", "120"])
+        code = main(
+            [
+                "--student",
+                str(folder / "in"),
+                "--json",
+                str(folder / "grades.json"),
+                "--seconds",
+                "120",
+            ]
+        )
     found = json.loads((folder / "grades.json").read_text(encoding="utf-8"))["submissions"]
-    return code, "\n".join(lines), {one["file"].removeprefix(f"{folder / 'in'}{os.sep}").split(os.sep)[0]: one for one in found}
+    return (
+        code,
+        "\n".join(lines),
+        {
+            one["file"].removeprefix(f"{folder / 'in'}{os.sep}").split(os.sep)[0]: one
+            for one in found
+        },
+    )
 
 
 def by_exercise(one):
@@ -80,7 +109,10 @@ def by_exercise(one):
 
 def test_a_wrong_answer_scores_zero_and_the_rest_its_points(graded):
     found = by_exercise(graded[2]["half"])
-    assert [points for points, _ in found.values()] == [1, 0, 3] and (graded[2]["half"]["points"], graded[2]["half"]["of"]) == (4, 6)
+    assert [points for points, _ in found.values()] == [1, 0, 3] and (
+        graded[2]["half"]["points"],
+        graded[2]["half"]["of"],
+    ) == (4, 6)
     assert found["attention_loss"][1].startswith("scores, not probabilities: ")
 
 
@@ -90,72 +122,128 @@ def test_a_deleted_test_cell_scores_zero(graded):
 
 def test_an_emptied_test_cell_is_put_back(graded):
     points, message = by_exercise(graded[2]["cheat"])["hidden_loss"]
-    assert points == 0 and "the mean runs over the width too" in message and graded[2]["cheat"]["of"] == 6
+    assert (
+        points == 0
+        and "the mean runs over the width too" in message
+        and graded[2]["cheat"]["of"] == 6
+    )
 
 
 def test_a_stub_scores_zero(graded):
-    assert by_exercise(graded[2]["cheat"])["attention_loss"] == (0, "NotImplementedError: your turn")
+    assert by_exercise(graded[2]["cheat"])["attention_loss"] == (
+        0,
+        "NotImplementedError: your turn",
+    )
 
 
 def test_the_table_names_exercise_points_and_message(graded):
     table = graded[1]
     assert "exercise             points   of  message" in table
-    assert "layer_mapping             0    1  its test cell was deleted" in table and "together                  4    6" in table
+    assert (
+        "layer_mapping             0    1  its test cell was deleted" in table
+        and "together                  4    6" in table
+    )
 
 
 def test_a_broken_file_among_others_is_named_and_does_not_keep_them_waiting(graded):
     code, table, found = graded
-    assert code == 2 and "is no notebook" in found["broken.ipynb"]["error"] and found["broken.ipynb"]["error"] in table
+    assert (
+        code == 2
+        and "is no notebook" in found["broken.ipynb"]["error"]
+        and found["broken.ipynb"]["error"] in table
+    )
 
 
 @posix
 def test_a_loop_that_cannot_be_interrupted_is_stopped(tmp_path):
     stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
     found = checks.grade(submission(tmp_path / "a.ipynb", {"layer_mapping": stubborn}), seconds=10)
-    assert {(grade.points, grade.message) for grade in found.grades} == {(0, "not reached: the notebook was stopped after 10 seconds")}
+    assert {(grade.points, grade.message) for grade in found.grades} == {
+        (0, "not reached: the notebook was stopped after 10 seconds")
+    }
 
 
 @pytest.mark.slow
 def test_a_loop_costs_its_own_exercise_only(tmp_path):
-    answers = {**solved(), "layer_mapping": "def layer_mapping(M, N):\n    while True:\n        pass"}
+    answers = {
+        **solved(),
+        "layer_mapping": "def layer_mapping(M, N):\n    while True:\n        pass",
+    }
     found = checks.grade(submission(tmp_path / "a.ipynb", answers), seconds=60)
-    assert [grade.points for grade in found.grades] == [0, 2, 3] and "endless loop" in found.grades[0].message
+    assert [grade.points for grade in found.grades] == [0, 2, 3] and "endless loop" in found.grades[
+        0
+    ].message
 
 
 @pytest.mark.slow
 def test_a_kernel_that_dies_keeps_what_was_earned(tmp_path):
-    found = checks.grade(submission(tmp_path / "a.ipynb", {**solved(), "attention_loss": "import os\nos._exit(0)"}), seconds=120)
-    assert [grade.points for grade in found.grades] == [1, 0, 0] and found.grades[1].message == "not reached: the kernel died"
+    found = checks.grade(
+        submission(tmp_path / "a.ipynb", {**solved(), "attention_loss": "import os\nos._exit(0)"}),
+        seconds=120,
+    )
+    assert [grade.points for grade in found.grades] == [1, 0, 0] and found.grades[
+        1
+    ].message == "not reached: the kernel died"
 
 
 def test_of_two_test_cells_with_one_name_the_last_counts_and_is_ours():
     original = nbformat.read(SOLUTIONS / f"{GENERAL}.ipynb", as_version=4)
     marks = {"nbgrader": {"grade_id": "check_layer_mapping"}}
-    handed_in = new_notebook(cells=[new_code_cell("first", metadata=marks), new_code_cell("x = 1"), new_code_cell("last", metadata=marks)])
+    handed_in = new_notebook(
+        cells=[
+            new_code_cell("first", metadata=marks),
+            new_code_cell("x = 1"),
+            new_code_cell("last", metadata=marks),
+        ]
+    )
     made = prepared(handed_in, original)
-    assert [cell.source for cell in made.cells[:2]] == ["first", "x = 1"] and made.cells[2].source == ANSWERS["layer_mapping"].check
+    assert [cell.source for cell in made.cells[:2]] == ["first", "x = 1"] and made.cells[
+        2
+    ].source == ANSWERS["layer_mapping"].check
 
 
 def test_grades_are_printed_as_json_too(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(checks, "run", lambda notebook, seconds, megabytes: ({str(i): "" for i in range(len(notebook.cells))}, ""))
+    monkeypatch.setattr(
+        checks,
+        "run",
+        lambda notebook, seconds, megabytes: ({str(i): "" for i in range(len(notebook.cells))}, ""),
+    )
     path = submission(tmp_path / "a.ipynb", solved())
     assert main(["--student", str(path)]) == 0
     table, _, found = capsys.readouterr().out.partition("{")
-    assert "together                  6    6" in table and json.loads("{" + found)["submissions"][0]["points"] == 6
+    assert (
+        "together                  6    6" in table
+        and json.loads("{" + found)["submissions"][0]["points"] == 6
+    )
 
 
 def test_a_notebook_is_known_by_its_cells_and_not_by_its_name():
     for solution in SOLUTIONS.glob("*.ipynb"):
-        assert checks.original_of(nbformat.read(solution, as_version=4), solution)[0] == solution.stem
+        assert (
+            checks.original_of(nbformat.read(solution, as_version=4), solution)[0] == solution.stem
+        )
 
 
-@pytest.mark.parametrize("content, said", [
-    ("", "is no notebook"), ("{", "is no notebook"), ("[]", "is no notebook"), ("{}", "is no notebook"), ("\udcff", "is no notebook"),
-    ('{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "is no notebook"),
-    ('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "holds no exercise of ours"),
-    ('{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": 7}}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "holds no exercise of ours"),
-    ("[" * 100_000, "is no notebook"),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("", "is no notebook"),
+        ("{", "is no notebook"),
+        ("[]", "is no notebook"),
+        ("{}", "is no notebook"),
+        ("\udcff", "is no notebook"),
+        ('{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "is no notebook"),
+        (
+            '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+            "holds no exercise of ours",
+        ),
+        (
+            '{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": 7}}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+            "holds no exercise of ours",
+        ),
+        ("[" * 100_000, "is no notebook"),
+    ],
+)
 def test_what_cannot_be_graded_is_said_in_one_sentence(content, said, tmp_path, capsys):
     path = tmp_path / "a.ipynb"
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
@@ -165,9 +253,16 @@ def test_what_cannot_be_graded_is_said_in_one_sentence(content, said, tmp_path, 
 
 
 def test_a_path_that_is_not_there_or_empty_is_said(tmp_path, capsys):
-    assert main(["--student", str(tmp_path / "none")]) == 2 and "is missing" in capsys.readouterr().err
-    assert main(["--student", str(tmp_path)]) == 2 and "holds no notebook" in capsys.readouterr().err
-    assert main(["--student", str(tmp_path), "--seconds", "0"]) == 2 and "above 0" in capsys.readouterr().err
+    assert (
+        main(["--student", str(tmp_path / "none")]) == 2 and "is missing" in capsys.readouterr().err
+    )
+    assert (
+        main(["--student", str(tmp_path)]) == 2 and "holds no notebook" in capsys.readouterr().err
+    )
+    assert (
+        main(["--student", str(tmp_path), "--seconds", "0"]) == 2
+        and "above 0" in capsys.readouterr().err
+    )
 
 
 def test_without_solutions_there_is_nothing_to_grade_by(tmp_path, monkeypatch):
@@ -183,7 +278,9 @@ def test_nbgrader_releases_the_same_notebook_and_gives_the_same_grades(tmp_path,
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import Config
 
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # it calls alembic by name
+    monkeypatch.setenv(
+        "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )  # it calls alembic by name
     name, course = f"{GENERAL}.ipynb", tmp_path / "course"
     shutil.copytree(SOLUTIONS, course / "source" / "ps")
     config = Config()
@@ -195,8 +292,13 @@ def test_nbgrader_releases_the_same_notebook_and_gives_the_same_grades(tmp_path,
         nbgrader = NbGraderAPI(config=config)
         assert nbgrader.generate_assignment("ps")["success"]
         for stem in TEXTS:
-            released, ours = (nbformat.read(folder / f"{stem}.ipynb", as_version=4).cells for folder in (course / "release" / "ps", EXERCISES))
-            assert [(cell.id, cell.cell_type, cell.source) for cell in released] == [(cell.id, cell.cell_type, cell.source) for cell in ours]
+            released, ours = (
+                nbformat.read(folder / f"{stem}.ipynb", as_version=4).cells
+                for folder in (course / "release" / "ps", EXERCISES)
+            )
+            assert [(cell.id, cell.cell_type, cell.source) for cell in released] == [
+                (cell.id, cell.cell_type, cell.source) for cell in ours
+            ]
         for student, points in expected.items():
             place = course / "submitted" / student / "ps"
             place.mkdir(parents=True)
@@ -204,7 +306,10 @@ def test_nbgrader_releases_the_same_notebook_and_gives_the_same_grades(tmp_path,
             result = nbgrader.autograde("ps", student)
             assert result["success"], result
             with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
-                found = {grade.name: grade.score for grade in book.find_submission_notebook(GENERAL, "ps", student).grades}
+                found = {
+                    grade.name: grade.score
+                    for grade in book.find_submission_notebook(GENERAL, "ps", student).grades
+                }
             mine = checks.grade(tmp_path / "in" / student / name, seconds=120)
             assert {f"check_{grade.exercise}": grade.points for grade in mine.grades} == found
             assert [grade.points for grade in mine.grades] == points

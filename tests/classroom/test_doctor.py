@@ -29,7 +29,14 @@ def look(name: str) -> doctor.Finding:
 @pytest.fixture
 def healthy(monkeypatch):
     """Only what the test breaks is broken, whatever this machine lacks."""
-    monkeypatch.setattr(doctor, "CHECKS", tuple(doctor.Check(check.name, lambda root: (True, "fine"), check.cure) for check in doctor.CHECKS))
+    monkeypatch.setattr(
+        doctor,
+        "CHECKS",
+        tuple(
+            doctor.Check(check.name, lambda root: (True, "fine"), check.cure)
+            for check in doctor.CHECKS
+        ),
+    )
     return monkeypatch
 
 
@@ -51,11 +58,21 @@ def test_json_says_the_same(healthy):
     assert ran.code == 0 and found["ok"] and [item["name"] for item in found["findings"]] == NAMES
 
 
-@pytest.mark.parametrize("error, line", [
-    (OSError("DLL load failed\nwhile importing torch."), "[!!] disk: DLL load failed; make room"),
-    (ValueError(), "[!!] disk: ValueError; make room"),
-    (ModuleNotFoundError("No module named 'numpy'"), f"[!!] disk: No module named 'numpy'; {doctor.INSTALL}"),
-], ids=["two lines", "no words", "a package is missing"])
+@pytest.mark.parametrize(
+    "error, line",
+    [
+        (
+            OSError("DLL load failed\nwhile importing torch."),
+            "[!!] disk: DLL load failed; make room",
+        ),
+        (ValueError(), "[!!] disk: ValueError; make room"),
+        (
+            ModuleNotFoundError("No module named 'numpy'"),
+            f"[!!] disk: No module named 'numpy'; {doctor.INSTALL}",
+        ),
+    ],
+    ids=["two lines", "no words", "a package is missing"],
+)
 def test_a_check_that_fails_itself_is_a_finding_of_one_line(error, line):
     def explode(root):
         raise error
@@ -65,10 +82,20 @@ def test_a_check_that_fails_itself_is_a_finding_of_one_line(error, line):
 
 def test_without_a_single_package_it_still_answers_every_question():
     """As in a new virtual environment: -S leaves out what is installed."""
-    ran = subprocess.run([sys.executable, "-S", "-m", "tinybert_lite.doctor"], cwd=doctor.COURSE, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-S", "-m", "tinybert_lite.doctor"],
+        cwd=doctor.COURSE,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+    )
     lines = ran.stdout.splitlines()
-    assert (ran.returncode, ran.stderr) == (1, "") and [line[5:].split(":")[0] for line in lines] == NAMES
-    assert lines[0].startswith("[ok] Python") and all(line.startswith("[!!] ") and doctor.INSTALL in line for line in lines[1:])
+    assert (ran.returncode, ran.stderr) == (1, "") and [
+        line[5:].split(":")[0] for line in lines
+    ] == NAMES
+    assert lines[0].startswith("[ok] Python") and all(
+        line.startswith("[!!] ") and doctor.INSTALL in line for line in lines[1:]
+    )
 
 
 def python_too_old(patch):
@@ -121,18 +148,32 @@ def read_only(patch):
     patch.setattr(tempfile, "TemporaryFile", refused)
 
 
-@pytest.mark.parametrize("name, break_it, said, cure", [
-    ("Python", python_too_old, "3.9.2, wanted at least 3.11 and below 3.14", "make the virtual environment again"),
-    ("torch", version_is("2.1.0"), "2.1.0, wanted", "pip install -e ."),
-    ("transformers", version_is("4.57.0"), "4.57.0, wanted", "pip install -e ."),
-    ("ipywidgets", not_installed, "not installed, wanted >=8.1", "pip install -e ."),
-    ("device", torch_broken, "libtorch.so", "pip install -e ."),
-    ("disk", disk_full, "0.1 GB free, wanted 3", "make room"),
-    ("memory", memory_short, "0.5 GB free, wanted 2", "close other programs"),
-    ("kernel", kernel_elsewhere, f"no kernel runs {sys.executable}", "ipykernel install --user"),
-    ("Chinese font", no_chinese_font, "no installed font", "Noto Sans CJK"),
-    ("workspace", read_only, "Permission denied", "--workspace"),
-], ids=lambda value: value if isinstance(value, str) and value in NAMES else "")
+@pytest.mark.parametrize(
+    "name, break_it, said, cure",
+    [
+        (
+            "Python",
+            python_too_old,
+            "3.9.2, wanted at least 3.11 and below 3.14",
+            "make the virtual environment again",
+        ),
+        ("torch", version_is("2.1.0"), "2.1.0, wanted", "pip install -e ."),
+        ("transformers", version_is("4.57.0"), "4.57.0, wanted", "pip install -e ."),
+        ("ipywidgets", not_installed, "not installed, wanted >=8.1", "pip install -e ."),
+        ("device", torch_broken, "libtorch.so", "pip install -e ."),
+        ("disk", disk_full, "0.1 GB free, wanted 3", "make room"),
+        ("memory", memory_short, "0.5 GB free, wanted 2", "close other programs"),
+        (
+            "kernel",
+            kernel_elsewhere,
+            f"no kernel runs {sys.executable}",
+            "ipykernel install --user",
+        ),
+        ("Chinese font", no_chinese_font, "no installed font", "Noto Sans CJK"),
+        ("workspace", read_only, "Permission denied", "--workspace"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value in NAMES else "",
+)
 def test_what_is_wrong_is_named_with_its_cure(name, break_it, said, cure, monkeypatch):
     if name not in ("Chinese font", "memory", "disk"):  # which this machine may lack
         assert look(name).ok, look(name)
@@ -156,7 +197,6 @@ def test_an_nvidia_card_without_cuda_says_so(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(device.shutil, "which", lambda program: f"/usr/bin/{program}")
     assert "reinstall torch with a CUDA build" in str(look("device"))
-
 
 
 def test_nothing_is_left_behind_in_the_workspace(workspace):  # noqa: F811

@@ -22,7 +22,11 @@ from tools.build_exercises import (
 from tools.build_notebooks import execute, kernels, write
 
 TEXTS = {source.stem: source.read_text(encoding="utf-8") for source in sources()}
-ALL = {f"{stem[:2]} {exercise.name}": exercise for stem, text in TEXTS.items() for exercise in exercises(text)}
+ALL = {
+    f"{stem[:2]} {exercise.name}": exercise
+    for stem, text in TEXTS.items()
+    for exercise in exercises(text)
+}
 WRONG = [(name, said) for name, exercise in ALL.items() for said in exercise.wrong]
 each = pytest.mark.parametrize("name", ALL)
 each_notebook = pytest.mark.parametrize("stem", TEXTS)
@@ -50,8 +54,16 @@ def checked(exercise, answer: str, check: str) -> str:
 def test_there_are_three_exercises_a_stage_or_more():
     assert len(TEXTS) == 9 and len(ALL) >= 27
     for text in TEXTS.values():
-        levels = re.findall(r"^# \*(warm-up|core|stretch) · \d+ minutes · difficulty [●○]{3} · importance [●○]{3}\*$", text, re.MULTILINE)
-        assert len(levels) == len(exercises(text)) >= 3 and set(levels) == {"warm-up", "core", "stretch"}
+        levels = re.findall(
+            r"^# \*(warm-up|core|stretch) · \d+ minutes · difficulty [●○]{3} · importance [●○]{3}\*$",
+            text,
+            re.MULTILINE,
+        )
+        assert len(levels) == len(exercises(text)) >= 3 and set(levels) == {
+            "warm-up",
+            "core",
+            "stretch",
+        }
 
 
 def test_names_are_unique():
@@ -70,7 +82,10 @@ def test_a_stub_says_that_it_is_your_turn_and_sees_what_is_expected(name, drawn)
 def test_the_solution_passes_hidden_tests_too(name, drawn, capsys):
     exercise = ALL[name]
     assert "HIDDEN" in exercise.check and checked(exercise, exercise.solution, exercise.check) == ""
-    assert len(drawn) == 2 and capsys.readouterr().out == f"{exercise.name}: every property holds\n" * 2
+    assert (
+        len(drawn) == 2
+        and capsys.readouterr().out == f"{exercise.name}: every property holds\n" * 2
+    )
 
 
 @pytest.mark.parametrize("name, said", WRONG)
@@ -78,7 +93,9 @@ def test_a_wrong_answer_is_told_what_is_wrong_with_it(name, said, drawn):
     exercise = ALL[name]
     message = checked(exercise, exercise.wrong[said], visible(exercise.check))
     assert said in message
-    assert not [other for other in exercise.wrong if other != said and other in message], "another wrong answer's message"
+    assert not [other for other in exercise.wrong if other != said and other in message], (
+        "another wrong answer's message"
+    )
     assert ": " in message and drawn, "a counter-example and a picture"
 
 
@@ -86,8 +103,14 @@ def test_a_wrong_answer_is_told_what_is_wrong_with_it(name, said, drawn):
 @pytest.mark.parametrize("nothing", ["None", "{}"])
 def test_an_answer_of_another_kind_is_told_what_is_wanted(name, nothing, drawn):
     exercise = ALL[name]
-    message = checked(exercise, f"def {exercise.name}(*arguments):\n    return {nothing}", visible(exercise.check))
-    assert "wanted" in message and ("None" if nothing == "None" else "dict") in message and len(drawn) == 1
+    message = checked(
+        exercise, f"def {exercise.name}(*arguments):\n    return {nothing}", visible(exercise.check)
+    )
+    assert (
+        "wanted" in message
+        and ("None" if nothing == "None" else "dict") in message
+        and len(drawn) == 1
+    )
 
 
 @each
@@ -100,7 +123,11 @@ def test_the_answer_has_types_and_a_docstring_and_the_stub_keeps_them(name):
     space: dict = {}
     exec(ALL[name].setup + stub(ALL[name].solution), space)
     function = space[ALL[name].name]
-    assert function.__doc__ and "return" in function.__annotations__ and "SOLUTION" not in stub(ALL[name].solution)
+    assert (
+        function.__doc__
+        and "return" in function.__annotations__
+        and "SOLUTION" not in stub(ALL[name].solution)
+    )
 
 
 @each_notebook
@@ -109,7 +136,9 @@ def test_committed_notebooks_equal_their_source_and_have_no_outputs(stem, folder
     for copy in ("a", "b"):
         write(build(EXERCISES / "source" / f"{stem}.py", solved), tmp_path / f"{copy}.ipynb")
     stored = (folder / f"{stem}.ipynb").read_bytes()
-    assert (tmp_path / "a.ipynb").read_bytes() == (tmp_path / "b.ipynb").read_bytes() == stored, "run: python tools/build_exercises.py"
+    assert (tmp_path / "a.ipynb").read_bytes() == (tmp_path / "b.ipynb").read_bytes() == stored, (
+        "run: python tools/build_exercises.py"
+    )
     assert outputs(nbformat.read(folder / f"{stem}.ipynb", as_version=4)) == []
 
 

@@ -30,16 +30,19 @@ def no_guesses(monkeypatch):
     monkeypatch.setattr(lessons, "_answers", {})
 
 
-@pytest.mark.parametrize("guess, measured, said", [
-    (0.5, 0.25, "You said 0.5 nats; it is 0.25 nats: 2 times too high."),
-    (1, 40, "You said 1 nats; it is 40 nats: 40 times too low."),
-    (120, 100, "You said 120 nats; it is 100 nats: 20 % too high."),
-    (0.26, 0.25, "You said 0.26 nats; it is 0.25 nats: very near."),
-    (4, 4, "You said 4 nats; it is 4 nats: right."),
-    (0, 0, "You said 0 nats; it is 0 nats: right."),
-    (0.5, 0, "You said 0.5 nats; it is 0 nats: off by 0.5."),
-    (-1, 2, "You said -1 nats; it is 2 nats: off by 3."),
-])
+@pytest.mark.parametrize(
+    "guess, measured, said",
+    [
+        (0.5, 0.25, "You said 0.5 nats; it is 0.25 nats: 2 times too high."),
+        (1, 40, "You said 1 nats; it is 40 nats: 40 times too low."),
+        (120, 100, "You said 120 nats; it is 100 nats: 20 % too high."),
+        (0.26, 0.25, "You said 0.26 nats; it is 0.25 nats: very near."),
+        (4, 4, "You said 4 nats; it is 4 nats: right."),
+        (0, 0, "You said 0 nats; it is 0 nats: right."),
+        (0.5, 0, "You said 0.5 nats; it is 0 nats: off by 0.5."),
+        (-1, 2, "You said -1 nats; it is 2 nats: off by 3."),
+    ],
+)
 def test_a_guess_is_held_against_what_came_out_in_one_sentence(guess, measured, said, capsys):
     lessons.predict("loss", "How large is it?", "nats")
     lessons.predict("loss", guess)
@@ -48,7 +51,13 @@ def test_a_guess_is_held_against_what_came_out_in_one_sentence(guess, measured, 
     assert capsys.readouterr().out == said + "\n"
 
 
-@pytest.mark.parametrize("measured, said", [("layer 1", "You said layer 1, and it is so.\n"), ("layer 4", "You said layer 1, and it is layer 4.\n")])
+@pytest.mark.parametrize(
+    "measured, said",
+    [
+        ("layer 1", "You said layer 1, and it is so.\n"),
+        ("layer 4", "You said layer 1, and it is layer 4.\n"),
+    ],
+)
 def test_a_choice_is_held_against_what_came_out(measured, said, capsys):
     lessons.predict("which", "Which is nearest?", ["layer 1", "layer 4"])
     lessons.predict("which", "layer 1")
@@ -88,7 +97,11 @@ def test_a_number_is_asked_for_in_its_unit_and_anything_else_refused(monkeypatch
         entry.value = text
         assert lessons._guesses == {} and noted.value in ("write a number, such as 0.25", "")
     entry.value = "0"
-    assert title == "How large is it?" and noted.value == "noted: 0.0" and lessons._guesses == {"loss": 0.0}
+    assert (
+        title == "How large is it?"
+        and noted.value == "noted: 0.0"
+        and lessons._guesses == {"loss": 0.0}
+    )
 
 
 def test_out_of_several_nothing_is_chosen_beforehand(monkeypatch):
@@ -107,29 +120,54 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("TINYBERT_UNWATCHED", raising=False)
     ask = 'lessons.predict("loss", "How large?", "nats")'
-    cells = ["from tinybert_lite.classroom import lessons", ask, 'lessons.reveal("loss", 0.25)',
-             f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\ndel os.environ['TINYBERT_UNWATCHED']", ask,
-             "from ipywidgets.widgets import widget\nnext(w for w in widget._instances.values() if type(w).__name__ == 'Text').value = '0.5'",
-             'lessons.reveal("loss", 0.25)']
+    cells = [
+        "from tinybert_lite.classroom import lessons",
+        ask,
+        'lessons.reveal("loss", 0.25)',
+        f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\ndel os.environ['TINYBERT_UNWATCHED']",
+        ask,
+        "from ipywidgets.widgets import widget\nnext(w for w in widget._instances.values() if type(w).__name__ == 'Text').value = '0.5'",
+        'lessons.reveal("loss", 0.25)',
+    ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
 
     def from_the_fourth_cell_on_somebody_watches(cell, cell_index):
         client.kc.allow_stdin = cell_index >= 3
 
-    client = NotebookClient(notebook, kernel_name="python3", timeout=120, on_cell_start=from_the_fourth_cell_on_somebody_watches)
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=120,
+        on_cell_start=from_the_fourth_cell_on_somebody_watches,
+    )
     with kernels(tmp_path, "smoke"):
         client.execute()
-    said = [["".join(output.get("text", "")) or list(output.get("data", {})) for output in cell.outputs] for cell in notebook.cells]
+    said = [
+        ["".join(output.get("text", "")) or list(output.get("data", {})) for output in cell.outputs]
+        for cell in notebook.cells
+    ]
     assert said[:4] == [[], [], [], []]
-    assert nbformat.from_dict(notebook.cells[4].outputs[0]).data["application/vnd.jupyter.widget-view+json"]
+    assert nbformat.from_dict(notebook.cells[4].outputs[0]).data[
+        "application/vnd.jupyter.widget-view+json"
+    ]
     assert said[6] == ["You said 0.5 nats; it is 0.25 nats: 2 times too high.\n"]
 
 
 # Set-up --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("argument, variable, chosen", [(None, None, "classroom"), (None, "", "classroom"), (None, "smoke", "smoke"), ("paper", "smoke", "paper")])
-def test_the_profile_is_the_argument_then_the_variable_then_classroom(workspace, monkeypatch, capsys, argument, variable, chosen):  # noqa: F811
+@pytest.mark.parametrize(
+    "argument, variable, chosen",
+    [
+        (None, None, "classroom"),
+        (None, "", "classroom"),
+        (None, "smoke", "smoke"),
+        ("paper", "smoke", "paper"),
+    ],
+)
+def test_the_profile_is_the_argument_then_the_variable_then_classroom(
+    workspace, monkeypatch, capsys, argument, variable, chosen
+):  # noqa: F811
     monkeypatch.delenv("TINYBERT_PROFILE", raising=False)
     if variable is not None:
         monkeypatch.setenv("TINYBERT_PROFILE", variable)
@@ -147,13 +185,23 @@ def test_what_is_off_is_one_sentence(workspace, capsys):  # noqa: F811
     (workspace / "SST-2/dev.tsv").unlink()
     lessons.setup()
     said = capsys.readouterr().out
-    assert said.startswith("[!!] data: ") and "dev.tsv is missing; run" in said and said.count("\n") == 1
+    assert (
+        said.startswith("[!!] data: ")
+        and "dev.tsv is missing; run" in said
+        and said.count("\n") == 1
+    )
 
 
 # A notebook that runs alone ------------------------------------------------------------------------------------------
 
 # The classroom profile, in seconds; its sequences differ from smoke's.
-FULL = replace(profile("smoke").override(["pregenerate_training_data.short_seq_prob=0.9"]), profile="classroom", device="cpu", threads=1, seed=7)
+FULL = replace(
+    profile("smoke").override(["pregenerate_training_data.short_seq_prob=0.9"]),
+    profile="classroom",
+    device="cpu",
+    threads=1,
+    seed=7,
+)
 NOTE = "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: run the notebooks before it for real ones.\n"
 
 
@@ -184,7 +232,10 @@ def test_alone_it_makes_quick_inputs_says_so_and_runs_its_own_stage_in_full(plac
     lessons.ensure(place, FULL, "general_distill")
     assert capsys.readouterr().out.endswith(NOTE)
     general_distill.STAGE.run(place, FULL)
-    assert (profile_of(place.sequences), profile_of(place.general_student)) == ("smoke", "classroom")
+    assert (profile_of(place.sequences), profile_of(place.general_student)) == (
+        "smoke",
+        "classroom",
+    )
     assert read_manifest(place.sequences)["seed"] == 7
 
 
@@ -212,7 +263,11 @@ def test_the_earlier_notebook_replaces_them_and_the_later_stage_runs_again(place
     assert not general_distill.STAGE.run(place, FULL).skipped  # for its sequences changed
 
 
-@pytest.mark.parametrize("settings", [FULL, replace(FULL, profile="smoke"), replace(FULL, profile="paper")], ids=lambda settings: settings.profile)
+@pytest.mark.parametrize(
+    "settings",
+    [FULL, replace(FULL, profile="smoke"), replace(FULL, profile="paper")],
+    ids=lambda settings: settings.profile,
+)
 def test_what_is_finished_is_left_alone_whatever_its_profile(finished, settings, capsys):
     before = snapshot(finished.root)
     lessons.ensure(finished, settings, "general_distill")
@@ -236,11 +291,15 @@ def test_a_result_of_which_a_file_was_lost_is_made_again(finished):
 def runs(monkeypatch):
     """(stage, profile) of each stage that would run."""
     found = []
-    monkeypatch.setattr(Stage, "run", lambda self, workspace, settings: found.append((self.name, settings.profile)))
+    monkeypatch.setattr(
+        Stage, "run", lambda self, workspace, settings: found.append((self.name, settings.profile))
+    )
     return found
 
 
-@pytest.mark.parametrize("cut, resumed", [("classroom", "classroom"), ("smoke", "smoke"), (None, "smoke")])
+@pytest.mark.parametrize(
+    "cut, resumed", [("classroom", "classroom"), ("smoke", "smoke"), (None, "smoke")]
+)
 def test_a_full_run_that_was_cut_goes_on_in_full(place, runs, cut, resumed):
     place.sequences.mkdir()
     (place.sequences / "epoch_0.json").write_text("half", encoding="utf-8")
@@ -254,12 +313,20 @@ def test_a_full_run_that_was_cut_goes_on_in_full(place, runs, cut, resumed):
 
 def test_the_tasks_teacher_is_fine_tuned_in_full_for_one_at_chance_would_be_refused(place, runs):
     lessons.ensure(place, FULL, "task_distill_mid")
-    assert runs == [("data_augmentation", "smoke"), ("pregenerate_training_data", "smoke"), ("general_distill", "smoke"), ("finetune_teacher", "classroom")]
+    assert runs == [
+        ("data_augmentation", "smoke"),
+        ("pregenerate_training_data", "smoke"),
+        ("general_distill", "smoke"),
+        ("finetune_teacher", "classroom"),
+    ]
 
 
 def test_what_only_a_finished_stage_needs_is_not_made(finished, runs):
     shutil.rmtree(finished.sequences)
     finished.general_student.mkdir()
-    write_json(finished.general_student / MANIFEST, {"stage": "general_distill", "profile": "classroom", "outputs": {}})
+    write_json(
+        finished.general_student / MANIFEST,
+        {"stage": "general_distill", "profile": "classroom", "outputs": {}},
+    )
     lessons.ensure(finished, FULL, "task_distill_mid")
     assert runs == [("data_augmentation", "smoke"), ("finetune_teacher", "classroom")]

@@ -28,8 +28,18 @@ from tools.build_notebooks import (
     write,
 )
 
-NAMES = ["00_start_here", "01_data_augmentation", "02_pregenerate_training_data", "03_general_distill", "04_task_distill_mid",
-         "05_task_distill_out", "06_evaluate_and_compare", "07_your_own_data", "08_q8bert", "09_chinese"]
+NAMES = [
+    "00_start_here",
+    "01_data_augmentation",
+    "02_pregenerate_training_data",
+    "03_general_distill",
+    "04_task_distill_mid",
+    "05_task_distill_out",
+    "06_evaluate_and_compare",
+    "07_your_own_data",
+    "08_q8bert",
+    "09_chinese",
+]
 WITH_PICTURE = NAMES[3:]
 WITH_WIDGET = [*NAMES[:6], "08_q8bert", "09_chinese"]
 # Every control of every widget in the notebook, moved and put back: what it raised, and whether its picture changed.
@@ -119,7 +129,10 @@ widgets.Explorer(draw, {"layer": ipywidgets.IntSlider(1, 0, 1)}, [])
     notebook = new_notebook(cells=[new_code_cell(broken), new_code_cell(DRIVE)])
     with kernels(tmp_path, "smoke"):
         execute(notebook)
-    assert "moved layer WRONG" in notebook.cells[1].outputs[0].text and "ZeroDivisionError" in notebook.cells[1].outputs[0].text
+    assert (
+        "moved layer WRONG" in notebook.cells[1].outputs[0].text
+        and "ZeroDivisionError" in notebook.cells[1].outputs[0].text
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,7 +149,9 @@ def test_distillation_notebooks_show_a_picture(ran, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_no_picture_is_shown_twice(ran, name):
     for cell in code_cells(ran[name]):
-        assert len([output for output in cell.outputs if "image/png" in output.get("data", {})]) <= 1
+        assert (
+            len([output for output in cell.outputs if "image/png" in output.get("data", {})]) <= 1
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -144,11 +159,24 @@ def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name)
     """Warnings of libraries would puzzle a reader; the smoke profile's weak models are remarked on, and notebook 05 swaps two steps on purpose."""
     text = "".join(output.text for output in outputs(ran[name]) if output.get("name") == "stderr")
     swapped = SWAPPED.splitlines() if name.startswith("05") else []
-    assert [line for line in text.splitlines() if line.strip() and "not above chance" not in line and line not in swapped and not re.search("ATTENTION|holds no projections", line)] == []
+    assert [
+        line
+        for line in text.splitlines()
+        if line.strip()
+        and "not above chance" not in line
+        and line not in swapped
+        and not re.search("ATTENTION|holds no projections", line)
+    ] == []
 
 
 def test_the_stages_left_their_results(ran, workspace):
-    for folder in ("1_pre_data", "2_pregenerate_data", "3_general_distill", "4_task_distill_mid", "5_task_distill_out"):
+    for folder in (
+        "1_pre_data",
+        "2_pregenerate_data",
+        "3_general_distill",
+        "4_task_distill_mid",
+        "5_task_distill_out",
+    ):
         assert (workspace / folder / "manifest.json").is_file()
 
 
@@ -160,7 +188,9 @@ def test_a_notebook_runs_alone(name, tmp_path):
 
 
 def test_the_kernel_is_this_python_and_an_error_is_raised(tmp_path):
-    notebook = new_notebook(cells=[new_code_cell("import sys; print(sys.executable)"), new_code_cell("1 / 0")])
+    notebook = new_notebook(
+        cells=[new_code_cell("import sys; print(sys.executable)"), new_code_cell("1 / 0")]
+    )
     with kernels(tmp_path, "smoke"), pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         execute(notebook)
     assert notebook.cells[0].outputs[0].text.strip() == sys.executable
@@ -169,8 +199,9 @@ def test_the_kernel_is_this_python_and_an_error_is_raised(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_committed_cells_equal_the_source(name):
     made, stored = build(NOTEBOOKS / "source" / f"{name}.py"), committed(name)
-    assert [(c.id, c.cell_type, c.source) for c in stored.cells] == [(c.id, c.cell_type, c.source) for c in made.cells], (
-        "run: python tools/build_notebooks.py --execute")
+    assert [(c.id, c.cell_type, c.source) for c in stored.cells] == [
+        (c.id, c.cell_type, c.source) for c in made.cells
+    ], "run: python tools/build_notebooks.py --execute"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -179,10 +210,24 @@ def test_committed_notebooks_are_clean(name):
     nbformat.validate(stored)
     assert stored.metadata == METADATA
     assert all(cell.metadata == {} for cell in stored.cells)
-    assert not [o for o in outputs(stored) if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
-    assert not [o for o in outputs(stored) if o.output_type == "error" or o.get("name") == "stderr" or o.get("metadata")]
-    assert [cell.execution_count for cell in code_cells(stored)] == list(range(1, len(code_cells(stored)) + 1))
-    printed = "".join(o.get("text", "") + str({k: v for k, v in o.get("data", {}).items() if k.startswith("text/")}) for o in outputs(stored))
+    assert not [
+        o
+        for o in outputs(stored)
+        if "application/vnd.jupyter.widget-view+json" in o.get("data", {})
+    ]
+    assert not [
+        o
+        for o in outputs(stored)
+        if o.output_type == "error" or o.get("name") == "stderr" or o.get("metadata")
+    ]
+    assert [cell.execution_count for cell in code_cells(stored)] == list(
+        range(1, len(code_cells(stored)) + 1)
+    )
+    printed = "".join(
+        o.get("text", "")
+        + str({k: v for k, v in o.get("data", {}).items() if k.startswith("text/")})
+        for o in outputs(stored)
+    )
     for machine in (str(REPOSITORY), "/tmp/", "/home/", "/Users/", "C:\\\\", "object at 0x"):
         assert machine not in printed
     assert not re.search(r"\d ?(s|seconds)$", printed, re.MULTILINE)
@@ -203,31 +248,57 @@ def test_prose_stands_in_every_gap_and_cells_are_short(name):
     gaps = [i for i in range(1, len(kinds) - 1) if kinds[i] == kinds[i + 1] == "code"]
     assert gaps == []
     assert 8 <= kinds.count("code") <= 24
-    code = [[line for line in cell.source.splitlines() if line.strip()] for cell in cells if cell.cell_type == "code"]
+    code = [
+        [line for line in cell.source.splitlines() if line.strip()]
+        for cell in cells
+        if cell.cell_type == "code"
+    ]
     assert max(map(len, code)) <= 20
-    assert max(len(line) for lines in code for line in lines) <= 100  # what a browser window of 1280 shows
+    assert (
+        max(len(line) for lines in code for line in lines) <= 100
+    )  # what a browser window of 1280 shows
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_to_notebooks_that_exist(name):
-    prose = "\n".join(cell.source for cell in build(NOTEBOOKS / "source" / f"{name}.py").cells if cell.cell_type == "markdown")
+    prose = "\n".join(
+        cell.source
+        for cell in build(NOTEBOOKS / "source" / f"{name}.py").cells
+        if cell.cell_type == "markdown"
+    )
     targets = re.findall(r"\]\(([^)]+\.(?:ipynb|md))\)", prose)
     assert targets and all((NOTEBOOKS / target).is_file() for target in targets)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_chinese_lesson_is_the_same_but_for_its_prose(name):
-    english, other = committed(name), nbformat.read(NOTEBOOKS / "zh" / f"{name}.ipynb", as_version=4)
-    assert [(c.id, c.cell_type) for c in other.cells] == [(c.id, c.cell_type) for c in english.cells]
+    english, other = (
+        committed(name),
+        nbformat.read(NOTEBOOKS / "zh" / f"{name}.ipynb", as_version=4),
+    )
+    assert [(c.id, c.cell_type) for c in other.cells] == [
+        (c.id, c.cell_type) for c in english.cells
+    ]
     assert code_cells(other) == code_cells(english)
-    assert [c.source for c in chinese(build(NOTEBOOKS / "source" / f"{name}.py"), CHINESE / f"{name}.md").cells] == [c.source for c in other.cells]
+    assert [
+        c.source
+        for c in chinese(build(NOTEBOOKS / "source" / f"{name}.py"), CHINESE / f"{name}.md").cells
+    ] == [c.source for c in other.cells]
     for mine, theirs in zip(other.cells, english.cells):
         if mine.cell_type == "markdown":
             assert re.search("[\u4e00-\u9fff]", mine.source)
-            for fixed in (r"\$\$.+?\$\$", r"`[^`]+`", r"(?m)^#+ "):  # equations, code (there also the profiles' names) and headings
+            for fixed in (
+                r"\$\$.+?\$\$",
+                r"`[^`]+`",
+                r"(?m)^#+ ",
+            ):  # equations, code (there also the profiles' names) and headings
                 found = [re.findall(fixed, cell.source, re.DOTALL) for cell in (mine, theirs)]
-                assert [sorted(set(each) - {"`smoke`", "`classroom`"}) for each in found][0] == [sorted(set(each) - {"`smoke`", "`classroom`"}) for each in found][1]
-    targets = re.findall(r"\]\(([^)#]+)\)", "\n".join(c.source for c in other.cells if c.cell_type == "markdown"))
+                assert [sorted(set(each) - {"`smoke`", "`classroom`"}) for each in found][0] == [
+                    sorted(set(each) - {"`smoke`", "`classroom`"}) for each in found
+                ][1]
+    targets = re.findall(
+        r"\]\(([^)#]+)\)", "\n".join(c.source for c in other.cells if c.cell_type == "markdown")
+    )
     assert targets and all((NOTEBOOKS / "zh" / target).resolve().exists() for target in targets)
 
 
@@ -247,16 +318,22 @@ def test_building_twice_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_building_keeps_the_committed_bytes(name, tmp_path):
     stored = NOTEBOOKS / f"{name}.ipynb"
-    write(keep_outputs(build(NOTEBOOKS / "source" / f"{name}.py"), stored), tmp_path / "again.ipynb")
+    write(
+        keep_outputs(build(NOTEBOOKS / "source" / f"{name}.py"), stored), tmp_path / "again.ipynb"
+    )
     assert (tmp_path / "again.ipynb").read_bytes() == stored.read_bytes()
 
 
 def test_outputs_go_where_the_code_changed(tmp_path):
     (tmp_path / "01_x.py").write_text("# %% [markdown]\n# Prose\n\n# %%\n1 + 1\n", encoding="utf-8")
     stored = build(tmp_path / "01_x.py")
-    stored.cells[1].outputs = [new_output("execute_result", data={"text/plain": "2"}, execution_count=1)]
+    stored.cells[1].outputs = [
+        new_output("execute_result", data={"text/plain": "2"}, execution_count=1)
+    ]
     write(stored, tmp_path / "x.ipynb")
-    (tmp_path / "01_x.py").write_text("# %% [markdown]\n# Other prose\n\n# %%\n1 + 1\n", encoding="utf-8")
+    (tmp_path / "01_x.py").write_text(
+        "# %% [markdown]\n# Other prose\n\n# %%\n1 + 1\n", encoding="utf-8"
+    )
     assert keep_outputs(build(tmp_path / "01_x.py"), tmp_path / "x.ipynb").cells[1].outputs
     (tmp_path / "01_x.py").write_text("# %%\n1 + 2\n", encoding="utf-8")
     assert not keep_outputs(build(tmp_path / "01_x.py"), tmp_path / "x.ipynb").cells[0].outputs
@@ -274,13 +351,39 @@ def test_a_malformed_percent_script_is_refused(text):
 
 
 def test_cleaning_takes_out_what_depends_on_the_machine(tmp_path):
-    said = [f"in {tmp_path}/3_general_distill/x.bin\n", "training: step 4 of 9, loss 0.5000\n", "training: step 9 of 9, dev accuracy 0.7000\n", "   12 s\n"]
-    cell = new_code_cell("x", outputs=[new_output("stream", name="stdout", text=said[0]), new_output("stream", name="stderr", text="a warning\n")]
-                         + [new_output("stream", name="stdout", text=line) for line in said[1:]]
-                         + [new_output("execute_result", data={"text/plain": f"'{tmp_path}'"}, execution_count=7, metadata={"a": 1})])
+    said = [
+        f"in {tmp_path}/3_general_distill/x.bin\n",
+        "training: step 4 of 9, loss 0.5000\n",
+        "training: step 9 of 9, dev accuracy 0.7000\n",
+        "   12 s\n",
+    ]
+    cell = new_code_cell(
+        "x",
+        outputs=[
+            new_output("stream", name="stdout", text=said[0]),
+            new_output("stream", name="stderr", text="a warning\n"),
+        ]
+        + [new_output("stream", name="stdout", text=line) for line in said[1:]]
+        + [
+            new_output(
+                "execute_result",
+                data={"text/plain": f"'{tmp_path}'"},
+                execution_count=7,
+                metadata={"a": 1},
+            )
+        ],
+    )
     cell.metadata["execution"] = {"iopub.execute_input": "now"}
     (cleaned,) = clean(new_notebook(cells=[cell]), tmp_path).cells
     assert [output.output_type for output in cleaned.outputs] == ["stream", "execute_result"]
-    assert cleaned.outputs[0].text == "in 3_general_distill/x.bin\ntraining: step 9 of 9, dev accuracy 0.7000\n"
+    assert (
+        cleaned.outputs[0].text
+        == "in 3_general_distill/x.bin\ntraining: step 9 of 9, dev accuracy 0.7000\n"
+    )
     assert cleaned.outputs[1].data["text/plain"] == "'.'"
-    assert (cleaned.metadata, cleaned.outputs[1].metadata, cleaned.execution_count, cleaned.outputs[1].execution_count) == ({}, {}, 1, 1)
+    assert (
+        cleaned.metadata,
+        cleaned.outputs[1].metadata,
+        cleaned.execution_count,
+        cleaned.outputs[1].execution_count,
+    ) == ({}, {}, 1, 1)

@@ -18,8 +18,15 @@ def run(code: str, folder, **limits):
 
 
 def test_what_ends_in_time_gives_its_status_and_both_streams(tmp_path):
-    found = run("import sys; print('π out'); print('err', file=sys.stderr); open('here', 'w'); sys.exit(3)", tmp_path)
-    assert found.code == 3 and not found.out_of_time and {"π out", "err"} <= set(found.output.splitlines())
+    found = run(
+        "import sys; print('π out'); print('err', file=sys.stderr); open('here', 'w'); sys.exit(3)",
+        tmp_path,
+    )
+    assert (
+        found.code == 3
+        and not found.out_of_time
+        and {"π out", "err"} <= set(found.output.splitlines())
+    )
     assert (tmp_path / "here").is_file()
 
 
@@ -48,7 +55,9 @@ def test_files_are_limited(tmp_path):
 def test_the_environment_is_not_handed_on(tmp_path, monkeypatch):
     monkeypatch.setenv("TOKEN", "secret")
     found = run("import os; print(sorted(os.environ)); print(os.path.expanduser('~'))", tmp_path)
-    assert "TOKEN" not in found.output and os.path.expanduser("~") not in found.output.splitlines()[-1]
+    assert (
+        "TOKEN" not in found.output and os.path.expanduser("~") not in found.output.splitlines()[-1]
+    )
 
 
 def test_long_output_is_cut_to_its_end(tmp_path):

@@ -11,7 +11,10 @@ from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.pipeline.workspace import SHIPPED
 
-SPLITS = {split: read_table(SHIPPED / f"SST-2/{split}.tsv", find_task("SST-2")).rows for split in ("train", "dev", "test")}
+SPLITS = {
+    split: read_table(SHIPPED / f"SST-2/{split}.tsv", find_task("SST-2")).rows
+    for split in ("train", "dev", "test")
+}
 
 
 def bare(text: str) -> list[str]:
@@ -20,7 +23,9 @@ def bare(text: str) -> list[str]:
 
 @pytest.mark.parametrize("split, rows", [("train", 1200), ("dev", 300), ("test", 300)])
 def test_rows_are_as_many_as_promised_and_balanced(split, rows):
-    assert len(SPLITS[split]) == rows and sum(row.label == "1" for row in SPLITS[split]) == rows // 2
+    assert (
+        len(SPLITS[split]) == rows and sum(row.label == "1" for row in SPLITS[split]) == rows // 2
+    )
 
 
 def test_every_sentence_is_its_own():
@@ -33,16 +38,23 @@ def test_dev_and_test_share_no_near_duplicate_with_train():
     runs, train = defaultdict(list), [bare(row.text_a) for row in SPLITS["train"]]
     for words in train:
         for i in range(len(words) - 6):
-            runs[tuple(words[i:i + 7])].append(" ".join(words))
+            runs[tuple(words[i : i + 7])].append(" ".join(words))
     for words in (bare(row.text_a) for split in ("dev", "test") for row in SPLITS[split]):
-        assert not [runs[run] for i in range(len(words) - 6) if (run := tuple(words[i:i + 7])) in runs]
-        assert max(len(set(words) & set(other)) / len(set(words) | set(other)) for other in train) <= 0.5, words
+        assert not [
+            runs[run] for i in range(len(words) - 6) if (run := tuple(words[i : i + 7])) in runs
+        ]
+        assert (
+            max(len(set(words) & set(other)) / len(set(words) | set(other)) for other in train)
+            <= 0.5
+        ), words
 
 
 def test_the_corpus_holds_its_documents():
     documents = list(read_documents(SHIPPED / "1_pre_data/documents.txt"))
     sentences = [sentence for document in documents for sentence in document]
-    assert len(documents) == 150 and len(sentences) >= 1600 and len(set(sentences)) == len(sentences)
+    assert (
+        len(documents) == 150 and len(sentences) >= 1600 and len(set(sentences)) == len(sentences)
+    )
 
 
 def test_the_vectors_know_words_and_neighbours():

@@ -11,7 +11,10 @@ from tinybert_lite.pipeline.workspace import SHIPPED
 
 SIZES = {"train": 640, "dev": 160, "test": 160}
 FILES = {split: SHIPPED / f"ChnSentiCorp/{split}.tsv" for split in SIZES}
-SPLITS = {split: [line.split("\t") for line in path.read_text("utf-8").splitlines()[1:]] for split, path in FILES.items()}
+SPLITS = {
+    split: [line.split("\t") for line in path.read_text("utf-8").splitlines()[1:]]
+    for split, path in FILES.items()
+}
 REVIEWS = [text for rows in SPLITS.values() for _, text in rows]
 CORPUS = SHIPPED / "1_pre_data/zh/documents.txt"
 
@@ -23,13 +26,18 @@ def bare(text: str) -> str:
 def runs(text: str, length: int) -> set[str]:
     """All runs of `length` characters, punctuation left out."""
     letters = bare(text)
-    return {letters[i:i + length] for i in range(len(letters) - length + 1)}
+    return {letters[i : i + length] for i in range(len(letters) - length + 1)}
 
 
 @pytest.mark.parametrize("split", SIZES)
 def test_the_layout_is_plain(split):
     raw = FILES[split].read_bytes()
-    assert raw.startswith(b"label\ttext_a\n") and raw.endswith(b"\n") and b"\r" not in raw and b'"' not in raw
+    assert (
+        raw.startswith(b"label\ttext_a\n")
+        and raw.endswith(b"\n")
+        and b"\r" not in raw
+        and b'"' not in raw
+    )
     assert {len(row) for row in SPLITS[split]} == {2}
 
 
@@ -40,7 +48,9 @@ def test_rows_are_as_many_as_promised_and_balanced(split, rows):
 
 def test_a_review_is_a_sentence_or_two_in_chinese():
     for text in REVIEWS:
-        assert 10 <= len(text) <= 60 and re.fullmatch(r"[\u4e00-\u9fff，。！？、：《》]+[。！？]", text), text
+        assert 10 <= len(text) <= 60 and re.fullmatch(
+            r"[\u4e00-\u9fff，。！？、：《》]+[。！？]", text
+        ), text
 
 
 def test_dev_and_test_share_no_near_duplicate_with_train():
@@ -71,9 +81,16 @@ def test_the_labels_can_be_learnt_from_characters():
         counts[label].update(runs(text, 1) | runs(text, 2))
 
     def odds(text: str) -> float:
-        return sum(math.log((counts["1"][run] + 1) / (counts["0"][run] + 1)) for run in runs(text, 1) | runs(text, 2))
+        return sum(
+            math.log((counts["1"][run] + 1) / (counts["0"][run] + 1))
+            for run in runs(text, 1) | runs(text, 2)
+        )
 
-    right = [(odds(text) > 0) == (label == "1") for split in ("dev", "test") for label, text in SPLITS[split]]
+    right = [
+        (odds(text) > 0) == (label == "1")
+        for split in ("dev", "test")
+        for label, text in SPLITS[split]
+    ]
     assert 0.75 < sum(right) / len(right) < 0.95, sum(right) / len(right)
 
 
@@ -81,4 +98,9 @@ def test_the_corpus_holds_its_documents():
     documents = list(read_documents(CORPUS))
     raw = CORPUS.read_bytes()
     assert len(documents) == 122 and all(6 <= len(document) <= 12 for document in documents)
-    assert sum(map(len, documents)) == 1144 and b"\r" not in raw and b"\n\n\n" not in raw and raw.endswith("。\n".encode())
+    assert (
+        sum(map(len, documents)) == 1144
+        and b"\r" not in raw
+        and b"\n\n\n" not in raw
+        and raw.endswith("。\n".encode())
+    )

@@ -22,11 +22,21 @@ from tinybert_lite.system.errors import UserError
 CASED = [*VOCABULARY, "The", "##X"]
 
 
-@pytest.mark.parametrize("vocab, lower", [
-    (VOCABULARY, True), (CASED, False), ([*VOCABULARY, "É"], False), ([*VOCABULARY, "é"], True), ([*VOCABULARY, "[UNUSED9]"], True),
-    ([*VOCABULARY, "<S>", "你"], True),  # as BERT-base Chinese
-    ([*VOCABULARY, "ℝ", "##ℝ"], True),  # BERT-base uncased has these two: a capital without a small form
-])
+@pytest.mark.parametrize(
+    "vocab, lower",
+    [
+        (VOCABULARY, True),
+        (CASED, False),
+        ([*VOCABULARY, "É"], False),
+        ([*VOCABULARY, "é"], True),
+        ([*VOCABULARY, "[UNUSED9]"], True),
+        ([*VOCABULARY, "<S>", "你"], True),  # as BERT-base Chinese
+        (
+            [*VOCABULARY, "ℝ", "##ℝ"],
+            True,
+        ),  # BERT-base uncased has these two: a capital without a small form
+    ],
+)
 def test_case_is_read_off_the_vocabulary(tmp_path, vocab, lower):
     assert is_lower_case(load_tokenizer(write_vocabulary(tmp_path, vocab))) is lower
 
@@ -34,12 +44,18 @@ def test_case_is_read_off_the_vocabulary(tmp_path, vocab, lower):
 def test_a_recorded_case_wins_over_the_vocabulary_and_a_wish_over_both(tmp_path):
     path = write_vocabulary(tmp_path, CASED)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
-    assert is_lower_case(load_tokenizer(path)) and not is_lower_case(load_tokenizer(path, lower_case=False))
+    assert is_lower_case(load_tokenizer(path)) and not is_lower_case(
+        load_tokenizer(path, lower_case=False)
+    )
     (tmp_path / "tokenizer_config.json").write_text("{}")
-    assert not is_lower_case(load_tokenizer(path)) and is_lower_case(load_tokenizer(path, lower_case=True))
+    assert not is_lower_case(load_tokenizer(path)) and is_lower_case(
+        load_tokenizer(path, lower_case=True)
+    )
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '"text"', '{"do_lower_case": "yes"}', '{"do_lower_case": [true]}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '"text"', '{"do_lower_case": "yes"}', '{"do_lower_case": [true]}']
+)
 def test_a_broken_tokenizer_config_is_named(tmp_path, content):
     (tmp_path / "tokenizer_config.json").write_text(content)
     with pytest.raises(UserError, match="tokenizer_config.json"):
@@ -49,7 +65,24 @@ def test_a_broken_tokenizer_config_is_named(tmp_path, content):
 def test_every_piece_keeps_its_line_as_number(tokenizer):
     assert tokenizer.convert_ids_to_tokens(range(len(tokenizer))) == VOCABULARY
     assert tokenizer("The funniest FILM, walking!")["input_ids"] == [
-        VOCABULARY.index(piece) for piece in ["[CLS]", "the", "f", "##u", "##n", "##n", "##i", "##est", "film", ",", "walk", "##ing", "!", "[SEP]"]]
+        VOCABULARY.index(piece)
+        for piece in [
+            "[CLS]",
+            "the",
+            "f",
+            "##u",
+            "##n",
+            "##n",
+            "##i",
+            "##est",
+            "film",
+            ",",
+            "walk",
+            "##ing",
+            "!",
+            "[SEP]",
+        ]
+    ]
     assert tokenizer.tokenize("電") == ["[UNK]"]
 
 
@@ -61,7 +94,9 @@ def test_bom_and_windows_line_ends_change_nothing(tmp_path, tokenizer):
 
 def test_a_piece_that_stands_there_twice_is_named_by_line(tmp_path):
     path = write_vocabulary(tmp_path, [*VOCABULARY, "the"])
-    with pytest.raises(UserError, match=f"{path}, line {len(VOCABULARY) + 1}: the piece 'the' stands there twice"):
+    with pytest.raises(
+        UserError, match=f"{path}, line {len(VOCABULARY) + 1}: the piece 'the' stands there twice"
+    ):
         load_tokenizer(path)
 
 
@@ -90,30 +125,46 @@ def test_an_empty_line_in_a_vocabulary_is_named(tmp_path):
 def test_the_first_folder_with_a_vocabulary_counts(tmp_path):
     a, b = tmp_path / "a", tmp_path / "b"
     write_vocabulary(a), write_vocabulary(b)
-    assert find_vocabulary(a, b) == a / "vocab.txt" and find_vocabulary(tmp_path, b) == b / "vocab.txt"
+    assert (
+        find_vocabulary(a, b) == a / "vocab.txt" and find_vocabulary(tmp_path, b) == b / "vocab.txt"
+    )
     (a / "vocab.txt").rename(a / "vocab_21128.txt")
     assert find_vocabulary(a, b) == a / "vocab_21128.txt" and find_vocabulary(tmp_path) is None
 
 
-@pytest.mark.parametrize("size, fits", [(0, True), (1, True), (127, True), (-1, False), (128, False), (1000, False)])
+@pytest.mark.parametrize(
+    "size, fits", [(0, True), (1, True), (127, True), (-1, False), (128, False), (1000, False)]
+)
 def test_a_vocabulary_may_be_padded_a_little_but_never_be_larger(tokenizer, tmp_path, size, fits):
     def check():
-        check_vocabulary(tokenizer, len(VOCABULARY) + size, tmp_path / "vocab.txt", tmp_path / "config.json")
+        check_vocabulary(
+            tokenizer, len(VOCABULARY) + size, tmp_path / "vocab.txt", tmp_path / "config.json"
+        )
 
     if fits:
         return check()
-    with pytest.raises(UserError, match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json says vocab_size {len(VOCABULARY) + size}"):
+    with pytest.raises(
+        UserError,
+        match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json says vocab_size {len(VOCABULARY) + size}",
+    ):
         check()
 
 
-@pytest.mark.parametrize("text, uncased, cased", [
-    ("The naïve Film isn't bad...", "the naive film isn ' t bad . . .", "The naïve Film isn ' t bad . . ."),
-    ("  two\tblanks \n here ", "two blanks here", "two blanks here"),
-    ("电影good", "电 影 good", "电 影 good"),
-    ("unknownword $5", "unknownword $ 5", "unknownword $ 5"),
-    ("a\u200bb\x00", "ab", "ab"),
-    ("", "", ""),
-])
+@pytest.mark.parametrize(
+    "text, uncased, cased",
+    [
+        (
+            "The naïve Film isn't bad...",
+            "the naive film isn ' t bad . . .",
+            "The naïve Film isn ' t bad . . .",
+        ),
+        ("  two\tblanks \n here ", "two blanks here", "two blanks here"),
+        ("电影good", "电 影 good", "电 影 good"),
+        ("unknownword $5", "unknownword $ 5", "unknownword $ 5"),
+        ("a\u200bb\x00", "ab", "ab"),
+        ("", "", ""),
+    ],
+)
 def test_words_are_those_of_berts_basic_tokenizer(tmp_path, tokenizer, text, uncased, cased):
     assert words(tokenizer, text) == uncased.split()
     assert words(load_tokenizer(write_vocabulary(tmp_path, CASED)), text) == cased.split()
@@ -126,21 +177,34 @@ def test_a_written_tokenizer_reads_alike_here_and_with_transformers(tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(config_values(vocab=vocab)))
         assert (tmp_path / "vocab.txt").read_bytes() == (tmp_path / "in" / "vocab.txt").read_bytes()
         expected = tokenizer("The naïve filmX!")["input_ids"]
-        for again in (load_tokenizer(tmp_path / "vocab.txt"), AutoTokenizer.from_pretrained(tmp_path)):
+        for again in (
+            load_tokenizer(tmp_path / "vocab.txt"),
+            AutoTokenizer.from_pretrained(tmp_path),
+        ):
             assert again("The naïve filmX!")["input_ids"] == expected
 
 
 def pieces(examples, row, tokenizer):
-    return " ".join(tokenizer.convert_ids_to_tokens(examples.ids[examples.starts[row]:examples.starts[row + 1]]))
+    return " ".join(
+        tokenizer.convert_ids_to_tokens(
+            examples.ids[examples.starts[row] : examples.starts[row + 1]]
+        )
+    )
 
 
 def test_rows_become_cls_a_sep_b_sep(tokenizer):
     single = encode(["good film", "bad"], None, tokenizer, 16, labels=[1, 0])
-    assert [pieces(single, i, tokenizer) for i in (0, 1)] == ["[CLS] good film [SEP]", "[CLS] bad [SEP]"]
+    assert [pieces(single, i, tokenizer) for i in (0, 1)] == [
+        "[CLS] good film [SEP]",
+        "[CLS] bad [SEP]",
+    ]
     assert single.first.tolist() == [4, 3] and single.labels.tolist() == [1, 0]
     pair = encode(["good film"], ["dull plot ."], tokenizer, 16)
     assert pieces(pair, 0, tokenizer) == "[CLS] good film [SEP] dull plot . [SEP]"
-    assert pair.batch([0])["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]] and pair.labels is None
+    assert (
+        pair.batch([0])["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]]
+        and pair.labels is None
+    )
 
 
 def test_pairs_are_cut_from_the_longer_side(tokenizer):
@@ -148,21 +212,34 @@ def test_pairs_are_cut_from_the_longer_side(tokenizer):
     assert pieces(cut, 0, tokenizer) == "[CLS] good [SEP] the plot the [SEP]"
     cut = encode(["the plot the story the scene"], ["good"], tokenizer, 7)
     assert pieces(cut, 0, tokenizer) == "[CLS] the plot the [SEP] good [SEP]"
-    assert pieces(encode(["the plot the story"], None, tokenizer, 4), 0, tokenizer) == "[CLS] the plot [SEP]"
+    assert (
+        pieces(encode(["the plot the story"], None, tokenizer, 4), 0, tokenizer)
+        == "[CLS] the plot [SEP]"
+    )
 
 
 def test_encoding_in_blocks_changes_nothing(tokenizer):
     texts = ["good film", "a dull plot", "run", "the story"]
     for name in ("ids", "starts", "first"):
-        assert (getattr(encode(texts, texts[::-1], tokenizer, 16, block=3), name) == getattr(encode(texts, texts[::-1], tokenizer, 16), name)).all()
+        assert (
+            getattr(encode(texts, texts[::-1], tokenizer, 16, block=3), name)
+            == getattr(encode(texts, texts[::-1], tokenizer, 16), name)
+        ).all()
 
 
 def test_a_tables_rows_keep_their_labels(tmp_path, tokenizer):
-    path = write_tsv(tmp_path / "train.tsv", [["0", "good", "bad", "not_entailment"], ["1", "plot", "film", "entailment"]],
-                     ["index", "sentence1", "sentence2", "label"])
+    path = write_tsv(
+        tmp_path / "train.tsv",
+        [["0", "good", "bad", "not_entailment"], ["1", "plot", "film", "entailment"]],
+        ["index", "sentence1", "sentence2", "label"],
+    )
     table = read_table(path, TASKS["RTE"])
     encoded = encode_table(table, TASKS["RTE"], tokenizer, 16)
-    assert pieces(encoded, 1, tokenizer) == "[CLS] plot [SEP] film [SEP]" and encoded.labels.tolist() == [1, 0]
+    assert pieces(
+        encoded, 1, tokenizer
+    ) == "[CLS] plot [SEP] film [SEP]" and encoded.labels.tolist() == [1, 0]
     assert encode_table(table, TASKS["RTE"], tokenizer, 16, max_rows=1).labels.tolist() == [1]
-    unlabelled = encode_table(read_table(path, TASKS["RTE"], labelled=False), TASKS["RTE"], tokenizer, 16)
+    unlabelled = encode_table(
+        read_table(path, TASKS["RTE"], labelled=False), TASKS["RTE"], tokenizer, 16
+    )
     assert all(map(math.isnan, unlabelled.labels))

@@ -28,16 +28,26 @@ from tinybert_lite.models.weights import weight_names
 from tinybert_lite.stages.flags import training_parser
 from tinybert_lite.system.outputs import read_manifest
 
-AUGMENT = ("data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . "
-           "--task_name SST-2")
-PREGENERATE = ("pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data "
-               "--bert_model teacher_model --do_whole_word_mask")
-GENERAL = ("general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model student_model "
-           "--output_dir 3_general_distill --do_lower_case")
-SWAPPED_FIRST = ("task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 3_general_distill --task_name sst-2 "
-                 "--output_dir 4_task_distill_mid --aug_train --do_lower_case --pred_distill")
-SWAPPED_SECOND = ("task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 4_task_distill_mid --task_name sst-2 "
-                  "--output_dir 5_task_distill_out --aug_train --do_lower_case")
+AUGMENT = (
+    "data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . "
+    "--task_name SST-2"
+)
+PREGENERATE = (
+    "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data "
+    "--bert_model teacher_model --do_whole_word_mask"
+)
+GENERAL = (
+    "general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model student_model "
+    "--output_dir 3_general_distill --do_lower_case"
+)
+SWAPPED_FIRST = (
+    "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 3_general_distill --task_name sst-2 "
+    "--output_dir 4_task_distill_mid --aug_train --do_lower_case --pred_distill"
+)
+SWAPPED_SECOND = (
+    "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 4_task_distill_mid --task_name sst-2 "
+    "--output_dir 5_task_distill_out --aug_train --do_lower_case"
+)
 RIGHT_FIRST = SWAPPED_FIRST.removesuffix(" --pred_distill")
 RIGHT_SECOND = SWAPPED_SECOND + " --pred_distill"
 WARNING = "ATTENTION, the order of the two steps"
@@ -60,8 +70,11 @@ def guide(tmp_path_factory):
     return root, ran, before, tuned, swapped
 
 
-@pytest.mark.parametrize("line", [AUGMENT, PREGENERATE, GENERAL, SWAPPED_FIRST, SWAPPED_SECOND, RIGHT_FIRST, RIGHT_SECOND],
-                         ids=["1", "2", "3", "4 as the guide has it", "5 as the guide has it", "4 mended", "5 mended"])
+@pytest.mark.parametrize(
+    "line",
+    [AUGMENT, PREGENERATE, GENERAL, SWAPPED_FIRST, SWAPPED_SECOND, RIGHT_FIRST, RIGHT_SECOND],
+    ids=["1", "2", "3", "4 as the guide has it", "5 as the guide has it", "4 mended", "5 mended"],
+)
 def test_every_line_of_the_guide_runs(guide, line):
     ran = guide[1][line]
     assert ran.code == 0, ran.err
@@ -69,7 +82,10 @@ def test_every_line_of_the_guide_runs(guide, line):
 
 def test_the_guides_swapped_order_is_warned_of_and_the_right_one_is_not(guide):
     ran = guide[1]
-    assert [WARNING in ran[line].err for line in (SWAPPED_FIRST, SWAPPED_SECOND, RIGHT_FIRST, RIGHT_SECOND)] == [True, True, False, False]
+    assert [
+        WARNING in ran[line].err
+        for line in (SWAPPED_FIRST, SWAPPED_SECOND, RIGHT_FIRST, RIGHT_SECOND)
+    ] == [True, True, False, False]
 
 
 def test_what_the_user_brought_is_left_as_it_was(guide):
@@ -94,15 +110,32 @@ def test_training_on_augmented_rows_prints_the_file_it_used(guide):
 def test_every_epoch_of_sequences_has_its_metrics(guide):
     folder = guide[0] / "2_pregenerate_data"
     for epoch in range(3):
-        lines = [json.loads(line) for line in (folder / f"epoch_{epoch}.json").read_text(encoding="utf-8").splitlines()]
-        assert set(lines[0]) == {"tokens", "segment_ids", "is_random_next", "masked_lm_positions", "masked_lm_labels"}
-        assert json.loads((folder / f"epoch_{epoch}_metrics.json").read_text()) == {"num_training_examples": len(lines), "max_seq_len": 128}
+        lines = [
+            json.loads(line)
+            for line in (folder / f"epoch_{epoch}.json").read_text(encoding="utf-8").splitlines()
+        ]
+        assert set(lines[0]) == {
+            "tokens",
+            "segment_ids",
+            "is_random_next",
+            "masked_lm_positions",
+            "masked_lm_labels",
+        }
+        assert json.loads((folder / f"epoch_{epoch}_metrics.json").read_text()) == {
+            "num_training_examples": len(lines),
+            "max_seq_len": 128,
+        }
 
 
 @pytest.mark.parametrize("folder", ["3_general_distill", "4_task_distill_mid"])
 def test_every_epoch_is_kept_and_the_last_is_handed_on(guide, folder):
     files = {path.name: path.read_bytes() for path in (guide[0] / folder).glob("*.bin")}
-    assert set(files) == {"model_epoch_1.bin", "model_epoch_2.bin", "model_epoch_3.bin", "pytorch_model.bin"}
+    assert set(files) == {
+        "model_epoch_1.bin",
+        "model_epoch_2.bin",
+        "model_epoch_3.bin",
+        "pytorch_model.bin",
+    }
     assert files["pytorch_model.bin"] == files["model_epoch_3.bin"] != files["model_epoch_1.bin"]
 
 
@@ -118,12 +151,17 @@ def test_scores_are_written_as_key_equals_value(guide):
     scores = (guide[0] / "5_task_distill_out/eval_results.txt").read_text().splitlines()
     found = dict(line.split(" = ") for line in scores)
     assert set(found) == {"accuracy", "global_step"}
-    assert float(found["accuracy"]) == read_manifest(guide[0] / "5_task_distill_out")["metrics"]["dev"]["accuracy"]
+    assert (
+        float(found["accuracy"])
+        == read_manifest(guide[0] / "5_task_distill_out")["metrics"]["dev"]["accuracy"]
+    )
 
 
 def test_the_right_order_replaces_what_the_swapped_one_left(guide):
     root, _, _, _, swapped = guide
-    assert str(root / "4_task_distill_mid/eval_results.txt") in swapped, "stage 4 was the prediction layer in the guide's order"
+    assert str(root / "4_task_distill_mid/eval_results.txt") in swapped, (
+        "stage 4 was the prediction layer in the guide's order"
+    )
     assert not (root / "4_task_distill_mid/eval_results.txt").exists()
     assert not (root / "5_task_distill_out/model_epoch_1.bin").exists()
 
@@ -154,7 +192,11 @@ def readme(tmp_path_factory):
         return root, [call(line) for line in README]
 
 
-@pytest.mark.parametrize("number", range(len(README)), ids=[line.split(" --")[0] + f" {i + 1}" for i, line in enumerate(README)])
+@pytest.mark.parametrize(
+    "number",
+    range(len(README)),
+    ids=[line.split(" --")[0] + f" {i + 1}" for i, line in enumerate(README)],
+)
 def test_every_line_of_the_originals_readme_runs(readme, number):
     ran = readme[1][number]
     assert ran.code == 0 and WARNING not in ran.err, ran.err
@@ -164,7 +206,9 @@ def test_flags_without_effect_say_so(readme):
     pregenerate, general = readme[1][:2]
     assert "--reduce_memory has no effect" in pregenerate.out + pregenerate.err
     assert "--reduce_memory has no effect" in general.err
-    assert "no effect" not in readme[1][4].out + readme[1][4].err, "every flag of the prediction step has its effect"
+    assert "no effect" not in readme[1][4].out + readme[1][4].err, (
+        "every flag of the prediction step has its effect"
+    )
 
 
 def test_the_guides_batch_of_256_is_one_step_of_the_whole_small_corpus(readme):
@@ -179,7 +223,10 @@ def test_a_fine_tuned_teacher_is_taken_as_it_is(readme):
 
 def test_evaluation_alone_finds_the_scores_that_training_ended_with(readme):
     root, ran = readme
-    trained, evaluated = ((root / folder / "eval_results.txt").read_text().splitlines()[0] for folder in ("TINYBERT", "EVALUATED"))
+    trained, evaluated = (
+        (root / folder / "eval_results.txt").read_text().splitlines()[0]
+        for folder in ("TINYBERT", "EVALUATED")
+    )
     assert trained == evaluated and trained.startswith("accuracy = ")
     assert trained in ran[5].out
 
@@ -187,10 +234,16 @@ def test_evaluation_alone_finds_the_scores_that_training_ended_with(readme):
 # Forms of the same lines ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line, flag", [
-    (GENERAL + " --fp16", "--fp16"), (GENERAL + " --local-rank=0", "--local-rank"), (GENERAL + " --do_eval", "--do_eval"), (GENERAL + " --eval_batch_size=8", "--eval_batch_size"),
-    (RIGHT_FIRST.replace(" --aug_train", "") + " --eval_step 7", "--eval_step"),
-])
+@pytest.mark.parametrize(
+    "line, flag",
+    [
+        (GENERAL + " --fp16", "--fp16"),
+        (GENERAL + " --local-rank=0", "--local-rank"),
+        (GENERAL + " --do_eval", "--do_eval"),
+        (GENERAL + " --eval_batch_size=8", "--eval_batch_size"),
+        (RIGHT_FIRST.replace(" --aug_train", "") + " --eval_step 7", "--eval_step"),
+    ],
+)
 def test_a_flag_that_does_nothing_today_is_accepted_and_says_so(workspace, line, flag):
     if line.startswith("general"):
         assert call(PREGENERATE + " --epochs_to_generate 1").code == 0
@@ -207,7 +260,9 @@ def test_teacher_model_with_a_classroom_inside_means_that(workspace):
     for line in (PREGENERATE + " --epochs_to_generate 1", GENERAL + " --num_train_epochs 1"):
         ran = call(line)
         assert ran.code == 0, ran.err
-    assert read_manifest(workspace / "3_general_distill")["inputs"]["teacher"]["path"].endswith("teacher_model/classroom")
+    assert read_manifest(workspace / "3_general_distill")["inputs"]["teacher"]["path"].endswith(
+        "teacher_model/classroom"
+    )
 
 
 def test_student_model_without_a_configuration_of_its_own_means_the_one_that_fits(workspace):
@@ -215,18 +270,31 @@ def test_student_model_without_a_configuration_of_its_own_means_the_one_that_fit
     (workspace / "student_model" / "config.json").unlink()
     make_bert_folder(workspace / "four", layers=2, heads=4)
     assert call(PREGENERATE + " --epochs_to_generate 1").code == 0
-    ran = call(GENERAL.replace("--teacher_model teacher_model", "--teacher_model four") + " --num_train_epochs 1")
+    ran = call(
+        GENERAL.replace("--teacher_model teacher_model", "--teacher_model four")
+        + " --num_train_epochs 1"
+    )
     assert ran.code == 0, ran.err
     assert "student_model/classroom" in ran.out
 
 
 def test_a_line_runs_in_a_process_of_its_own(workspace):
-    found = subprocess.run([sys.executable, "-m", *shlex.split("tinybert_lite." + PREGENERATE)], cwd=workspace, capture_output=True,
-                           text=True, encoding="utf-8", timeout=120)
+    found = subprocess.run(
+        [sys.executable, "-m", *shlex.split("tinybert_lite." + PREGENERATE)],
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
     assert found.returncode == 0, found.stderr
     there = snapshot(workspace / "2_pregenerate_data")
     assert call(PREGENERATE.replace("2_pregenerate_data", "again")).code == 0
-    assert all((workspace / "again" / f"epoch_{i}.json").read_bytes() == there[str(workspace / f"2_pregenerate_data/epoch_{i}.json")] for i in range(3))
+    assert all(
+        (workspace / "again" / f"epoch_{i}.json").read_bytes()
+        == there[str(workspace / f"2_pregenerate_data/epoch_{i}.json")]
+        for i in range(3)
+    )
 
 
 # What a flag means ---------------------------------------------------------------------------------------------------
@@ -236,18 +304,26 @@ def test_do_eval_evaluates_alone_even_where_a_teacher_is_named(workspace):
     """As in the original: with --do_eval nothing is trained, whatever else is given."""
     make_toy_teacher(workspace / "tuned", classifier=True)
     before = snapshot(workspace)
-    ran = call("task_distill --do_eval --teacher_model tuned --student_model tuned --data_dir SST-2 --task_name SST-2 --output_dir out")
+    ran = call(
+        "task_distill --do_eval --teacher_model tuned --student_model tuned --data_dir SST-2 --task_name SST-2 --output_dir out"
+    )
     assert ran.code == 0, ran.err
-    written = {path.removeprefix(f"{workspace}/") for path in snapshot(workspace).keys() - before.keys()}
+    written = {
+        path.removeprefix(f"{workspace}/") for path in snapshot(workspace).keys() - before.keys()
+    }
     assert "out/eval_results.txt" in written and not any(path.endswith(".bin") for path in written)
 
 
 def test_do_lower_case_holds_for_the_teachers_fine_tuning_too(workspace):
     """A cased vocabulary, and lines that ask for lower case: teacher and student must read the same pieces."""
     make_bert_folder(workspace / "grown", vocab=[*VOCABULARY, "Film"])
-    ran = call("finetune_teacher --data_dir SST-2 --task_name SST-2 --teacher_model grown --do_lower_case --num_train_epochs 1 --allow_weak_teacher --output_dir tuned")
+    ran = call(
+        "finetune_teacher --data_dir SST-2 --task_name SST-2 --teacher_model grown --do_lower_case --num_train_epochs 1 --allow_weak_teacher --output_dir tuned"
+    )
     assert ran.code == 0, ran.err
-    assert json.loads((workspace / "tuned/tokenizer_config.json").read_text())["do_lower_case"] is True
+    assert (
+        json.loads((workspace / "tuned/tokenizer_config.json").read_text())["do_lower_case"] is True
+    )
 
 
 def test_a_users_own_augmented_rows_are_not_overwritten(workspace):
@@ -260,7 +336,14 @@ def test_a_teacher_that_is_fine_tuned_already_is_not_said_to_be_fine_tuned_again
     assert "fine-tuning it first" not in guide[1][RIGHT_SECOND].out
 
 
-@pytest.mark.parametrize("flags", ["--save_every 2 --keep_last 3", "--save_step 2 --keep_last 3", "--save_ckpt_step 2 --max_ckpt_num 3"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--save_every 2 --keep_last 3",
+        "--save_step 2 --keep_last 3",
+        "--save_ckpt_step 2 --max_ckpt_num 3",
+    ],
+)
 def test_the_names_that_guides_give_to_saved_states(flags):
     args = training_parser("general_distill", "A line.").parse_args(flags.split())
     assert (args.save_every, args.keep_last) == (2, 3)

@@ -25,15 +25,24 @@ def test_each_command_explains_itself(name, capsys):
 def test_ci_calls_the_readmes_test_command():
     assert {"run_all", "task_distill", "compare"} <= set(COMMANDS)
     command = 'python -m pip install -e ".[test]" && python -m pytest'
-    assert command in README.splitlines() and command in (SHIPPED / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert (
+        command in README.splitlines()
+        and command in (SHIPPED / ".ci/run").read_text(encoding="utf-8").splitlines()
+    )
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:tools|docs|notebooks|dev)/[\w/.]+\.\w+", README))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"(?:tools|docs|notebooks|dev)/[\w/.]+\.\w+", README)))
+)
 def test_each_file_it_names_is_there(path):
     assert (SHIPPED / path).is_file()
 
 
-@pytest.mark.parametrize("page", sorted([SHIPPED / "README.md", *(SHIPPED / "docs").glob("*.md")]), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    sorted([SHIPPED / "README.md", *(SHIPPED / "docs").glob("*.md")]),
+    ids=lambda page: page.name,
+)
 def test_links_lead_to_files_that_are_there(page):
     text = page.read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]
@@ -41,9 +50,17 @@ def test_links_lead_to_files_that_are_there(page):
 
 
 def test_each_command_of_the_docs_is_there():
-    named = {name for page in (SHIPPED / "docs").glob("*.md") for name in re.findall(r"python -m tinybert_lite\.(\w+)(?![.\w])", page.read_text(encoding="utf-8"))}
+    named = {
+        name
+        for page in (SHIPPED / "docs").glob("*.md")
+        for name in re.findall(
+            r"python -m tinybert_lite\.(\w+)(?![.\w])", page.read_text(encoding="utf-8")
+        )
+    }
     assert {"doctor", "reset"} <= named
-    assert [name for name in sorted(named) if not (SHIPPED / f"tinybert_lite/{name}.py").is_file()] == []
+    assert [
+        name for name in sorted(named) if not (SHIPPED / f"tinybert_lite/{name}.py").is_file()
+    ] == []
 
 
 def test_jupyter_opens_at_a_notebook_that_is_there():
@@ -51,11 +68,17 @@ def test_jupyter_opens_at_a_notebook_that_is_there():
     assert (SHIPPED / place).is_file()
     from jupyterlab.labapp import LabApp
 
-    assert LabApp.default_url.tag  # the option's name, which Jupyter would ignore in silence if it were wrong
+    assert (
+        LabApp.default_url.tag
+    )  # the option's name, which Jupyter would ignore in silence if it were wrong
 
 
 def test_the_public_address_is_the_same_everywhere():
-    address = urlsplit(tomllib.loads((SHIPPED / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"])
+    address = urlsplit(
+        tomllib.loads((SHIPPED / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
+            "Repository"
+        ]
+    )
     ways_in = (SHIPPED / "docs/ways_in.md").read_text(encoding="utf-8")
     assert set(re.findall(r"[\w-]+/tinybert-lite\b", README + ways_in)) == {address.path.strip("/")}
 
@@ -63,15 +86,27 @@ def test_the_public_address_is_the_same_everywhere():
 def test_the_colab_cell_does_nothing_where_the_course_is_installed():
     from IPython.core.inputtransformer2 import TransformerManager
 
-    (cell,) = re.findall(r"```python\n(.*?)```", (SHIPPED / "docs/ways_in.md").read_text(encoding="utf-8"), re.DOTALL)
+    (cell,) = re.findall(
+        r"```python\n(.*?)```", (SHIPPED / "docs/ways_in.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     asked = []
-    shell = SimpleNamespace(system=asked.append, run_line_magic=lambda name, line: asked.append(name))
+    shell = SimpleNamespace(
+        system=asked.append, run_line_magic=lambda name, line: asked.append(name)
+    )
     for name in ("tinybert_lite", "a_course_of_another_name"):
-        exec(TransformerManager().transform_cell(cell.replace('"tinybert_lite"', f'"{name}"')), {"get_ipython": lambda: shell})
+        exec(
+            TransformerManager().transform_cell(cell.replace('"tinybert_lite"', f'"{name}"')),
+            {"get_ipython": lambda: shell},
+        )
         assert len(asked) == (0 if name == "tinybert_lite" else 3)
 
 
 def test_the_container_is_of_a_python_in_range_and_installs_the_tests():
-    container = json.loads((SHIPPED / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
-    assert container["image"] == "python:3.12" and container["postCreateCommand"] == "python -m pip install -e '.[test]'"
+    container = json.loads(
+        (SHIPPED / ".devcontainer/devcontainer.json").read_text(encoding="utf-8")
+    )
+    assert (
+        container["image"] == "python:3.12"
+        and container["postCreateCommand"] == "python -m pip install -e '.[test]'"
+    )
     assert [str(port) for port in container["forwardPorts"]] == list(container["portsAttributes"])

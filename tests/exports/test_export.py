@@ -47,7 +47,10 @@ FORMATS = ("huggingface", "original", "classifier")  # of PyTorch; tests/test_on
 def stock(head: str = "huggingface"):
     """A classifier of three, and its logits for BATCH; the original's head by hand."""
     model = stock_bert(BertForSequenceClassification, num_labels=3)
-    model.config.id2label, model.config.label2id = LABELS, {word: number for number, word in LABELS.items()}
+    model.config.id2label, model.config.label2id = (
+        LABELS,
+        {word: number for number, word in LABELS.items()},
+    )
     with torch.no_grad():
         pooled = model.bert(**INPUTS).pooler_output
         return model, model.classifier(torch.relu(pooled) if head == "relu" else pooled)
@@ -64,7 +67,10 @@ def originals(folder: Path, state: dict, name: str = "pytorch_model.bin", **conf
 
 def projection(name: str) -> dict:
     draw = torch.Generator().manual_seed(3)
-    return {f"{name}.weight": torch.randn(24, 16, generator=draw), f"{name}.bias": torch.randn(24, generator=draw)}
+    return {
+        f"{name}.weight": torch.randn(24, 16, generator=draw),
+        f"{name}.bias": torch.randn(24, generator=draw),
+    }
 
 
 def release_1(folder):
@@ -74,7 +80,13 @@ def release_1(folder):
 
 def release_2(folder):
     model, logits = stock("relu")
-    return originals(folder, model.state_dict() | projection("fit_denses.0") | projection("fit_denses.1") | projection("fit_denses.2")), logits
+    return originals(
+        folder,
+        model.state_dict()
+        | projection("fit_denses.0")
+        | projection("fit_denses.1")
+        | projection("fit_denses.2"),
+    ), logits
 
 
 def relu_by_config(folder):
@@ -84,8 +96,12 @@ def relu_by_config(folder):
 
 def old_names(folder):
     model, logits = stock()
-    state = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
-             for name, tensor in model.state_dict().items()}
+    state = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
+        for name, tensor in model.state_dict().items()
+    }
     return originals(folder, state), logits
 
 
@@ -104,7 +120,9 @@ def safetensors(folder):
 def tensorflow(folder):
     model, logits = stock()
     write_vocabulary(folder)
-    return write_folder(folder, model.state_dict(), json.dumps(config_values() | {"id2label": LABELS})), logits
+    return write_folder(
+        folder, model.state_dict(), json.dumps(config_values() | {"id2label": LABELS})
+    ), logits
 
 
 def exported(kind, format):
@@ -116,9 +134,20 @@ def exported(kind, format):
     return made
 
 
-KINDS = {"release 1": release_1, "release 2": release_2, "head by config": relu_by_config, "old names": old_names, "safetensors": safetensors,
-         "an epoch": one_epoch, "TensorFlow": tensorflow, **{f"{head}, {format}": exported(kind, format) for head, kind in (("huggingface", old_names), ("relu", release_1))
-                                   for format in ("huggingface", "original", "classifier")}}
+KINDS = {
+    "release 1": release_1,
+    "release 2": release_2,
+    "head by config": relu_by_config,
+    "old names": old_names,
+    "safetensors": safetensors,
+    "an epoch": one_epoch,
+    "TensorFlow": tensorflow,
+    **{
+        f"{head}, {format}": exported(kind, format)
+        for head, kind in (("huggingface", old_names), ("relu", release_1))
+        for format in ("huggingface", "original", "classifier")
+    },
+}
 
 
 @pytest.fixture
@@ -135,41 +164,78 @@ def test_every_kind_comes_out_in_every_format_with_its_logits(tmp_path, modules,
     folder, logits = KINDS[kind](tmp_path / "in")
     before = snapshot(folder)
     epoch = ["--epoch_file", "model_epoch_3.bin"] if kind == "an epoch" else []
-    ran = call(f"export --model {folder} --format {format} --output_dir {tmp_path / 'out'} {' '.join(epoch)}")
+    ran = call(
+        f"export --model {folder} --format {format} --output_dir {tmp_path / 'out'} {' '.join(epoch)}"
+    )
     assert ran.code == 0, ran.err
     found = load_bert(tmp_path / "out")
     torch.testing.assert_close(found.model.eval()(BATCH, logits=True).logits, logits, **CLOSE)
-    assert found.model.config.id2label == LABELS and found.tokenizer.get_vocab() == load_bert(folder, weights=next(folder.glob("model_epoch*"), None)).tokenizer.get_vocab()
+    assert (
+        found.model.config.id2label == LABELS
+        and found.tokenizer.get_vocab()
+        == load_bert(folder, weights=next(folder.glob("model_epoch*"), None)).tokenizer.get_vocab()
+    )
     relu = found.model.config.classifier_head == "relu"
     if format == "huggingface" or format == "classifier" and not relu:
-        theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out", trust_remote_code=relu).eval()
+        theirs = AutoModelForSequenceClassification.from_pretrained(
+            tmp_path / "out", trust_remote_code=relu
+        ).eval()
         torch.testing.assert_close(theirs(**INPUTS).logits, logits, **CLOSE)
         assert theirs.config.id2label == LABELS and theirs.dtype == torch.float32
-    assert snapshot(folder) == before and {path.name for path in tmp_path.iterdir()} <= {"in", "out", "source", "modules"}
+    assert snapshot(folder) == before and {path.name for path in tmp_path.iterdir()} <= {
+        "in",
+        "out",
+        "source",
+        "modules",
+    }
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind, parts, opens", [
-    ("a masked LM", {}, AutoModelForMaskedLM), ("a masked LM without a pooler", {}, AutoModelForMaskedLM),
-    ("bare", {"masked_lm": False}, AutoModel), ("bare without a pooler", {"masked_lm": False}, AutoModel),
-])
+@pytest.mark.parametrize(
+    "kind, parts, opens",
+    [
+        ("a masked LM", {}, AutoModelForMaskedLM),
+        ("a masked LM without a pooler", {}, AutoModelForMaskedLM),
+        ("bare", {"masked_lm": False}, AutoModel),
+        ("bare without a pooler", {"masked_lm": False}, AutoModel),
+    ],
+)
 @pytest.mark.parametrize("through", [[], ["original"], ["huggingface"]])
-def test_a_model_without_a_classifier_keeps_its_hidden_states_and_its_masked_lm(tmp_path, kind, parts, opens, through):
+def test_a_model_without_a_classifier_keeps_its_hidden_states_and_its_masked_lm(
+    tmp_path, kind, parts, opens, through
+):
     folder = make_bert_folder(tmp_path / "in", **parts)
-    state = {name: tensor for name, tensor in torch.load(folder / "pytorch_model.bin").items() if "pooler" not in name or "without" not in kind}
-    torch.save({name.removeprefix("bert.") if "bare" in kind else name: tensor for name, tensor in state.items()}, folder / "pytorch_model.bin")
+    state = {
+        name: tensor
+        for name, tensor in torch.load(folder / "pytorch_model.bin").items()
+        if "pooler" not in name or "without" not in kind
+    }
+    torch.save(
+        {
+            name.removeprefix("bert.") if "bare" in kind else name: tensor
+            for name, tensor in state.items()
+        },
+        folder / "pytorch_model.bin",
+    )
     reference = stock_bert(BertForPreTraining)
     for format in [*through, "huggingface"]:
         export(open_source(folder), format, folder := tmp_path / f"{format}-of-{folder.name}")
     model, report = opens.from_pretrained(folder, output_loading_info=True)
-    found, expected = model.eval()(**INPUTS, output_hidden_states=True), reference(**INPUTS, output_hidden_states=True)
+    found, expected = (
+        model.eval()(**INPUTS, output_hidden_states=True),
+        reference(**INPUTS, output_hidden_states=True),
+    )
     real = BATCH["attention_mask"].bool()
-    torch.testing.assert_close(found.hidden_states[-1][real], expected.hidden_states[-1][real], **CLOSE)
+    torch.testing.assert_close(
+        found.hidden_states[-1][real], expected.hidden_states[-1][real], **CLOSE
+    )
     if opens is AutoModelForMaskedLM:
         torch.testing.assert_close(found.logits[real], expected.prediction_logits[real], **CLOSE)
         assert not report["missing_keys"]
     pooler = [name for name in load_file(folder / "model.safetensors") if "pooler" in name]
-    assert bool(pooler) == ("without" not in kind), "a pooler that was drawn at random is not written"
+    assert bool(pooler) == ("without" not in kind), (
+        "a pooler that was drawn at random is not written"
+    )
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -177,14 +243,30 @@ def test_a_model_without_a_classifier_keeps_its_hidden_states_and_its_masked_lm(
 def test_the_golden_values_survive_every_format(tmp_path, name, format):
     expected, _ = golden(name, "padded")
     for folder in ("student_task", "teacher_task"):
-        ran = call(f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}")
+        ran = call(
+            f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}"
+        )
         assert ran.code == 0 and "no vocabulary" in ran.err, ran.err
-    found = json.loads(call(f"compare --teacher_model {tmp_path / 'teacher_task'} --student_model {tmp_path / 'student_task'} "
-                            f"--batch {GOLDEN / name / 'batch.npz'} --padding reference").out)
-    pairs = [(found[f"{who}_logits"], expected["task_prediction"][f"{who}_logits"]) for who in ("student", "teacher")]
-    pairs += [(found["soft_cross_entropy"]["original"], expected["task_prediction"]["soft_cross_entropy"]["1.0"])]
-    pairs += [(found[f"{term}_per_layer"], expected["task_intermediate"][f"{term}_per_layer"])
-              for term in (("attention", "hidden") if format == "original" else ("attention",))]  # elsewhere the projection is left out
+    found = json.loads(
+        call(
+            f"compare --teacher_model {tmp_path / 'teacher_task'} --student_model {tmp_path / 'student_task'} "
+            f"--batch {GOLDEN / name / 'batch.npz'} --padding reference"
+        ).out
+    )
+    pairs = [
+        (found[f"{who}_logits"], expected["task_prediction"][f"{who}_logits"])
+        for who in ("student", "teacher")
+    ]
+    pairs += [
+        (
+            found["soft_cross_entropy"]["original"],
+            expected["task_prediction"]["soft_cross_entropy"]["1.0"],
+        )
+    ]
+    pairs += [
+        (found[f"{term}_per_layer"], expected["task_intermediate"][f"{term}_per_layer"])
+        for term in (("attention", "hidden") if format == "original" else ("attention",))
+    ]  # elsewhere the projection is left out
     for ours, theirs in pairs:
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
@@ -194,11 +276,25 @@ def test_the_golden_values_survive_every_format(tmp_path, name, format):
 def test_so_do_those_of_general_distillation(tmp_path, name, format):
     expected, _ = golden(name, "padded")
     for folder in ("student_general", "teacher_general"):
-        assert call(f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}").code == 0
-    found = json.loads(call(f"compare --teacher_model {tmp_path / 'teacher_general'} --student_model {tmp_path / 'student_general'} "
-                            f"--batch {GOLDEN / name / 'batch.npz'} --padding reference").out)
+        assert (
+            call(
+                f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}"
+            ).code
+            == 0
+        )
+    found = json.loads(
+        call(
+            f"compare --teacher_model {tmp_path / 'teacher_general'} --student_model {tmp_path / 'student_general'} "
+            f"--batch {GOLDEN / name / 'batch.npz'} --padding reference"
+        ).out
+    )
     for term in ("attention", "hidden") if format == "original" else ("attention",):
-        np.testing.assert_allclose(found[f"{term}_per_layer"], expected["general"][f"{term}_per_layer"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            found[f"{term}_per_layer"],
+            expected["general"][f"{term}_per_layer"],
+            rtol=1e-5,
+            atol=1e-6,
+        )
 
 
 # What is in the files -------------------------------------------------------------------------------------------------
@@ -207,29 +303,54 @@ def test_so_do_those_of_general_distillation(tmp_path, name, format):
 @pytest.mark.parametrize("kind", [release_1, release_2])
 def test_the_originals_format_keeps_the_originals_names(tmp_path, kind):
     folder, _ = kind(tmp_path / "in")
-    heads = {name: tensor for name, tensor in stock_bert(BertForPreTraining).state_dict().items() if name.startswith("cls.predictions.")}
+    heads = {
+        name: tensor
+        for name, tensor in stock_bert(BertForPreTraining).state_dict().items()
+        if name.startswith("cls.predictions.")
+    }
     state = torch.load(folder / "pytorch_model.bin") | heads
     state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"]
     torch.save(state, folder / "pytorch_model.bin")
     export(open_source(folder), "original", tmp_path / "out")
     found = torch.load(tmp_path / "out/pytorch_model.bin", weights_only=True)
-    assert set(found) == set(state) - {"cls.predictions.decoder.bias"} and all(torch.equal(found[name], state[name]) for name in found)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "pytorch_model.bin", "vocab.txt", "tokenizer_config.json"}
+    assert set(found) == set(state) - {"cls.predictions.decoder.bias"} and all(
+        torch.equal(found[name], state[name]) for name in found
+    )
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "config.json",
+        "pytorch_model.bin",
+        "vocab.txt",
+        "tokenizer_config.json",
+    }
     assert (tmp_path / "out/vocab.txt").read_text() == (folder / "vocab.txt").read_text()
 
 
 def test_a_head_that_the_original_code_reads_otherwise_is_said_and_kept(tmp_path, capsys):
     export(open_source(old_names(tmp_path / "in")[0]), "original", tmp_path / "out")
     assert "the original code puts a ReLU before it" in capsys.readouterr().out
-    assert json.loads((tmp_path / "out/config.json").read_text())["classifier_head"] == "huggingface"
+    assert (
+        json.loads((tmp_path / "out/config.json").read_text())["classifier_head"] == "huggingface"
+    )
     export(open_source(release_1(tmp_path / "relu")[0]), "original", tmp_path / "out2")
     assert "ReLU" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("values, said", [({"hidden_act": "gelu_new"}, "no hidden_act 'gelu_new', only gelu"), ({"layer_norm_eps": 1e-5}, "a layer_norm_eps of 1e-12")])
+@pytest.mark.parametrize(
+    "values, said",
+    [
+        ({"hidden_act": "gelu_new"}, "no hidden_act 'gelu_new', only gelu"),
+        ({"layer_norm_eps": 1e-5}, "a layer_norm_eps of 1e-12"),
+    ],
+)
 def test_what_the_original_code_has_no_place_for_is_said(tmp_path, values, said):
-    ran = call(f"export --model {make_bert_folder(tmp_path / 'in', **values)} --format original --output_dir {tmp_path / 'out'}")
-    assert said in ran.out + ran.err and ran.code == (2 if "hidden_act" in values else 0) and (tmp_path / "out").exists() == (ran.code == 0)
+    ran = call(
+        f"export --model {make_bert_folder(tmp_path / 'in', **values)} --format original --output_dir {tmp_path / 'out'}"
+    )
+    assert (
+        said in ran.out + ran.err
+        and ran.code == (2 if "hidden_act" in values else 0)
+        and (tmp_path / "out").exists() == (ran.code == 0)
+    )
 
 
 @pytest.mark.parametrize("kind", [release_1, release_2, old_names])
@@ -238,20 +359,49 @@ def test_classifier_holds_the_classifier_and_nothing_else(tmp_path, kind):
     state = stock_bert(BertForPreTraining).state_dict() | torch.load(folder / "pytorch_model.bin")
     state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"]
     torch.save(state, folder / "pytorch_model.bin")
-    for name in ("checkpoint-4.pt", "history.jsonl", "manifest.json", "model_epoch_1.bin", "soft_targets.npz"):
+    for name in (
+        "checkpoint-4.pt",
+        "history.jsonl",
+        "manifest.json",
+        "model_epoch_1.bin",
+        "soft_targets.npz",
+    ):
         (folder / name).write_text("{}")
     export(open_source(folder), "classifier", tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").rglob("*")} == {"config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "tokenizer_config.json"}
-    parts = {"bert.embeddings", "bert.encoder", "bert.pooler", "classifier.weight", "classifier.bias"}
-    assert {".".join(name.split(".")[:2]) for name in read_weights(tmp_path / "out/model.safetensors")} == parts
-    torch.testing.assert_close(load_model(tmp_path / "out")[0].eval()(BATCH, logits=True).logits, logits, **CLOSE)
+    assert {path.name for path in (tmp_path / "out").rglob("*")} == {
+        "config.json",
+        "model.safetensors",
+        "vocab.txt",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+    parts = {
+        "bert.embeddings",
+        "bert.encoder",
+        "bert.pooler",
+        "classifier.weight",
+        "classifier.bias",
+    }
+    assert {
+        ".".join(name.split(".")[:2]) for name in read_weights(tmp_path / "out/model.safetensors")
+    } == parts
+    torch.testing.assert_close(
+        load_model(tmp_path / "out")[0].eval()(BATCH, logits=True).logits, logits, **CLOSE
+    )
 
 
 def test_half_precision_halves_the_bytes_and_says_what_it_costs(tmp_path, capsys):
     folder, logits = old_names(tmp_path / "in")
-    assert call(f"export --model {folder} --format classifier --output_dir {tmp_path / 'whole'}").code == 0
-    ran = call(f"export --model {folder} --format classifier --output_dir {tmp_path / 'half'} --half")
-    assert ran.code == 0 and "half precision: on a random batch the logits moved by up to" in ran.out, ran.err
+    assert (
+        call(f"export --model {folder} --format classifier --output_dir {tmp_path / 'whole'}").code
+        == 0
+    )
+    ran = call(
+        f"export --model {folder} --format classifier --output_dir {tmp_path / 'half'} --half"
+    )
+    assert (
+        ran.code == 0 and "half precision: on a random batch the logits moved by up to" in ran.out
+    ), ran.err
     whole, half = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "half"))
     assert all(torch.equal(half[name], tensor.half()) for name, tensor in whole.items())
     found = load_model(tmp_path / "half")[0].eval()(BATCH, logits=True).logits
@@ -264,9 +414,16 @@ def test_the_tokenizer_is_transformers_own_too(tmp_path, cased):
     (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": not cased}))
     export(open_source(folder), "huggingface", tmp_path / "out")
     texts = ["The good Film, was WARM!", "a plot"], ["so long", "Sad"]
-    ours, again, theirs = load_bert(folder).tokenizer, load_bert(tmp_path / "out").tokenizer, AutoTokenizer.from_pretrained(tmp_path / "out")
+    ours, again, theirs = (
+        load_bert(folder).tokenizer,
+        load_bert(tmp_path / "out").tokenizer,
+        AutoTokenizer.from_pretrained(tmp_path / "out"),
+    )
     expected = ours(*texts, padding=True).data
-    assert again(*texts, padding=True).data == theirs(*texts, padding=True).data == expected and theirs.model_max_length == 64
+    assert (
+        again(*texts, padding=True).data == theirs(*texts, padding=True).data == expected
+        and theirs.model_max_length == 64
+    )
     assert (ours.unk_token_id in expected["input_ids"][0]) == cased
 
 
@@ -290,20 +447,31 @@ def test_without_trust_transformers_refuses_it(relu, trust, opens):
 
 def test_the_same_weights_with_the_stock_head_would_answer_otherwise(relu):
     model, _ = stock()
-    assert (model(**INPUTS).logits - relu[1]).abs().max() > 0.1, "the two heads agree, so that nothing was tested"
+    assert (model(**INPUTS).logits - relu[1]).abs().max() > 0.1, (
+        "the two heads agree, so that nothing was tested"
+    )
 
 
 @pytest.mark.parametrize("format", ["huggingface", "classifier"])
-def test_a_stock_class_forced_on_it_misses_its_classifier_and_the_tokenizer_opens(relu, tmp_path, format):
+def test_a_stock_class_forced_on_it_misses_its_classifier_and_the_tokenizer_opens(
+    relu, tmp_path, format
+):
     export(open_source(relu[0]), format, tmp_path / "out")
-    _, report = BertForSequenceClassification.from_pretrained(tmp_path / "out", output_loading_info=True)
+    _, report = BertForSequenceClassification.from_pretrained(
+        tmp_path / "out", output_loading_info=True
+    )
     assert set(report["missing_keys"]) == {"classifier.weight", "classifier.bias"}
-    assert AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab() == load_bert(relu[0]).tokenizer.get_vocab()
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab()
+        == load_bert(relu[0]).tokenizer.get_vocab()
+    )
 
 
 @pytest.mark.parametrize("trust", [{}, {"trust_remote_code": False}, {"trust_remote_code": True}])
 @pytest.mark.parametrize("opens", [AutoModelForSequenceClassification, AutoModel, AutoConfig])
-def test_it_is_written_without_its_code_and_transformers_refuses_that_too(relu, tmp_path, trust, opens):
+def test_it_is_written_without_its_code_and_transformers_refuses_that_too(
+    relu, tmp_path, trust, opens
+):
     export(open_source(relu[0]), "classifier", tmp_path / "classifier")
     assert not list((tmp_path / "classifier").glob("*.py"))
     with pytest.raises(ValueError, match="bert_relu_head"):
@@ -313,7 +481,9 @@ def test_it_is_written_without_its_code_and_transformers_refuses_that_too(relu, 
 def test_our_readers_run_nothing_of_it(relu, tmp_path, monkeypatch):
     folder, logits = relu
     (folder / "modeling_bert_relu_head.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    torch.testing.assert_close(load_model(folder)[0].eval()(BATCH, logits=True).logits, logits, **CLOSE)
+    torch.testing.assert_close(
+        load_model(folder)[0].eval()(BATCH, logits=True).logits, logits, **CLOSE
+    )
     Predictor(folder, device="cpu").predict(["a good film"])
     for format in FORMATS:
         export(open_source(folder), format, tmp_path / format)
@@ -328,8 +498,14 @@ def test_a_student_made_of_it_is_a_plain_folder_again(relu, tmp_path):
     save_model_folder(bert.model, bert.tokenizer, tmp_path / "next")
     save_weights(bert.model, tmp_path / "next")
     config = json.loads((tmp_path / "next/config.json").read_text())
-    assert config["model_type"] == "bert" and config["classifier_head"] == "relu" and not {"auto_map", "exported"} & set(config)
-    torch.testing.assert_close(load_model(tmp_path / "next")[0].eval()(BATCH, logits=True).logits, relu[1], **CLOSE)
+    assert (
+        config["model_type"] == "bert"
+        and config["classifier_head"] == "relu"
+        and not {"auto_map", "exported"} & set(config)
+    )
+    torch.testing.assert_close(
+        load_model(tmp_path / "next")[0].eval()(BATCH, logits=True).logits, relu[1], **CLOSE
+    )
 
 
 # The command ------------------------------------------------------------------------------------------------------------
@@ -339,7 +515,9 @@ def test_the_finished_student_is_exported_into_its_own_folder(workspace):  # noq
     folder, _ = old_names(workspace / "5_task_distill_out")
     for format in ("classifier", "huggingface", "classifier"):
         ran = call(f"export --format {format}")
-        assert ran.code == 0 and f"5_task_distill_out/{format}" in ran.out.replace("\\", "/"), ran.err
+        assert ran.code == 0 and f"5_task_distill_out/{format}" in ran.out.replace("\\", "/"), (
+            ran.err
+        )
     texts = ["the film was good .", "a sad story"]
     whole, served = (Predictor(place, device="cpu") for place in (folder, folder / "classifier"))
     assert served.labels == list(LABELS.values())
@@ -349,11 +527,22 @@ def test_the_finished_student_is_exported_into_its_own_folder(workspace):  # noq
 
 
 def sharded(folder: Path) -> Path:
-    state = {name: tensor.clone() for name, tensor in torch.load(release_1(folder)[0] / "pytorch_model.bin").items()}
+    state = {
+        name: tensor.clone()
+        for name, tensor in torch.load(release_1(folder)[0] / "pytorch_model.bin").items()
+    }
     names = sorted(state)
     for number, some in enumerate((names[::2], names[1::2]), 1):
-        save_file({name: state[name] for name in some}, folder / f"model-0000{number}-of-00002.safetensors")
-    index = {"weight_map": {name: f"model-0000{1 + place % 2}-of-00002.safetensors" for place, name in enumerate(names)}}
+        save_file(
+            {name: state[name] for name in some},
+            folder / f"model-0000{number}-of-00002.safetensors",
+        )
+    index = {
+        "weight_map": {
+            name: f"model-0000{1 + place % 2}-of-00002.safetensors"
+            for place, name in enumerate(names)
+        }
+    }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / "pytorch_model.bin").unlink()
     return folder
@@ -373,7 +562,10 @@ def without(part):
     def made(folder):
         release_1(folder)
         state = torch.load(folder / "pytorch_model.bin")
-        torch.save({name: tensor for name, tensor in state.items() if part not in name}, folder / "pytorch_model.bin")
+        torch.save(
+            {name: tensor for name, tensor in state.items() if part not in name},
+            folder / "pytorch_model.bin",
+        )
 
     return made
 
@@ -400,38 +592,113 @@ def a_file(folder):
 
 PLAIN = "export --model in --format huggingface --output_dir out"
 REFUSED = {
-    "several files": (sharded, PLAIN, ["model.safetensors.index.json", "several files", "save_pretrained"]),
-    "epochs alone": (epochs(["model_epoch_1.bin", "model_epoch_10.bin"]), PLAIN, ["in holds weights of single epochs", "--epoch_file", "model_epoch_10.bin"]),
-    "steps alone": (epochs(["step_9_pytorch_model.bin", "step_50_pytorch_model.bin"]), PLAIN, ["--epoch_file", "step_50_pytorch_model.bin"]),
-    "no such epoch": (release_1, PLAIN + " --epoch_file model_epoch_7.bin", ["--epoch_file model_epoch_7.bin", "no such file"]),
-    "no weights": (epochs([]), PLAIN, ["in holds no weights", "model.safetensors or pytorch_model.bin"]),
+    "several files": (
+        sharded,
+        PLAIN,
+        ["model.safetensors.index.json", "several files", "save_pretrained"],
+    ),
+    "epochs alone": (
+        epochs(["model_epoch_1.bin", "model_epoch_10.bin"]),
+        PLAIN,
+        ["in holds weights of single epochs", "--epoch_file", "model_epoch_10.bin"],
+    ),
+    "steps alone": (
+        epochs(["step_9_pytorch_model.bin", "step_50_pytorch_model.bin"]),
+        PLAIN,
+        ["--epoch_file", "step_50_pytorch_model.bin"],
+    ),
+    "no such epoch": (
+        release_1,
+        PLAIN + " --epoch_file model_epoch_7.bin",
+        ["--epoch_file model_epoch_7.bin", "no such file"],
+    ),
+    "no weights": (
+        epochs([]),
+        PLAIN,
+        ["in holds no weights", "model.safetensors or pytorch_model.bin"],
+    ),
     "no model": (release_1, PLAIN.replace("in ", "./nowhere "), ["nowhere is missing"]),
-    "no classifier": (without("classifier"), PLAIN.replace("huggingface", "classifier"), ["in holds no classifier", "--format huggingface"]),
+    "no classifier": (
+        without("classifier"),
+        PLAIN.replace("huggingface", "classifier"),
+        ["in holds no classifier", "--format huggingface"],
+    ),
     "a classifier without its pooler": (without("pooler"), PLAIN, ["without the pooler"]),
-    "a classifier without its layers": (without("layer.1"), PLAIN, ["in/pytorch_model.bin lacks bert.encoder.layer.1"]),
-    "no place named": (release_1, "export --model in --format huggingface", ["--output_dir is missing"]),
-    "half of a whole format": (release_1, PLAIN + " --half", ["--half goes with --format classifier"]),
-    "into itself": (release_1, PLAIN.replace("dir out", "dir in"), ["in is both the model to read and the folder to write"]),
+    "a classifier without its layers": (
+        without("layer.1"),
+        PLAIN,
+        ["in/pytorch_model.bin lacks bert.encoder.layer.1"],
+    ),
+    "no place named": (
+        release_1,
+        "export --model in --format huggingface",
+        ["--output_dir is missing"],
+    ),
+    "half of a whole format": (
+        release_1,
+        PLAIN + " --half",
+        ["--half goes with --format classifier"],
+    ),
+    "into itself": (
+        release_1,
+        PLAIN.replace("dir out", "dir in"),
+        ["in is both the model to read and the folder to write"],
+    ),
     "over a user's folder": (occupied, PLAIN, ["out is there and not as an export left it"]),
     "over a user's file": (a_file, PLAIN, ["out is there and not as an export left it"]),
-    "over labels that a user changed": (changed("config.json"), PLAIN, ["out is there and not as an export left it"]),
-    "over pieces that a user changed": (changed("vocab.txt"), PLAIN, ["out is there and not as an export left it"]),
-    "over a user's file beside": (changed("notes.txt"), PLAIN, ["out is there and not as an export left it"]),
-    "relative positions": (lambda folder: originals(folder, projection("fit_dense"), position_embedding_type="relative_key"), PLAIN, ["in/config.json", "relative_key", "absolute"]),
-    "a decoder": (lambda folder: originals(folder, projection("fit_dense"), is_decoder=True), PLAIN, ["in/config.json", "is_decoder"]),
-    "another architecture": (lambda folder: originals(folder, projection("fit_dense"), model_type="roberta"), PLAIN, ["in/config.json", "roberta"]),
+    "over labels that a user changed": (
+        changed("config.json"),
+        PLAIN,
+        ["out is there and not as an export left it"],
+    ),
+    "over pieces that a user changed": (
+        changed("vocab.txt"),
+        PLAIN,
+        ["out is there and not as an export left it"],
+    ),
+    "over a user's file beside": (
+        changed("notes.txt"),
+        PLAIN,
+        ["out is there and not as an export left it"],
+    ),
+    "relative positions": (
+        lambda folder: originals(
+            folder, projection("fit_dense"), position_embedding_type="relative_key"
+        ),
+        PLAIN,
+        ["in/config.json", "relative_key", "absolute"],
+    ),
+    "a decoder": (
+        lambda folder: originals(folder, projection("fit_dense"), is_decoder=True),
+        PLAIN,
+        ["in/config.json", "is_decoder"],
+    ),
+    "another architecture": (
+        lambda folder: originals(folder, projection("fit_dense"), model_type="roberta"),
+        PLAIN,
+        ["in/config.json", "roberta"],
+    ),
 }
 
 
-@pytest.mark.parametrize("make, line, named", [pytest.param(*case, id=name) for name, case in REFUSED.items()])
+@pytest.mark.parametrize(
+    "make, line, named", [pytest.param(*case, id=name) for name, case in REFUSED.items()]
+)
 def test_a_mistake_is_one_sentence_and_costs_nothing(tmp_path, monkeypatch, make, line, named):
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "in")
     before = snapshot(tmp_path)
     ran = call(line)
     errors = [said for said in ran.err.splitlines() if said.startswith("error:")]
-    assert ran.code == 2 and len(errors) == 1 and all(name in errors[0].replace("\\", "/") for name in named), ran
-    assert snapshot(tmp_path) == before and {path.name for path in tmp_path.iterdir()} <= {"in", "out"}
+    assert (
+        ran.code == 2
+        and len(errors) == 1
+        and all(name in errors[0].replace("\\", "/") for name in named)
+    ), ran
+    assert snapshot(tmp_path) == before and {path.name for path in tmp_path.iterdir()} <= {
+        "in",
+        "out",
+    }
 
 
 def test_an_untouched_export_is_replaced_and_an_empty_folder_filled(tmp_path):
@@ -441,7 +708,9 @@ def test_an_untouched_export_is_replaced_and_an_empty_folder_filled(tmp_path):
     export(open_source(first), "huggingface", tmp_path / "out")
     export(open_source(second), "classifier", tmp_path / "out")
     assert not (tmp_path / "out/modeling_bert_relu_head.py").exists()
-    torch.testing.assert_close(load_model(tmp_path / "out")[0].eval()(BATCH, logits=True).logits, logits, **CLOSE)
+    torch.testing.assert_close(
+        load_model(tmp_path / "out")[0].eval()(BATCH, logits=True).logits, logits, **CLOSE
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"in", "other", "out"}
 
 
@@ -455,10 +724,16 @@ def test_what_reads_back_otherwise_is_not_left(tmp_path, monkeypatch, format):
     def slip(tensor):
         return save(tensor) + 1e-3 * (tensor.shape == (3,))  # the classifier's bias
 
-    with monkeypatch.context() as patch, pytest.raises(UserError, match="its logits are 0.001 away"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(UserError, match="its logits are 0.001 away"),
+    ):
         patch.setattr(torch.Tensor, "contiguous", slip)
         export(open_source(folder), format, tmp_path / "out")
-    assert snapshot(tmp_path / "out") == before and {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+    assert snapshot(tmp_path / "out") == before and {path.name for path in tmp_path.iterdir()} == {
+        "in",
+        "out",
+    }
 
 
 def test_an_export_that_was_cut_between_its_two_renames_comes_back(tmp_path, monkeypatch):
@@ -467,7 +742,12 @@ def test_an_export_that_was_cut_between_its_two_renames_comes_back(tmp_path, mon
     before = snapshot(tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / ".out.old")
     (tmp_path / ".out.part").mkdir()
-    monkeypatch.setattr(exports, "answers", lambda model: (_ for _ in ()).throw(UserError("cut again")))
+    monkeypatch.setattr(
+        exports, "answers", lambda model: (_ for _ in ()).throw(UserError("cut again"))
+    )
     with pytest.raises(UserError, match="cut again"):
         export(open_source(folder), "classifier", tmp_path / "out")
-    assert snapshot(tmp_path / "out") == before and {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+    assert snapshot(tmp_path / "out") == before and {path.name for path in tmp_path.iterdir()} == {
+        "in",
+        "out",
+    }

@@ -17,7 +17,11 @@ def ours(stock, head: str = "huggingface", **parts) -> Bert:
     config = type(stock.config)(**stock.config.to_dict())
     config.classifier_head = head
     model = Bert(config, **parts).eval()
-    state = stock.state_dict() if hasattr(stock, "bert") else {f"bert.{name}": tensor for name, tensor in stock.state_dict().items()}
+    state = (
+        stock.state_dict()
+        if hasattr(stock, "bert")
+        else {f"bert.{name}": tensor for name, tensor in stock.state_dict().items()}
+    )
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected and all(name.startswith(("bert.pooler", "fit_dense")) for name in missing)
     return model
@@ -37,7 +41,10 @@ def pair():
 @pytest.mark.parametrize("scores", [(), (2,), (1, 2, 3)])
 def test_hidden_states_equal_the_eager_model_whatever_scores_are_asked_for(pair, scores):
     stock, model = pair
-    expected, found = stock(**INPUTS, output_hidden_states=True).hidden_states, model(BATCH, scores=scores)
+    expected, found = (
+        stock(**INPUTS, output_hidden_states=True).hidden_states,
+        model(BATCH, scores=scores),
+    )
     assert len(found.hidden) == len(expected) == LAYERS + 1 and set(found.scores) == set(scores)
     for mine, theirs in zip(found.hidden, expected):
         close(mine[REAL], theirs[REAL])
@@ -46,11 +53,16 @@ def test_hidden_states_equal_the_eager_model_whatever_scores_are_asked_for(pair,
 @torch.no_grad()
 def test_masked_scores_after_softmax_are_the_eager_probabilities(pair):
     stock, model = pair
-    expected, found = stock(**INPUTS, output_attentions=True).attentions, model(BATCH, scores=(1, 2, 3)).scores
+    expected, found = (
+        stock(**INPUTS, output_attentions=True).attentions,
+        model(BATCH, scores=(1, 2, 3)).scores,
+    )
     hidden_keys = ~REAL[:, None, None, :]
     for layer in (1, 2, 3):
         raw = found[layer]
-        assert raw.shape == (3, 3, 9, 9) and raw.isfinite().all() and raw.abs().max() < 100  # nothing of the mask in them
+        assert (
+            raw.shape == (3, 3, 9, 9) and raw.isfinite().all() and raw.abs().max() < 100
+        )  # nothing of the mask in them
         probabilities = raw.masked_fill(hidden_keys, float("-inf")).softmax(-1)
         queries = REAL[:, None, :, None].expand_as(probabilities)
         close(probabilities[queries], expected[layer - 1][queries])
@@ -59,8 +71,14 @@ def test_masked_scores_after_softmax_are_the_eager_probabilities(pair):
 @torch.no_grad()
 def test_scores_are_the_scaled_products_of_queries_and_keys(pair):
     stock, model = pair
-    attention, state = stock.encoder.layer[1].attention.self, stock(**INPUTS, output_hidden_states=True).hidden_states[1]
-    query, key = (layer(state).unflatten(-1, (3, 8)).transpose(1, 2) for layer in (attention.query, attention.key))
+    attention, state = (
+        stock.encoder.layer[1].attention.self,
+        stock(**INPUTS, output_hidden_states=True).hidden_states[1],
+    )
+    query, key = (
+        layer(state).unflatten(-1, (3, 8)).transpose(1, 2)
+        for layer in (attention.query, attention.key)
+    )
     raw = torch.einsum("bhqd,bhkd->bhqk", query, key) / 8**0.5
     both = (REAL[:, :, None] & REAL[:, None, :])[:, None].expand_as(raw)
     close(model(BATCH, scores=[2]).scores[2][both], raw[both])
@@ -87,7 +105,10 @@ def test_masked_lm_logits_equal_the_stock_class_at_the_places_asked_for():
     stock = stock_bert(BertForMaskedLM)
     places = torch.zeros_like(REAL)
     places[0, 3] = places[2, 5] = True
-    close(ours(stock, masked_lm=True)(BATCH, masked_lm=places).masked_lm, stock(**INPUTS).logits[places])
+    close(
+        ours(stock, masked_lm=True)(BATCH, masked_lm=places).masked_lm,
+        stock(**INPUTS).logits[places],
+    )
 
 
 def test_masked_lm_shares_the_word_embeddings():
@@ -112,7 +133,9 @@ def test_the_stock_forward_under_our_attention_respects_the_padding_mask(pair):
     assert model.bert.config._attn_implementation == SCORES_ATTENTION
     expected = stock(**INPUTS).last_hidden_state
     close(model.bert(**INPUTS).last_hidden_state[REAL], expected[REAL])
-    no_mask = stock(**{**INPUTS, "attention_mask": torch.ones_like(BATCH["attention_mask"])}).last_hidden_state
+    no_mask = stock(
+        **{**INPUTS, "attention_mask": torch.ones_like(BATCH["attention_mask"])}
+    ).last_hidden_state
     assert (no_mask[REAL] - expected[REAL]).abs().max() > 1e-2  # the batch can tell
 
 
@@ -124,9 +147,16 @@ def test_every_kind_of_mask_gives_the_same_attention_on_both_paths(kind):
 
     query, key, value = torch.randn(3, 2, 2, 5, 4)
     real = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]).bool()[:, None, None, :]
-    mask = {"bool": real, "additive": torch.zeros(real.shape).masked_fill(~real, torch.finfo(torch.float32).min), "none": None}[kind]
+    mask = {
+        "bool": real,
+        "additive": torch.zeros(real.shape).masked_fill(~real, torch.finfo(torch.float32).min),
+        "none": None,
+    }[kind]
     scores = {1: None}
-    slow, fast = (scores_attention(Module, query, key, value, mask, scaling=0.5, scores=wanted)[0] for wanted in (scores, {2: None}))
+    slow, fast = (
+        scores_attention(Module, query, key, value, mask, scaling=0.5, scores=wanted)[0]
+        for wanted in (scores, {2: None})
+    )
     raw = 0.5 * query @ key.transpose(2, 3)
     close(scores[1], raw)
     expected = (raw if mask is None else raw.masked_fill(~real, float("-inf"))).softmax(-1) @ value
@@ -151,7 +181,9 @@ def test_dropout_acts_in_training_alone():
     model.train()
     assert not torch.equal(model(BATCH, scores=[1]).hidden[-1], model(BATCH, scores=[1]).hidden[-1])
     pooled = torch.ones(1, 1, 16)
-    assert not torch.equal(model.classify(pooled), model.classify(pooled))  # Hugging Face's head drops out as well
+    assert not torch.equal(
+        model.classify(pooled), model.classify(pooled)
+    )  # Hugging Face's head drops out as well
 
 
 def test_new_heads_are_drawn_with_the_configs_range():

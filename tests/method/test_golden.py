@@ -20,9 +20,14 @@ RUNS = [("padded", "reference"), ("unpadded", "reference"), ("unpadded", "exact"
 def golden(name: str, run: str) -> tuple[dict, dict]:
     """What is expected, and the batch."""
     expected = json.loads((GOLDEN / name / "expected.json").read_text())[run]
-    batch = {key: torch.from_numpy(value) for key, value in np.load(GOLDEN / name / "batch.npz").items()}
+    batch = {
+        key: torch.from_numpy(value) for key, value in np.load(GOLDEN / name / "batch.npz").items()
+    }
     if run == "unpadded":
-        batch |= {"input_ids": batch["unpadded_input_ids"], "attention_mask": torch.ones_like(batch["attention_mask"])}
+        batch |= {
+            "input_ids": batch["unpadded_input_ids"],
+            "attention_mask": torch.ones_like(batch["attention_mask"]),
+        }
     return expected, batch
 
 
@@ -34,7 +39,9 @@ def model(name: str, folder: str):
 
 
 def check(found, expected):
-    np.testing.assert_allclose(np.asarray(torch.as_tensor(found).detach()), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(torch.as_tensor(found).detach()), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -53,20 +60,34 @@ def test_intermediate_losses(name, run, padding, stage, kind):
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("run", ["padded", "unpadded"])
 def test_prediction_losses(name, run):
-    (expected, batch), student, teacher = golden(name, run), model(name, "student_task"), model(name, "teacher_task")
+    (expected, batch), student, teacher = (
+        golden(name, run),
+        model(name, "student_task"),
+        model(name, "teacher_task"),
+    )
     expected = expected["task_prediction"]
     check(student(batch, logits=True).logits, expected["student_logits"])
     check(teacher(batch, logits=True).logits, expected["teacher_logits"])
     for temperature, value in expected["soft_cross_entropy"].items():
         terms = Prediction(teacher, float(temperature), "original")(student, batch)
         check(terms["prediction"], value)
-        check(losses.soft_cross_entropy(torch.tensor(expected["student_logits"]), torch.tensor(expected["teacher_logits"]),
-                                        float(temperature), "original"), value)
+        check(
+            losses.soft_cross_entropy(
+                torch.tensor(expected["student_logits"]),
+                torch.tensor(expected["teacher_logits"]),
+                float(temperature),
+                "original",
+            ),
+            value,
+        )
 
 
 def test_the_treatments_of_padding_differ_where_there_is_padding():
     _, batch = golden("public_a", "padded")
     student, teacher = model("public_a", "student_general"), model("public_a", "teacher_general")
     with torch.no_grad():
-        exact, reference = (Intermediate(student, teacher, padding=padding)(student, batch) for padding in ("exact", "reference"))
+        exact, reference = (
+            Intermediate(student, teacher, padding=padding)(student, batch)
+            for padding in ("exact", "reference")
+        )
     assert all(abs(exact[name] / reference[name] - 1) > 1e-3 for name in reference)

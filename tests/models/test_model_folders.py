@@ -37,12 +37,18 @@ def change(folder, edit, name="pytorch_model.bin"):
 
 def fill(folder, name, value):
     """A weights file that differs from the folder's in one bias."""
-    change(folder, lambda state: state | {"bert.pooler.dense.bias": torch.full((16,), float(value))}, name)
+    change(
+        folder,
+        lambda state: state | {"bert.pooler.dense.bias": torch.full((16,), float(value))},
+        name,
+    )
 
 
 def change_config(folder, **values):
     config = json.loads((folder / "config.json").read_text()) | values
-    (folder / "config.json").write_text(json.dumps({name: value for name, value in config.items() if value != "absent"}))
+    (folder / "config.json").write_text(
+        json.dumps({name: value for name, value in config.items() if value != "absent"})
+    )
     return folder
 
 
@@ -54,8 +60,12 @@ def hidden(folder, **parts):
 # What loads
 
 OLD_NAMES = {
-    "gamma and beta": lambda state: {n.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): t
-                                     for n, t in state.items()},
+    "gamma and beta": lambda state: {
+        n.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): t
+        for n, t in state.items()
+    },
     "no prefix": lambda state: {n.removeprefix("bert."): t for n, t in state.items()},
     "module. prefix": lambda state: {f"module.{n}": t for n, t in state.items()},
     "position_ids": lambda state: state | {"bert.embeddings.position_ids": torch.arange(64)[None]},
@@ -80,10 +90,15 @@ def test_a_missing_model_type_is_accepted(bert_folder):
 def test_safetensors_are_preferred(bert_folder):
     state = {name: tensor.clone() for name, tensor in weights_of(bert_folder).items()}
     state["bert.embeddings.word_embeddings.weight"] += 1
-    state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"].clone()
+    state["cls.predictions.decoder.weight"] = state[
+        "bert.embeddings.word_embeddings.weight"
+    ].clone()
     save_file(state, bert_folder / "model.safetensors")
     model, _ = load_model(bert_folder)
-    assert torch.equal(model.bert.embeddings.word_embeddings.weight, state["bert.embeddings.word_embeddings.weight"])
+    assert torch.equal(
+        model.bert.embeddings.word_embeddings.weight,
+        state["bert.embeddings.word_embeddings.weight"],
+    )
     assert files.weight_names(bert_folder) == set(state)
 
 
@@ -104,14 +119,27 @@ def test_half_precision_loads_as_float32(bert_folder, dtype, safetensors):
 def test_new_parts_are_named_and_stored_ones_kept(tmp_path):
     folder = make_bert_folder(tmp_path, masked_lm=False, num_labels=3)
     model, new = load_model(folder)
-    assert new == [] and torch.equal(model.classifier.weight, weights_of(folder)["classifier.weight"])
-    assert load_model(folder, masked_lm=True, projection="per_layer", teacher_width=8)[1] == ["cls", "fit_denses"]
+    assert new == [] and torch.equal(
+        model.classifier.weight, weights_of(folder)["classifier.weight"]
+    )
+    assert load_model(folder, masked_lm=True, projection="per_layer", teacher_width=8)[1] == [
+        "cls",
+        "fit_denses",
+    ]
     assert load_model(folder, num_labels=0)[0].classifier is None
-    change(folder, lambda state: {n: t for n, t in state.items() if "pooler" not in n and "classifier" not in n})
+    change(
+        folder,
+        lambda state: {
+            n: t for n, t in state.items() if "pooler" not in n and "classifier" not in n
+        },
+    )
     assert load_model(folder, num_labels=2)[1] == ["bert.pooler", "classifier"]
 
 
-@pytest.mark.parametrize("kind, names", [("shared", ["fit_dense"]), ("per_layer", ["fit_denses.0", "fit_denses.1", "fit_denses.2"])])
+@pytest.mark.parametrize(
+    "kind, names",
+    [("shared", ["fit_dense"]), ("per_layer", ["fit_denses.0", "fit_denses.1", "fit_denses.2"])],
+)
 def test_projections_travel_with_the_student(tmp_path, kind, names):
     folder = make_bert_folder(tmp_path, masked_lm=False)
     student, new = load_model(folder, projection=kind, teacher_width=24)
@@ -119,27 +147,47 @@ def test_projections_travel_with_the_student(tmp_path, kind, names):
     save_weights(student, folder)
     assert set(names) <= {name.removesuffix(".weight") for name in weights_of(folder)}
     again, new = load_model(folder)
-    assert new == [] and all(torch.equal(a, b) for a, b in zip(again.eval()(BATCH).projected, student.eval()(BATCH).projected, strict=True))
+    assert new == [] and all(
+        torch.equal(a, b)
+        for a, b in zip(again.eval()(BATCH).projected, student.eval()(BATCH).projected, strict=True)
+    )
     assert load_model(folder, projection="none")[0](BATCH).projected is None
     other = "per_layer" if kind == "shared" else "shared"
-    assert load_model(folder, projection=other, teacher_width=24)[1] == ["fit_denses" if other == "per_layer" else "fit_dense"]
+    assert load_model(folder, projection=other, teacher_width=24)[1] == [
+        "fit_denses" if other == "per_layer" else "fit_dense"
+    ]
 
 
-@pytest.mark.parametrize("recorded, projection, wanted, expected", [
-    (None, False, None, "huggingface"), (None, True, None, "relu"), ("relu", False, None, "relu"),
-    ("huggingface", True, None, "huggingface"), ("huggingface", False, "relu", "huggingface"),
-])
+@pytest.mark.parametrize(
+    "recorded, projection, wanted, expected",
+    [
+        (None, False, None, "huggingface"),
+        (None, True, None, "relu"),
+        ("relu", False, None, "relu"),
+        ("huggingface", True, None, "huggingface"),
+        ("huggingface", False, "relu", "huggingface"),
+    ],
+)
 def test_the_kind_of_classifier_head(tmp_path, recorded, projection, wanted, expected):
     """config.json decides; without a word there, a classifier together with fit_dense is the original's."""
-    folder = make_bert_folder(tmp_path, num_labels=2, **({"classifier_head": recorded} if recorded else {}))
+    folder = make_bert_folder(
+        tmp_path, num_labels=2, **({"classifier_head": recorded} if recorded else {})
+    )
     if projection:
-        change(folder, lambda state: state | {"fit_dense.weight": torch.zeros(8, 16), "fit_dense.bias": torch.zeros(8)})
+        change(
+            folder,
+            lambda state: (
+                state | {"fit_dense.weight": torch.zeros(8, 16), "fit_dense.bias": torch.zeros(8)}
+            ),
+        )
     assert load_model(folder, classifier_head=wanted)[0].config.classifier_head == expected
 
 
 def test_a_new_classifier_takes_the_head_that_is_asked_for(tmp_path):
     folder = make_bert_folder(tmp_path, classifier_head="huggingface")
-    assert load_model(folder, num_labels=2, classifier_head="relu")[0].config.classifier_head == "relu"
+    assert (
+        load_model(folder, num_labels=2, classifier_head="relu")[0].config.classifier_head == "relu"
+    )
 
 
 def test_from_scratch_takes_the_configuration_alone(bert_folder):
@@ -152,15 +200,44 @@ def test_from_scratch_takes_the_configuration_alone(bert_folder):
 # What is refused
 
 DAMAGED = {
-    "wrong shape": (lambda s: s | {"bert.pooler.dense.weight": torch.zeros(16, 15)}, "bert.pooler.dense.weight has shape"),
-    "missing layer": (lambda s: {n: t for n, t in s.items() if ".layer.1." not in n}, "lacks bert.encoder.layer.1"),
-    "extra layer": (lambda s: s | {n.replace(".layer.1.", ".layer.2."): t for n, t in s.items()}, "holds bert.encoder.layer.2"),
-    "missing tensor": (lambda s: {n: t for n, t in s.items() if n != "bert.embeddings.word_embeddings.weight"}, "lacks bert.embeddings"),
-    "half a classifier": (lambda s: s | {"classifier.weight": torch.zeros(2, 16)}, "only a part of classifier"),
-    "half a masked LM": (lambda s: {n: t for n, t in s.items() if n != "cls.predictions.bias"}, "only a part of cls"),
-    "NaN": (lambda s: s | {"bert.pooler.dense.bias": torch.full((16,), torch.nan)}, "bert.pooler.dense.bias holds NaN"),
-    "infinity": (lambda s: s | {"bert.pooler.dense.bias": torch.full((16,), -torch.inf)}, "bert.pooler.dense.bias holds NaN or infinity"),
-    "untied": (lambda s: s | {"cls.predictions.decoder.weight": s["bert.embeddings.word_embeddings.weight"] + 1}, "is not bert.embeddings.word_embeddings"),
+    "wrong shape": (
+        lambda s: s | {"bert.pooler.dense.weight": torch.zeros(16, 15)},
+        "bert.pooler.dense.weight has shape",
+    ),
+    "missing layer": (
+        lambda s: {n: t for n, t in s.items() if ".layer.1." not in n},
+        "lacks bert.encoder.layer.1",
+    ),
+    "extra layer": (
+        lambda s: s | {n.replace(".layer.1.", ".layer.2."): t for n, t in s.items()},
+        "holds bert.encoder.layer.2",
+    ),
+    "missing tensor": (
+        lambda s: {n: t for n, t in s.items() if n != "bert.embeddings.word_embeddings.weight"},
+        "lacks bert.embeddings",
+    ),
+    "half a classifier": (
+        lambda s: s | {"classifier.weight": torch.zeros(2, 16)},
+        "only a part of classifier",
+    ),
+    "half a masked LM": (
+        lambda s: {n: t for n, t in s.items() if n != "cls.predictions.bias"},
+        "only a part of cls",
+    ),
+    "NaN": (
+        lambda s: s | {"bert.pooler.dense.bias": torch.full((16,), torch.nan)},
+        "bert.pooler.dense.bias holds NaN",
+    ),
+    "infinity": (
+        lambda s: s | {"bert.pooler.dense.bias": torch.full((16,), -torch.inf)},
+        "bert.pooler.dense.bias holds NaN or infinity",
+    ),
+    "untied": (
+        lambda s: (
+            s | {"cls.predictions.decoder.weight": s["bert.embeddings.word_embeddings.weight"] + 1}
+        ),
+        "is not bert.embeddings.word_embeddings",
+    ),
     "not tensors": (lambda s: {"bert": s}, "not a file of plain tensors"),
 }
 
@@ -174,12 +251,18 @@ def test_damaged_weights_are_refused_by_name(bert_folder, kind):
     assert says in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"weights", pickle.dumps([1, 2], protocol=2)], ids=["empty", "cut", "text", "a list"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"weights", pickle.dumps([1, 2], protocol=2)],
+    ids=["empty", "cut", "text", "a list"],
+)
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
 def test_a_file_that_is_no_weights_file_is_refused(bert_folder, name, content):
     (bert_folder / name).write_bytes(content)
     for read in (load_model, files.weight_names):
-        with pytest.raises(UserError, match=f"{name} is not a (safetensors file|file of plain tensors)"):
+        with pytest.raises(
+            UserError, match=f"{name} is not a (safetensors file|file of plain tensors)"
+        ):
             read(bert_folder)
 
 
@@ -197,9 +280,16 @@ class Touch:
 def test_a_crafted_pickle_does_not_run(bert_folder, tmp_path, zipped):
     trap = tmp_path / "ran"
     buffer = io.BytesIO()
-    torch.save({"bert.pooler.dense.bias": Touch(str(trap))}, buffer, _use_new_zipfile_serialization=zipped)
+    torch.save(
+        {"bert.pooler.dense.bias": Touch(str(trap))}, buffer, _use_new_zipfile_serialization=zipped
+    )
     (bert_folder / "pytorch_model.bin").write_bytes(buffer.getvalue())
-    for read in (load_model, lambda folder: read_weights(folder / "pytorch_model.bin"), hand_off, files.weight_names):
+    for read in (
+        load_model,
+        lambda folder: read_weights(folder / "pytorch_model.bin"),
+        hand_off,
+        files.weight_names,
+    ):
         (bert_folder / "model_epoch_1.bin").write_bytes(buffer.getvalue())
         with pytest.raises(UserError, match="not a file of plain tensors"):
             read(bert_folder)
@@ -208,16 +298,32 @@ def test_a_crafted_pickle_does_not_run(bert_folder, tmp_path, zipped):
     assert trap.exists()  # the trap was a real one
 
 
-def test_what_a_crafted_pickle_wants_is_said_and_pytorchs_advice_to_run_it_is_not(bert_folder, tmp_path):
+def test_what_a_crafted_pickle_wants_is_said_and_pytorchs_advice_to_run_it_is_not(
+    bert_folder, tmp_path
+):
     change(bert_folder, lambda state: state | {"extra": Touch(str(tmp_path / "ran"))})
-    with pytest.raises(UserError, match=r"pytorch_model.bin is not a file of plain tensors \(it wants to call \w+.mkdir") as error:
+    with pytest.raises(
+        UserError,
+        match=r"pytorch_model.bin is not a file of plain tensors \(it wants to call \w+.mkdir",
+    ) as error:
         load_model(bert_folder)
     assert "weights_only" not in str(error.value)
 
 
-@pytest.mark.parametrize("claim", [torch.zeros(1).expand(10**13), torch.empty(10**12, device="meta"), torch.eye(3).to_sparse(), "a note", None],
-                         ids=["one number for all", "no storage", "sparse", "a word", "nothing"])
-def test_what_is_no_tensor_or_larger_than_its_file_is_refused_before_it_takes_memory(bert_folder, claim):
+@pytest.mark.parametrize(
+    "claim",
+    [
+        torch.zeros(1).expand(10**13),
+        torch.empty(10**12, device="meta"),
+        torch.eye(3).to_sparse(),
+        "a note",
+        None,
+    ],
+    ids=["one number for all", "no storage", "sparse", "a word", "nothing"],
+)
+def test_what_is_no_tensor_or_larger_than_its_file_is_refused_before_it_takes_memory(
+    bert_folder, claim
+):
     change(bert_folder, lambda state: state | {"extra": claim})
     with pytest.raises(UserError, match="pytorch_model.bin is not a file of plain tensors"):
         load_model(bert_folder)
@@ -229,37 +335,86 @@ def test_a_tensor_larger_than_its_file_is_named(bert_folder):
         load_model(bert_folder)
 
 
-@pytest.mark.parametrize("length, header", [(10**18, b"{}"), (200_000_000, b"{}"), (5000, b"{}"), (0, b""), (2, b"[]"), (3, b"\xff{}"), (100_000, b"[" * 100_000),
-                                            (75, b'{"a": {"dtype": "F32", "shape": [1000000000000], "data_offsets": [0, 4]}}  ')])
+@pytest.mark.parametrize(
+    "length, header",
+    [
+        (10**18, b"{}"),
+        (200_000_000, b"{}"),
+        (5000, b"{}"),
+        (0, b""),
+        (2, b"[]"),
+        (3, b"\xff{}"),
+        (100_000, b"[" * 100_000),
+        (75, b'{"a": {"dtype": "F32", "shape": [1000000000000], "data_offsets": [0, 4]}}  '),
+    ],
+)
 def test_a_safetensors_header_is_bounded(bert_folder, length, header):
-    (bert_folder / "model.safetensors").write_bytes(length.to_bytes(8, "little") + header + b"\0" * 8)
+    (bert_folder / "model.safetensors").write_bytes(
+        length.to_bytes(8, "little") + header + b"\0" * 8
+    )
     for read in (load_model, files.weight_names):
-        with pytest.raises(UserError, match="model.safetensors is not a (safetensors file|file of plain tensors)"):
+        with pytest.raises(
+            UserError, match="model.safetensors is not a (safetensors file|file of plain tensors)"
+        ):
             read(bert_folder)
 
 
 def test_no_part_of_the_package_trusts_code_from_elsewhere():
     package = Path(files.__file__).parents[1]
-    refused = '"trust_remote_code": False'  # without it transformers would ask, and run it after a yes
+    refused = (
+        '"trust_remote_code": False'  # without it transformers would ask, and run it after a yes
+    )
     said = "runs with trust_remote_code=True;"  # of an export, in a sentence
-    texts = [path.read_text(encoding="utf-8").replace(refused, "").replace(said, "", 1) for path in package.rglob("*.py")]
+    texts = [
+        path.read_text(encoding="utf-8").replace(refused, "").replace(said, "", 1)
+        for path in package.rglob("*.py")
+    ]
     assert not [text for text in texts if "trust_remote_code" in text]
-    assert [path.name for path in package.rglob("*.py") if "weights_only=False" in path.read_text(encoding="utf-8")] == []
+    assert [
+        path.name
+        for path in package.rglob("*.py")
+        if "weights_only=False" in path.read_text(encoding="utf-8")
+    ] == []
 
 
-@pytest.mark.parametrize("values, says", [
-    ({"model_type": "roberta"}, "roberta"), ({"position_embedding_type": "relative_key"}, "relative_key"), ({"num_hidden_layers": "2"}, "num_hidden_layers"),
-    ({"hidden_size": 0}, "hidden_size"), ({"vocab_size": True}, "vocab_size"), ({"num_attention_heads": 3}, "not a multiple"),
-    ({"hidden_act": "nonsense"}, "nonsense"), ({"hidden_dropout_prob": "0.1"}, "hidden_dropout_prob"), ({"hidden_dropout_prob": 2.0}, "dropout"),
-    ({"type_vocab_size": "2"}, "type_vocab_size"), ({"layer_norm_eps": None}, "layer_norm_eps"),
-    ({"vocab_size": 2_000_001}, "vocab_size is 2000001, not a whole number from 1 to 2,000,000"), ({"hidden_size": 10**30}, "hidden_size"),
-    ({"num_hidden_layers": 257}, "num_hidden_layers"), ({"num_attention_heads": 10**9}, "num_attention_heads"), ({"type_vocab_size": -1}, "type_vocab_size"),
-    ({"intermediate_size": 10**6}, "intermediate_size"), ({"max_position_embeddings": 10**9}, "max_position_embeddings"), ({"num_labels": 10**12}, "num_labels"),
-    ({"hidden_size": 16_384, "num_hidden_layers": 256}, "describes a model of 275,149,373,440 numbers, more than 4,000,000,000"),
-    ({"vocab_size": 2_000_000, "hidden_size": 16_384}, "describes a model of"), ({"is_decoder": True}, "is_decoder True is not supported"),
-    ({"chunk_size_feed_forward": 3}, "chunk_size_feed_forward 3"), ({"initializer_range": math.nan}, "cannot be built here"),
-    ({"hidden_dropout_prob": math.nan}, "no probability"), ({"to_dict": 5}, "makes no sense"), ({"pad_token_id": 10**9}, "pad_token_id"),
-])
+@pytest.mark.parametrize(
+    "values, says",
+    [
+        ({"model_type": "roberta"}, "roberta"),
+        ({"position_embedding_type": "relative_key"}, "relative_key"),
+        ({"num_hidden_layers": "2"}, "num_hidden_layers"),
+        ({"hidden_size": 0}, "hidden_size"),
+        ({"vocab_size": True}, "vocab_size"),
+        ({"num_attention_heads": 3}, "not a multiple"),
+        ({"hidden_act": "nonsense"}, "nonsense"),
+        ({"hidden_dropout_prob": "0.1"}, "hidden_dropout_prob"),
+        ({"hidden_dropout_prob": 2.0}, "dropout"),
+        ({"type_vocab_size": "2"}, "type_vocab_size"),
+        ({"layer_norm_eps": None}, "layer_norm_eps"),
+        (
+            {"vocab_size": 2_000_001},
+            "vocab_size is 2000001, not a whole number from 1 to 2,000,000",
+        ),
+        ({"hidden_size": 10**30}, "hidden_size"),
+        ({"num_hidden_layers": 257}, "num_hidden_layers"),
+        ({"num_attention_heads": 10**9}, "num_attention_heads"),
+        ({"type_vocab_size": -1}, "type_vocab_size"),
+        ({"intermediate_size": 10**6}, "intermediate_size"),
+        ({"max_position_embeddings": 10**9}, "max_position_embeddings"),
+        ({"num_labels": 10**12}, "num_labels"),
+        (
+            {"hidden_size": 16_384, "num_hidden_layers": 256},
+            "describes a model of 275,149,373,440 numbers, more than 4,000,000,000",
+        ),
+        ({"vocab_size": 2_000_000, "hidden_size": 16_384}, "describes a model of"),
+        ({"is_decoder": True}, "is_decoder True is not supported"),
+        ({"chunk_size_feed_forward": 3}, "chunk_size_feed_forward 3"),
+        ({"initializer_range": math.nan}, "cannot be built here"),
+        ({"hidden_dropout_prob": math.nan}, "no probability"),
+        ({"to_dict": 5}, "makes no sense"),
+        ({"pad_token_id": 10**9}, "pad_token_id"),
+    ],
+)
 def test_a_config_that_is_no_bert_is_refused(bert_folder, values, says):
     with pytest.raises(UserError, match="config.json.*" + says):
         load_model(change_config(bert_folder, **values))
@@ -267,7 +422,9 @@ def test_a_config_that_is_no_bert_is_refused(bert_folder, values, says):
 
 def test_a_missing_or_broken_config_is_refused(bert_folder):
     for content in ("{", "[1]", b"\xff", "[" * 100_000, b'{"a":\0 1}', "{}".encode("utf-16")):
-        (bert_folder / "config.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+        (bert_folder / "config.json").write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        )
         with pytest.raises(UserError, match="config.json"):
             load_model(bert_folder)
     (bert_folder / "config.json").unlink()
@@ -277,19 +434,31 @@ def test_a_missing_or_broken_config_is_refused(bert_folder):
 
 # What is written
 
+
 def test_saving_twice_gives_the_same_bytes_whatever_the_name(bert_folder, tmp_path):
     model, _ = load_model(bert_folder, masked_lm=True)
-    first, second = save_weights(model, tmp_path / "one"), save_weights(load_model(bert_folder, masked_lm=True)[0], tmp_path / "two", epoch=7)
+    first, second = (
+        save_weights(model, tmp_path / "one"),
+        save_weights(load_model(bert_folder, masked_lm=True)[0], tmp_path / "two", epoch=7),
+    )
     assert (first.name, second.name) == ("pytorch_model.bin", "model_epoch_7.bin")
     assert first.read_bytes() == second.read_bytes() == model_bytes(model)
-    assert [path.name for path in (tmp_path / "one").iterdir()] == ["pytorch_model.bin"]  # nothing left beside
+    assert [path.name for path in (tmp_path / "one").iterdir()] == [
+        "pytorch_model.bin"
+    ]  # nothing left beside
 
 
 def test_loading_and_saving_keeps_every_weight(bert_folder):
-    before = {name: tensor.clone() for name, tensor in weights_of(bert_folder).items() if "seq_relationship" not in name}
+    before = {
+        name: tensor.clone()
+        for name, tensor in weights_of(bert_folder).items()
+        if "seq_relationship" not in name
+    }
     save_weights(load_model(bert_folder, masked_lm=True)[0], bert_folder)
     after = weights_of(bert_folder)
-    assert set(after) == set(before) and all(torch.equal(after[name], before[name]) for name in before)
+    assert set(after) == set(before) and all(
+        torch.equal(after[name], before[name]) for name in before
+    )
 
 
 @torch.no_grad()
@@ -303,7 +472,9 @@ def test_a_written_folder_opens_with_transformers(bert_folder, tmp_path, labels)
     stock = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     assert stock.config.num_labels == labels and stock.dtype == torch.float32
     inputs = {name: BATCH[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
-    torch.testing.assert_close(model.eval()(BATCH, logits=True).logits, stock(**inputs).logits, rtol=1e-5, atol=2e-5)
+    torch.testing.assert_close(
+        model.eval()(BATCH, logits=True).logits, stock(**inputs).logits, rtol=1e-5, atol=2e-5
+    )
     assert json.loads((folder / "config.json").read_text())["classifier_head"] == "huggingface"
 
 
@@ -317,10 +488,14 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
 # The hand-off
 
-@pytest.mark.parametrize("names, newest", [
-    (["model_epoch_1.bin", "model_epoch_2.bin", "model_epoch_10.bin"], "model_epoch_10.bin"),
-    (["step_50_pytorch_model.bin", "step_9_pytorch_model.bin"], "step_50_pytorch_model.bin"),
-])
+
+@pytest.mark.parametrize(
+    "names, newest",
+    [
+        (["model_epoch_1.bin", "model_epoch_2.bin", "model_epoch_10.bin"], "model_epoch_10.bin"),
+        (["step_50_pytorch_model.bin", "step_9_pytorch_model.bin"], "step_50_pytorch_model.bin"),
+    ],
+)
 def test_the_newest_epoch_is_handed_on_by_number(bert_folder, names, newest):
     for value, name in enumerate(names):
         fill(bert_folder, name, value)
@@ -337,7 +512,9 @@ def test_a_given_checkpoint_is_handed_on(bert_folder):
     assert weights_of(bert_folder)["bert.pooler.dense.bias"].eq(1).all()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DAMAGED if kind not in ("half a masked LM", "untied")])  # a part that nobody asks for
+@pytest.mark.parametrize(
+    "kind", [kind for kind in DAMAGED if kind not in ("half a masked LM", "untied")]
+)  # a part that nobody asks for
 def test_a_broken_epoch_is_refused_and_the_old_hand_off_stays(bert_folder, kind):
     edit, says = DAMAGED[kind]
     before = (bert_folder / "pytorch_model.bin").read_bytes()

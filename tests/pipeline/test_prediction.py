@@ -30,15 +30,26 @@ OTHERS = ["a river", "the story was sad and long", "run", "a tree"]
 
 @pytest.fixture
 def folder(tmp_path):
-    return make_bert_folder(tmp_path / "model", num_labels=3, masked_lm=False, id2label=WORDS, label2id={word: i for i, word in WORDS.items()})
+    return make_bert_folder(
+        tmp_path / "model",
+        num_labels=3,
+        masked_lm=False,
+        id2label=WORDS,
+        label2id={word: i for i, word in WORDS.items()},
+    )
 
 
 def stock(folder, texts, others=None, num_labels=3):
     """Oracle: the stock class, a row at a time, without padding. (n, K) logits."""
-    model = BertForSequenceClassification.from_pretrained(folder, num_labels=num_labels, attn_implementation="eager").eval()
+    model = BertForSequenceClassification.from_pretrained(
+        folder, num_labels=num_labels, attn_implementation="eager"
+    ).eval()
     tokenizer = load_tokenizer(folder / "vocab.txt")
     with torch.inference_mode():
-        rows = [model(**tokenizer(*pair, return_tensors="pt")).logits[0] for pair in zip(texts, *([others] if others else []))]
+        rows = [
+            model(**tokenizer(*pair, return_tensors="pt")).logits[0]
+            for pair in zip(texts, *([others] if others else []))
+        ]
     return torch.stack(rows).double()
 
 
@@ -53,18 +64,27 @@ def test_labels_are_the_models_words_and_probabilities_the_largest(folder):
     predictor = Predictor(folder, "cpu")
     assert predictor.labels == ["fines", "rooms", "books"]
     wanted = stock(folder, TEXTS).softmax(1)
-    assert [(said, pair) for pair, said, _ in predictor.answers((text, None) for text in TEXTS)] == [
-        (WORDS[int(row.argmax())], (text, None)) for row, text in zip(wanted, TEXTS)]
-    assert [p for *_, p in predictor.answers((text, None) for text in TEXTS)] == pytest.approx(wanted.max(1).values.tolist(), abs=1e-5)
+    assert [
+        (said, pair) for pair, said, _ in predictor.answers((text, None) for text in TEXTS)
+    ] == [(WORDS[int(row.argmax())], (text, None)) for row, text in zip(wanted, TEXTS)]
+    assert [p for *_, p in predictor.answers((text, None) for text in TEXTS)] == pytest.approx(
+        wanted.max(1).values.tolist(), abs=1e-5
+    )
 
 
 def test_a_regression_answers_in_the_users_unit(tmp_path):
-    folder = make_bert_folder(tmp_path / "model", num_labels=1, masked_lm=False, label_offset=1000.0, label_scale=50.0)
+    folder = make_bert_folder(
+        tmp_path / "model", num_labels=1, masked_lm=False, label_offset=1000.0, label_scale=50.0
+    )
     predictor = Predictor(folder, "cpu")
-    assert predictor.labels == [] and np.allclose(predictor.predict(TEXTS), 1000 + 50 * stock(folder, TEXTS, num_labels=1).numpy(), rtol=1e-5)
+    assert predictor.labels == [] and np.allclose(
+        predictor.predict(TEXTS), 1000 + 50 * stock(folder, TEXTS, num_labels=1).numpy(), rtol=1e-5
+    )
     assert [p for *_, p in predictor.answers([("a film", None)])] == [None]
     ran = call(f'predict --student_model {folder} --workspace {tmp_path} "the bank was long"')
-    assert ran.code == 0 and float(ran.out.split("\t")[0]) == pytest.approx(float(predictor.predict(TEXTS[:1])[0, 0]), rel=1e-4)
+    assert ran.code == 0 and float(ran.out.split("\t")[0]) == pytest.approx(
+        float(predictor.predict(TEXTS[:1])[0, 0]), rel=1e-4
+    )
 
 
 def test_no_texts_have_no_answers(folder):
@@ -76,22 +96,33 @@ def test_a_long_text_is_cut_to_the_models_positions(folder):
 
 
 def test_texts_on_the_command_line(tmp_path, folder):
-    ran = call(f'predict --student_model {folder} --workspace {tmp_path} --device cpu "great film !" "a dull , cold plot"')
+    ran = call(
+        f'predict --student_model {folder} --workspace {tmp_path} --device cpu "great film !" "a dull , cold plot"'
+    )
     wanted = stock(folder, ["great film !", "a dull , cold plot"]).softmax(1)
     lines = [line.split("\t") for line in ran.out.splitlines()]
     assert ran.code == 0 and [line[2] for line in lines] == ["great film !", "a dull , cold plot"]
     assert [line[0] for line in lines] == [WORDS[int(row.argmax())] for row in wanted]
-    assert [float(line[1]) for line in lines] == pytest.approx(wanted.max(1).values.tolist(), abs=1e-4)
+    assert [float(line[1]) for line in lines] == pytest.approx(
+        wanted.max(1).values.tolist(), abs=1e-4
+    )
 
 
 def test_the_final_student_of_a_task_of_pairs_is_found(tmp_path, folder):
     place = tmp_path / "5_task_distill_out" / "fits"
     shutil.copytree(folder, place)
     (tmp_path / "fits").mkdir()
-    (tmp_path / "fits/task.json").write_text(json.dumps({"name": "fits", "pair": True, "labels": list(WORDS.values())}), encoding="utf-8")
+    (tmp_path / "fits/task.json").write_text(
+        json.dumps({"name": "fits", "pair": True, "labels": list(WORDS.values())}), encoding="utf-8"
+    )
     ran = call(f'predict --task fits --workspace {tmp_path} "great film !" "a river"')
     wanted = stock(place, ["great film !"], ["a river"]).softmax(1)[0]
-    assert ran.code == 0 and ran.out.split("\t") == [WORDS[int(wanted.argmax())], f"{wanted.max():.4f}", "great film !", "a river\n"]
+    assert ran.code == 0 and ran.out.split("\t") == [
+        WORDS[int(wanted.argmax())],
+        f"{wanted.max():.4f}",
+        "great film !",
+        "a river\n",
+    ]
     ran = call(f'predict --task fits --workspace {tmp_path} "alone"')
     assert ran.code == 2 and "come in twos" in ran.err
 
@@ -100,46 +131,122 @@ def test_the_final_student_of_a_task_of_pairs_is_found(tmp_path, folder):
 def test_a_file_in_blocks_into_a_table(tmp_path, folder, monkeypatch, kind):
     monkeypatch.setattr(prediction, "BLOCK", 3)
     rows = [{"title": f'{TEXTS[n % 4]} , "{n}"'} for n in range(10)]
-    (tmp_path / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    ran = call(f"predict --student_model {folder} --workspace {tmp_path} --file {tmp_path / 'new.jsonl'} --text title --output {tmp_path / 'sub' / 'a'}.{kind}")
-    assert ran.code == 0 and "10 rows predicted" in ran.out and [path.name for path in (tmp_path / "sub").iterdir()] == [f"a.{kind}"]
+    (tmp_path / "new.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+    )
+    ran = call(
+        f"predict --student_model {folder} --workspace {tmp_path} --file {tmp_path / 'new.jsonl'} --text title --output {tmp_path / 'sub' / 'a'}.{kind}"
+    )
+    assert (
+        ran.code == 0
+        and "10 rows predicted" in ran.out
+        and [path.name for path in (tmp_path / "sub").iterdir()] == [f"a.{kind}"]
+    )
     with open(tmp_path / "sub" / f"a.{kind}", encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(file) if kind == "csv" else csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        found = list(
+            csv.DictReader(file)
+            if kind == "csv"
+            else csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        )
     assert [row["text_a"] for row in found] == [row["title"] for row in rows]
     wanted = stock(folder, [row["title"] for row in rows]).softmax(1)
     assert [row["prediction"] for row in found] == [WORDS[int(row.argmax())] for row in wanted]
-    assert [float(row["probability"]) for row in found] == pytest.approx(wanted.max(1).values.tolist(), abs=1e-4)
+    assert [float(row["probability"]) for row in found] == pytest.approx(
+        wanted.max(1).values.tolist(), abs=1e-4
+    )
 
 
 PAIRS = list(zip(TEXTS, OTHERS))
 GLUE = {  # task, file, header, rows, texts
-    "SST-2": ("sst-2", "test.tsv", ["index", "sentence"], [[str(n), text] for n, text in enumerate(TEXTS)], [(text, None) for text in TEXTS]),
-    "SST-2 with labels": ("sst-2", "dev.tsv", ["sentence", "label"], [[text, "1"] for text in TEXTS], [(text, None) for text in TEXTS]),
-    "CoLA without a header": ("cola", "dev.tsv", None, [["x", "1", "", text] for text in TEXTS], [(text, None) for text in TEXTS]),
-    "CoLA's test": ("cola", "test.tsv", ["index", "sentence"], [["0", text] for text in TEXTS], [(text, None) for text in TEXTS]),
-    "MNLI, of many columns": ("mnli", "test_matched.tsv", ["index", *"bcdefgh", "sentence1", "sentence2"], [["0", *"bcdefgh", *pair] for pair in PAIRS], PAIRS),
-    "QQP with a row that lacks a field": ("qqp", "test.tsv", ["id", "question1", "question2"], [["0", *PAIRS[0]], ["1", "alone"], ["2", *PAIRS[1]]], PAIRS[:2]),
-    "XNLI, of many languages": ("xnli-de", "xnli.test.tsv", ["language", "sentence1", "sentence2"], [["de", *PAIRS[0]], ["zh", *PAIRS[1]], ["de", *PAIRS[2]]], [PAIRS[0], PAIRS[2]]),
+    "SST-2": (
+        "sst-2",
+        "test.tsv",
+        ["index", "sentence"],
+        [[str(n), text] for n, text in enumerate(TEXTS)],
+        [(text, None) for text in TEXTS],
+    ),
+    "SST-2 with labels": (
+        "sst-2",
+        "dev.tsv",
+        ["sentence", "label"],
+        [[text, "1"] for text in TEXTS],
+        [(text, None) for text in TEXTS],
+    ),
+    "CoLA without a header": (
+        "cola",
+        "dev.tsv",
+        None,
+        [["x", "1", "", text] for text in TEXTS],
+        [(text, None) for text in TEXTS],
+    ),
+    "CoLA's test": (
+        "cola",
+        "test.tsv",
+        ["index", "sentence"],
+        [["0", text] for text in TEXTS],
+        [(text, None) for text in TEXTS],
+    ),
+    "MNLI, of many columns": (
+        "mnli",
+        "test_matched.tsv",
+        ["index", *"bcdefgh", "sentence1", "sentence2"],
+        [["0", *"bcdefgh", *pair] for pair in PAIRS],
+        PAIRS,
+    ),
+    "QQP with a row that lacks a field": (
+        "qqp",
+        "test.tsv",
+        ["id", "question1", "question2"],
+        [["0", *PAIRS[0]], ["1", "alone"], ["2", *PAIRS[1]]],
+        PAIRS[:2],
+    ),
+    "XNLI, of many languages": (
+        "xnli-de",
+        "xnli.test.tsv",
+        ["language", "sentence1", "sentence2"],
+        [["de", *PAIRS[0]], ["zh", *PAIRS[1]], ["de", *PAIRS[2]]],
+        [PAIRS[0], PAIRS[2]],
+    ),
     "another kind of file": ("ax", "rows.csv", ["Premise", "Hypothesis"], None, PAIRS),
-    "another kind of file, by its other names": ("ax", "rows.csv", ["sentence2", "sentence1"], None, PAIRS),
+    "another kind of file, by its other names": (
+        "ax",
+        "rows.csv",
+        ["sentence2", "sentence1"],
+        None,
+        PAIRS,
+    ),
 }
 
 
-@pytest.mark.parametrize("name, file, header, rows, wanted", [pytest.param(*case, id=name) for name, case in GLUE.items()])
+@pytest.mark.parametrize(
+    "name, file, header, rows, wanted",
+    [pytest.param(*case, id=name) for name, case in GLUE.items()],
+)
 def test_a_tasks_own_columns_need_no_names(tmp_path, name, file, header, rows, wanted):
     if rows is None:
         columns = [[f'"{text}"' for text in texts] for texts in zip(*wanted)]
         lines = zip(*(columns if header[0] in ("Premise", "sentence1") else columns[::-1]))
-        (tmp_path / file).write_text("".join(",".join(line) + "\n" for line in [header, *lines]), encoding="utf-8")
+        (tmp_path / file).write_text(
+            "".join(",".join(line) + "\n" for line in [header, *lines]), encoding="utf-8"
+        )
     else:
         write_tsv(tmp_path / file, rows, header)
     assert list(texts_of(tmp_path / file, find_task(name))) == wanted
 
 
 def test_columns_that_are_named_win_over_the_tasks_own(tmp_path, folder):
-    write_tsv(tmp_path / "rows.tsv", [[text, other] for text, other in PAIRS], ["sentence", "remark"])
-    found = [[line.split("\t")[2] for line in call(f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file {tmp_path / 'rows.tsv'} {flags}").out.splitlines()]
-             for flags in ("", "--text remark")]
+    write_tsv(
+        tmp_path / "rows.tsv", [[text, other] for text, other in PAIRS], ["sentence", "remark"]
+    )
+    found = [
+        [
+            line.split("\t")[2]
+            for line in call(
+                f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file {tmp_path / 'rows.tsv'} {flags}"
+            ).out.splitlines()
+        ]
+        for flags in ("", "--text remark")
+    ]
     assert found == [TEXTS, OTHERS]
 
 
@@ -149,10 +256,19 @@ def test_a_long_file_says_how_far_it_is_beside_the_answers(tmp_path, folder, mon
     write_tsv(tmp_path / "rows.tsv", [[text] for text in TEXTS], ["sentence"])
     line = f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file {tmp_path / 'rows.tsv'}"
     ran = call(line)
-    assert ran.code == 0 and len(ran.out.splitlines()) == 4 and "prediction, rows: 3 of 4" in ran.err
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(Terminal()) as err:
+    assert (
+        ran.code == 0 and len(ran.out.splitlines()) == 4 and "prediction, rows: 3 of 4" in ran.err
+    )
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(Terminal()) as err,
+    ):
         assert predict.main(shlex.split(line)[1:]) == 0
-    assert out.getvalue() == ran.out and "prediction, rows" in err.getvalue() and "/4 [" in err.getvalue()
+    assert (
+        out.getvalue() == ran.out
+        and "prediction, rows" in err.getvalue()
+        and "/4 [" in err.getvalue()
+    )
     assert count_lines(tmp_path / "rows.tsv") == 4 and count_lines(tmp_path / "rows.tsv.xz") is None
 
 
@@ -175,17 +291,41 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
     assert [next(answers)[0] for _ in range(3)] == [("a film", None)] * 3 and len(read) == 4
 
 
-@pytest.mark.parametrize("flags, says", [
-    ("", "write texts to predict"), ('"a film" --file new.csv', "one of the two"), ('"a film" " "', "a text is empty"),
-    ("--file new.csv", "new.csv has no column 'sentence', as SST-2's rows have: name its column of texts with --text"), ("--file new.csv --text_b title", "name its column of texts with --text"),
-    ("--file rows.tsv", "rows.tsv has no column 'sentence'"), ("--file header.tsv", "header.tsv holds a header but no rows"), ("--file none.tsv", "none.tsv is missing"), ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
-    ("--file none.csv --text title", "none.csv is missing"), ('"a film" --output a.csv', "--output a.csv: goes with --file"),
-    ("--file new.csv --text title --output new.csv", "is a file that is not there yet"), ("--file new.csv --text title --output a.xlsx", "ends in .csv or .tsv"),
-    ("--file bad.csv --text title --output a.csv", "bad.csv, line 3: the column 'title' holds no text"),
-    ('"a film" --student_model body', "body holds a model without a classifier"), ('"a film" --student_model empty', "empty holds no model"),
-    ('"a film" --task cola', "holds no model: name a finished one with --student_model, or make it with run_all"), ('"a film" --task nothing', "no task is called 'nothing'"),
-])
-def test_what_cannot_be_predicted_is_said_in_one_sentence(tmp_path, folder, monkeypatch, flags, says):
+@pytest.mark.parametrize(
+    "flags, says",
+    [
+        ("", "write texts to predict"),
+        ('"a film" --file new.csv', "one of the two"),
+        ('"a film" " "', "a text is empty"),
+        (
+            "--file new.csv",
+            "new.csv has no column 'sentence', as SST-2's rows have: name its column of texts with --text",
+        ),
+        ("--file new.csv --text_b title", "name its column of texts with --text"),
+        ("--file rows.tsv", "rows.tsv has no column 'sentence'"),
+        ("--file header.tsv", "header.tsv holds a header but no rows"),
+        ("--file none.tsv", "none.tsv is missing"),
+        ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
+        ("--file none.csv --text title", "none.csv is missing"),
+        ('"a film" --output a.csv', "--output a.csv: goes with --file"),
+        ("--file new.csv --text title --output new.csv", "is a file that is not there yet"),
+        ("--file new.csv --text title --output a.xlsx", "ends in .csv or .tsv"),
+        (
+            "--file bad.csv --text title --output a.csv",
+            "bad.csv, line 3: the column 'title' holds no text",
+        ),
+        ('"a film" --student_model body', "body holds a model without a classifier"),
+        ('"a film" --student_model empty', "empty holds no model"),
+        (
+            '"a film" --task cola',
+            "holds no model: name a finished one with --student_model, or make it with run_all",
+        ),
+        ('"a film" --task nothing', "no task is called 'nothing'"),
+    ],
+)
+def test_what_cannot_be_predicted_is_said_in_one_sentence(
+    tmp_path, folder, monkeypatch, flags, says
+):
     monkeypatch.chdir(tmp_path)
     write_tsv(tmp_path / "new.csv", [["a film"]], ["title"])
     write_tsv(tmp_path / "rows.tsv", [["a film"]], ["title"])
@@ -195,8 +335,15 @@ def test_what_cannot_be_predicted_is_said_in_one_sentence(tmp_path, folder, monk
     (tmp_path / "empty").mkdir()
     model = "" if "--student_model" in flags or "--task" in flags else "--student_model model"
     ran = call(f"predict --workspace . --device cpu {model} {flags}")
-    assert ran.code == 2 and says in ran.err and ran.err.count("error:") == 1 and "Traceback" not in ran.err, ran
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("a.")], "half an answer is none"
+    assert (
+        ran.code == 2
+        and says in ran.err
+        and ran.err.count("error:") == 1
+        and "Traceback" not in ran.err
+    ), ran
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("a.")], (
+        "half an answer is none"
+    )
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path):

@@ -59,11 +59,19 @@ def toy(tmp_path, monkeypatch):
 
     def work(reads, folder, settings, session):
         runs.append(settings.seed)
-        (folder / "result.txt").write_text(reads["text"].read_text().upper() + settings.profile, encoding="utf-8")
+        (folder / "result.txt").write_text(
+            reads["text"].read_text().upper() + settings.profile, encoding="utf-8"
+        )
         return {"runs": len(runs)}
 
-    stage = Stage("data_augmentation", "toy", reads=lambda ws: {"text": ws.root / "in.txt"}, folder=lambda ws: ws.root / "out",
-                  writes=("result.txt",), work=work)
+    stage = Stage(
+        "data_augmentation",
+        "toy",
+        reads=lambda ws: {"text": ws.root / "in.txt"},
+        folder=lambda ws: ws.root / "out",
+        writes=("result.txt",),
+        work=work,
+    )
     return stage, Workspace.find(root), runs
 
 
@@ -74,14 +82,30 @@ def test_what_is_up_to_date_is_not_run_again_and_its_metrics_are_remembered(toy)
     assert first.metrics == second.metrics == {"runs": 1}
 
 
-@pytest.mark.parametrize("change, settings, reason", [
-    (lambda root: None, replace(SETTINGS, data_augmentation=Augmenting(N=3, p=0.1)), "settings changed: N, p"),
-    (lambda root: None, replace(SETTINGS, seed=1), "had seed 42"),
-    (lambda root: None, replace(SETTINGS, profile="classroom"), "is of the profile smoke"),
-    (lambda root: (root / "in.txt").write_text("other"), SETTINGS, "text changed"),
-    (lambda root: (root / "out/result.txt").write_text("other"), SETTINGS, "result.txt is not what the stage wrote"),
-    (lambda root: (root / "out/result.txt").unlink(), SETTINGS, "result.txt is not what the stage wrote"),
-], ids=["settings", "seed", "profile", "input", "output", "lost output"])
+@pytest.mark.parametrize(
+    "change, settings, reason",
+    [
+        (
+            lambda root: None,
+            replace(SETTINGS, data_augmentation=Augmenting(N=3, p=0.1)),
+            "settings changed: N, p",
+        ),
+        (lambda root: None, replace(SETTINGS, seed=1), "had seed 42"),
+        (lambda root: None, replace(SETTINGS, profile="classroom"), "is of the profile smoke"),
+        (lambda root: (root / "in.txt").write_text("other"), SETTINGS, "text changed"),
+        (
+            lambda root: (root / "out/result.txt").write_text("other"),
+            SETTINGS,
+            "result.txt is not what the stage wrote",
+        ),
+        (
+            lambda root: (root / "out/result.txt").unlink(),
+            SETTINGS,
+            "result.txt is not what the stage wrote",
+        ),
+    ],
+    ids=["settings", "seed", "profile", "input", "output", "lost output"],
+)
 def test_a_change_makes_a_stage_stale_and_the_reason_is_named(toy, change, settings, reason):
     stage, workspace, runs = toy
     stage.run(workspace, SETTINGS)
@@ -96,26 +120,50 @@ def test_how_often_states_are_saved_does_not_make_a_stage_stale(toy):
     stage, workspace, runs = toy
     stage = replace(stage, name="general_distill")
     stage.run(workspace, SETTINGS)
-    assert stage.run(workspace, replace(SETTINGS, general_distill=Distilling(save_every=7, keep_last=1))).skipped == "up to date"
+    assert (
+        stage.run(
+            workspace, replace(SETTINGS, general_distill=Distilling(save_every=7, keep_last=1))
+        ).skipped
+        == "up to date"
+    )
 
 
-@pytest.mark.parametrize("expected, named", [(("pretrain",), True), (("pretrain", "data_augmentation"), False), ((), False)])
+@pytest.mark.parametrize(
+    "expected, named",
+    [(("pretrain",), True), (("pretrain", "data_augmentation"), False), ((), False)],
+)
 def test_a_folder_that_another_stage_made_is_named(toy, expected, named, capsys):
     stage, workspace, _ = toy
     stage.run(workspace, SETTINGS)
     made = workspace.root / "out"
-    reader = replace(stage, name="general_distill", reads=lambda ws: {"teacher": made, "text": made / "result.txt"}, folder=lambda ws: ws.root / "second", sources={"teacher": expected})
+    reader = replace(
+        stage,
+        name="general_distill",
+        reads=lambda ws: {"teacher": made, "text": made / "result.txt"},
+        folder=lambda ws: ws.root / "second",
+        sources={"teacher": expected},
+    )
     (made / "a.tsv").write_text("rows", encoding="utf-8")
     reader.run(workspace, SETTINGS)
     said = capsys.readouterr().err
-    assert ("ATTENTION: " in said) == named and (not named or f"{made} was made by data_augmentation, but the teacher of general_distill comes from pretrain" in said)
+    assert ("ATTENTION: " in said) == named and (
+        not named
+        or f"{made} was made by data_augmentation, but the teacher of general_distill comes from pretrain"
+        in said
+    )
 
 
 def test_a_second_run_on_one_workspace_or_folder_says_so_and_stops(toy):
     stage, workspace, runs = toy
-    with locked(workspace.root / "out"), pytest.raises(UserError, match="out is in use: another run is at work there"):
+    with (
+        locked(workspace.root / "out"),
+        pytest.raises(UserError, match="out is in use: another run is at work there"),
+    ):
         stage.run(workspace, SETTINGS)
-    with locked(workspace.root), pytest.raises(UserError, match="is in use: another run is at work there"):
+    with (
+        locked(workspace.root),
+        pytest.raises(UserError, match="is in use: another run is at work there"),
+    ):
         run_all.run_all(workspace, SETTINGS, only="pretrain")
     assert not runs and not stage.run(workspace, SETTINGS).skipped
 
@@ -137,8 +185,24 @@ def test_the_manifest_says_what_was_read_written_and_where_it_ran(toy):
     stage, workspace, _ = toy
     stage.run(workspace, SETTINGS)
     manifest = read_manifest(stage.folder(workspace))
-    assert set(manifest) >= {"stage", "profile", "task", "seed", "settings", "inputs", "outputs", "metrics", "seconds", "device", "device_reason", "versions"}
-    assert set(manifest["outputs"]) == {"result.txt"} and set(manifest["inputs"]["text"]) == {"path", "sha256"}
+    assert set(manifest) >= {
+        "stage",
+        "profile",
+        "task",
+        "seed",
+        "settings",
+        "inputs",
+        "outputs",
+        "metrics",
+        "seconds",
+        "device",
+        "device_reason",
+        "versions",
+    }
+    assert set(manifest["outputs"]) == {"result.txt"} and set(manifest["inputs"]["text"]) == {
+        "path",
+        "sha256",
+    }
     assert not (stage.folder(workspace) / "running.json").exists()
 
 
@@ -155,7 +219,9 @@ def test_a_users_own_file_in_a_stage_folder_is_moved_aside(toy, capsys):
     assert "moved aside: result.txt → " in capsys.readouterr().out
 
 
-def test_what_the_user_put_in_place_of_an_output_is_moved_aside_and_our_own_old_output_is_not_kept(toy):
+def test_what_the_user_put_in_place_of_an_output_is_moved_aside_and_our_own_old_output_is_not_kept(
+    toy,
+):
     stage, workspace, _ = toy
     stage.run(workspace, SETTINGS)
     (workspace.root / "in.txt").write_text("second", encoding="utf-8")
@@ -170,7 +236,9 @@ def test_results_of_another_profile_are_moved_aside_each_time(toy):
     stage, workspace, _ = toy
     for name in ("smoke", "classroom", "smoke", "classroom"):
         stage.run(workspace, replace(SETTINGS, profile=name))
-    texts = sorted(path.read_text(encoding="utf-8") for path in stage.folder(workspace).rglob("*.txt"))
+    texts = sorted(
+        path.read_text(encoding="utf-8") for path in stage.folder(workspace).rglob("*.txt")
+    )
     assert texts == ["TEXTclassroom", "TEXTclassroom", "TEXTsmoke", "TEXTsmoke"]
 
 
@@ -212,9 +280,19 @@ def test_what_the_user_put_there_after_a_killed_run_is_not_lost(toy):
 
 # Killed and resumed --------------------------------------------------------------------------------------------------
 
-BRIEF = dict(max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2)
-TRAINED = Settings(profile="smoke", device="cpu", threads=1, pretrain=Pretraining(held_out=5, **BRIEF), general_distill=Distilling(**BRIEF), finetune_teacher=FineTuning(**BRIEF),
-                   task_distill_mid=Distilling(schedule="constant", **BRIEF), task_distill_out=Predicting(eval_step=2, **BRIEF))
+BRIEF = dict(
+    max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2
+)
+TRAINED = Settings(
+    profile="smoke",
+    device="cpu",
+    threads=1,
+    pretrain=Pretraining(held_out=5, **BRIEF),
+    general_distill=Distilling(**BRIEF),
+    finetune_teacher=FineTuning(**BRIEF),
+    task_distill_mid=Distilling(schedule="constant", **BRIEF),
+    task_distill_out=Predicting(eval_step=2, **BRIEF),
+)
 
 
 @pytest.fixture(scope="module")
@@ -223,31 +301,60 @@ def inputs(tmp_path_factory):
     data = write_toy_data(root / "data")
     tuned, raw = make_toy_teacher(root / "tuned", classifier=True), make_toy_teacher(root / "raw")
     student = make_bert_folder(root / "student", layers=1, masked_lm=False)
-    pregenerate(write_toy_corpus(root / "corpus.txt", 10), raw / "vocab.txt", root / "sequences", Pregenerating(epochs_to_generate=2, max_seq_len=32), 1)
+    pregenerate(
+        write_toy_corpus(root / "corpus.txt", 10),
+        raw / "vocab.txt",
+        root / "sequences",
+        Pregenerating(epochs_to_generate=2, max_seq_len=32),
+        1,
+    )
     task = {"rows": data / "train.tsv", "train": data / "train.tsv", "dev": data / "dev.tsv"}
-    return {pretrain.STAGE: {"text": root / "corpus.txt", "model": raw},
-            general_distill.STAGE: {"sequences": root / "sequences", "teacher": raw, "student": student},
-            finetune_teacher.STAGE: {**task, "teacher": raw},
-            task_distill.MID: {**task, "teacher": tuned, "student": student}, task_distill.OUT: {**task, "teacher": tuned, "student": student}}
+    return {
+        pretrain.STAGE: {"text": root / "corpus.txt", "model": raw},
+        general_distill.STAGE: {
+            "sequences": root / "sequences",
+            "teacher": raw,
+            "student": student,
+        },
+        finetune_teacher.STAGE: {**task, "teacher": raw},
+        task_distill.MID: {**task, "teacher": tuned, "student": student},
+        task_distill.OUT: {**task, "teacher": tuned, "student": student},
+    }
 
 
-TRAINING_STAGES = [pretrain.STAGE, general_distill.STAGE, finetune_teacher.STAGE, task_distill.MID, task_distill.OUT]
+TRAINING_STAGES = [
+    pretrain.STAGE,
+    general_distill.STAGE,
+    finetune_teacher.STAGE,
+    task_distill.MID,
+    task_distill.OUT,
+]
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name not in ("manifest.json", "running.json")}
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file() and path.name not in ("manifest.json", "running.json")
+    }
 
 
 @pytest.mark.parametrize("stage", TRAINING_STAGES, ids=lambda stage: stage.name)
-def test_a_run_killed_in_mid_training_goes_on_from_its_last_saved_step_and_ends_bit_identical(stage, inputs, tmp_path):
+def test_a_run_killed_in_mid_training_goes_on_from_its_last_saved_step_and_ends_bit_identical(
+    stage, inputs, tmp_path
+):
     stage.execute(inputs[stage], tmp_path / "whole", TRAINED)
     with power_cut_after(5):
         stage.execute(inputs[stage], tmp_path / "killed", TRAINED)
-    assert (tmp_path / "killed/checkpoint-4.pt").is_file() and not (tmp_path / "killed/manifest.json").exists()
+    assert (tmp_path / "killed/checkpoint-4.pt").is_file() and not (
+        tmp_path / "killed/manifest.json"
+    ).exists()
     result = stage.execute(inputs[stage], tmp_path / "killed", TRAINED)
     assert result.metrics["resumed_from"] == 4
     whole, resumed = outcome(tmp_path / "whole"), outcome(tmp_path / "killed")
-    assert whole.keys() == resumed.keys() and not any(name.startswith("checkpoint") for name in resumed)
+    assert whole.keys() == resumed.keys() and not any(
+        name.startswith("checkpoint") for name in resumed
+    )
     assert [name for name in whole if whole[name] != resumed[name]] == []
     assert len(read_history(tmp_path / "whole/history.jsonl")) >= 9
 
@@ -288,7 +395,9 @@ def smoke(tmp_path_factory):
     write_toy_corpus(root / "1_pre_data/documents.txt", documents=10)
     write_toy_vectors(root / "1_pre_data/glove.txt")
     torch.set_num_threads(1)
-    return root, call(f"run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace '{root}'")
+    return root, call(
+        f"run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace '{root}'"
+    )
 
 
 @pytest.fixture
@@ -312,27 +421,49 @@ def plan(root: Path, *assignments: str, baseline: bool = True, **how) -> dict[st
     names = [stage.name for stage in run_all.stages(baseline)]
     if (root / "teacher_model/grown").is_dir():
         how.setdefault("teacher_model", "grow")
-    return {item.stage.name: (item.state, item.reason) for item in run_all.make_plan(Workspace.find(root, **how), settings, names, baseline=baseline)}
+    return {
+        item.stage.name: (item.state, item.reason)
+        for item in run_all.make_plan(
+            Workspace.find(root, **how), settings, names, baseline=baseline
+        )
+    }
 
 
 def test_the_whole_pipeline_runs_from_data_alone(smoke):
     root, ran = smoke
     assert ran.code == 0, ran.err
     assert states(ran.out) == dict.fromkeys([stage.name for stage in run_all.stages(True)], "to do")
-    for file in ("teacher_model/grown/pytorch_model.bin", "1_pre_data/aug.tsv", "2_pregenerate_data/epoch_0.json", "3_general_distill/pytorch_model.bin",
-                 "teacher_model/SST-2/pytorch_model.bin", "4_task_distill_mid/pytorch_model.bin", "5_task_distill_out/pytorch_model.bin",
-                 "5_task_distill_out/undistilled/pytorch_model.bin", "5_task_distill_out/eval_results.txt", "5_task_distill_out/report.md"):
+    for file in (
+        "teacher_model/grown/pytorch_model.bin",
+        "1_pre_data/aug.tsv",
+        "2_pregenerate_data/epoch_0.json",
+        "3_general_distill/pytorch_model.bin",
+        "teacher_model/SST-2/pytorch_model.bin",
+        "4_task_distill_mid/pytorch_model.bin",
+        "5_task_distill_out/pytorch_model.bin",
+        "5_task_distill_out/undistilled/pytorch_model.bin",
+        "5_task_distill_out/eval_results.txt",
+        "5_task_distill_out/report.md",
+    ):
         assert (root / file).is_file(), file
 
 
 def test_results_carry_their_fields(smoke):
     results = json.loads((smoke[0] / "5_task_distill_out/results.json").read_text(encoding="utf-8"))
-    assert (results["task"], results["metric"], results["seed"], results["profile"]) == ("SST-2", "accuracy", 42, "smoke")
+    assert (results["task"], results["metric"], results["seed"], results["profile"]) == (
+        "SST-2",
+        "accuracy",
+        42,
+        "smoke",
+    )
     for name in ("teacher", "student", "undistilled"):
         assert 0 <= results[name]["accuracy"] <= 1
     assert set(results["probe_along_the_stages"]) == {"teacher", "3", "4", "5"}
     assert set(results["seconds"]) == {stage.name for stage in run_all.stages(baseline=True)}
-    assert all(results["parameters"][name] == results["cost"][name]["parameters"] > 0 for name in ("teacher", "student"))
+    assert all(
+        results["parameters"][name] == results["cost"][name]["parameters"] > 0
+        for name in ("teacher", "student")
+    )
     assert results["rows"] == {"train": 48, "dev": 32}
     assert 0 <= results["agreement"] <= 1
 
@@ -342,13 +473,19 @@ def test_the_report_shows_its_pictures_and_every_row_of_the_table(smoke):
     text = (folder / "report.md").read_text(encoding="utf-8")
     pictures = sorted((folder / "pictures").glob("*.png"))
     assert len(pictures) == 5 and all(f"(pictures/{path.name})" in text for path in pictures)
-    assert all(f"| {name} |" in text for name in ("teacher", "student", "student, undistilled", "general_distill"))
+    assert all(
+        f"| {name} |" in text
+        for name in ("teacher", "student", "student, undistilled", "general_distill")
+    )
 
 
 def test_test_predictions_are_glues_submission(smoke):
     lines = (smoke[0] / "5_task_distill_out/SST-2.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "index\tprediction" and len(lines) == 1 + 8
-    assert all(line.split("\t")[0] == str(i) and line.split("\t")[1] in ("0", "1") for i, line in enumerate(lines[1:]))
+    assert all(
+        line.split("\t")[0] == str(i) and line.split("\t")[1] in ("0", "1")
+        for i, line in enumerate(lines[1:])
+    )
 
 
 def test_the_plan_after_a_run_has_nothing_to_do(smoke):
@@ -362,18 +499,35 @@ def test_a_workspace_that_was_moved_is_still_up_to_date(copied):
 AGAIN = ("to do", "what it reads is made again")
 
 
-@pytest.mark.parametrize("assignment, stage, also", [
-    ("data_augmentation.N=2", "data_augmentation", {"task_distill_mid", "task_distill_out"}),
-    ("pregenerate_training_data.short_seq_prob=0.5", "pregenerate_training_data", {"general_distill", "task_distill_mid", "task_distill_out", "baseline"}),
-    ("finetune_teacher.learning_rate=0.1", "finetune_teacher", {"task_distill_mid", "task_distill_out"}),
-    ("task_distill_out.temperature=2", "task_distill_out", set()),
-    ("baseline.max_steps=3", "baseline", set()),
-])
-def test_staleness_travels_along_the_stages_that_read_and_no_further(smoke, assignment, stage, also):
+@pytest.mark.parametrize(
+    "assignment, stage, also",
+    [
+        ("data_augmentation.N=2", "data_augmentation", {"task_distill_mid", "task_distill_out"}),
+        (
+            "pregenerate_training_data.short_seq_prob=0.5",
+            "pregenerate_training_data",
+            {"general_distill", "task_distill_mid", "task_distill_out", "baseline"},
+        ),
+        (
+            "finetune_teacher.learning_rate=0.1",
+            "finetune_teacher",
+            {"task_distill_mid", "task_distill_out"},
+        ),
+        ("task_distill_out.temperature=2", "task_distill_out", set()),
+        ("baseline.max_steps=3", "baseline", set()),
+    ],
+)
+def test_staleness_travels_along_the_stages_that_read_and_no_further(
+    smoke, assignment, stage, also
+):
     found = plan(smoke[0], assignment)
     assert found[stage] == ("to do", f"settings changed: {assignment.split('.')[1].split('=')[0]}")
     assert {name for name, state in found.items() if state == AGAIN} == also
-    assert all(state == ("done", "up to date") for name, state in found.items() if name not in also | {stage})
+    assert all(
+        state == ("done", "up to date")
+        for name, state in found.items()
+        if name not in also | {stage}
+    )
 
 
 def test_a_changed_corpus_makes_everything_from_the_teacher_on_stale(copied):
@@ -386,20 +540,30 @@ def test_a_changed_corpus_makes_everything_from_the_teacher_on_stale(copied):
 
 def test_a_second_run_repeats_nothing(copied):
     before = snapshot(copied)
-    ran = call(f"run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace '{copied}' --until task_distill_out")
+    ran = call(
+        f"run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace '{copied}' --until task_distill_out"
+    )
     assert ran.code == 0 and set(states(ran.out).values()) == {"done"}
     assert snapshot(copied) == before
 
 
 def test_only_one_stage_runs_where_one_is_asked_for(copied):
     before = snapshot(copied)
-    ran = call(f"run_all --profile smoke --device cpu --workspace '{copied}' --only pregenerate_training_data --set pregenerate_training_data.masked_lm_prob=0")
+    ran = call(
+        f"run_all --profile smoke --device cpu --workspace '{copied}' --only pregenerate_training_data --set pregenerate_training_data.masked_lm_prob=0"
+    )
     assert ran.code == 0, ran.err
-    changed = {Path(path).relative_to(copied).parts[0] for path, content in snapshot(copied).items() if before.get(path) != content}
+    changed = {
+        Path(path).relative_to(copied).parts[0]
+        for path, content in snapshot(copied).items()
+        if before.get(path) != content
+    }
     assert changed == {"2_pregenerate_data"}
 
 
-@pytest.mark.parametrize("flags", ["", "--baseline --force", "--profile classroom --only task_distill_out"])
+@pytest.mark.parametrize(
+    "flags", ["", "--baseline --force", "--profile classroom --only task_distill_out"]
+)
 def test_a_dry_run_writes_nothing(workspace, flags):
     before = snapshot(workspace)
     ran = call(f"run_all --profile smoke --device cpu --dry-run {flags}")
@@ -408,13 +572,25 @@ def test_a_dry_run_writes_nothing(workspace, flags):
 
 
 def test_a_dry_run_does_not_even_make_the_workspace(tmp_path):
-    assert call(f"run_all --profile smoke --device cpu --dry-run --workspace '{tmp_path / 'not' / 'there'}'").code == 0
+    assert (
+        call(
+            f"run_all --profile smoke --device cpu --dry-run --workspace '{tmp_path / 'not' / 'there'}'"
+        ).code
+        == 0
+    )
     assert not (tmp_path / "not").exists()
 
 
-@pytest.mark.parametrize("first, last, only, chosen", [
-    (None, None, None, "abcd"), ("b", None, None, "bcd"), (None, "b", None, "ab"), ("b", "c", None, "bc"), (None, None, "c", "c"),
-])
+@pytest.mark.parametrize(
+    "first, last, only, chosen",
+    [
+        (None, None, None, "abcd"),
+        ("b", None, None, "bcd"),
+        (None, "b", None, "ab"),
+        ("b", "c", None, "bc"),
+        (None, None, "c", "c"),
+    ],
+)
 def test_from_until_and_only_choose_stages(first, last, only, chosen):
     assert run_all.choose(list("abcd"), first, last, only) == list(chosen)
 
@@ -430,7 +606,12 @@ def test_a_whole_student_skips_stages_2_and_3_and_stage_4_starts_from_it(smoke, 
     whole = ("not needed", f"{student} is a whole student")
     assert found["pregenerate_training_data"] == found["general_distill"] == whole
     assert task_distill.MID.reads(Workspace.find(root, student_model=student))["student"] == student
-    assert whole[1] in call(f"run_all --profile smoke --dry-run --workspace '{root}' --student_model '{student}'").out
+    assert (
+        whole[1]
+        in call(
+            f"run_all --profile smoke --dry-run --workspace '{root}' --student_model '{student}'"
+        ).out
+    )
 
 
 def test_a_mere_configuration_does_not_skip_them(workspace):
@@ -442,7 +623,11 @@ def test_a_given_task_teacher_is_not_fine_tuned_and_teaches_both_task_stages(wor
     tuned = make_toy_teacher(workspace / "tuned", classifier=True)
     found, places = plan(workspace, task_teacher=tuned), Workspace.find(task_teacher=tuned)
     assert found["finetune_teacher"] == ("not needed", f"{tuned} was given")
-    assert task_distill.MID.reads(places)["teacher"] == task_distill.OUT.reads(places)["teacher"] == tuned
+    assert (
+        task_distill.MID.reads(places)["teacher"]
+        == task_distill.OUT.reads(places)["teacher"]
+        == tuned
+    )
     assert general_distill.STAGE.reads(places)["teacher"] == workspace / "teacher_model"
 
 
@@ -451,17 +636,32 @@ def test_with_a_users_teacher_none_is_grown(workspace):
 
 
 def test_a_setting_that_does_not_exist_names_the_nearest(workspace):
-    for assignment, nearest in (("task_distil_out.temperature=2", "task_distill_out"), ("task_distill_out.temprature=2", "temperature")):
+    for assignment, nearest in (
+        ("task_distil_out.temperature=2", "task_distill_out"),
+        ("task_distill_out.temprature=2", "temperature"),
+    ):
         ran = call(f"run_all --dry-run --set {assignment}")
         assert ran.code == 2 and f"the nearest is {nearest}" in ran.err
 
 
 def test_another_profile_moves_the_results_of_the_last_aside(copied):
     """Everything that cost time: weights, scores, the report."""
-    kept = {path.name: path.read_bytes() for path in (copied / "5_task_distill_out").iterdir() if path.is_file() and path.name not in (SOFT_TARGETS, ".lock")}
-    settings = replace(profile("smoke").override(["finetune_teacher.allow_weak_teacher=true"]), profile="classroom", device="cpu")
+    kept = {
+        path.name: path.read_bytes()
+        for path in (copied / "5_task_distill_out").iterdir()
+        if path.is_file() and path.name not in (SOFT_TARGETS, ".lock")
+    }
+    settings = replace(
+        profile("smoke").override(["finetune_teacher.allow_weak_teacher=true"]),
+        profile="classroom",
+        device="cpu",
+    )
     task_distill.run_out(Workspace.find(copied), settings)
-    aside = {path.name: path.read_bytes() for path in (copied / "5_task_distill_out/aside/smoke-1").iterdir() if path.is_file()}
+    aside = {
+        path.name: path.read_bytes()
+        for path in (copied / "5_task_distill_out/aside/smoke-1").iterdir()
+        if path.is_file()
+    }
     assert kept == aside
 
 
@@ -469,10 +669,16 @@ def test_8_bits_are_planned_made_found_again_and_cleaned(copied):
     line = f"run_all --profile smoke --baseline --int8 --device cpu --teacher_model grow --workspace '{copied}'"
     first, second = call(line), call(line)
     assert first.code == second.code == 0, first.err + second.err
-    assert [re.search(r"^  (to do|done) +8 bits", ran.out, re.MULTILINE)[1] for ran in (first, second)] == ["to do", "done"]
+    assert [
+        re.search(r"^  (to do|done) +8 bits", ran.out, re.MULTILINE)[1] for ran in (first, second)
+    ] == ["to do", "done"]
     assert set(states(first.out).values()) == {"done"}  # of all others
-    manifest = json.loads((copied / "5_task_distill_out/int8/manifest.json").read_text(encoding="utf-8"))
-    assert manifest["inputs"]["rows"]["path"].endswith("aug.tsv") and "teacher" in manifest["inputs"]
+    manifest = json.loads(
+        (copied / "5_task_distill_out/int8/manifest.json").read_text(encoding="utf-8")
+    )
+    assert (
+        manifest["inputs"]["rows"]["path"].endswith("aug.tsv") and "teacher" in manifest["inputs"]
+    )
     run_all.clean(Workspace.find(copied), ask=lambda question: "y")
     assert not [path for path in (copied / "5_task_distill_out").rglob("*") if path.is_file()]
 
@@ -481,14 +687,21 @@ def test_8_bits_come_last_where_all_is_to_do(tmp_path):
     write_toy_data(tmp_path / "SST-2")
     write_toy_corpus(tmp_path / "1_pre_data/documents.txt")
     ran = call(f"run_all --profile smoke --int8 --dry-run --device cpu --workspace '{tmp_path}'")
-    assert ran.code == 0 and re.findall(r"^  to do +(.*?)  ", ran.out, re.MULTILINE)[-1] == "8 bits", ran.out
+    assert (
+        ran.code == 0 and re.findall(r"^  to do +(.*?)  ", ran.out, re.MULTILINE)[-1] == "8 bits"
+    ), ran.out
 
 
 def test_clean_removes_what_runs_wrote_and_nothing_else(copied, capsys):
     own = {copied / "5_task_distill_out" / "notes.txt", copied / "3_general_distill" / "README.md"}
     for path in own:
         path.write_text("mine", encoding="utf-8")
-    given = {path for folder in ("SST-2", "1_pre_data") for path in (copied / folder).iterdir() if path.name not in ("aug.tsv", "manifest.json", ".lock")}
+    given = {
+        path
+        for folder in ("SST-2", "1_pre_data")
+        for path in (copied / folder).iterdir()
+        if path.name not in ("aug.tsv", "manifest.json", ".lock")
+    }
     run_all.clean(Workspace.find(copied), ask=lambda question: "y")
     assert {path for path in copied.rglob("*") if path.is_file()} == own | given
 
@@ -504,7 +717,9 @@ def test_clean_asks_first(copied, answer):
 def test_clean_leaves_a_file_that_the_user_put_in_place_of_an_output(copied):
     (copied / "3_general_distill/pytorch_model.bin").write_bytes(b"a student of the user's")
     run_all.clean(Workspace.find(copied), ask=lambda question: "y")
-    assert (copied / "3_general_distill/pytorch_model.bin").read_bytes() == b"a student of the user's"
+    assert (
+        copied / "3_general_distill/pytorch_model.bin"
+    ).read_bytes() == b"a student of the user's"
 
 
 def test_clean_without_anyone_to_answer_removes_nothing(copied, monkeypatch):

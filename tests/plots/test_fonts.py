@@ -13,7 +13,11 @@ CHINESE = "中文的好看第一"
 
 @pytest.fixture(autouse=True)
 def only_fonts_without_chinese(monkeypatch):
-    monkeypatch.setattr(fontManager, "ttflist", [font for font in fontManager.ttflist if font.name.startswith(("DejaVu", "Last Resort"))])
+    monkeypatch.setattr(
+        fontManager,
+        "ttflist",
+        [font for font in fontManager.ttflist if font.name.startswith(("DejaVu", "Last Resort"))],
+    )
     plots.chinese_font.cache_clear()
     yield
     plots.chinese_font.cache_clear()
@@ -22,7 +26,13 @@ def only_fonts_without_chinese(monkeypatch):
 def install(path, family, letters):
     """A font whose every glyph is a square."""
     pen = TTGlyphPen(None)
-    pen.moveTo((0, 0)), pen.lineTo((0, 800)), pen.lineTo((800, 800)), pen.lineTo((800, 0)), pen.closePath()
+    (
+        pen.moveTo((0, 0)),
+        pen.lineTo((0, 800)),
+        pen.lineTo((800, 800)),
+        pen.lineTo((800, 0)),
+        pen.closePath(),
+    )
     names = [".notdef", *(f"u{ord(letter):X}" for letter in letters)]
     font = FontBuilder(1000, isTTF=True)
     font.setupGlyphOrder(names)
@@ -42,7 +52,9 @@ def texts_of(figure):
 
 
 def test_a_font_is_known_by_its_letters_and_the_usual_ones_come_first(tmp_path):
-    install(tmp_path / "latin.ttf", "Noto Sans CJK SC", "abc")  # the right name, and not one Chinese letter
+    install(
+        tmp_path / "latin.ttf", "Noto Sans CJK SC", "abc"
+    )  # the right name, and not one Chinese letter
     assert plots.chinese_font() is None
     for family in ("A Font Nobody Lists", "WenQuanYi Micro Hei"):
         install(tmp_path / f"{family}.ttf", family, CHINESE)
@@ -60,7 +72,9 @@ def test_pictures_take_the_font_where_they_need_it(tmp_path, recwarn):
     install(tmp_path / "found.ttf", "SimHei", CHINESE)
     figure = plots.word_rows([[("好", ""), ("看", "replaced", "文")]], ["第一"], plots.REPLACED)
     figure.savefig(tmp_path / "figure.png")
-    assert {"好", "看", "文", "第一"} <= set(texts_of(figure)) and not [w for w in recwarn if "missing" in str(w.message)]
+    assert {"好", "看", "文", "第一"} <= set(texts_of(figure)) and not [
+        w for w in recwarn if "missing" in str(w.message)
+    ]
     assert all(text.get_fontfamily() == ["monospace", "SimHei"] for text in figure.axes[0].texts)
 
 
@@ -69,9 +83,18 @@ def test_without_a_font_pictures_say_so_in_a_sentence(tmp_path, recwarn):
     attention = plots.attention_match([[1.0, 2], [3, 4]], [[1.0, 2], [3, 4]], ["好", "a"])
     for figure in (words, attention):
         figure.savefig(tmp_path / "figure.png")
-    assert not [w for w in recwarn if "missing" in str(w.message)], "matplotlib warns of every letter"
-    assert texts_of(words).count("□") == 3 and "□□" in texts_of(words) and fonts.NO_FONT in texts_of(words)
-    assert [label.get_text() for label in attention.axes[0].get_yticklabels()] == ["□", "a"] and attention.get_supxlabel() == fonts.NO_FONT
+    assert not [w for w in recwarn if "missing" in str(w.message)], (
+        "matplotlib warns of every letter"
+    )
+    assert (
+        texts_of(words).count("□") == 3
+        and "□□" in texts_of(words)
+        and fonts.NO_FONT in texts_of(words)
+    )
+    assert [label.get_text() for label in attention.axes[0].get_yticklabels()] == [
+        "□",
+        "a",
+    ] and attention.get_supxlabel() == fonts.NO_FONT
 
 
 def test_other_texts_neither_search_nor_say_anything(monkeypatch):

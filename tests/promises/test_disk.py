@@ -19,7 +19,10 @@ from tinybert_lite.system.files import write_atomically
 
 
 def mount(*options: str) -> bool:
-    return shutil.which("mount") is not None and subprocess.run(["mount", *options], capture_output=True).returncode == 0
+    return (
+        shutil.which("mount") is not None
+        and subprocess.run(["mount", *options], capture_output=True).returncode == 0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,9 @@ def assert_all_whole(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(name, root, disk, tmp_path, capsys):
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
+    name, root, disk, tmp_path, capsys
+):
     assert run(name, root, tmp_path / "whole", capsys)[0] == 0
     needed = sum(path.stat().st_size for path in (tmp_path / "whole").rglob("*") if path.is_file())
     failures = 0
@@ -78,7 +83,9 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(name
         code, said = run(name, root, folder, capsys)
         if code:
             failures += 1
-            assert code == 2 and said.startswith("error: ") and "the disk is full; make room" in said, said
+            assert (
+                code == 2 and said.startswith("error: ") and "the disk is full; make room" in said
+            ), said
             assert_all_whole(folder)
         disk("size=64m")
         assert run(name, root, folder, capsys)[0] == 0
@@ -95,14 +102,20 @@ def test_a_read_only_disk_is_one_sentence(name, root, disk, tmp_path, capsys):
     disk("ro")
     for folder in (place / "new", place / "kept"):
         code, said = run(name, root, folder, capsys)
-        assert code == 2 and said.startswith(f"error: {folder}") and "read-only; name an output folder that can be written" in said, said
+        assert (
+            code == 2
+            and said.startswith(f"error: {folder}")
+            and "read-only; name an output folder that can be written" in said
+        ), said
     assert [path.name for path in place.rglob("*")] == ["kept", "pytorch_model.bin"]
 
 
 def test_what_cannot_be_written_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     (tmp_path / "file.json").write_text("old", encoding="utf-8")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patch.setattr(
+            os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        )
         with pytest.raises(OSError):
             write_atomically(tmp_path / "file.json", b"new")
     assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"]

@@ -37,8 +37,14 @@ run = lambda argv=None: STAGES["general_distill"].execute(reads("general_distill
 
 def in_terminal(code: str) -> tuple[str, str]:
     """What was said, and how it ended."""
-    process = subprocess.Popen([sys.executable, "-c", code + "raise SystemExit(command(run)([]))"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(
+        [sys.executable, "-c", code + "raise SystemExit(command(run)([]))"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     said = ""
     while "step 4" not in said:
         said += process.stdout.readline()
@@ -61,7 +67,11 @@ def in_notebook(code: str) -> tuple[str, str]:
                 said += content["text"]
             elif message["msg_type"] == "error":
                 error = content["ename"]
-            elif message["msg_type"] == "status" and content["execution_state"] == "idle" and message["parent_header"].get("msg_id") == sent:
+            elif (
+                message["msg_type"] == "status"
+                and content["execution_state"] == "idle"
+                and message["parent_header"].get("msg_id") == sent
+            ):
                 return said, error
             if "step 4" in said and not interrupted:
                 interrupted = True
@@ -72,12 +82,28 @@ def in_notebook(code: str) -> tuple[str, str]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
-@pytest.mark.parametrize("where, ending", [(in_terminal, "stopped; the same command goes on"), (in_notebook, "KeyboardInterrupt")])
+@pytest.mark.parametrize(
+    "where, ending",
+    [(in_terminal, "stopped; the same command goes on"), (in_notebook, "KeyboardInterrupt")],
+)
 def test_an_interrupt_keeps_the_step_and_the_next_run_goes_on(where, ending, root, tmp_path):
     said, end = where(SLOW.format(root=str(root), folder=str(tmp_path / "cut")))
-    assert "stopped after step 5 of" in said and "the same command or cell goes on from there" in said and ending in end
-    assert (tmp_path / "cut/checkpoint-5.pt").is_file() and not (tmp_path / "cut/manifest.json").exists()
+    assert (
+        "stopped after step 5 of" in said
+        and "the same command or cell goes on from there" in said
+        and ending in end
+    )
+    assert (tmp_path / "cut/checkpoint-5.pt").is_file() and not (
+        tmp_path / "cut/manifest.json"
+    ).exists()
     for folder in ("cut", "whole"):
-        STAGES["general_distill"].execute(reads("general_distill", root), tmp_path / folder, SETTINGS)
-    assert json.loads((tmp_path / "cut/manifest.json").read_text(encoding="utf-8"))["metrics"]["resumed_from"] == 5
+        STAGES["general_distill"].execute(
+            reads("general_distill", root), tmp_path / folder, SETTINGS
+        )
+    assert (
+        json.loads((tmp_path / "cut/manifest.json").read_text(encoding="utf-8"))["metrics"][
+            "resumed_from"
+        ]
+        == 5
+    )
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")

@@ -20,8 +20,14 @@ from tinybert_lite.stages.data_augmentation import Augmenter, augment_table
 from tinybert_lite.stages.settings import Augmenting
 
 SST2, MRPC = TASKS["SST-2"], TASKS["MRPC"]
-TEXTS = ["the good film was long .", "a bad plot , and the actor was dull", 'he said " good film " twice', "wonderful scene in the house",
-         "the story of the river", "not very funny !"]
+TEXTS = [
+    "the good film was long .",
+    "a bad plot , and the actor was dull",
+    'he said " good film " twice',
+    "wonderful scene in the house",
+    "the story of the river",
+    "not very funny !",
+]
 SETTINGS = Augmenting(N=8, M=5, p=0.5, max_seq_length=32)
 
 
@@ -46,17 +52,28 @@ def make_augmenter(model_folder, vectors):
 
 @pytest.fixture
 def table(tmp_path):
-    return read_table(write_tsv(tmp_path / "train.tsv", [(text, str(i % 2)) for i, text in enumerate(TEXTS)], HEADER), SST2)
+    return read_table(
+        write_tsv(
+            tmp_path / "train.tsv", [(text, str(i % 2)) for i, text in enumerate(TEXTS)], HEADER
+        ),
+        SST2,
+    )
 
 
 def augmented(table, task, augmenter, seed=7) -> list[tuple[str, ...]]:
-    return [tuple(line.split("\t")) for _, block in augment_table(table, task, augmenter, seed) for line in block]
+    return [
+        tuple(line.split("\t"))
+        for _, block in augment_table(table, task, augmenter, seed)
+        for line in block
+    ]
 
 
 def groups(rows, originals) -> list[list[tuple[str, ...]]]:
     """The rows cut where an original stands."""
     starts = [rows.index(tuple(row.fields)) for row in originals] + [len(rows)]
-    assert starts == sorted(starts) and starts[0] == 0, "each original comes before its own variants, in the file's order"
+    assert starts == sorted(starts) and starts[0] == 0, (
+        "each original comes before its own variants, in the file's order"
+    )
     return [rows[a:b] for a, b in zip(starts, starts[1:])]
 
 
@@ -95,7 +112,9 @@ def test_candidates_are_whole_words_other_than_the_word_itself(make_augmenter):
     for text, candidates in zip(texts, found):
         for place, options in candidates.items():
             assert options and text[place] not in options and len(set(options)) == len(options)
-            assert all(word.isalpha() for word in options), "no ## piece, special token, number or punctuation"
+            assert all(word.isalpha() for word in options), (
+                "no ## piece, special token, number or punctuation"
+            )
 
 
 def test_a_word_gets_at_most_m_candidates_the_models_best_first(make_augmenter):
@@ -106,16 +125,22 @@ def test_a_word_gets_at_most_m_candidates_the_models_best_first(make_augmenter):
 
 def test_a_word_of_several_pieces_takes_its_nearest_neighbours(make_augmenter, vectors):
     found = make_augmenter().candidates([["a", "wonderful", "film"]])[0]
-    by_hand = sorted((word for word in GLOVE_WORDS if word != "wonderful"),
-                     key=lambda word: -float(vectors.matrix[vectors.place["wonderful"]] @ vectors.matrix[vectors.place[word]]))
-    assert found[1] == by_hand[:SETTINGS.M]
+    by_hand = sorted(
+        (word for word in GLOVE_WORDS if word != "wonderful"),
+        key=lambda word: (
+            -float(vectors.matrix[vectors.place["wonderful"]] @ vectors.matrix[vectors.place[word]])
+        ),
+    )
+    assert found[1] == by_hand[: SETTINGS.M]
 
 
 def test_a_word_without_candidates_stays_as_it_is(make_augmenter):
     augmenter, text = make_augmenter(p=1.0), ["unheard", "film"]  # several pieces, and no vector
     found = augmenter.candidates([text])[0]
     assert set(found) == {1}
-    assert {variant.split(" ")[0] for variant in augmenter.variants(text, found, random.Random(0))} == {"unheard"}
+    assert {
+        variant.split(" ")[0] for variant in augmenter.variants(text, found, random.Random(0))
+    } == {"unheard"}
     assert augmenter.variants(["unheard"], {}, random.Random(0)) == []
 
 
@@ -124,7 +149,9 @@ def test_p_is_the_chance_that_a_word_is_replaced(make_augmenter, p, changes):
     augmenter, text = make_augmenter(p=p), ["good", "and", "funny"]
     variants = augmenter.variants(text, augmenter.candidates([text])[0], random.Random(0))
     assert bool(variants) == bool(changes)
-    assert all(sum(a != b for a, b in zip(text, variant.split(" "))) == changes for variant in variants)
+    assert all(
+        sum(a != b for a, b in zip(text, variant.split(" "))) == changes for variant in variants
+    )
 
 
 def test_quotation_marks_survive_a_round_trip(make_augmenter, table, tmp_path):
@@ -160,11 +187,17 @@ def test_neither_batch_size_nor_block_changes_a_row(make_augmenter, table, monke
 
 
 @pytest.mark.parametrize("context, reads_the_word", [("single", False), ("pair", True)])
-def test_only_the_pair_form_lets_the_model_read_the_masked_word(make_augmenter, context, reads_the_word):
+def test_only_the_pair_form_lets_the_model_read_the_masked_word(
+    make_augmenter, context, reads_the_word
+):
     """Two texts that differ in the masked word alone look the same to the model, unless the whole text stands beside them."""
     augmenter = make_augmenter(context=context, M=len(VOCABULARY))
-    ranked = [[word for word in found[1] if word not in ("film", "river")]
-              for found in augmenter.candidates([["the", word, "was", "long"] for word in ("film", "river")])]
+    ranked = [
+        [word for word in found[1] if word not in ("film", "river")]
+        for found in augmenter.candidates(
+            [["the", word, "was", "long"] for word in ("film", "river")]
+        )
+    ]
     assert (ranked[0] != ranked[1]) == reads_the_word
 
 
@@ -177,7 +210,11 @@ def test_a_masked_place_that_was_cut_off_costs_only_its_own_candidates(make_augm
 def test_a_cased_model_keeps_capital_letters(tmp_path, vectors):
     cased = [*VOCABULARY, "Good", "Film", "River"]
     loaded = load_bert(make_bert_folder(tmp_path / "cased", vocab=cased), masked_lm=True)
-    augmenter = Augmenter(loaded.model, loaded.tokenizer, vectors, replace(SETTINGS, M=len(cased), p=0.0))
+    augmenter = Augmenter(
+        loaded.model, loaded.tokenizer, vectors, replace(SETTINGS, M=len(cased), p=0.0)
+    )
     text = words(loaded.tokenizer, "The Good film")
     assert text == ["The", "Good", "film"]
-    assert "River" in augmenter.candidates([text])[0][2] and 0 not in augmenter.candidates([text])[0]
+    assert (
+        "River" in augmenter.candidates([text])[0][2] and 0 not in augmenter.candidates([text])[0]
+    )

@@ -41,7 +41,8 @@ from tinybert_lite.training.history import read_history
 
 BRIEF = dict(max_seq_length=32, learning_rate=1e-2, train_batch_size=16)
 SETTINGS = Settings(
-    profile="test", device="cpu",
+    profile="test",
+    device="cpu",
     general_distill=Distilling(num_train_epochs=6, **BRIEF),
     finetune_teacher=FineTuning(num_train_epochs=3, max_seq_length=32, learning_rate=1e-3),
     task_distill_mid=Distilling(schedule="constant", num_train_epochs=8, **BRIEF),
@@ -55,7 +56,13 @@ def change(stage: str, **changes) -> Settings:
 
 def quick(settings: Settings) -> Settings:
     """One step of each stage."""
-    return replace(settings, **{stage: replace(getattr(settings, stage), max_steps=1) for stage in ("general_distill", "task_distill_mid", "task_distill_out")})
+    return replace(
+        settings,
+        **{
+            stage: replace(getattr(settings, stage), max_steps=1)
+            for stage in ("general_distill", "task_distill_mid", "task_distill_out")
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +71,54 @@ def rooms(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("distill")
     make_toy_teacher(root / "raw")
     make_toy_teacher(root / "tuned", classifier=True)
-    make_student_config(root / "student", width=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    make_student_config(
+        root / "student", width=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
     write_toy_data(root / "data", train=96, dev=40)
     write_toy_corpus(root / "corpus.txt", documents=10)
-    pregenerate(root / "corpus.txt", root / "raw/vocab.txt", root / "sequences", Pregenerating(epochs_to_generate=2, max_seq_len=32), seed=1)
+    pregenerate(
+        root / "corpus.txt",
+        root / "raw/vocab.txt",
+        root / "sequences",
+        Pregenerating(epochs_to_generate=2, max_seq_len=32),
+        seed=1,
+    )
     return root
 
 
-def distil_general(rooms: Path, folder: Path, settings: Settings = SETTINGS, student: Path | None = None, teacher: Path | None = None, **how):
-    reads = {"sequences": rooms / "sequences", "teacher": teacher or rooms / "raw", "student": student or rooms / "student"}
-    return general_distill.STAGE.execute(reads, folder, replace(settings, general_distill=replace(settings.general_distill, **how)))
+def distil_general(
+    rooms: Path,
+    folder: Path,
+    settings: Settings = SETTINGS,
+    student: Path | None = None,
+    teacher: Path | None = None,
+    **how,
+):
+    reads = {
+        "sequences": rooms / "sequences",
+        "teacher": teacher or rooms / "raw",
+        "student": student or rooms / "student",
+    }
+    return general_distill.STAGE.execute(
+        reads, folder, replace(settings, general_distill=replace(settings.general_distill, **how))
+    )
 
 
-def distil_task(stage, rooms: Path, student: Path, folder: Path, settings: Settings = SETTINGS, teacher: Path | None = None):
-    reads = {"rows": rooms / "data/train.tsv", "train": rooms / "data/train.tsv", "dev": rooms / "data/dev.tsv",
-             "teacher": teacher or rooms / "tuned", "student": student}
+def distil_task(
+    stage,
+    rooms: Path,
+    student: Path,
+    folder: Path,
+    settings: Settings = SETTINGS,
+    teacher: Path | None = None,
+):
+    reads = {
+        "rows": rooms / "data/train.tsv",
+        "train": rooms / "data/train.tsv",
+        "dev": rooms / "data/dev.tsv",
+        "teacher": teacher or rooms / "tuned",
+        "student": student,
+    }
     return stage.execute(reads, folder, settings)
 
 
@@ -94,7 +134,12 @@ def distilled(rooms, tmp_path_factory) -> Path:
 
 
 def agrees(rooms: Path, student) -> float:
-    dev = encode_table(read_table(rooms / "data/dev.tsv", TASKS["SST-2"]), TASKS["SST-2"], load_tokenizer(rooms / "raw/vocab.txt"), 32)
+    dev = encode_table(
+        read_table(rooms / "data/dev.tsv", TASKS["SST-2"]),
+        TASKS["SST-2"],
+        load_tokenizer(rooms / "raw/vocab.txt"),
+        32,
+    )
     return agreement(predict(load_model(rooms / "tuned")[0], dev), predict(student, dev))
 
 
@@ -103,7 +148,9 @@ def agrees(rooms: Path, student) -> float:
 
 @pytest.mark.parametrize("folder", ["3", "4"])
 def test_every_term_of_the_intermediate_loss_falls(distilled, folder):
-    steps = [event for event in read_history(distilled / folder / "history.jsonl") if "loss" in event]
+    steps = [
+        event for event in read_history(distilled / folder / "history.jsonl") if "loss" in event
+    ]
     first, last = steps[0], steps[-1]
     terms = [name for name in first if "/" in name]
     assert terms == ["hidden/0", "attention/1", "hidden/1"]
@@ -112,7 +159,9 @@ def test_every_term_of_the_intermediate_loss_falls(distilled, folder):
 
 
 def test_the_student_comes_to_agree_with_its_teacher(rooms, distilled):
-    untrained = [load_model(rooms / "student", from_scratch=True, num_labels=2)[0] for _ in range(3)]
+    untrained = [
+        load_model(rooms / "student", from_scratch=True, num_labels=2)[0] for _ in range(3)
+    ]
     assert max(agrees(rooms, student) for student in untrained) < 0.75
     assert agrees(rooms, load_model(distilled / "5")[0]) >= 0.95
 
@@ -120,12 +169,19 @@ def test_the_student_comes_to_agree_with_its_teacher(rooms, distilled):
 def test_stage_5_reports_the_scores_of_the_file_it_leaves(rooms, distilled):
     scores = (distilled / "5/eval_results.txt").read_text().splitlines()
     model = load_model(distilled / "5")[0]
-    dev = task_distill.DevSet(TASKS["SST-2"], {"dev": rooms / "data/dev.tsv"}, load_tokenizer(distilled / "5/vocab.txt"), 32)
+    dev = task_distill.DevSet(
+        TASKS["SST-2"],
+        {"dev": rooms / "data/dev.tsv"},
+        load_tokenizer(distilled / "5/vocab.txt"),
+        32,
+    )
     assert scores[0] == f"accuracy = {dev(model)['accuracy']}"
 
 
 def test_every_stage_changes_the_students_weights(distilled):
-    third, fourth, fifth = (read_weights(distilled / folder / "pytorch_model.bin") for folder in "345")
+    third, fourth, fifth = (
+        read_weights(distilled / folder / "pytorch_model.bin") for folder in "345"
+    )
     name = "bert.encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(third[name], fourth[name]) and not torch.equal(fourth[name], fifth[name])
 
@@ -135,22 +191,40 @@ def test_no_stage_touches_the_teachers_files(rooms, tmp_path):
     distil_general(rooms, tmp_path / "3", quick(SETTINGS))
     distil_task(task_distill.MID, rooms, tmp_path / "3", tmp_path / "4", quick(SETTINGS))
     distil_task(task_distill.OUT, rooms, tmp_path / "4", tmp_path / "5", quick(SETTINGS))
-    finetune_teacher.STAGE.execute({"train": rooms / "data/train.tsv", "dev": rooms / "data/dev.tsv", "teacher": rooms / "raw"}, tmp_path / "tuned", SETTINGS)
+    finetune_teacher.STAGE.execute(
+        {
+            "train": rooms / "data/train.tsv",
+            "dev": rooms / "data/dev.tsv",
+            "teacher": rooms / "raw",
+        },
+        tmp_path / "tuned",
+        SETTINGS,
+    )
     assert snapshot(rooms / "raw", rooms / "tuned") == before
 
 
 def test_the_hand_off_is_the_last_epoch_byte_for_byte(distilled):
-    assert (distilled / "3/pytorch_model.bin").read_bytes() == (distilled / "3/model_epoch_6.bin").read_bytes()
-    assert {"config.json", "vocab.txt", "tokenizer_config.json"} <= {path.name for path in (distilled / "3").iterdir()}
+    assert (distilled / "3/pytorch_model.bin").read_bytes() == (
+        distilled / "3/model_epoch_6.bin"
+    ).read_bytes()
+    assert {"config.json", "vocab.txt", "tokenizer_config.json"} <= {
+        path.name for path in (distilled / "3").iterdir()
+    }
 
 
 def test_the_general_student_has_a_projection_per_layer_and_the_final_one_a_classifier(distilled):
     general, final = weight_names(distilled / "3"), weight_names(distilled / "5")
-    assert {name for name in general if not name.startswith("bert.")} == {f"fit_denses.{i}.{part}" for i in (0, 1) for part in ("weight", "bias")}
-    assert {"classifier.weight", "classifier.bias"} <= final and not any(name.startswith("cls.") for name in final)
+    assert {name for name in general if not name.startswith("bert.")} == {
+        f"fit_denses.{i}.{part}" for i in (0, 1) for part in ("weight", "bias")
+    }
+    assert {"classifier.weight", "classifier.bias"} <= final and not any(
+        name.startswith("cls.") for name in final
+    )
 
 
-def test_continue_train_starts_from_the_students_weights_and_without_it_from_nothing(rooms, distilled, tmp_path):
+def test_continue_train_starts_from_the_students_weights_and_without_it_from_nothing(
+    rooms, distilled, tmp_path
+):
     def first_loss(**how):
         distil_general(rooms, tmp_path / str(how), quick(SETTINGS), student=distilled / "3", **how)
         return read_history(tmp_path / str(how) / "history.jsonl")[0]["loss"]
@@ -161,7 +235,9 @@ def test_continue_train_starts_from_the_students_weights_and_without_it_from_not
 # Teacher and task ----------------------------------------------------------------------------------------------------
 
 
-def test_a_teacher_that_was_not_fine_tuned_is_refused_by_the_task_stages(rooms, distilled, tmp_path):
+def test_a_teacher_that_was_not_fine_tuned_is_refused_by_the_task_stages(
+    rooms, distilled, tmp_path
+):
     with pytest.raises(UserError, match="raw was not fine-tuned on SST-2"):
         distil_task(task_distill.MID, rooms, distilled / "3", tmp_path / "4", teacher=rooms / "raw")
 
@@ -169,22 +245,45 @@ def test_a_teacher_that_was_not_fine_tuned_is_refused_by_the_task_stages(rooms, 
 def test_a_teacher_at_chance_stops_the_run_unless_allowed(rooms, distilled, tmp_path, capsys):
     weak = make_toy_teacher(tmp_path / "weak", classifier=True)
     state = torch.load(weak / "pytorch_model.bin")
-    torch.save(state | {"classifier.weight": torch.zeros_like(state["classifier.weight"])}, weak / "pytorch_model.bin")
+    torch.save(
+        state | {"classifier.weight": torch.zeros_like(state["classifier.weight"])},
+        weak / "pytorch_model.bin",
+    )
     with pytest.raises(UserError, match="not above chance.*--allow_weak_teacher"):
-        distil_task(task_distill.OUT, rooms, distilled / "4", tmp_path / "5", quick(SETTINGS), teacher=weak)
-    distil_task(task_distill.OUT, rooms, distilled / "4", tmp_path / "5", quick(change("finetune_teacher", allow_weak_teacher=True)), teacher=weak)
+        distil_task(
+            task_distill.OUT, rooms, distilled / "4", tmp_path / "5", quick(SETTINGS), teacher=weak
+        )
+    distil_task(
+        task_distill.OUT,
+        rooms,
+        distilled / "4",
+        tmp_path / "5",
+        quick(change("finetune_teacher", allow_weak_teacher=True)),
+        teacher=weak,
+    )
     assert "not above chance" in capsys.readouterr().err
 
 
 def test_a_run_of_one_step_still_evaluates_and_saves(rooms, distilled, tmp_path):
     result = distil_task(task_distill.OUT, rooms, distilled / "4", tmp_path / "5", quick(SETTINGS))
-    assert result.metrics["steps"] == 1 and result.metrics["dev"]["accuracy"] == result.metrics["best_dev"]
-    assert (tmp_path / "5/pytorch_model.bin").is_file() and (tmp_path / "5/eval_results.txt").is_file()
+    assert (
+        result.metrics["steps"] == 1
+        and result.metrics["dev"]["accuracy"] == result.metrics["best_dev"]
+    )
+    assert (tmp_path / "5/pytorch_model.bin").is_file() and (
+        tmp_path / "5/eval_results.txt"
+    ).is_file()
 
 
 def test_the_originals_classifier_head_is_learnt_and_remembered(rooms, tmp_path):
-    reads = {"train": rooms / "data/train.tsv", "dev": rooms / "data/dev.tsv", "teacher": rooms / "raw"}
-    finetune_teacher.STAGE.execute(reads, tmp_path / "relu", change("finetune_teacher", classifier_head="relu"))
+    reads = {
+        "train": rooms / "data/train.tsv",
+        "dev": rooms / "data/dev.tsv",
+        "teacher": rooms / "raw",
+    }
+    finetune_teacher.STAGE.execute(
+        reads, tmp_path / "relu", change("finetune_teacher", classifier_head="relu")
+    )
     assert load_model(tmp_path / "relu")[0].config.classifier_head == "relu"
 
 
@@ -198,13 +297,21 @@ def one_head(tmp_path_factory):
 
 
 def test_other_head_counts_are_refused_with_both_cures(rooms, one_head, tmp_path):
-    with pytest.raises(UserError, match="student has 1 attention heads and the teacher 2.*heads=skip.*heads=average"):
+    with pytest.raises(
+        UserError,
+        match="student has 1 attention heads and the teacher 2.*heads=skip.*heads=average",
+    ):
         distil_general(rooms, tmp_path / "3", student=one_head)
 
 
-@pytest.mark.parametrize("heads, terms", [("average", {"attention/1", "hidden/0", "hidden/1"}), ("skip", {"hidden/0", "hidden/1"})])
+@pytest.mark.parametrize(
+    "heads, terms",
+    [("average", {"attention/1", "hidden/0", "hidden/1"}), ("skip", {"hidden/0", "hidden/1"})],
+)
 def test_other_head_counts_pass_by_an_explicit_choice(rooms, one_head, tmp_path, heads, terms):
-    result = distil_general(rooms, tmp_path / "3", quick(change("general_distill", heads=heads)), student=one_head)
+    result = distil_general(
+        rooms, tmp_path / "3", quick(change("general_distill", heads=heads)), student=one_head
+    )
     assert set(result.metrics["loss_terms"]) == terms
 
 
@@ -212,18 +319,30 @@ def test_a_student_of_another_models_vocabulary_is_refused(rooms, tmp_path):
     """As many pieces, in another order: the numbers fit and the meaning does not."""
     swapped = [*VOCABULARY[:-2], VOCABULARY[-1], VOCABULARY[-2]]
     foreign = make_bert_folder(tmp_path / "foreign", layers=1, vocab=swapped)
-    with pytest.raises(UserError, match="foreign/vocab.txt and .*tuned/vocab.txt are different vocabularies"):
+    with pytest.raises(
+        UserError, match="foreign/vocab.txt and .*tuned/vocab.txt are different vocabularies"
+    ):
         distil_task(task_distill.MID, rooms, foreign, tmp_path / "4")
 
 
-def test_layer_counts_that_do_not_divide_are_refused_with_the_cure_and_the_cure_works(rooms, tmp_path):
+def test_layer_counts_that_do_not_divide_are_refused_with_the_cure_and_the_cure_works(
+    rooms, tmp_path
+):
     make_bert_folder(tmp_path / "three", layers=3)
     make_student_config(tmp_path / "two", layers=2)
     how = dict(student=tmp_path / "two", teacher=tmp_path / "three")
-    with pytest.raises(UserError, match=r"\(3\) to be a multiple of the student's \(2\): choose mapping=top, bottom or a list of 2"):
+    with pytest.raises(
+        UserError,
+        match=r"\(3\) to be a multiple of the student's \(2\): choose mapping=top, bottom or a list of 2",
+    ):
         distil_general(rooms, tmp_path / "3", **how)
     for mapping, layers in (("top", [0, 2, 3]), ("bottom", [0, 1, 2]), ("1,3", [0, 1, 3])):
-        assert distil_general(rooms, tmp_path / "3", quick(change("general_distill", mapping=mapping)), **how).metrics["mapping"] == layers
+        assert (
+            distil_general(
+                rooms, tmp_path / "3", quick(change("general_distill", mapping=mapping)), **how
+            ).metrics["mapping"]
+            == layers
+        )
 
 
 def original_student(folder: Path, rooms: Path) -> Path:
@@ -235,56 +354,97 @@ def original_student(folder: Path, rooms: Path) -> Path:
     return folder
 
 
-def test_a_student_of_the_original_project_keeps_its_one_projection_through_stage_4(rooms, tmp_path, capsys):
+def test_a_student_of_the_original_project_keeps_its_one_projection_through_stage_4(
+    rooms, tmp_path, capsys
+):
     student = original_student(tmp_path / "original", rooms)
     distil_task(task_distill.MID, rooms, student, tmp_path / "4", quick(SETTINGS))
     names = {name for name in weight_names(tmp_path / "4") if name.startswith("fit_dense")}
     assert names == {"fit_dense.weight", "fit_dense.bias"}
     assert "new ones are drawn" not in capsys.readouterr().err
-    before, after = (read_weights(folder / "pytorch_model.bin")["fit_dense.weight"] for folder in (student, tmp_path / "4"))
+    before, after = (
+        read_weights(folder / "pytorch_model.bin")["fit_dense.weight"]
+        for folder in (student, tmp_path / "4")
+    )
     assert 0 < (before - after).abs().max() < 0.02, "one step from where it was, not drawn anew"
 
 
 def test_a_student_without_projections_gets_new_ones_and_that_is_said(rooms, tmp_path, capsys):
     bare = make_bert_folder(tmp_path / "bare", layers=1, masked_lm=False)
     distil_task(task_distill.MID, rooms, bare, tmp_path / "4", quick(SETTINGS))
-    assert "bare holds no projections to the teacher's width: new ones are drawn" in capsys.readouterr().err
+    assert (
+        "bare holds no projections to the teacher's width: new ones are drawn"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_originals_padding_is_another_loss_on_padded_rows(rooms, tmp_path):
     data = tmp_path / "uneven.tsv"
-    data.write_text("sentence\tlabel\nbad\t0\nthe film was good and the plot was long .\t1\n", encoding="utf-8")
+    data.write_text(
+        "sentence\tlabel\nbad\t0\nthe film was good and the plot was long .\t1\n", encoding="utf-8"
+    )
     student = make_bert_folder(tmp_path / "bare", layers=1, masked_lm=False)
     losses = {}
     for padding in ("exact", "reference"):
-        reads = {"rows": data, "dev": rooms / "data/dev.tsv", "teacher": rooms / "tuned", "student": student}
-        task_distill.MID.execute(reads, tmp_path / padding, quick(change("task_distill_mid", padding=padding)))
+        reads = {
+            "rows": data,
+            "dev": rooms / "data/dev.tsv",
+            "teacher": rooms / "tuned",
+            "student": student,
+        }
+        task_distill.MID.execute(
+            reads, tmp_path / padding, quick(change("task_distill_mid", padding=padding))
+        )
         losses[padding] = read_history(tmp_path / padding / "history.jsonl")[0]
-    assert losses["exact"]["attention/1"] > losses["reference"]["attention/1"] > 0, "padded places enter the original's mean as zeros"
+    assert losses["exact"]["attention/1"] > losses["reference"]["attention/1"] > 0, (
+        "padded places enter the original's mean as zeros"
+    )
 
 
-def test_the_originals_reduction_of_eq_10_is_half_of_ours_for_two_classes(rooms, distilled, tmp_path):
+def test_the_originals_reduction_of_eq_10_is_half_of_ours_for_two_classes(
+    rooms, distilled, tmp_path
+):
     losses = []
     for reduction in ("ours", "original"):
-        distil_task(task_distill.OUT, rooms, distilled / "4", tmp_path / reduction, quick(change("task_distill_out", reduction=reduction)))
+        distil_task(
+            task_distill.OUT,
+            rooms,
+            distilled / "4",
+            tmp_path / reduction,
+            quick(change("task_distill_out", reduction=reduction)),
+        )
         losses.append(read_history(tmp_path / reduction / "history.jsonl")[0]["loss"])
     assert losses[0] == pytest.approx(2 * losses[1], rel=1e-5)
 
 
-def test_a_student_that_starts_from_the_teachers_embeddings_starts_at_the_least_embedding_error(rooms):
+def test_a_student_that_starts_from_the_teachers_embeddings_starts_at_the_least_embedding_error(
+    rooms,
+):
     """Eckart and Young: no other E^S and W of that rank come nearer to the teacher's embeddings."""
     for width in (16, 31):
         teacher = load_model(rooms / "raw", num_labels=0)[0]
-        student = load_model(make_student_config(rooms / f"narrow_{width}", width=width, heads=1), vocab_size=teacher.config.vocab_size, num_labels=0,
-                             projection="per_layer", teacher_width=32)[0]
+        student = load_model(
+            make_student_config(rooms / f"narrow_{width}", width=width, heads=1),
+            vocab_size=teacher.config.vocab_size,
+            num_labels=0,
+            projection="per_layer",
+            teacher_width=32,
+        )[0]
         general_distill.start_from_embeddings(student, teacher)
-        theirs, mine = (model.bert.embeddings.word_embeddings.weight.detach() for model in (teacher, student))
+        theirs, mine = (
+            model.bert.embeddings.word_embeddings.weight.detach() for model in (teacher, student)
+        )
         error = (theirs - mine @ student.fit_denses[0].weight.detach().T).square().sum().item()
-        assert error == pytest.approx(torch.linalg.svdvals(theirs)[width:].square().sum().item(), rel=1e-4)
+        assert error == pytest.approx(
+            torch.linalg.svdvals(theirs)[width:].square().sum().item(), rel=1e-4
+        )
 
 
 def test_a_student_as_wide_as_its_teacher_starts_at_random_whatever_is_asked(rooms):
-    teacher, student = load_model(rooms / "raw", num_labels=0)[0], load_model(rooms / "raw", num_labels=0, projection="shared", teacher_width=32)[0]
+    teacher, student = (
+        load_model(rooms / "raw", num_labels=0)[0],
+        load_model(rooms / "raw", num_labels=0, projection="shared", teacher_width=32)[0],
+    )
     before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
     general_distill.start_from_embeddings(student, teacher)
     assert all(torch.equal(tensor, before[name]) for name, tensor in student.state_dict().items())
@@ -294,7 +454,10 @@ def test_starting_from_embeddings_makes_the_first_step_closer(rooms, tmp_path):
     narrow = make_student_config(rooms / "narrow", width=16)
     for start in ("random", "embeddings"):
         distil_general(rooms, tmp_path / start, student=narrow, start=start, max_steps=1)
-    first = {start: read_history(tmp_path / start / "history.jsonl")[0]["hidden/0"] for start in ("random", "embeddings")}
+    first = {
+        start: read_history(tmp_path / start / "history.jsonl")[0]["hidden/0"]
+        for start in ("random", "embeddings")
+    }
     assert first["embeddings"] < 0.8 * first["random"]
 
 
@@ -306,6 +469,8 @@ def test_a_student_that_learnt_nothing_is_named(accuracy, warned, capsys, tmp_pa
 
 def test_dev_rows_of_ones_own_task_need_a_label(tmp_path, tokenizer):
     (tmp_path / "task.json").write_text('{"name": "t", "labels": ["a", "b"]}', encoding="utf-8")
-    write_tsv(tmp_path / "dev.tsv", [["good", "a"], ["bad", ""], ["fine", "b"]], ["text_a", "label"])
+    write_tsv(
+        tmp_path / "dev.tsv", [["good", "a"], ["bad", ""], ["fine", "b"]], ["text_a", "label"]
+    )
     with pytest.raises(UserError, match=r"dev\.tsv, line 3: has no label"):
         task_distill.DevSet(find_task("t", tmp_path), {"dev": tmp_path / "dev.tsv"}, tokenizer, 16)

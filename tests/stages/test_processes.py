@@ -22,16 +22,38 @@ ROOT = Path(__file__).parents[2]
 
 def all_stages(rooms: Path, root: Path) -> None:  # noqa: F811
     data_augmentation.BLOCK = 10  # several a process
-    data_augmentation.STAGE.execute({"train": rooms / "data/train.tsv", "teacher": rooms / "raw", "vectors": rooms / "vectors.txt"}, root / "1", SETTINGS)
-    finetune_teacher.STAGE.execute({"train": rooms / "data/train.tsv", "dev": rooms / "data/dev.tsv", "teacher": rooms / "calm"}, root / "tuned", SETTINGS)
+    data_augmentation.STAGE.execute(
+        {
+            "train": rooms / "data/train.tsv",
+            "teacher": rooms / "raw",
+            "vectors": rooms / "vectors.txt",
+        },
+        root / "1",
+        SETTINGS,
+    )
+    finetune_teacher.STAGE.execute(
+        {
+            "train": rooms / "data/train.tsv",
+            "dev": rooms / "data/dev.tsv",
+            "teacher": rooms / "calm",
+        },
+        root / "tuned",
+        SETTINGS,
+    )
     distil_general(rooms, root / "3", quick(SETTINGS))
     distil_task(task_distill.MID, rooms, root / "3", root / "4", quick(SETTINGS))
     distil_task(task_distill.OUT, rooms, root / "4", root / "5", quick(SETTINGS))
 
 
 def worker(number: int, port: int, rooms: Path, root: Path) -> None:  # noqa: F811
-    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-                   "OMP_NUM_THREADS": "1"}
+    os.environ |= {
+        "RANK": str(number),
+        "LOCAL_RANK": str(number),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
     torch.set_num_threads(1)
     all_stages(rooms, root)
     torch.distributed.destroy_process_group()
@@ -48,7 +70,14 @@ def both(rooms, tmp_path_factory):  # noqa: F811
     torch.set_num_threads(1)
     write_toy_vectors(rooms / "vectors.txt")
     shutil.copytree(rooms / "raw", rooms / "calm")  # no dropout, which no two processes draw alike
-    write_json(rooms / "calm/config.json", {**read_json(rooms / "raw/config.json"), "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
+    write_json(
+        rooms / "calm/config.json",
+        {
+            **read_json(rooms / "raw/config.json"),
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        },
+    )
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
     all_stages(rooms, one)
     torch.multiprocessing.spawn(worker, (free_port(), rooms, two), nprocs=2)
@@ -67,23 +96,43 @@ def test_weights_and_history_are_those_of_one_process(both, folder):
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=2e-5)
     for a, b in zip(*(read_history(place / "history.jsonl") for place in (one, two)), strict=True):
-        assert a.keys() == b.keys() and all(a[name] == pytest.approx(b[name], rel=1e-3) for name in a if name != "dev")
+        assert a.keys() == b.keys() and all(
+            a[name] == pytest.approx(b[name], rel=1e-3) for name in a if name != "dev"
+        )
         assert a.get("dev") == b.get("dev")
 
 
 @pytest.mark.parametrize("folder", ["1", "tuned", "3", "4", "5"])
 def test_the_folder_holds_what_one_process_leaves(both, folder):
     one, two = (root / folder for root in both)
-    assert sorted(path.name for path in two.rglob("*")) == sorted(path.name for path in one.rglob("*"))
+    assert sorted(path.name for path in two.rglob("*")) == sorted(
+        path.name for path in one.rglob("*")
+    )
     assert read_json(two / "manifest.json")["processes"] == 2
-    assert read_json(one / "manifest.json")["outputs"].keys() == read_json(two / "manifest.json")["outputs"].keys()
+    assert (
+        read_json(one / "manifest.json")["outputs"].keys()
+        == read_json(two / "manifest.json")["outputs"].keys()
+    )
 
 
 def test_torchrun_starts_a_command_that_speaks_once(both, rooms, tmp_path):  # noqa: F811
-    command = (f"-m torch.distributed.run --nproc_per_node 2 --master_port {free_port()} -m tinybert_lite.evaluate --data_dir data --task_name sst-2 "
-               f"--student_model {both[0] / '5'} --teacher_model tuned --device cpu").split()
+    command = (
+        f"-m torch.distributed.run --nproc_per_node 2 --master_port {free_port()} -m tinybert_lite.evaluate --data_dir data --task_name sst-2 "
+        f"--student_model {both[0] / '5'} --teacher_model tuned --device cpu"
+    ).split()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run([sys.executable, *command], cwd=rooms, env=environment, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(
+        [sys.executable, *command],
+        cwd=rooms,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert ran.returncode == 0, ran.stderr[-2000:]
-    expected = next(line for line in (both[0] / "5/eval_results.txt").read_text().splitlines() if line.startswith("accuracy"))
+    expected = next(
+        line
+        for line in (both[0] / "5/eval_results.txt").read_text().splitlines()
+        if line.startswith("accuracy")
+    )
     assert ran.stdout.splitlines().count(expected) == 1 and ran.stdout.count("agreement") == 1

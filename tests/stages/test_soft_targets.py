@@ -26,12 +26,18 @@ class Asked:
 
 
 def twice(examples: Examples) -> Examples:
-    both = [examples.ids[start:end].tolist() for start, end in zip(examples.starts, examples.starts[1:])]
-    return Examples.joined([(both + both[::-1], [2] * 2 * len(both))]).with_labels(np.zeros(2 * len(both), np.float32))
+    both = [
+        examples.ids[start:end].tolist() for start, end in zip(examples.starts, examples.starts[1:])
+    ]
+    return Examples.joined([(both + both[::-1], [2] * 2 * len(both))]).with_labels(
+        np.zeros(2 * len(both), np.float32)
+    )
 
 
 def test_rows_are_alike_if_tokens_and_segments_are():
-    made = Examples.joined([([[5, 6, 7], [5, 6], [5, 6, 7], [7], [5, 6], [5, 6, 7]], [1, 1, 1, 1, 2, 1])])
+    made = Examples.joined(
+        [([[5, 6, 7], [5, 6], [5, 6, 7], [7], [5, 6], [5, 6, 7]], [1, 1, 1, 1, 2, 1])]
+    )
     assert first_alike(made).tolist() == [0, 1, 0, 3, 4, 0]
 
 
@@ -44,12 +50,21 @@ def test_each_row_gets_its_own_logits_and_the_teacher_reads_no_row_twice(tmp_pat
     assert batch["soft_targets"].tolist() == found.soft_targets[[3, 39]].tolist()
 
 
-@pytest.mark.parametrize("change, asked", [
-    (lambda examples, folder: (examples, "teacher"), 0),
-    (lambda examples, folder: (examples, "another teacher"), 20),
-    (lambda examples, folder: (twice(examples), "teacher"), 20),
-    (lambda examples, folder: (folder.joinpath(SOFT_TARGETS).write_bytes(b"damaged"), (examples, "teacher"))[1], 20),
-])
+@pytest.mark.parametrize(
+    "change, asked",
+    [
+        (lambda examples, folder: (examples, "teacher"), 0),
+        (lambda examples, folder: (examples, "another teacher"), 20),
+        (lambda examples, folder: (twice(examples), "teacher"), 20),
+        (
+            lambda examples, folder: (
+                folder.joinpath(SOFT_TARGETS).write_bytes(b"damaged"),
+                (examples, "teacher"),
+            )[1],
+            20,
+        ),
+    ],
+)
 def test_stored_logits_serve_the_same_teacher_and_rows_alone(tmp_path, change, asked):
     teacher, examples = Asked(), rows(20)
     first = with_soft_targets(examples, asking(teacher.model, 8), "teacher", tmp_path)
@@ -64,9 +79,16 @@ def test_a_student_learns_the_same_from_stored_logits():
     teacher, examples = bert(2, layers=3, num_labels=2), rows(30)
     stored = replace(examples, soft_targets=predict(teacher, examples))
     settings, trained = Training(learning_rate=1e-3, num_train_epochs=2, train_batch_size=8), []
-    for objective, given in ((Prediction(teacher), examples), (Prediction(), stored), (Prediction(), replace(stored, soft_targets=-stored.soft_targets))):
+    for objective, given in (
+        (Prediction(teacher), examples),
+        (Prediction(), stored),
+        (Prediction(), replace(stored, soft_targets=-stored.soft_targets)),
+    ):
         student = bert(1, dropout=0, num_labels=2)
         terms = loop(student, objective, settings, examples=given).run().last_terms
         trained.append((student, terms["prediction"]))
-    assert trained[0][1] == pytest.approx(trained[1][1], abs=1e-6) and abs(trained[0][1] - trained[2][1]) > 1e-4
+    assert (
+        trained[0][1] == pytest.approx(trained[1][1], abs=1e-6)
+        and abs(trained[0][1] - trained[2][1]) > 1e-4
+    )
     assert not same(trained[0][0], bert(1, dropout=0, num_labels=2))

@@ -38,7 +38,9 @@ def test_it_goes_on_after_the_last_block(tmp_path, cut_after):
         part.write(b"half a li")  # a block that was not noted any more
     assert write(path, BLOCKS) == cut_after
     assert path.read_bytes() == b"".join(BLOCKS) and not (tmp_path / "rows.tsv.part").exists()
-    assert write(path, BLOCKS) == 5 and path.read_bytes() == b"".join(BLOCKS)  # finished: nothing is left to do
+    assert write(path, BLOCKS) == 5 and path.read_bytes() == b"".join(
+        BLOCKS
+    )  # finished: nothing is left to do
 
 
 def damage(path, at):
@@ -62,25 +64,33 @@ def test_damaged_notes_cost_a_restart_and_are_said(tmp_path, content, capsys):
     with pytest.raises(Cut):
         write(tmp_path / "rows.tsv", BLOCKS, cut_after=3)
     (tmp_path / "checkpoint-rows.json").write_bytes(content)
-    assert write(tmp_path / "rows.tsv", BLOCKS) == 0 and (tmp_path / "rows.tsv").read_bytes() == b"".join(BLOCKS)
+    assert write(tmp_path / "rows.tsv", BLOCKS) == 0 and (
+        tmp_path / "rows.tsv"
+    ).read_bytes() == b"".join(BLOCKS)
     assert "checkpoint-rows.json is damaged: starting rows.tsv again" in capsys.readouterr().out
 
 
 def test_a_finished_file_that_was_changed_since_is_written_again(tmp_path):
     write(tmp_path / "rows.tsv", BLOCKS)
     damage(tmp_path / "rows.tsv", 0)
-    assert write(tmp_path / "rows.tsv", BLOCKS) == 0 and (tmp_path / "rows.tsv").read_bytes() == b"".join(BLOCKS)
+    assert write(tmp_path / "rows.tsv", BLOCKS) == 0 and (
+        tmp_path / "rows.tsv"
+    ).read_bytes() == b"".join(BLOCKS)
 
 
 @pytest.mark.parametrize("first, second", [("me", "other"), ("", "")])
 def test_another_run_or_one_without_an_identity_starts_anew(tmp_path, first, second):
     with pytest.raises(Cut):
         write(tmp_path / "rows.tsv", BLOCKS, first, cut_after=3)
-    assert write(tmp_path / "rows.tsv", BLOCKS, second) == 0 and (tmp_path / "rows.tsv").read_bytes() == b"".join(BLOCKS)
+    assert write(tmp_path / "rows.tsv", BLOCKS, second) == 0 and (
+        tmp_path / "rows.tsv"
+    ).read_bytes() == b"".join(BLOCKS)
 
 
 def test_killed_between_the_last_note_and_the_final_name(tmp_path):
     write(tmp_path / "rows.tsv", BLOCKS)
     (tmp_path / "rows.tsv").rename(tmp_path / "rows.tsv.part")
     assert json.loads((tmp_path / "checkpoint-rows.json").read_text(encoding="utf-8"))["finished"]
-    assert write(tmp_path / "rows.tsv", BLOCKS) == 5 and (tmp_path / "rows.tsv").read_bytes() == b"".join(BLOCKS)
+    assert write(tmp_path / "rows.tsv", BLOCKS) == 5 and (
+        tmp_path / "rows.tsv"
+    ).read_bytes() == b"".join(BLOCKS)

@@ -18,8 +18,19 @@ def write(path, content):
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 7, lines.BLOCK])
-@pytest.mark.parametrize("text", [PLAIN, PLAIN + "\n", PLAIN + "\n\n\r\n\n", PLAIN.replace("\n", "\r\n"), PLAIN.replace("\n", "\r\n") + "\r\n"])
-def test_line_ends_and_blank_lines_at_the_end_do_not_count_wherever_a_block_ends(tmp_path, monkeypatch, block, text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        PLAIN + "\n",
+        PLAIN + "\n\n\r\n\n",
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r\n") + "\r\n",
+    ],
+)
+def test_line_ends_and_blank_lines_at_the_end_do_not_count_wherever_a_block_ends(
+    tmp_path, monkeypatch, block, text
+):
     monkeypatch.setattr(lines, "BLOCK", block)
     assert list(lines_of(write(tmp_path / "f", text))) == TEXTS
 
@@ -37,19 +48,31 @@ def test_a_mark_at_the_start_is_no_text_and_xz_is_unpacked(tmp_path):
 ENGLISH = "the film\twas good\t1\n" * 20
 REFUSED = {
     "UTF-16 with a mark": (ENGLISH.encode("utf-16"), " is UTF-16 text; save the file as UTF-8"),
-    "UTF-16, big end first": ("电影".encode("utf-16-be").join([b"\xfe\xff", b""]), " is UTF-16 text"),
+    "UTF-16, big end first": (
+        "电影".encode("utf-16-be").join([b"\xfe\xff", b""]),
+        " is UTF-16 text",
+    ),
     "UTF-16 without a mark": (ENGLISH.encode("utf-16-le"), " is UTF-16 text"),
     "UTF-16 without a mark, big end first": (ENGLISH.encode("utf-16-be"), " is UTF-16 text"),
     "UTF-32 with a mark": (ENGLISH.encode("utf-32"), " is UTF-32 text"),
     "UTF-32 without a mark": (ENGLISH.encode("utf-32-be"), " is UTF-32 text"),
-    "Latin-1": ("one\ntwo\ncafé\nfour\n".encode("latin-1"), ", line 3: not UTF-8 text; save the file as UTF-8"),
+    "Latin-1": (
+        "one\ntwo\ncafé\nfour\n".encode("latin-1"),
+        ", line 3: not UTF-8 text; save the file as UTF-8",
+    ),
     "a character cut in two": ("one\n电".encode()[:-1], ", line 2: not UTF-8 text"),
     "half a surrogate pair": (b"one\n\xed\xa0\xbd\n", ", line 2: not UTF-8 text"),
     "NUL": (b"one\ntwo\nth\0ree\n", ", line 3: holds a NUL byte"),
     "a disk full of zeros": (b"one\n" + b"\0" * 5000, ", line 2: holds a NUL byte"),
-    "a line of 10 MB": (b"one\n" + b"x" * 10_000_000 + b"\nthree\n", ", line 2: longer than 1,000,000 bytes"),
+    "a line of 10 MB": (
+        b"one\n" + b"x" * 10_000_000 + b"\nthree\n",
+        ", line 2: longer than 1,000,000 bytes",
+    ),
     "no line end at all": (b"x" * 1_000_001, ", line 1: longer than 1,000,000 bytes"),
-    "one byte too long": (b"one\ntwo\n" + b"x" * 1_000_001 + b"\n", ", line 3: longer than 1,000,000 bytes"),
+    "one byte too long": (
+        b"one\ntwo\n" + b"x" * 1_000_001 + b"\n",
+        ", line 3: longer than 1,000,000 bytes",
+    ),
 }
 
 
@@ -57,26 +80,36 @@ REFUSED = {
 @pytest.mark.parametrize("packed", [False, True])
 def test_what_is_no_text_is_named_by_file_and_line(tmp_path, kind, packed):
     content, says = REFUSED[kind]
-    path = write(tmp_path / ("f.xz" if packed else "f"), lzma.compress(content, preset=0) if packed else content)
+    path = write(
+        tmp_path / ("f.xz" if packed else "f"),
+        lzma.compress(content, preset=0) if packed else content,
+    )
     with pytest.raises(UserError) as error:
         list(lines_of(path))
     assert str(error.value).startswith(f"{path}{says}")
 
 
 def test_the_longest_line_is_read(tmp_path):
-    assert [len(line) for line in lines_of(write(tmp_path / "f", b"one\n" + b"x" * 1_000_000 + b"\nthree"))] == [3, 1_000_000, 5]
+    assert [
+        len(line)
+        for line in lines_of(write(tmp_path / "f", b"one\n" + b"x" * 1_000_000 + b"\nthree"))
+    ] == [3, 1_000_000, 5]
 
 
 def test_an_endless_line_is_not_read_to_its_end(tmp_path, monkeypatch):
     read = []
     blocks = lines._blocks
-    monkeypatch.setattr(lines, "_blocks", lambda path: (read.append(len(block)) or block for block in blocks(path)))
+    monkeypatch.setattr(
+        lines, "_blocks", lambda path: (read.append(len(block)) or block for block in blocks(path))
+    )
     with pytest.raises(UserError, match="line 1: longer"):
         list(lines_of(write(tmp_path / "f", b"x" * 10_000_000)))
     assert sum(read) <= lines.LONGEST + lines.BLOCK
 
 
-@pytest.mark.parametrize("content", [b"\xfd7zXZ\x00 no", lzma.compress(PLAIN.encode())[:-9], b"", b"plain text\n"])
+@pytest.mark.parametrize(
+    "content", [b"\xfd7zXZ\x00 no", lzma.compress(PLAIN.encode())[:-9], b"", b"plain text\n"]
+)
 def test_a_damaged_xz_is_named(tmp_path, content):
     with pytest.raises(UserError, match="f.xz is a damaged .xz file; fetch it again"):
         list(lines_of(write(tmp_path / "f.xz", content)))

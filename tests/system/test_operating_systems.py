@@ -29,7 +29,9 @@ def held(times: int):
     def refused(source, target):
         tries.append(target)
         if len(tries) <= times:
-            error = PermissionError(13, "The process cannot access the file because it is being used by another process")
+            error = PermissionError(
+                13, "The process cannot access the file because it is being used by another process"
+            )
             error.winerror = 32
             raise error
         return replace(source, target)
@@ -44,19 +46,29 @@ def waits(monkeypatch):
     return found
 
 
-def test_a_file_that_is_held_open_for_a_moment_is_replaced_all_the_same(tmp_path, monkeypatch, waits):
+def test_a_file_that_is_held_open_for_a_moment_is_replaced_all_the_same(
+    tmp_path, monkeypatch, waits
+):
     (tmp_path / "a.json").write_text("old", encoding="utf-8")
     monkeypatch.setattr(files.os, "replace", held(3))
     write_atomically(tmp_path / "a.json", b"new")
-    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["new"] and waits == [0.1, 0.2, 0.4]
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == [
+        "new"
+    ] and waits == [0.1, 0.2, 0.4]
 
 
-def test_a_file_that_stays_held_is_named_with_the_cure_and_left_as_it_was(tmp_path, monkeypatch, waits):
+def test_a_file_that_stays_held_is_named_with_the_cure_and_left_as_it_was(
+    tmp_path, monkeypatch, waits
+):
     (tmp_path / "a.json").write_text("old", encoding="utf-8")
     monkeypatch.setattr(files.os, "replace", held(99))
-    with pytest.raises(UserError, match="a.json is held open by another program; close what shows or reads it"):
+    with pytest.raises(
+        UserError, match="a.json is held open by another program; close what shows or reads it"
+    ):
         write_atomically(tmp_path / "a.json", b"new")
-    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"] and sum(waits) < 2
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"] and sum(
+        waits
+    ) < 2
 
 
 def test_a_folder_without_permission_is_not_waited_for(tmp_path, monkeypatch, waits):
@@ -72,9 +84,18 @@ def test_a_folder_without_permission_is_not_waited_for(tmp_path, monkeypatch, wa
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "gbk", "utf-8"])
 def test_a_console_that_cannot_show_a_letter_shows_another(encoding):
     code = "from tinybert_lite.system.command import command\nfrom tinybert_lite.system.console import say\nfrom tinybert_lite.system.errors import UserError\n@command\ndef main(argv):\n say('→ 教师 · ½')\n raise UserError('学生 is missing')\nraise SystemExit(main([]))"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)})
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)},
+    )
     said, errors = ran.stdout.decode(encoding), ran.stderr.decode(encoding)
-    assert ran.returncode == 2 and "is missing" in errors and "Traceback" not in errors and len(said.splitlines()) == 1
+    assert (
+        ran.returncode == 2
+        and "is missing" in errors
+        and "Traceback" not in errors
+        and len(said.splitlines()) == 1
+    )
     assert ("教师" in said) == (encoding in ("gbk", "utf-8"))
 
 
@@ -99,10 +120,17 @@ def test_no_file_leans_on_one_system(path):
         name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
         words = {keyword.arg for keyword in call.keywords}
         mode = next((ast.unparse(a) for a in call.args[1:2]), "'r'")
-        if name in ("read_text", "write_text") or name == "open" and isinstance(call.func, ast.Name) and "b" not in mode:
+        if (
+            name in ("read_text", "write_text")
+            or name == "open"
+            and isinstance(call.func, ast.Name)
+            and "b" not in mode
+        ):
             assert "encoding" in words, f"line {call.lineno}: {name} without an encoding"
     if path.name != "sandbox.py":
-        assert not re.search(r"os\.fork|SIGKILL|import (resource|fcntl|pwd)|get_context\(\"fork", source)
+        assert not re.search(
+            r"os\.fork|SIGKILL|import (resource|fcntl|pwd)|get_context\(\"fork", source
+        )
 
 
 def test_a_checkout_has_the_same_line_ends_everywhere():
@@ -111,4 +139,7 @@ def test_a_checkout_has_the_same_line_ends_everywhere():
 
 def test_the_public_tests_cover_the_three_systems():
     workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
-    assert all(system in workflow for system in ("ubuntu", "macos", "windows")) and "-m slow" in workflow
+    assert (
+        all(system in workflow for system in ("ubuntu", "macos", "windows"))
+        and "-m slow" in workflow
+    )

@@ -18,14 +18,19 @@ class Killed(BaseException):
     pass
 
 
-def finish(folder: Path, texts: dict[str, str], profile: str = "smoke", identity: str = "a") -> None:
+def finish(
+    folder: Path, texts: dict[str, str], profile: str = "smoke", identity: str = "a"
+) -> None:
     """A run from its beginning to its end."""
     found = Outputs(folder, ("*.txt",))
     found.make_room(profile, identity)
     write_json(folder / RUNNING, {"identity": identity, "profile": profile})
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    write_json(folder / MANIFEST, {"profile": profile, "outputs": {name: sha256(folder / name) for name in texts}})
+    write_json(
+        folder / MANIFEST,
+        {"profile": profile, "outputs": {name: sha256(folder / name) for name in texts}},
+    )
     found.finished()
 
 
@@ -77,7 +82,10 @@ def test_a_finished_result_survives_a_run_that_was_cut_and_one_that_was_refused(
     third.make_room("smoke", "c")
     write_json(tmp_path / RUNNING, {"identity": "c", "profile": "smoke"})
     third.restore()
-    assert visible(tmp_path) == {"one.txt": "finished"} and everything(tmp_path) == {"finished", "half"}
+    assert visible(tmp_path) == {"one.txt": "finished"} and everything(tmp_path) == {
+        "finished",
+        "half",
+    }
     assert not list(tmp_path.glob("checkpoint-*")) and (tmp_path / MANIFEST).is_file()
 
 
@@ -87,7 +95,10 @@ def test_what_cannot_come_back_to_its_place_stays_together_beside_it(tmp_path):
     for name in ("one.txt", "two.txt"):
         (tmp_path / name).write_text("a user's", encoding="utf-8")
     Outputs(tmp_path, ("*.txt",)).make_room("smoke", "b")
-    assert sorted(path.name for path in (tmp_path / "aside/previous-1").iterdir()) == ["one.txt", "two.txt"]
+    assert sorted(path.name for path in (tmp_path / "aside/previous-1").iterdir()) == [
+        "one.txt",
+        "two.txt",
+    ]
 
 
 def test_the_same_run_goes_on_with_what_is_there(tmp_path):
@@ -101,14 +112,21 @@ def test_a_run_cut_in_its_last_moment_counts_as_finished(tmp_path):
     write_json(tmp_path / RUNNING, {"identity": "a", "profile": "smoke"})
     (tmp_path / "checkpoint-5.pt").write_bytes(b"state")
     Outputs(tmp_path, ("*.txt",)).make_room("classroom", "b")
-    assert everything(tmp_path) == {"finished"} and not visible(tmp_path) and not list(tmp_path.glob("checkpoint-*"))
+    assert (
+        everything(tmp_path) == {"finished"}
+        and not visible(tmp_path)
+        and not list(tmp_path.glob("checkpoint-*"))
+    )
 
 
 def test_states_of_a_training_that_failed_are_kept_beside_the_old_result(tmp_path):
     finish(tmp_path, {"one.txt": "finished"})
     cut_run(tmp_path, {"one.txt": "nan"}, "b")
     Outputs(tmp_path, ("*.txt",)).restore()
-    assert visible(tmp_path) == {"one.txt": "finished"} and len(list(tmp_path.glob("aside/failed-1/checkpoint-5.pt"))) == 1
+    assert (
+        visible(tmp_path) == {"one.txt": "finished"}
+        and len(list(tmp_path.glob("aside/failed-1/checkpoint-5.pt"))) == 1
+    )
 
 
 def test_half_written_files_of_a_killed_run_are_gone_when_it_is_finished(tmp_path):
@@ -116,7 +134,11 @@ def test_half_written_files_of_a_killed_run_are_gone_when_it_is_finished(tmp_pat
     (tmp_path / "one.txt.part").write_text("ha", encoding="utf-8")
     (tmp_path / "notes.part").write_text("a user's", encoding="utf-8")
     finish(tmp_path, {"one.txt": "whole"}, identity="b")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "notes.part", "one.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "manifest.json",
+        "notes.part",
+        "one.txt",
+    ]
 
 
 HOLDER = """
@@ -130,10 +152,15 @@ with locked(Path(sys.argv[1])):
 
 
 def test_a_second_run_on_one_folder_is_refused_and_a_dead_ones_lock_taken_over(tmp_path):
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="is in use: another run is at work there"), locked(tmp_path):
+        with (
+            pytest.raises(UserError, match="is in use: another run is at work there"),
+            locked(tmp_path),
+        ):
             pass
     finally:
         holder.kill()  # SIGKILL, or TerminateProcess on Windows

@@ -63,14 +63,23 @@ def need_kind(found, like) -> None:
     """Raise AssertionError where an answer is not of the kind of `like`: a tensor of its shape, a number, the same keys."""
     if isinstance(like, torch.Tensor) and like.ndim:
         shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-        expect(shape == tuple(like.shape), f"a tensor of shape {tuple(like.shape)} is wanted, yours is {shape}")
+        expect(
+            shape == tuple(like.shape),
+            f"a tensor of shape {tuple(like.shape)} is wanted, yours is {shape}",
+        )
     elif isinstance(like, (float, torch.Tensor)):
         one = isinstance(found, (int, float)) or getattr(found, "shape", None) == ()
         expect(one, f"one number is wanted, yours is {described(found)}")
     elif isinstance(like, dict):
-        expect(isinstance(found, dict) and found.keys() == like.keys(), f"the keys {', '.join(like)} are wanted, yours is {described(found)}")
+        expect(
+            isinstance(found, dict) and found.keys() == like.keys(),
+            f"the keys {', '.join(like)} are wanted, yours is {described(found)}",
+        )
     else:
-        expect(isinstance(found, type(like)), f"a {type(like).__name__} is wanted, yours is {described(found)}")
+        expect(
+            isinstance(found, type(like)),
+            f"a {type(like).__name__} is wanted, yours is {described(found)}",
+        )
 
 
 def described(found) -> str:
@@ -113,22 +122,41 @@ def panels(count: int, width: float = 3.2, height: float = 2.8) -> tuple[Figure,
     return figure, figure.subplots(1, count, squeeze=False)[0]
 
 
-def compared(names: list[str], expected, found, inputs: dict[str, object] | None = None, title: str = "") -> Figure:
+def compared(
+    names: list[str], expected, found, inputs: dict[str, object] | None = None, title: str = ""
+) -> Figure:
     """Heat maps of `inputs`, (rows, columns) each, on one scale; then bars: expected in blue, yours in orange.
 
     Not a number in an input is padding, greyed. found: None where there is no answer.
     """
-    inputs = {name: np.atleast_2d(np.asarray(values, float)) for name, values in (inputs or {}).items()}
+    inputs = {
+        name: np.atleast_2d(np.asarray(values, float)) for name, values in (inputs or {}).items()
+    }
     figure, axes = panels(len(inputs) + 1)
     low = min((np.nanmin(values) for values in inputs.values()), default=0)
     high = max((np.nanmax(values) for values in inputs.values()), default=1)
     for ax, (name, values) in zip(axes, inputs.items()):
         image = ax.imshow(values, vmin=low, vmax=high, cmap="viridis", aspect="auto")
         ax.set(facecolor=GREY, xticks=range(values.shape[1]), yticks=range(values.shape[0]))
-        ax.set_title(name, color=TEACHER if name.startswith("teacher") else STUDENT if name.startswith("student") else "black", fontsize=10)
+        ax.set_title(
+            name,
+            color=TEACHER
+            if name.startswith("teacher")
+            else STUDENT
+            if name.startswith("student")
+            else "black",
+            fontsize=10,
+        )
         for (row, column), value in np.ndenumerate(values if values.size <= 24 else values[:0]):
-            ax.text(column, row, "" if np.isnan(value) else f"{value:.2g}", ha="center", va="center", fontsize=8,
-                    color="black" if value > (low + high) / 2 else "white")
+            ax.text(
+                column,
+                row,
+                "" if np.isnan(value) else f"{value:.2g}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="black" if value > (low + high) / 2 else "white",
+            )
     if inputs:
         figure.colorbar(image, ax=list(axes[:-1]), shrink=0.8)
     beside(axes[-1], names, expected, found)
@@ -150,7 +178,13 @@ def beside(ax, names: list[str], expected, found) -> None:
 
 def flat(values) -> np.ndarray:
     """Numbers in a line: of a tensor, of a list of numbers or scalars, of one."""
-    values = values.flatten() if isinstance(values, torch.Tensor) else values if isinstance(values, (list, tuple)) else [values]
+    values = (
+        values.flatten()
+        if isinstance(values, torch.Tensor)
+        else values
+        if isinstance(values, (list, tuple))
+        else [values]
+    )
     return np.array([plain(value) for value in values])
 
 
@@ -158,5 +192,13 @@ def chips(rows: dict[str, list[str]], marked: dict[str, set[int] | None]) -> Fig
     """Rows of words under their names; marked: the places to show on a chip, blue for what is expected, orange for yours."""
     colours = {"expected": TEACHER, "yours": STUDENT}
     shown = {name: words for name, words in rows.items() if marked.get(name, ()) is not None}
-    placed = [[(word, name if name in colours and i in (marked.get(name) or ()) else "word") for i, word in enumerate(words)] for name, words in shown.items()]
-    return word_rows(placed, list(shown), {name: colours[name] for name in shown if name in colours})
+    placed = [
+        [
+            (word, name if name in colours and i in (marked.get(name) or ()) else "word")
+            for i, word in enumerate(words)
+        ]
+        for name, words in shown.items()
+    ]
+    return word_rows(
+        placed, list(shown), {name: colours[name] for name in shown if name in colours}
+    )

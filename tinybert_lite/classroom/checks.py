@@ -50,7 +50,11 @@ class Submission:
     error: str = ""
 
     def as_json(self) -> dict:
-        return {**asdict(self), "points": sum(grade.points for grade in self.grades), "of": sum(grade.of for grade in self.grades)}
+        return {
+            **asdict(self),
+            "points": sum(grade.points for grade in self.grades),
+            "of": sum(grade.of for grade in self.grades),
+        }
 
 
 def grade(path: Path, seconds: float = 60, megabytes: int = 4096) -> Submission:
@@ -71,7 +75,9 @@ def grade(path: Path, seconds: float = 60, megabytes: int = 4096) -> Submission:
 def read(path: Path):
     """A notebook as somebody handed it in. Raises UserError where it is none."""
     if path.stat().st_size > MOST_BYTES:
-        raise UserError(f"{path} has more than {MOST_BYTES // 10**6} MB: clear its outputs and hand it in again")
+        raise UserError(
+            f"{path} has more than {MOST_BYTES // 10**6} MB: clear its outputs and hand it in again"
+        )
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -79,7 +85,9 @@ def read(path: Path):
         raise
     except Exception as error:  # somebody's file: whatever can be wrong with it
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise UserError(f"{path} is no notebook ({reason[0][:LINE]}): save it in Jupyter and hand it in again") from error
+        raise UserError(
+            f"{path} is no notebook ({reason[0][:LINE]}): save it in Jupyter and hand it in again"
+        ) from error
     return notebook
 
 
@@ -87,12 +95,18 @@ def original_of(notebook, path: Path) -> tuple[str, nbformat.NotebookNode]:
     """(name, notebook) of the solutions that a notebook shares the most marked cells with. Raises UserError for none."""
     files = sorted(SOLUTIONS.glob("*.ipynb"))
     if not files:
-        raise UserError(f"{SOLUTIONS} holds no solutions to grade by: run this in a clone of the project, with `pip install -e .`")
+        raise UserError(
+            f"{SOLUTIONS} holds no solutions to grade by: run this in a clone of the project, with `pip install -e .`"
+        )
     originals = {file.stem: nbformat.read(file, as_version=4) for file in files}
     marked = {grade_id(cell) for cell in notebook.cells} - {""}
-    name = max(originals, key=lambda name: len(marked & {grade_id(cell) for cell in originals[name].cells}))
+    name = max(
+        originals, key=lambda name: len(marked & {grade_id(cell) for cell in originals[name].cells})
+    )
     if not marked & {grade_id(cell) for cell in originals[name].cells}:
-        raise UserError(f"{path} holds no exercise of ours: hand in a notebook made from one in notebooks/exercises/")
+        raise UserError(
+            f"{path} holds no exercise of ours: hand in a notebook made from one in notebooks/exercises/"
+        )
     return name, originals[name]
 
 
@@ -104,7 +118,11 @@ def grade_id(cell) -> str:
 
 def tests(original) -> dict:
     """The test cells by their names, in order."""
-    return {grade_id(cell): cell for cell in original.cells if cell.metadata.get("nbgrader", {}).get("grade")}
+    return {
+        grade_id(cell): cell
+        for cell in original.cells
+        if cell.metadata.get("nbgrader", {}).get("grade")
+    }
 
 
 def prepared(handed_in, original):
@@ -123,10 +141,22 @@ def prepared(handed_in, original):
 def run(notebook, seconds: float, megabytes: int) -> tuple[dict[str, str], str]:
     """({number of a cell that was reached: "" or its error}, why others were not). A cell may take half of the time."""
     with tempfile.TemporaryDirectory() as scratch:
-        work, file, results = Path(scratch, "work"), Path(scratch, "notebook.ipynb"), Path(scratch, "results.json")
+        work, file, results = (
+            Path(scratch, "work"),
+            Path(scratch, "notebook.ipynb"),
+            Path(scratch, "results.json"),
+        )
         work.mkdir()
         nbformat.write(notebook, file)
-        child = [sys.executable, "-I", run_submission.__file__, str(REPOSITORY), str(file), str(results), str(seconds / 2)]
+        child = [
+            sys.executable,
+            "-I",
+            run_submission.__file__,
+            str(REPOSITORY),
+            str(file),
+            str(results),
+            str(seconds / 2),
+        ]
         finished = run_limited(child, work, seconds, megabytes)
         said = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
     if finished.out_of_time:
@@ -145,7 +175,9 @@ def table(submissions: list[Submission]) -> str:
         lines.append(f"  {'exercise':20} {'points':>6} {'of':>4}  message")
         for grade in submission.grades:
             message = " ".join(grade.message.split())
-            lines.append(f"  {grade.exercise:20} {grade.points:6g} {grade.of:4g}  {message if len(message) <= LINE else message[:LINE - 1] + '…'}".rstrip())
+            lines.append(
+                f"  {grade.exercise:20} {grade.points:6g} {grade.of:4g}  {message if len(message) <= LINE else message[: LINE - 1] + '…'}".rstrip()
+            )
         total = submission.as_json()
         lines.append(f"  {'together':20} {total['points']:6g} {total['of']:4g}")
     return "\n".join(lines)
@@ -154,8 +186,16 @@ def table(submissions: list[Submission]) -> str:
 def files_in(path: Path) -> list[Path]:
     """A notebook, or all in a folder and below. Raises UserError for none."""
     if not path.exists():
-        raise UserError(f"{path} is missing: name a notebook that was handed in, or a folder of them")
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*.ipynb") if ".ipynb_checkpoints" not in file.parts)
+        raise UserError(
+            f"{path} is missing: name a notebook that was handed in, or a folder of them"
+        )
+    files = (
+        [path]
+        if path.is_file()
+        else sorted(
+            file for file in path.rglob("*.ipynb") if ".ipynb_checkpoints" not in file.parts
+        )
+    )
     if not files:
         raise UserError(f"{path} holds no notebook (*.ipynb)")
     return files
@@ -163,11 +203,28 @@ def files_in(path: Path) -> list[Path]:
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m tinybert_lite.classroom.checks", description="Grade exercises that were handed in.")
-    parser.add_argument("--student", required=True, type=Path, help="a notebook, or a folder of them")
-    parser.add_argument("--json", type=Path, help="write the grades there (else they are printed after the table)")
-    parser.add_argument("--seconds", type=float, default=60, help="time limit of a notebook; one cell may take half of it")
-    parser.add_argument("--megabytes", type=int, default=4096, help="memory limit of a process; torch with CUDA may need more")
+    parser = argparse.ArgumentParser(
+        "python -m tinybert_lite.classroom.checks",
+        description="Grade exercises that were handed in.",
+    )
+    parser.add_argument(
+        "--student", required=True, type=Path, help="a notebook, or a folder of them"
+    )
+    parser.add_argument(
+        "--json", type=Path, help="write the grades there (else they are printed after the table)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60,
+        help="time limit of a notebook; one cell may take half of it",
+    )
+    parser.add_argument(
+        "--megabytes",
+        type=int,
+        default=4096,
+        help="memory limit of a process; torch with CUDA may need more",
+    )
     args = parser.parse_args(argv)
     if not 0 < args.seconds < 1e6 or args.megabytes < 1:
         raise UserError("--seconds and --megabytes must be above 0")
@@ -180,7 +237,11 @@ def main(argv: list[str]) -> None:
     broken = [submission.error for submission in submissions if submission.error]
     if len(broken) < len(submissions):
         say(table(submissions))
-        found = json.dumps({"submissions": [submission.as_json() for submission in submissions]}, indent=1, ensure_ascii=False)
+        found = json.dumps(
+            {"submissions": [submission.as_json() for submission in submissions]},
+            indent=1,
+            ensure_ascii=False,
+        )
         if args.json:
             args.json.write_text(found + "\n", encoding="utf-8")
         else:

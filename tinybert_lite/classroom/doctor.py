@@ -1,6 +1,6 @@
 """Is this computer ready for the course? A line for each question, with its cure where something is wrong.
 
-    python -m tinybert_lite.doctor
+python -m tinybert_lite.doctor
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ class Finding:
     cure: str
 
     def __str__(self) -> str:
-        return f"[ok] {self.name}: {self.said}" if self.ok else f"[!!] {self.name}: {self.said}; {self.cure}"
+        return (
+            f"[ok] {self.name}: {self.said}"
+            if self.ok
+            else f"[!!] {self.name}: {self.said}; {self.cure}"
+        )
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,21 @@ class Check:
             return Finding(self.name, *self.look(root), self.cure)
         except Exception as error:
             said = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-            return Finding(self.name, False, said, INSTALL if isinstance(error, ImportError) else self.cure)
+            return Finding(
+                self.name, False, said, INSTALL if isinstance(error, ImportError) else self.cure
+            )
 
 
 def python_in_range(root) -> tuple[bool, str]:
     """By hand, for a Python that is too old cannot read TOML."""
     now = platform.python_version()
-    lowest, above = re.search(r'requires-python = ">=([\d.]+),<([\d.]+)"', PYPROJECT.read_text(encoding="utf-8")).groups()
+    lowest, above = re.search(
+        r'requires-python = ">=([\d.]+),<([\d.]+)"', PYPROJECT.read_text(encoding="utf-8")
+    ).groups()
     older, newer = ([int(part) for part in version.split(".")[:2]] for version in (lowest, above))
-    return older <= [int(part) for part in now.split(".")[:2]] < newer, f"{now}, wanted at least {lowest} and below {above}"
+    return older <= [
+        int(part) for part in now.split(".")[:2]
+    ] < newer, f"{now}, wanted at least {lowest} and below {above}"
 
 
 def package_in_range(name: str, root) -> tuple[bool, str]:
@@ -95,15 +105,27 @@ def memory(root) -> tuple[bool, str]:
 def kernel(root) -> tuple[bool, str]:
     from jupyter_client.kernelspec import KernelSpecManager
 
-    ours = [name for name, found in KernelSpecManager().get_all_specs().items() if _is_this_python(found["spec"]["argv"][0])]
+    ours = [
+        name
+        for name, found in KernelSpecManager().get_all_specs().items()
+        if _is_this_python(found["spec"]["argv"][0])
+    ]
     if NOTEBOOKS_KERNEL in ours:
         return True, f"{NOTEBOOKS_KERNEL} runs this Python"
-    return bool(ours), f"choose {ours[0]} in the notebook's kernel menu" if ours else f"no kernel runs {sys.executable}"
+    return (
+        bool(ours),
+        f"choose {ours[0]} in the notebook's kernel menu"
+        if ours
+        else f"no kernel runs {sys.executable}",
+    )
 
 
 def _is_this_python(program: str) -> bool:
     """A bare `python` is what Jupyter itself runs in. Folders are compared, as a virtual environment's python is a link."""
-    return program in ("python", "python3") or Path(program).parent.resolve() == Path(sys.executable).parent.resolve()
+    return (
+        program in ("python", "python3")
+        or Path(program).parent.resolve() == Path(sys.executable).parent.resolve()
+    )
 
 
 def chinese_letters(root) -> tuple[bool, str]:
@@ -130,8 +152,15 @@ def data(root) -> tuple[bool, str]:
     from tinybert_lite.pipeline.workspace import Workspace
 
     workspace = Workspace.find(root)
-    lost = [path for path in (*workspace.task_files.values(), workspace.corpus, workspace.vectors) if not path.is_file()]
-    return not lost, f"{lost[0]} is missing" if lost else f"{workspace.data_dir} and {workspace.corpus.parent}"
+    lost = [
+        path
+        for path in (*workspace.task_files.values(), workspace.corpus, workspace.vectors)
+        if not path.is_file()
+    ]
+    return (
+        not lost,
+        f"{lost[0]} is missing" if lost else f"{workspace.data_dir} and {workspace.corpus.parent}",
+    )
 
 
 def teacher(root) -> tuple[bool, str]:
@@ -139,21 +168,43 @@ def teacher(root) -> tuple[bool, str]:
     from tinybert_lite.pipeline.workspace import Workspace
 
     folder = Workspace.find(root).teacher
-    return weights_file(folder) is not None, f"{folder}" if weights_file(folder) else f"{folder} holds no weights"
+    return weights_file(folder) is not None, f"{folder}" if weights_file(
+        folder
+    ) else f"{folder} holds no weights"
 
 
 PLACES = (
-    Check("workspace", writable, "name a folder of your own with --workspace or TINYBERT_WORKSPACE"),
-    Check("data", data, f"run `git restore SST-2 1_pre_data` in {COURSE}, or download the course again"),
-    Check("teacher", teacher, f"run `git restore teacher_model` in {COURSE}, or put a BERT into teacher_model/ (`python -m tinybert_lite.download bert-base-uncased`)"),
+    Check(
+        "workspace", writable, "name a folder of your own with --workspace or TINYBERT_WORKSPACE"
+    ),
+    Check(
+        "data",
+        data,
+        f"run `git restore SST-2 1_pre_data` in {COURSE}, or download the course again",
+    ),
+    Check(
+        "teacher",
+        teacher,
+        f"run `git restore teacher_model` in {COURSE}, or put a BERT into teacher_model/ (`python -m tinybert_lite.download bert-base-uncased`)",
+    ),
 )
 CHECKS = (
-    Check("Python", python_in_range, "make the virtual environment again with a Python in that range"),
+    Check(
+        "Python", python_in_range, "make the virtual environment again with a Python in that range"
+    ),
     *(Check(name, partial(package_in_range, name), INSTALL) for name in PACKAGES),
     Check("device", device, INSTALL),
     Check("disk", disk, "make room, or name a folder on another disk with --workspace"),
     Check("memory", memory, "close other programs and other notebooks' kernels"),
-    Check("kernel", kernel, f"run `{Path(sys.executable).name} -m ipykernel install --user --name tinybert-lite` and choose tinybert-lite in the notebook"),
-    Check("Chinese font", chinese_letters, "install one, such as Noto Sans CJK, and delete matplotlib's font cache; until then Chinese labels show boxes"),
+    Check(
+        "kernel",
+        kernel,
+        f"run `{Path(sys.executable).name} -m ipykernel install --user --name tinybert-lite` and choose tinybert-lite in the notebook",
+    ),
+    Check(
+        "Chinese font",
+        chinese_letters,
+        "install one, such as Noto Sans CJK, and delete matplotlib's font cache; until then Chinese labels show boxes",
+    ),
     *PLACES,
 )

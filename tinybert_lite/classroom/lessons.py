@@ -1,8 +1,8 @@
 """What every notebook opens with, and questions to answer before a cell runs.
 
-    workspace, settings = lessons.setup()
-    lessons.predict("loss", "How large is the loss of the untrained student?", "nats")
-    lessons.reveal("loss", measured)
+workspace, settings = lessons.setup()
+lessons.predict("loss", "How large is the loss of the untrained student?", "nats")
+lessons.reveal("loss", measured)
 """
 
 from __future__ import annotations
@@ -45,13 +45,24 @@ def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
     """Make what a notebook's stage needs and is missing, in the quick smoke profile; earlier notebooks replace that by the real thing."""
     quick = presets.profile("smoke", settings.task, workspace.teacher_width)
     machine = ("seed", "device", "precision", "threads", "lower_case")
-    run_all.ensure(workspace, settings, upto, replace(quick, **{name: getattr(settings, name) for name in machine}))
+    run_all.ensure(
+        workspace,
+        settings,
+        upto,
+        replace(quick, **{name: getattr(settings, name) for name in machine}),
+    )
     if settings.profile == quick.profile:
         return
     folders = [stage.folder(workspace) for stage in run_all.needed(workspace, upto)]
-    rough = [folder.relative_to(workspace.root).as_posix() for folder in folders if (read_manifest(folder) or {}).get("profile") == quick.profile]
+    rough = [
+        folder.relative_to(workspace.root).as_posix()
+        for folder in folders
+        if (read_manifest(folder) or {}).get("profile") == quick.profile
+    ]
     if rough:
-        say(f"This notebook runs on quick inputs of the smoke profile, in {', '.join(rough)}: run the notebooks before it for real ones.")
+        say(
+            f"This notebook runs on quick inputs of the smoke profile, in {', '.join(rough)}: run the notebooks before it for real ones."
+        )
 
 
 # Questions -----------------------------------------------------------------------------------------------------------
@@ -81,7 +92,9 @@ def reveal(name: str, measured) -> None:
     if isinstance(guess, str) or isinstance(measured, str):
         say(f"You said {guess}, and it is {'so' if guess == measured else measured}.")
     else:
-        say(f"You said {_with_unit(guess, unit)}; it is {_with_unit(float(measured), unit)}: {how_far(float(guess), float(measured))}.")
+        say(
+            f"You said {_with_unit(guess, unit)}; it is {_with_unit(float(measured), unit)}: {how_far(float(guess), float(measured))}."
+        )
 
 
 def how_far(guess: float, measured: float) -> str:
@@ -98,7 +111,12 @@ def how_far(guess: float, measured: float) -> str:
 
 def watched() -> bool:
     """Whether a person sits before a notebook. Whoever runs one unseen, as nbclient does, tells the kernel not to ask for input."""
-    if os.environ.get("TINYBERT_UNWATCHED") or os.environ.get("CI") or "IPython" not in sys.modules or not find_spec("ipywidgets"):
+    if (
+        os.environ.get("TINYBERT_UNWATCHED")
+        or os.environ.get("CI")
+        or "IPython" not in sys.modules
+        or not find_spec("ipywidgets")
+    ):
         return False
     kernel = getattr(sys.modules["IPython"].get_ipython(), "kernel", None)
     return bool(kernel) and bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin"))

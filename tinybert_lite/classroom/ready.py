@@ -32,7 +32,9 @@ from tinybert_lite.system.outputs import (
     scratch,
 )
 
-BY_NUMBER: dict[str, Stage] = dict(zip((GROWN, "1", "2", "3", "teacher", "4", "5"), STAGES, strict=True))
+BY_NUMBER: dict[str, Stage] = dict(
+    zip((GROWN, "1", "2", "3", "teacher", "4", "5"), STAGES, strict=True)
+)
 NOTES = (HISTORY, MANIFEST)  # packed beside the results
 CHOICES = ("1", "2", "3", "4", "5", "teacher", "all")
 
@@ -42,7 +44,11 @@ CHOICES = ("1", "2", "3", "4", "5", "teacher", "all")
 
 def reset(workspace: Workspace, which: str, ask=input) -> None:
     """Move what runs and the learner put into a stage's folder aside, after asking."""
-    found = {folder: paths for folder in _folders(workspace, which) if (paths := belongings(folder, workspace))}
+    found = {
+        folder: paths
+        for folder in _folders(workspace, which)
+        if (paths := belongings(folder, workspace))
+    }
     if not found:
         say("nothing to move: what is there came with the course")
         return
@@ -58,8 +64,19 @@ def reset(workspace: Workspace, which: str, ask=input) -> None:
 
 def belongings(folder: Path, workspace: Workspace) -> list[Path]:
     """What a folder holds beside what the course ships, other tasks' results, and what was set aside before."""
-    tasks = {name for task in TASKS.values() for name in (task.name, task.language)} | {path.parent.name for path in workspace.root.glob(f"*/{OWN}")}
-    kept = {"README.md", workspace.corpus.name, CLASSROOM_VECTORS, CLASSROOM, GROWN, ASIDE, LOCK, *tasks}
+    tasks = {name for task in TASKS.values() for name in (task.name, task.language)} | {
+        path.parent.name for path in workspace.root.glob(f"*/{OWN}")
+    }
+    kept = {
+        "README.md",
+        workspace.corpus.name,
+        CLASSROOM_VECTORS,
+        CLASSROOM,
+        GROWN,
+        ASIDE,
+        LOCK,
+        *tasks,
+    }
     return [path for path in sorted(folder.glob("*")) if path.name not in kept]
 
 
@@ -83,9 +100,15 @@ def make_ready(workspace: Workspace, target: Path) -> None:
     """Pack each finished stage; the same results give the same bytes."""
     target.mkdir(parents=True, exist_ok=True)
     with locked(workspace.root):
-        packed = [stage for stage in BY_NUMBER.values() if _pack(stage, stage.folder(workspace), archive_of(stage, target))]
+        packed = [
+            stage
+            for stage in BY_NUMBER.values()
+            if _pack(stage, stage.folder(workspace), archive_of(stage, target))
+        ]
     if not packed:
-        raise UserError(f"{workspace.root}: no stage has finished here; run `python -m tinybert_lite.run_all` first")
+        raise UserError(
+            f"{workspace.root}: no stage has finished here; run `python -m tinybert_lite.run_all` first"
+        )
 
 
 def archive_of(stage: Stage, folder: Path) -> Path:
@@ -97,17 +120,25 @@ def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
     if not manifest or manifest["stage"] != stage.name or manifest["profile"] not in PROFILES:
         return False
     if wrong := _wrong(folder, manifest):
-        raise UserError(f"{folder / wrong} is not what the stage wrote: run the stage again before you pack it")
+        raise UserError(
+            f"{folder / wrong} is not what the stage wrote: run the stage again before you pack it"
+        )
     names = sorted(_hashes(manifest)) + [name for name in NOTES if (folder / name).is_file()]
     part = archive.with_name(f"{archive.name}.part")
     with ZipFile(part, "w", ZIP_DEFLATED) as packed:
         for name in names:
             info = ZipInfo(name)  # dated 1980, whenever the file was made
-            info.compress_type, info.create_system, info.external_attr = ZIP_DEFLATED, 3, 0o644 << 16
+            info.compress_type, info.create_system, info.external_attr = (
+                ZIP_DEFLATED,
+                3,
+                0o644 << 16,
+            )
             with open(folder / name, "rb") as source, packed.open(info, "w") as copy:
                 shutil.copyfileobj(source, copy)
     replace_file(part, archive)
-    say(f"{archive}: {len(names)} files, {archive.stat().st_size / 1e6:.1f} MB, profile {manifest['profile']}")
+    say(
+        f"{archive}: {len(names)} files, {archive.stat().st_size / 1e6:.1f} MB, profile {manifest['profile']}"
+    )
     return True
 
 
@@ -118,45 +149,65 @@ def put_in_place(workspace: Workspace, which: str, source: Path) -> None:
     """
     with locked(workspace.root), scratch(workspace.root) as place:
         chosen = _with_what_it_needs(workspace, which, source)
-        manifests = {stage: _unpack(stage, archive_of(stage, source), place / stage.name) for stage in chosen}
+        manifests = {
+            stage: _unpack(stage, archive_of(stage, source), place / stage.name) for stage in chosen
+        }
         for stage, manifest in manifests.items():
             folder = stage.folder(workspace)
-            if (read_manifest(folder) or {}).get("outputs") != manifest["outputs"] or _wrong(folder, manifest):
+            if (read_manifest(folder) or {}).get("outputs") != manifest["outputs"] or _wrong(
+                folder, manifest
+            ):
                 set_aside(folder, workspace)
                 _move(place / stage.name, folder)
             say(f"{folder}: ready")
-            settings = replace(profile(manifest["profile"], workspace.task, workspace.teacher_width), seed=manifest["seed"])
+            settings = replace(
+                profile(manifest["profile"], workspace.task, workspace.teacher_width),
+                seed=manifest["seed"],
+            )
             if reason := stale(stage, stage.reads(workspace), folder, settings, manifest):
-                remark(f"ATTENTION: {folder}: run_all would make it again, as {reason}; ask for results that were made from this data and teacher")
+                remark(
+                    f"ATTENTION: {folder}: run_all would make it again, as {reason}; ask for results that were made from this data and teacher"
+                )
 
 
 def _with_what_it_needs(workspace: Workspace, which: str, source: Path) -> list[Stage]:
     if which != "all":
         return [*needed(workspace, BY_NUMBER[which].name), BY_NUMBER[which]]
-    return [stage for stage in BY_NUMBER.values() if archive_of(stage, source).is_file()] or list(BY_NUMBER.values())[1:]
+    return [stage for stage in BY_NUMBER.values() if archive_of(stage, source).is_file()] or list(
+        BY_NUMBER.values()
+    )[1:]
 
 
 def _unpack(stage: Stage, archive: Path, place: Path) -> dict:
     """Unpack into an empty folder; returns the manifest, whose hashes all files have. Refuses whatever the stage does not write."""
     if not archive.is_file():
-        raise UserError(f"{archive} is missing: name the folder of ready results with --from; an instructor makes it with --make_ready")
+        raise UserError(
+            f"{archive} is missing: name the folder of ready results with --from; an instructor makes it with --make_ready"
+        )
     try:
         with ZipFile(archive) as packed:
             for name in packed.namelist():
                 parts = PurePosixPath(name).parts
                 if ".." in parts or not parts or parts[0] == "/" or set(name) & set("\\:"):
-                    raise UserError(f"{archive} holds {name!r}, which lies outside of a stage's folder: take it from your instructor again")
+                    raise UserError(
+                        f"{archive} holds {name!r}, which lies outside of a stage's folder: take it from your instructor again"
+                    )
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(name) as content, open(place / name, "wb") as copy:
                     shutil.copyfileobj(content, copy)
     except (BadZipFile, EOFError, zlib.error):
         raise UserError(f"{archive} is damaged: take it from your instructor again") from None
     manifest = read_json(place / MANIFEST)
-    known = {place / name for name in (*_hashes(manifest), *NOTES)} & {*stage.outputs(place).files(), *(place / name for name in NOTES)}
+    known = {place / name for name in (*_hashes(manifest), *NOTES)} & {
+        *stage.outputs(place).files(),
+        *(place / name for name in NOTES),
+    }
     strange = sorted({path for path in place.rglob("*") if path.is_file()} - known)
     wrong = str(strange[0].relative_to(place)) if strange else _wrong(place, manifest)
     if wrong or manifest.get("stage") != stage.name:
-        raise UserError(f"{archive}: {wrong or MANIFEST} is not what {stage.name} wrote; take the archive from your instructor again")
+        raise UserError(
+            f"{archive}: {wrong or MANIFEST} is not what {stage.name} wrote; take the archive from your instructor again"
+        )
     return manifest
 
 
@@ -167,13 +218,23 @@ def _hashes(manifest: dict) -> dict[str, str]:
 
 def _wrong(folder: Path, manifest: dict) -> str:
     """The first file that is not the one of the manifest, "" if all are."""
-    return next((name for name, digest in _hashes(manifest).items() if not (folder / name).is_file() or sha256(folder / name) != digest), "")
+    return next(
+        (
+            name
+            for name, digest in _hashes(manifest).items()
+            if not (folder / name).is_file() or sha256(folder / name) != digest
+        ),
+        "",
+    )
 
 
 def _move(place: Path, folder: Path) -> None:
     """The manifest last: without it nothing counts as finished."""
     with locked(folder):
-        for path in sorted((path for path in place.rglob("*") if path.is_file()), key=lambda path: path.name == MANIFEST):
+        for path in sorted(
+            (path for path in place.rglob("*") if path.is_file()),
+            key=lambda path: path.name == MANIFEST,
+        ):
             target = folder / path.relative_to(place)
             target.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, target)

@@ -39,9 +39,20 @@ def main(packages: str, notebook: str, results: str, seconds: str) -> None:
         beside.write_text(json.dumps(said), encoding="utf-8")
         beside.replace(results)
 
-    late = {"ename": "Timeout", "evalue": f"stopped after {float(seconds):g} seconds, is there an endless loop?", "traceback": []}
-    client = NotebookClient(nbformat.read(notebook, as_version=4), km=AsyncKernelManager(kernel_spec_manager=ThisPython()), allow_errors=True,
-                            timeout=float(seconds), interrupt_on_timeout=True, error_on_timeout=late, on_cell_executed=note)
+    late = {
+        "ename": "Timeout",
+        "evalue": f"stopped after {float(seconds):g} seconds, is there an endless loop?",
+        "traceback": [],
+    }
+    client = NotebookClient(
+        nbformat.read(notebook, as_version=4),
+        km=AsyncKernelManager(kernel_spec_manager=ThisPython()),
+        allow_errors=True,
+        timeout=float(seconds),
+        interrupt_on_timeout=True,
+        error_on_timeout=late,
+        on_cell_executed=note,
+    )
     try:
         client.execute()
     except DeadKernelError:

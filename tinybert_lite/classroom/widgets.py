@@ -39,11 +39,33 @@ class Explorer(ipywidgets.VBox):
     What draw raises is shown as a sentence in the picture's place.
     """
 
-    def __init__(self, draw: Callable[..., Figure], controls: dict[str, ipywidgets.ValueWidget], still: list[dict], columns: int = 1,
-                 moving: Sequence[Artist] = ()):
-        self.draw, self.controls, self.still, self.columns, self.moving, self._ground = draw, controls, still, columns, moving, None
-        self.picture, self.message = ipywidgets.Image(format="png", layout={"max_width": "100%"}), ipywidgets.HTML()
-        super().__init__([ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"}), self.message, self.picture])
+    def __init__(
+        self,
+        draw: Callable[..., Figure],
+        controls: dict[str, ipywidgets.ValueWidget],
+        still: list[dict],
+        columns: int = 1,
+        moving: Sequence[Artist] = (),
+    ):
+        self.draw, self.controls, self.still, self.columns, self.moving, self._ground = (
+            draw,
+            controls,
+            still,
+            columns,
+            moving,
+            None,
+        )
+        self.picture, self.message = (
+            ipywidgets.Image(format="png", layout={"max_width": "100%"}),
+            ipywidgets.HTML(),
+        )
+        super().__init__(
+            [
+                ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"}),
+                self.message,
+                self.picture,
+            ]
+        )
         for control in controls.values():
             control.observe(self._follow, "value")
         self._follow()
@@ -56,8 +78,15 @@ class Explorer(ipywidgets.VBox):
         try:
             drawn, sentence = self._pixels(self.draw(**self.values)), ""
         except Exception as error:  # a callback's exception would reach nobody
-            drawn, sentence = None, str(error) if isinstance(error, UserError) else f"this cannot be drawn: {type(error).__name__}: {error}"
-        self.message.value = sentence and f'<span style="color:#c0392b">{html.escape(sentence)}</span>'
+            drawn, sentence = (
+                None,
+                str(error)
+                if isinstance(error, UserError)
+                else f"this cannot be drawn: {type(error).__name__}: {error}",
+            )
+        self.message.value = (
+            sentence and f'<span style="color:#c0392b">{html.escape(sentence)}</span>'
+        )
         self.picture.layout.display = "none" if drawn is None else None
         if drawn is not None:
             self.picture.width = str(drawn.shape[1])
@@ -71,8 +100,12 @@ class Explorer(ipywidgets.VBox):
                 tiles.append(self._pixels(self.draw(**{**self.values, **setting})))
             except UserError:
                 continue
-        rows = [tiles[i:i + self.columns] for i in range(0, len(tiles), self.columns)]
-        return png(_joined([_joined(row, 1) for row in rows], 0), optimize=True) if tiles else self.picture.value
+        rows = [tiles[i : i + self.columns] for i in range(0, len(tiles), self.columns)]
+        return (
+            png(_joined([_joined(row, 1) for row in rows], 0), optimize=True)
+            if tiles
+            else self.picture.value
+        )
 
     def _pixels(self, figure: Figure) -> np.ndarray:
         """The Figure drawn, (height, width, 3) bytes."""
@@ -90,10 +123,16 @@ class Explorer(ipywidgets.VBox):
         return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
     def __repr__(self) -> str:
-        return "picture with controls: " + ", ".join(f"{name} = {value}" for name, value in self.values.items())
+        return "picture with controls: " + ", ".join(
+            f"{name} = {value}" for name, value in self.values.items()
+        )
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        return {**super()._repr_mimebundle_(**kwargs), "text/plain": repr(self), "image/png": base64.b64encode(self.still_picture()).decode()}
+        return {
+            **super()._repr_mimebundle_(**kwargs),
+            "text/plain": repr(self),
+            "image/png": base64.b64encode(self.still_picture()).decode(),
+        }
 
 
 def png(image: np.ndarray, **options) -> bytes:
@@ -105,33 +144,54 @@ def png(image: np.ndarray, **options) -> bytes:
 def _joined(tiles: list[np.ndarray], axis: int) -> np.ndarray:
     """Side by side (axis 1) or one above the other (axis 0), filled up with white."""
     most = max(tile.shape[1 - axis] for tile in tiles)
-    filled = [np.pad(tile, [(0, 0) if a in (axis, 2) else (0, most - tile.shape[a]) for a in range(3)], constant_values=255) for tile in tiles]
+    filled = [
+        np.pad(
+            tile,
+            [(0, 0) if a in (axis, 2) else (0, most - tile.shape[a]) for a in range(3)],
+            constant_values=255,
+        )
+        for tile in tiles
+    ]
     return np.concatenate(filled, axis)
 
 
 def _slider(name: str, low, high, value=None, step=1) -> ipywidgets.ValueWidget:
     kind = ipywidgets.FloatSlider if isinstance(step, float) else ipywidgets.IntSlider
-    return kind(value=low if value is None else value, min=low, max=high, step=step, description=name)
+    return kind(
+        value=low if value is None else value, min=low, max=high, step=step, description=name
+    )
 
 
 @torch.inference_mode()
-def matched_scores(student: Bert, teacher: Bert, batch: dict[str, Tensor], mapping: list[int]) -> list[tuple[Tensor, Tensor]]:
+def matched_scores(
+    student: Bert, teacher: Bert, batch: dict[str, Tensor], mapping: list[int]
+) -> list[tuple[Tensor, Tensor]]:
     """Attention scores (B, H, L, L) of student layer m and teacher layer g(m), for m = 1 … M; where the numbers of heads
     differ, averaged in groups. The models come back in the mode they were in."""
     modes = student.training, teacher.training
-    mine, theirs = student.eval()(batch, scores=range(1, len(mapping))).scores, teacher.eval()(batch, scores=set(mapping[1:])).scores
+    mine, theirs = (
+        student.eval()(batch, scores=range(1, len(mapping))).scores,
+        teacher.eval()(batch, scores=set(mapping[1:])).scores,
+    )
     student.train(modes[0]), teacher.train(modes[1])
     return [common_heads(mine[m], theirs[mapping[m]]) for m in range(1, len(mapping))]
 
 
-def attention_explorer(student: Bert, teacher: Bert, batch: dict[str, Tensor], tokens: list[str], mapping: list[int]) -> Explorer:
+def attention_explorer(
+    student: Bert, teacher: Bert, batch: dict[str, Tensor], tokens: list[str], mapping: list[int]
+) -> Explorer:
     """Teacher | student | difference of one sentence, with sliders for layer and head and a switch from scores to probabilities.
 
     batch: of one row, (1, L) · tokens: its L pieces · mapping: g(m), m = 0 … M. Padding is greyed.
     """
     mask = batch["attention_mask"]
     scores = matched_scores(student, teacher, batch, mapping)
-    shown = {"scores": scores, "probabilities": [tuple(plots.probabilities(each, mask) for each in pair) for pair in scores]}
+    shown = {
+        "scores": scores,
+        "probabilities": [
+            tuple(plots.probabilities(each, mask) for each in pair) for pair in scores
+        ],
+    }
     figure = plots.attention_match(*(each[0, 0] for each in scores[0]), tokens, mask=mask[0])
 
     def draw(layer: int, head: int, show: str) -> Figure:
@@ -140,11 +200,22 @@ def attention_explorer(student: Bert, teacher: Bert, batch: dict[str, Tensor], t
         return plots.redraw_attention(figure, mine, theirs, title, mask[0], f"attention {show}")
 
     last = len(scores)
-    controls = {"layer": _slider("layer", 1, last, last), "head": _slider("head", 1, scores[0][0].shape[1]),
-                "show": ipywidgets.ToggleButtons(options=list(shown), description="show")}
+    controls = {
+        "layer": _slider("layer", 1, last, last),
+        "head": _slider("head", 1, scores[0][0].shape[1]),
+        "show": ipywidgets.ToggleButtons(options=list(shown), description="show"),
+    }
     settings = [(1, "scores"), (last, "scores"), (last, "probabilities")]
-    return Explorer(draw, controls, [{"layer": layer, "show": show} for layer, show in dict.fromkeys(settings)],
-                    moving=[*(part for ax in figure.axes[:3] for part in (*ax.images, *ax.spines.values())), *figure.axes[3:], *figure.texts])
+    return Explorer(
+        draw,
+        controls,
+        [{"layer": layer, "show": show} for layer, show in dict.fromkeys(settings)],
+        moving=[
+            *(part for ax in figure.axes[:3] for part in (*ax.images, *ax.spines.values())),
+            *figure.axes[3:],
+            *figure.texts,
+        ],
+    )
 
 
 def margins_explorer(student_logits, teacher_logits, labels) -> Explorer:
@@ -160,9 +231,15 @@ def margins_explorer(student_logits, teacher_logits, labels) -> Explorer:
         plots.redraw_soft_targets(axes[1], student_logits, teacher_logits, labels, temperature)
         return figure
 
-    choice = ipywidgets.SelectionSlider(options=[0.5, 1.0, 2.0, 4.0, 8.0], value=1.0, description="t")
-    return Explorer(draw, {"temperature": choice}, [{"temperature": 1.0}, {"temperature": 4.0}],
-                    moving=[*axes[1].collections, axes[1].title])
+    choice = ipywidgets.SelectionSlider(
+        options=[0.5, 1.0, 2.0, 4.0, 8.0], value=1.0, description="t"
+    )
+    return Explorer(
+        draw,
+        {"temperature": choice},
+        [{"temperature": 1.0}, {"temperature": 4.0}],
+        moving=[*axes[1].collections, axes[1].title],
+    )
 
 
 def rounding_explorer(weight) -> Explorer:
@@ -172,8 +249,14 @@ def rounding_explorer(weight) -> Explorer:
     def draw(bits: int) -> Figure:
         return plots.redraw_rounding(figure, weight, bits)
 
-    moving = [*(part for ax in figure.axes[1:3] for part in (*ax.images, *ax.spines.values())), figure.axes[3].patches[-1], *(ax.title for ax in figure.axes[:4])]
-    return Explorer(draw, {"bits": _slider("bits", 2, 8, 8)}, [{"bits": 8}, {"bits": 3}], moving=moving)
+    moving = [
+        *(part for ax in figure.axes[1:3] for part in (*ax.images, *ax.spines.values())),
+        figure.axes[3].patches[-1],
+        *(ax.title for ax in figure.axes[:4]),
+    ]
+    return Explorer(
+        draw, {"bits": _slider("bits", 2, 8, 8)}, [{"bits": 8}, {"bits": 3}], moving=moving
+    )
 
 
 def mapping_explorer(student_layers: int = 4, teacher_layers: int = 12) -> Explorer:
@@ -188,21 +271,29 @@ def mapping_explorer(student_layers: int = 4, teacher_layers: int = 12) -> Explo
         return plots.layer_map(layers, teacher_layers, ax)
 
     kinds = ["uniform", "top", "bottom"]
-    controls = {"mapping": ipywidgets.ToggleButtons(options=kinds, description="mapping"),
-                "student_layers": _slider("student layers", 1, teacher_layers, student_layers)}
+    controls = {
+        "mapping": ipywidgets.ToggleButtons(options=kinds, description="mapping"),
+        "student_layers": _slider("student layers", 1, teacher_layers, student_layers),
+    }
     return Explorer(draw, controls, [{"mapping": kind} for kind in kinds], columns=3)
 
 
-def masking_viewer(tokens: list[str], pieces=("moon", "salt"), probability: float = 0.15) -> Explorer:
+def masking_viewer(
+    tokens: list[str], pieces=("moon", "salt"), probability: float = 0.15
+) -> Explorer:
     """Draws of the masking of one sequence, with the seed, the share of chosen pieces and a switch to whole words.
 
     pieces: what a random piece is drawn from, see `data.masking.random_pieces`.
     """
+
     def draw(seed: int, probability: float, whole_words: bool) -> Figure:
         return plots.masking(tokens, seed, probability, whole_words, pieces, draws=2)
 
-    controls = {"seed": _slider("seed", 0, 30), "probability": _slider("probability", 0.0, 0.6, probability, 0.05),
-                "whole_words": ipywidgets.Checkbox(description="whole words")}
+    controls = {
+        "seed": _slider("seed", 0, 30),
+        "probability": _slider("probability", 0.0, 0.6, probability, 0.05),
+        "whole_words": ipywidgets.Checkbox(description="whole words"),
+    }
     return Explorer(draw, controls, [{"whole_words": False}, {"whole_words": True}])
 
 
@@ -216,8 +307,17 @@ def augmentation_viewer(augmenter: Augmenter, texts: list[str], variants: int = 
     def draw(sentence: int, p: float, seed: int) -> Figure:
         text, found = split[sentence - 1], candidates[sentence - 1]
         drawing.settings = replace(augmenter.settings, p=p, N=variants)
-        return plots.augmentation(text, found, plots.sources(augmenter, text), drawing.variants(text, found, random.Random(seed)),
-                                  note=f"p = {p:g}, seed {seed}")
+        return plots.augmentation(
+            text,
+            found,
+            plots.sources(augmenter, text),
+            drawing.variants(text, found, random.Random(seed)),
+            note=f"p = {p:g}, seed {seed}",
+        )
 
-    controls = {"sentence": _slider("sentence", 1, len(texts)), "p": _slider("p", 0.0, 1.0, augmenter.settings.p, 0.05), "seed": _slider("seed", 0, 30)}
+    controls = {
+        "sentence": _slider("sentence", 1, len(texts)),
+        "p": _slider("p", 0.0, 1.0, augmenter.settings.p, 0.05),
+        "seed": _slider("seed", 0, 30),
+    }
     return Explorer(draw, controls, [{"sentence": i} for i in range(1, min(2, len(texts)) + 1)])

@@ -27,7 +27,9 @@ class Examples:
     soft_targets: np.ndarray | None = None
 
     @classmethod
-    def joined(cls, blocks: Iterable[tuple[list[list[int]], list[int]]], file: Path | None = None) -> Examples:
+    def joined(
+        cls, blocks: Iterable[tuple[list[list[int]], list[int]]], file: Path | None = None
+    ) -> Examples:
         """From blocks of (rows, tokens of segment A in each), as they come: one block's lists are held at a time.
 
         With `file` the ids lie there, mapped into memory, and may be more than fit.
@@ -55,8 +57,13 @@ class Examples:
         kept = np.flatnonzero(~np.isnan(self.labels))
         if len(kept) == len(self):
             return self
-        ids = [self.ids[self.starts[row]:self.starts[row + 1]] for row in kept]
-        return Examples(np.concatenate([*ids, np.empty(0, np.int32)]), np.concatenate([[0], np.cumsum(self.lengths[kept])]), self.first[kept], self.labels[kept])
+        ids = [self.ids[self.starts[row] : self.starts[row + 1]] for row in kept]
+        return Examples(
+            np.concatenate([*ids, np.empty(0, np.int32)]),
+            np.concatenate([[0], np.cumsum(self.lengths[kept])]),
+            self.first[kept],
+            self.labels[kept],
+        )
 
     def __len__(self) -> int:
         return len(self.first)
@@ -73,7 +80,9 @@ class Examples:
         real = place < lengths[:, None]
         where = np.where(real, self.starts[rows][:, None] + place, 0)
         batch = {
-            "input_ids": np.where(real, self.ids[where], 0).astype(np.int64),  # 0 is [PAD] in every BERT vocabulary
+            "input_ids": np.where(real, self.ids[where], 0).astype(
+                np.int64
+            ),  # 0 is [PAD] in every BERT vocabulary
             "attention_mask": real.astype(np.int64),
             "token_type_ids": (real & (place >= self.first[rows][:, None])).astype(np.int64),
         }
@@ -81,7 +90,9 @@ class Examples:
             batch["labels"] = self.labels[rows]
         if self.soft_targets is not None:
             batch["soft_targets"] = self.soft_targets[rows]
-        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
+        return {
+            name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()
+        }
 
 
 class Batches:
@@ -102,10 +113,14 @@ class Batches:
 
     def epoch(self, epoch: int) -> tuple[Examples, list[np.ndarray]]:
         examples = self.examples(epoch)
-        return examples, bucketed(examples.lengths, self.batch_size, np.random.default_rng([self.seed, epoch]))
+        return examples, bucketed(
+            examples.lengths, self.batch_size, np.random.default_rng([self.seed, epoch])
+        )
 
 
-def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 50) -> list[np.ndarray]:
+def bucketed(
+    lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 50
+) -> list[np.ndarray]:
     """Row numbers in batches: shuffle, sort pools of `pool` batches by length, cut, shuffle the batches.
 
     Every row comes once; the last, partial batch counts.
@@ -113,13 +128,15 @@ def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, poo
     order = rng.permutation(len(lengths))
     batches = []
     for start in range(0, len(order), pool * batch_size):
-        part = order[start:start + pool * batch_size]
+        part = order[start : start + pool * batch_size]
         part = part[np.argsort(lengths[part], kind="stable")]
-        batches += [part[i:i + batch_size] for i in range(0, len(part), batch_size)]
+        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def in_order(examples: Examples, batch_size: int, rows: np.ndarray | None = None, alike: float = 0.0):
+def in_order(
+    examples: Examples, batch_size: int, rows: np.ndarray | None = None, alike: float = 0.0
+):
     """Batches for prediction, of all rows or some: longest first, so that memory peaks at once. Yields (row numbers, batch).
 
     A batch ends early where rows get shorter than `alike` times its longest.
@@ -128,7 +145,7 @@ def in_order(examples: Examples, batch_size: int, rows: np.ndarray | None = None
     lengths = examples.lengths
     order, start = rows[np.argsort(-lengths[rows], kind="stable")], 0
     while start < len(order):
-        rows = order[start:start + batch_size]
+        rows = order[start : start + batch_size]
         rows = rows[lengths[rows] >= alike * lengths[rows[0]]]
         yield rows, examples.batch(rows)
         start += len(rows)

@@ -13,7 +13,9 @@ def segment(text: str) -> list[str]:
     try:
         import rjieba
     except ImportError:
-        raise UserError('the words of Chinese text are found by the package rjieba, which is missing: python -m pip install -e ".[chinese]"') from None
+        raise UserError(
+            'the words of Chinese text are found by the package rjieba, which is missing: python -m pip install -e ".[chinese]"'
+        ) from None
     return rjieba.cut(text)
 
 

@@ -21,11 +21,13 @@ from tinybert_lite.system.lines import lines_of
 LONGEST = 16_000_000  # bytes of a line: JSON holds a whole article, or a whole book, in one
 PEEK = 100  # lines that a file's kind is told by
 DUMP = re.compile(r"<(\?xml|!doctype|html|mediawiki|page)\b", re.IGNORECASE)
-DOC = re.compile(r'<doc\b.*>')
+DOC = re.compile(r"<doc\b.*>")
 TITLE = re.compile(r'\btitle="(.*)">')  # WikiExtractor writes quotes inside a title as they are
 JSON = re.compile(r'\{\s*("|$)|\[\s*(\{|$)')
 HEADING = re.compile(r" ?= .+ = ?")  # WikiText's; one of a deeper level is `= = Title = =`
-PART = re.compile(r".{1,10000}(?:[。！？]|[.!?] |$)|.{1,10000}")  # the splitter's time grows with the square of a long Chinese text
+PART = re.compile(
+    r".{1,10000}(?:[。！？]|[.!?] |$)|.{1,10000}"
+)  # the splitter's time grows with the square of a long Chinese text
 
 
 # Which files -----------------------------------------------------------------------------------------------------------
@@ -33,7 +35,13 @@ PART = re.compile(r".{1,10000}(?:[。！？]|[.!?] |$)|.{1,10000}")  # the split
 
 def natural(path: Path) -> list[list[int | str]]:
     """A key that puts wiki_2 before wiki_10."""
-    return [[int(part) if part.isdecimal() and part.isascii() else part for part in re.split("([0-9]+)", name)] for name in path.parts]
+    return [
+        [
+            int(part) if part.isdecimal() and part.isascii() else part
+            for part in re.split("([0-9]+)", name)
+        ]
+        for name in path.parts
+    ]
 
 
 def given_sources(names: Iterable[str | Path]) -> list[Path]:
@@ -43,21 +51,35 @@ def given_sources(names: Iterable[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for name in map(str, names):
-        matches = glob.glob(name, recursive=True) if glob.has_magic(name) and not Path(name).exists() else [name]
+        matches = (
+            glob.glob(name, recursive=True)
+            if glob.has_magic(name) and not Path(name).exists()
+            else [name]
+        )
         if not matches:
-            raise UserError(f"{name}: no file matches this pattern; name files, folders or another pattern")
+            raise UserError(
+                f"{name}: no file matches this pattern; name files, folders or another pattern"
+            )
         found += map(Path, matches)
     return sorted(dict.fromkeys(found), key=natural)
 
 
 def numbered(name: str, sources: list[Path]) -> dict[str, Path]:
     """Sources as a stage names what it reads: `corpus`, or `corpus 1`, `corpus 2` … where there are several."""
-    return {name: sources[0]} if len(sources) == 1 else {f"{name} {number}": path for number, path in enumerate(sources, 1)}
+    return (
+        {name: sources[0]}
+        if len(sources) == 1
+        else {f"{name} {number}": path for number, path in enumerate(sources, 1)}
+    )
 
 
 def files_below(folder: Path) -> list[Path]:
     """All files in a folder and the folders in it, in natural order, hidden ones left out."""
-    found = (path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    found = (
+        path
+        for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
     return sorted((path for path in found if path.is_file()), key=natural)
 
 
@@ -67,7 +89,9 @@ def corpus_files(sources: Iterable[Path]) -> Iterator[Path]:
         files = files_below(source) if source.is_dir() else [source]
         if not files:
             raise UserError(f"{source} holds no files; put a corpus there or name another folder")
-        if table := next((file for file in files if file is not source and file.suffix == ".tsv"), None):
+        if table := next(
+            (file for file in files if file is not source and file.suffix == ".tsv"), None
+        ):
             raise UserError(f"{table} is a table of rows in a folder of text; take it out of there")
         yield from files
 
@@ -75,7 +99,9 @@ def corpus_files(sources: Iterable[Path]) -> Iterator[Path]:
 # What they hold --------------------------------------------------------------------------------------------------------
 
 
-def read_corpora(sources: Iterable[Path], language: str = "en", split: bool = False) -> Iterator[list[str]]:
+def read_corpora(
+    sources: Iterable[Path], language: str = "en", split: bool = False
+) -> Iterator[list[str]]:
     """One document after another of files and folders of any kind: its sentences. Nothing but one document is kept in memory.
 
     Our own kind's lines are sentences unless `split` says that they are paragraphs. Raises UserError, with file and line, for an
@@ -94,7 +120,9 @@ def _kind(path: Path):
     head = list(islice(lines_of(path, "put a corpus there or name another", LONGEST), PEEK))
     first = next((line.strip() for line in head if line.strip()), "")
     if DUMP.match(first):
-        raise UserError(f"{path}, line 1: is XML or HTML, not text; run WikiExtractor on the dump first and name the folder that it writes")
+        raise UserError(
+            f"{path}, line 1: is XML or HTML, not text; run WikiExtractor on the dump first and name the folder that it writes"
+        )
     if DOC.match(first):
         return _wiki_extractor
     if JSON.match(first):
@@ -115,7 +143,9 @@ def _wiki_extractor(path: Path) -> Iterator[list[str]]:
         elif DOC.fullmatch(line):
             raise _not_ended(path, begun)
         elif line and not begun:
-            raise UserError(f"{path}, line {number}: stands outside of <doc …> and </doc>; extract the file again")
+            raise UserError(
+                f"{path}, line {number}: stands outside of <doc …> and </doc>; extract the file again"
+            )
         elif line:
             paragraphs.append(html.unescape(line))
     if begun:
@@ -123,7 +153,9 @@ def _wiki_extractor(path: Path) -> Iterator[list[str]]:
 
 
 def _not_ended(path: Path, begun: int) -> UserError:
-    return UserError(f"{path}, line {begun}: this <doc> has no </doc>, the file was cut; extract it again")
+    return UserError(
+        f"{path}, line {begun}: this <doc> has no </doc>, the file was cut; extract it again"
+    )
 
 
 def _json_lines(path: Path) -> Iterator[list[str]]:
@@ -131,15 +163,25 @@ def _json_lines(path: Path) -> Iterator[list[str]]:
     for number, found in json_objects(path, "text", LONGEST):
         text = found.get("text")
         if not isinstance(text, str) or has_no_letters(text):
-            raise UserError(f'{path}, line {number}: ' + ('"text" holds a code that is no letter; take it out' if isinstance(text, str)
-                                                          else 'has no "text"; a corpus in JSON Lines has one in every line'))
+            raise UserError(
+                f"{path}, line {number}: "
+                + (
+                    '"text" holds a code that is no letter; take it out'
+                    if isinstance(text, str)
+                    else 'has no "text"; a corpus in JSON Lines has one in every line'
+                )
+            )
         yield _without_title(text.split("\n"), str(found.get("title")))
 
 
 def _without_title(paragraphs: list[str], title: str) -> list[str]:
     """A title is no sentence: it is left out where it stands alone before the text."""
     first = next((number for number, paragraph in enumerate(paragraphs) if paragraph.strip()), 0)
-    return paragraphs[first + 1:] if paragraphs and paragraphs[first].strip() == html.unescape(title).strip() else paragraphs
+    return (
+        paragraphs[first + 1 :]
+        if paragraphs and paragraphs[first].strip() == html.unescape(title).strip()
+        else paragraphs
+    )
 
 
 def _wikitext(path: Path) -> Iterator[list[str]]:
@@ -162,8 +204,15 @@ def sentences(paragraphs: Iterable[str], language: str = "en") -> list[str]:
     try:
         from sentencex import segment
     except ImportError:
-        raise UserError('paragraphs are split into sentences by the package sentencex, which is missing: python -m pip install -e ".[corpus]"') from None
+        raise UserError(
+            'paragraphs are split into sentences by the package sentencex, which is missing: python -m pip install -e ".[corpus]"'
+        ) from None
     # Blanks alone between words: the splitter fails at other white space, which is the same to BERT.
     lines = (" ".join(paragraph.split()) for paragraph in paragraphs)
-    found = (sentence.strip() for line in lines for part in PART.findall(line) for sentence in segment(language, part))
+    found = (
+        sentence.strip()
+        for line in lines
+        for part in PART.findall(line)
+        for sentence in segment(language, part)
+    )
     return [sentence for sentence in found if sentence]

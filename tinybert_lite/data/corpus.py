@@ -27,7 +27,9 @@ Reader = Callable[[Path], Iterator[list[str]]]
 def read_documents(path: Path) -> Iterator[list[str]]:
     """One document after another: its sentences, one a line; a blank line ends a document."""
     document: list[str] = []
-    for line in lines_of(path, "put a corpus there, one sentence a line, a blank line between documents"):
+    for line in lines_of(
+        path, "put a corpus there, one sentence a line, a blank line between documents"
+    ):
         line = line.strip()
         if line:
             document.append(line)
@@ -38,11 +40,15 @@ def read_documents(path: Path) -> Iterator[list[str]]:
         yield document
 
 
-def documents_of(path: Path, task: Task, together: int = 8, read: Reader = read_documents) -> Iterator[list[str]]:
+def documents_of(
+    path: Path, task: Task, together: int = 8, read: Reader = read_documents
+) -> Iterator[list[str]]:
     """A text's documents as `read` finds them, or a task's rows as documents of `together` sentences."""
     if path.suffix == ".tsv":
-        texts = [text for row in read_table(path, task).rows for text in (row.text_a, row.text_b) if text]
-        yield from (texts[start:start + together] for start in range(0, len(texts), together))
+        texts = [
+            text for row in read_table(path, task).rows for text in (row.text_a, row.text_b) if text
+        ]
+        yield from (texts[start : start + together] for start in range(0, len(texts), together))
     else:
         yield from read(path)
 
@@ -57,9 +63,19 @@ def is_held_out(number: int, held_out: int) -> bool:
     return held_out > 0 and number % held_out == held_out - 1
 
 
-def gather_text(sources: list[Path], task: Task, held_out: int, train: Path, test: Path, read: Reader = read_documents) -> None:
+def gather_text(
+    sources: list[Path],
+    task: Task,
+    held_out: int,
+    train: Path,
+    test: Path,
+    read: Reader = read_documents,
+) -> None:
     """Write all documents of `sources` into two corpora. Documents are held out of texts alone: a task has a dev set."""
-    with open(train, "w", encoding="utf-8", newline="\n") as learnt, open(test, "w", encoding="utf-8", newline="\n") as kept:
+    with (
+        open(train, "w", encoding="utf-8", newline="\n") as learnt,
+        open(test, "w", encoding="utf-8", newline="\n") as kept,
+    ):
         for source in sources:
             for number, document in enumerate(documents_of(source, task, read=read)):
                 file = kept if source.suffix != ".tsv" and is_held_out(number, held_out) else learnt
@@ -71,7 +87,9 @@ def _tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(folder / TOKENIZER))
 
 
-def tokenised(folder: Path, documents: list[list[str]], one_thread: bool, language: str = "en") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tokenised(
+    folder: Path, documents: list[list[str]], one_thread: bool, language: str = "en"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Token ids (int32), tokens a sentence and sentences a document (int64); sentences and documents without any left out.
 
     In Chinese ("zh") a token inside a word has its id plus the vocabulary's size, as `TokenisedCorpus.pieces` numbers it.
@@ -79,7 +97,10 @@ def tokenised(folder: Path, documents: list[list[str]], one_thread: bool, langua
     if one_thread:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = _tokenizer(folder)
-    pieces, encode = tokenizer.get_vocab_size(), tokenizer.encode_batch if language == "zh" else tokenizer.encode_batch_fast  # fast: no offsets
+    pieces, encode = (
+        tokenizer.get_vocab_size(),
+        tokenizer.encode_batch if language == "zh" else tokenizer.encode_batch_fast,
+    )  # fast: no offsets
     found = iter(encode([s for document in documents for s in document], add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
     for document in documents:
@@ -88,7 +109,10 @@ def tokenised(folder: Path, documents: list[list[str]], one_thread: bool, langua
             if row := encoding.ids:
                 if language == "zh":
                     starts = word_starts(sentence)
-                    row = [token + pieces * (start not in starts) for token, (start, _) in zip(row, encoding.offsets)]
+                    row = [
+                        token + pieces * (start not in starts)
+                        for token, (start, _) in zip(row, encoding.offsets)
+                    ]
                 ids.fromlist(row)
                 lengths.append(len(row))
         if len(lengths) > before:
@@ -115,6 +139,7 @@ class TokenisedCorpus:
 
     def __init__(self, folder: Path):
         self.folder = folder
+
         def mapped(name, kind):  # as a plain array, which is read many times faster than a memmap
             return np.asarray(np.memmap(folder / name, kind, "r"))
 
@@ -126,7 +151,7 @@ class TokenisedCorpus:
         return len(self.documents) - 1
 
     def sentence(self, number: int) -> list[int]:
-        return self.tokens[self.sentences[number]:self.sentences[number + 1]].tolist()
+        return self.tokens[self.sentences[number] : self.sentences[number + 1]].tolist()
 
     def document(self, number: int) -> range:
         """The numbers of its sentences."""
@@ -137,17 +162,33 @@ class TokenisedCorpus:
 
     def pieces(self) -> list[str]:
         """What the token ids number: the vocabulary, then its pieces again as they stand inside Chinese words."""
-        return with_inner(sorted(vocabulary := _tokenizer(self.folder).get_vocab(), key=vocabulary.get))
+        return with_inner(
+            sorted(vocabulary := _tokenizer(self.folder).get_vocab(), key=vocabulary.get)
+        )
 
     @classmethod
-    def build(cls, corpus: Path, tokenizer, folder: Path, workers: int = 1, block: int = 2000, language: str = "en",
-              read: Reader = read_documents) -> TokenisedCorpus:
+    def build(
+        cls,
+        corpus: Path,
+        tokenizer,
+        folder: Path,
+        workers: int = 1,
+        block: int = 2000,
+        language: str = "en",
+        read: Reader = read_documents,
+    ) -> TokenisedCorpus:
         """Tokenise `corpus`, as `read` finds its documents, into files in `folder`. Raises UserError for an empty or a one-document corpus."""
         (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
         tokens_end = sentences_end = 0
-        with (open(folder / "tokens.i4", "wb") as tokens, open(folder / "sentences.i8", "wb") as sentences,
-              open(folder / "documents.i8", "wb") as documents):
-            jobs = ((folder, documents, workers > 1, language) for documents in _blocks(read(corpus), block))
+        with (
+            open(folder / "tokens.i4", "wb") as tokens,
+            open(folder / "sentences.i8", "wb") as sentences,
+            open(folder / "documents.i8", "wb") as documents,
+        ):
+            jobs = (
+                (folder, documents, workers > 1, language)
+                for documents in _blocks(read(corpus), block)
+            )
             for ids, lengths, counts in in_parallel(tokenised, jobs, workers):
                 tokens.write(ids)  # not ids.tofile, which tells nobody that the disk is full
                 sentences.write(tokens_end + np.cumsum(lengths) - lengths)
@@ -157,8 +198,12 @@ class TokenisedCorpus:
             sentences.write(np.asarray([tokens_end], np.int64))
         found = cls(folder) if sentences_end else None
         if found is None:
-            raise UserError(f"{corpus} is empty: it needs sentences, one a line, a blank line between documents")
+            raise UserError(
+                f"{corpus} is empty: it needs sentences, one a line, a blank line between documents"
+            )
         if len(found) < 2:
-            raise UserError(f"{corpus}, sentences 1 to {sentences_end}: holds one document only, and next sentences are drawn from "
-                            f"others; put a blank line between documents")
+            raise UserError(
+                f"{corpus}, sentences 1 to {sentences_end}: holds one document only, and next sentences are drawn from "
+                f"others; put a blank line between documents"
+            )
         return found

@@ -33,7 +33,9 @@ def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str]]:
 close_corpus = _opened.cache_clear
 
 
-def lines_of_documents(folder: Path, documents: list[int], settings, seed: int, epoch: int) -> tuple[int, bytes]:
+def lines_of_documents(
+    folder: Path, documents: list[int], settings, seed: int, epoch: int
+) -> tuple[int, bytes]:
     """The number of sequences in these documents of the corpus in `folder`, and their JSON Lines.
 
     A document has a random stream of its own, so that no other document and no number of workers changes its sequences.
@@ -49,15 +51,33 @@ def lines_of_documents(folder: Path, documents: list[int], settings, seed: int, 
             if second:
                 tokens += [*(pieces[t] for t in second), "[SEP]"]
                 segments += [1] * (len(second) + 1)
-            tokens, positions, labels = mask_tokens(tokens, rng, settings.masked_lm_prob, settings.max_predictions_per_seq,
-                                                    settings.do_whole_word_mask, others)
-            lines.append(json_line(without_inner(tokens), segments, is_random, positions, without_inner(labels)))
+            tokens, positions, labels = mask_tokens(
+                tokens,
+                rng,
+                settings.masked_lm_prob,
+                settings.max_predictions_per_seq,
+                settings.do_whole_word_mask,
+                others,
+            )
+            lines.append(
+                json_line(
+                    without_inner(tokens), segments, is_random, positions, without_inner(labels)
+                )
+            )
     return len(lines), b"".join(lines)
 
 
-def json_line(tokens: list[str], segments: list[int], is_random: bool, positions: list[int], labels: list[str]) -> bytes:
+def json_line(
+    tokens: list[str], segments: list[int], is_random: bool, positions: list[int], labels: list[str]
+) -> bytes:
     """A sequence as `epoch_i.json` has it."""
-    found = {"tokens": tokens, "segment_ids": segments, "is_random_next": is_random, "masked_lm_positions": positions, "masked_lm_labels": labels}
+    found = {
+        "tokens": tokens,
+        "segment_ids": segments,
+        "is_random_next": is_random,
+        "masked_lm_positions": positions,
+        "masked_lm_labels": labels,
+    }
     return json.dumps(found, ensure_ascii=False).encode("utf-8") + b"\n"
 
 
@@ -70,9 +90,13 @@ def epoch_file(folder: Path, epoch: int) -> Path:
 def epoch_files(folder: Path) -> list[Path]:
     """`epoch_i.json` by their numbers, else TFRecord files by their names, or `folder` itself where it is such a file."""
     numbered = {path.stem.removeprefix("epoch_"): path for path in folder.glob("epoch_*.json")}
-    files = [numbered[n] for n in sorted((n for n in numbered if n.isdigit()), key=int)] or record_files(folder)
+    files = [
+        numbered[n] for n in sorted((n for n in numbered if n.isdigit()), key=int)
+    ] or record_files(folder)
     if not files:
-        raise UserError(f"{folder} holds no epoch_0.json, and no .tfrecord or .tf_record: run pregenerate_training_data first")
+        raise UserError(
+            f"{folder} holds no epoch_0.json, and no .tfrecord or .tf_record: run pregenerate_training_data first"
+        )
     return files
 
 
@@ -83,14 +107,18 @@ def count_sequences(folder: Path, epoch: int) -> int:
     if metrics.is_file():
         found = read_json(metrics).get("num_training_examples")
         if type(found) is not int or found < 1:
-            raise UserError(f"{metrics}: num_training_examples is {short(found)}, not a whole number above 0; run pregenerate_training_data again")
+            raise UserError(
+                f"{metrics}: num_training_examples is {short(found)}, not a whole number above 0; run pregenerate_training_data again"
+            )
         return found
     if found := count_records(path) if holds_ids(path) else sum(1 for _ in lines_of(path)):
         return found
     raise UserError(f"{path} is empty: run pregenerate_training_data again")
 
 
-def json_sequences(path: Path, vocab: dict[str, int], max_length: int | None = None) -> Iterator[tuple[list[int], list[int], dict]]:
+def json_sequences(
+    path: Path, vocab: dict[str, int], max_length: int | None = None
+) -> Iterator[tuple[list[int], list[int], dict]]:
     """Each line's ids and segments, cut at `max_length`, and the line itself. Raises UserError for one that is no sequence."""
     for number, line in enumerate(lines_of(path), 1):
         try:
@@ -100,14 +128,20 @@ def json_sequences(path: Path, vocab: dict[str, int], max_length: int | None = N
                 raise ValueError
             ids = [vocab[token] for token in tokens[:max_length]]
         except KeyError as error:
-            raise UserError(f"{path}, line {number}: {short(error.args[0])} is not in the vocabulary or the line lacks it; run "
-                            f"pregenerate_training_data again with this teacher") from None
+            raise UserError(
+                f"{path}, line {number}: {short(error.args[0])} is not in the vocabulary or the line lacks it; run "
+                f"pregenerate_training_data again with this teacher"
+            ) from None
         except (ValueError, TypeError, RecursionError):
-            raise UserError(f"{path}, line {number}: not a sequence as JSON; run pregenerate_training_data again") from None
+            raise UserError(
+                f"{path}, line {number}: not a sequence as JSON; run pregenerate_training_data again"
+            ) from None
         yield ids, segments[:max_length], found
 
 
-def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path | None = None) -> Examples:
+def read_epoch(
+    folder: Path, epoch: int, tokenizer, max_length: int, file: Path | None = None
+) -> Examples:
     """The masked sequences of an epoch, without what was masked, which no stage asks for; with `file` mapped from there.
 
     Raises UserError for a missing file, a line that is no sequence, a piece the vocabulary does not have, or a record that `id_rows` refuses.
@@ -115,10 +149,18 @@ def read_epoch(folder: Path, epoch: int, tokenizer, max_length: int, file: Path 
     path = epoch_file(folder, epoch)
     if holds_ids(path):
         say(f"{path.name}: {UNCHECKED}")
-        sequences = (([row.ids[:max_length]], [min(row.first, max_length)]) for row in id_rows(path, tokenizer))
+        sequences = (
+            ([row.ids[:max_length]], [min(row.first, max_length)])
+            for row in id_rows(path, tokenizer)
+        )
     else:
-        sequences = (([ids], [segments.count(0)]) for ids, segments, _ in json_sequences(path, tokenizer.get_vocab(), max_length))
+        sequences = (
+            ([ids], [segments.count(0)])
+            for ids, segments, _ in json_sequences(path, tokenizer.get_vocab(), max_length)
+        )
     examples, expected = Examples.joined(sequences, file), count_sequences(folder, epoch)
     if expected != len(examples):
-        raise UserError(f"{path} holds {len(examples)} sequences, but its metrics file says {expected}; it was cut short, make it again")
+        raise UserError(
+            f"{path} holds {len(examples)} sequences, but its metrics file says {expected}; it was cut short, make it again"
+        )
     return examples

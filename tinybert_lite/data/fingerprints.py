@@ -22,11 +22,21 @@ def fingerprint(path: Path) -> str:
     if not path.is_dir():
         raise UserError(f"{path} is missing; run the stage that makes it, or name another")
     if config_file(path).is_file():
-        vocabulary = [path / "vocab.txt"] if is_bert(path) else sorted({p for pattern in TOKENIZER_FILES for p in path.glob(pattern)})
+        vocabulary = (
+            [path / "vocab.txt"]
+            if is_bert(path)
+            else sorted({p for pattern in TOKENIZER_FILES for p in path.glob(pattern)})
+        )
         weights = weights_file(path)
-        files = [p for p in (config_file(path), *(parts_of(weights) if weights else ()), *vocabulary) if p.is_file()]
+        files = [
+            p
+            for p in (config_file(path), *(parts_of(weights) if weights else ()), *vocabulary)
+            if p.is_file()
+        ]
     else:
-        files = sorted([*path.glob("epoch_*.json"), *path.glob("*.tsv"), *filter(holds_ids, path.iterdir())]) or files_below(path)
+        files = sorted(
+            [*path.glob("epoch_*.json"), *path.glob("*.tsv"), *filter(holds_ids, path.iterdir())]
+        ) or files_below(path)
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(path).as_posix()} {sha256(file)}\n".encode())

@@ -15,7 +15,9 @@ from tinybert_lite.method.masking import mask_tokens, random_pieces, with_inner
 IGNORED = -100  # a place without a target
 
 
-def packed(corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: float, seed: int) -> Examples:
+def packed(
+    corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: float, seed: int
+) -> Examples:
     """`[CLS] sentences [SEP]` of one document each, as full as whole sentences allow; one longer than that is cut.
 
     A share of `short_seq_prob` aims at a random shorter length, for the single sentences of later tasks.
@@ -31,7 +33,7 @@ def packed(corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: 
             rows, waiting, wanted = [], [], target()
             for place in corpus.document(number):
                 sentence = corpus.sentence(place)
-                for part in (sentence[i:i + room] for i in range(0, len(sentence), room)):
+                for part in (sentence[i : i + room] for i in range(0, len(sentence), room)):
                     if waiting and len(waiting) + len(part) > wanted:
                         rows.append([cls, *waiting, sep])
                         waiting, wanted = [], target()
@@ -45,7 +47,9 @@ def packed(corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: 
 class Masked:
     """`Examples` whose batches are masked when they are made, by (seed, epoch, row): whole words, 80/10/10."""
 
-    def __init__(self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0):
+    def __init__(
+        self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0
+    ):
         self.examples, self.probability, self.seed, self.epoch = examples, probability, seed, epoch
         self.pieces = with_inner(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))
         self.plain = {piece: i % len(tokenizer) for i, piece in enumerate(self.pieces)}
@@ -67,7 +71,9 @@ class Masked:
         for i, (row, length) in enumerate(zip(rows, batch["attention_mask"].sum(1).tolist())):
             tokens = [self.pieces[t] for t in ids[i, :length].tolist()]
             rng = random.Random(f"{self.seed} {self.epoch} {row}")
-            masked, places, _ = mask_tokens(tokens, rng, self.probability, len(tokens), True, self.others)
+            masked, places, _ = mask_tokens(
+                tokens, rng, self.probability, len(tokens), True, self.others
+            )
             targets[i, places] = plain[i, places]
             ids[i, :length] = torch.tensor([self.plain[token] for token in masked])
         targets[targets == self.unknown] = IGNORED  # nobody can guess a word that was not even read

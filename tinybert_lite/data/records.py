@@ -18,7 +18,9 @@ DELIMITERS = (",", ";", "\t")  # of a CSV, in the order of preference
 Cells = dict[str, object]  # by column
 
 
-def read_records(path: Path, text_a: str, text_b: str | None = None, label: str | None = None) -> Iterator[Record]:
+def read_records(
+    path: Path, text_a: str, text_b: str | None = None, label: str | None = None
+) -> Iterator[Record]:
     """The rows of `.tsv` or `.txt` (no quoting, as GLUE), `.csv`, `.jsonl` or `.ndjson`, each also as `.xz`, as they are asked for.
 
     Texts and labels are names of columns; any white space in a cell becomes one blank. A row of nothing but empty cells is
@@ -35,8 +37,16 @@ def read_records(path: Path, text_a: str, text_b: str | None = None, label: str 
         found = {name: _word(cells.get(name), where, name) for name in wanted}
         for name in wanted:
             if not found[name] and name != label:
-                raise UserError(f"{where}: the column {name!r} holds no text; write one or remove the row")
-        yield Record(found[text_a], found[text_b] if text_b else None, found[label] or None if label else None, line, path)
+                raise UserError(
+                    f"{where}: the column {name!r} holds no text; write one or remove the row"
+                )
+        yield Record(
+            found[text_a],
+            found[text_b] if text_b else None,
+            found[label] or None if label else None,
+            line,
+            path,
+        )
     if not cells:
         raise UserError(f"{path} holds no rows; add at least one")
     if not labelled:
@@ -50,14 +60,24 @@ def has_column(path: Path, name: str, *others: str) -> bool:
 
 def _reader(path: Path):
     kind = path.with_suffix("") if path.suffix == ".xz" else path
-    found = {".tsv": _tsv, ".txt": _tsv, ".csv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines}.get(kind.suffix.lower())
+    found = {
+        ".tsv": _tsv,
+        ".txt": _tsv,
+        ".csv": _csv,
+        ".jsonl": _json_lines,
+        ".ndjson": _json_lines,
+    }.get(kind.suffix.lower())
     if found is None:
-        raise UserError(f"{path}: its name does not end in .csv, .tsv or .jsonl; save the rows as one of these (a spreadsheet: as CSV in UTF-8)")
+        raise UserError(
+            f"{path}: its name does not end in .csv, .tsv or .jsonl; save the rows as one of these (a spreadsheet: as CSV in UTF-8)"
+        )
     return found
 
 
 def _tsv(path: Path, wanted: list[str]) -> Iterator[tuple[int, Cells]]:
-    return _under_header(path, wanted, ((number, line.split("\t")) for number, line in enumerate(lines_of(path), 1)))
+    return _under_header(
+        path, wanted, ((number, line.split("\t")) for number, line in enumerate(lines_of(path), 1))
+    )
 
 
 def _csv(path: Path, wanted: list[str]) -> Iterator[tuple[int, Cells]]:
@@ -74,32 +94,51 @@ def _csv_rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise UserError(f"{path}, line {number}: the row that begins there has damaged quoting ({error}); a quote inside a quoted "
-                            f"cell is written twice") from None
+            raise UserError(
+                f"{path}, line {number}: the row that begins there has damaged quoting ({error}); a quote inside a quoted "
+                f"cell is written twice"
+            ) from None
 
 
 def _delimiter(header: str, wanted: list[str]) -> str:
     """The one that makes the wanted columns, or else the most columns."""
+
     def columns(delimiter: str) -> list[str]:
         return [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
 
-    return max(DELIMITERS, key=lambda delimiter: (len({*wanted} & {*columns(delimiter)}), len(columns(delimiter))))
+    return max(
+        DELIMITERS,
+        key=lambda delimiter: (len({*wanted} & {*columns(delimiter)}), len(columns(delimiter))),
+    )
 
 
-def _under_header(path: Path, wanted: list[str], rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, Cells]]:
+def _under_header(
+    path: Path, wanted: list[str], rows: Iterable[tuple[int, list[str]]]
+) -> Iterator[tuple[int, Cells]]:
     """Rows of cells by the names in the first one."""
     rows = iter(rows)
     header = [cell.strip() for cell in next(rows, (1, []))[1]]
     if not any(header):
-        raise UserError(f"{path} is empty or begins with an empty line: line 1 has to name the columns")
+        raise UserError(
+            f"{path} is empty or begins with an empty line: line 1 has to name the columns"
+        )
     for name in wanted:
         if header.count(name) != 1:
-            raise UserError(f"{path}, line 1: " + (f"two columns are called {name!r}; rename one" if name in header else _no_column(name, header)))
+            raise UserError(
+                f"{path}, line 1: "
+                + (
+                    f"two columns are called {name!r}; rename one"
+                    if name in header
+                    else _no_column(name, header)
+                )
+            )
     for number, cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
-            raise UserError(f"{path}, line {number}: has {len(cells)} cells, but line 1 names {len(header)} columns; mend the row")
+            raise UserError(
+                f"{path}, line {number}: has {len(cells)} cells, but line 1 names {len(header)} columns; mend the row"
+            )
         yield number, dict(zip(header, cells))
 
 
@@ -115,9 +154,13 @@ def json_objects(path: Path, example: str, longest: int = LONGEST) -> Iterator[t
         try:
             cells = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number}: is not JSON ({error}); JSON Lines hold one object a line") from None
+            raise UserError(
+                f"{path}, line {number}: is not JSON ({error}); JSON Lines hold one object a line"
+            ) from None
         if not isinstance(cells, dict):
-            raise UserError(f"{path}, line {number}: holds {short(line)}, not one object such as {{\"{example}\": \"…\"}}; JSON Lines hold one a line")
+            raise UserError(
+                f'{path}, line {number}: holds {short(line)}, not one object such as {{"{example}": "…"}}; JSON Lines hold one a line'
+            )
         yield number, cells
 
 
@@ -130,7 +173,11 @@ def _no_column(name: str, columns: Iterable[str]) -> str:
 
 def has_no_letters(text: str) -> bool:
     """Whether a text that JSON spelt holds codes that no file of text can hold: NUL, or half a surrogate pair."""
-    return "\0" in text or not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+    return (
+        "\0" in text
+        or not text.isascii()
+        and any("\ud800" <= letter <= "\udfff" for letter in text)
+    )
 
 
 def _word(value: object, where: str, name: str) -> str:
@@ -142,5 +189,7 @@ def _word(value: object, where: str, name: str) -> str:
     if not isinstance(value, str):
         raise UserError(f"{where}: the column {name!r} holds {short(value)}, not a text; write one")
     if has_no_letters(value):
-        raise UserError(f"{where}: the column {name!r} holds {short(value)} with a code that is no letter; take it out")
+        raise UserError(
+            f"{where}: the column {name!r} holds {short(value)} with a code that is no letter; take it out"
+        )
     return " ".join(value.split())

@@ -25,8 +25,15 @@ from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 
 
-def task_examples(path: Path, task: Task, tokenizer, max_length: int, max_rows: int = 0, labelled: bool = True,
-                  read: Callable[..., Table] = stream_table) -> Examples:
+def task_examples(
+    path: Path,
+    task: Task,
+    tokenizer,
+    max_length: int,
+    max_rows: int = 0,
+    labelled: bool = True,
+    read: Callable[..., Table] = stream_table,
+) -> Examples:
     """A task's rows with their label numbers, from texts (a table, by `read`) or ids, by the file's name.
 
     Raises UserError for what `read` refuses, what `id_rows` refuses, a row of ids beyond `max_length`, and another label than the task's.
@@ -38,30 +45,42 @@ def task_examples(path: Path, task: Task, tokenizer, max_length: int, max_rows: 
     def blocks():
         for row in islice(id_rows(path, tokenizer, padding), max_rows or None):
             if len(row.ids) > most:
-                raise UserError(f"{row}: has {len(row.ids)} tokens, more than the {most} that are read, and ids are not cut; name a "
-                                f"max_seq_length that holds them (the model's positions may be fewer), or make the file with a shorter one")
+                raise UserError(
+                    f"{row}: has {len(row.ids)} tokens, more than the {most} that are read, and ids are not cut; name a "
+                    f"max_seq_length that holds them (the model's positions may be fewer), or make the file with a shorter one"
+                )
             labels.append(_label(row, task) if labelled else float("nan"))
             yield [row.ids], [row.first]
 
     examples = Examples.joined(blocks()).with_labels(np.asarray(labels))
     if not len(examples):
         raise UserError(f"{path} holds padding rows alone ({REAL} 0); add rows")
-    say(f"{path.name}: {len(examples)} rows of ids{f', {len(padding)} padding rows left out' if padding else ''}; {UNCHECKED}")
+    say(
+        f"{path.name}: {len(examples)} rows of ids{f', {len(padding)} padding rows left out' if padding else ''}; {UNCHECKED}"
+    )
     return examples
 
 
 def _label(row: IdRow, task: Task) -> float:
     """The class number, or a regression's number as it is learnt."""
     if LABEL not in row.features and "next_sentence_labels" in row.features:
-        raise UserError(f"{row}: is a sequence for general_distill, without {LABEL}; name a file of {task.name}'s rows")
+        raise UserError(
+            f"{row}: is a sequence for general_distill, without {LABEL}; name a file of {task.name}'s rows"
+        )
     values = row.values(LABEL, (INTEGERS, FLOATS) if task.is_regression else (INTEGERS,))
     if len(values) != 1:
-        raise UserError(f"{row}: has {len(values)} {LABEL}, but {task.name} needs one; make the file again")
+        raise UserError(
+            f"{row}: has {len(values)} {LABEL}, but {task.name} needs one; make the file again"
+        )
     if task.is_regression:
         if not isfinite(values[0]) or abs(values[0]) >= LARGEST:
-            raise UserError(f"{row}: the label {values[0]} is not a number to learn from; mend the row that it was made from")
+            raise UserError(
+                f"{row}: the label {values[0]} is not a number to learn from; mend the row that it was made from"
+            )
         return (values[0] - task.offset) / task.scale
     if not 0 <= values[0] < len(task.labels):
         known = ", ".join(f"{number} {label}" for number, label in enumerate(task.labels))
-        raise UserError(f"{row}: the label {values[0]} is none of {task.name}'s ({known}); make the file with these numbers")
+        raise UserError(
+            f"{row}: the label {values[0]} is none of {task.name}'s ({known}); make the file with these numbers"
+        )
     return values[0]

@@ -28,7 +28,9 @@ def contradictions(rows: Iterable[Record]) -> list[list[Record]]:
     return [same for same in by_texts.values() if len({row.label for row in same}) > 1]
 
 
-def stratified_split(rows: Sequence[Record], strata: Sequence, share: float, seed: int) -> list[Record]:
+def stratified_split(
+    rows: Sequence[Record], strata: Sequence, share: float, seed: int
+) -> list[Record]:
     """`share` of each stratum's rows, drawn: at least one and never all. In the rows' order.
 
     strata: each row's own, such as its label. Of rows with the same texts (under several labels) none is drawn, so that no

@@ -1,9 +1,8 @@
 """Function words of English and Chinese, which augmentation leaves alone: replacing them changes the grammar, not the topic."""
 
-
-
-STOP_WORDS = {"en": frozenset(
-    """
+STOP_WORDS = {
+    "en": frozenset(
+        """
     a an the this that these those
     i me my mine myself you your yours yourself yourselves he him his himself she her hers herself it its itself
     we us our ours ourselves they them their theirs themselves one
@@ -18,8 +17,9 @@ STOP_WORDS = {"en": frozenset(
     s t d ll m re ve o y ain aren couldn didn doesn don hadn hasn haven isn mightn mustn needn shan shouldn wasn weren
     won wouldn
     """.split()
-), "zh": frozenset(
-    """
+    ),
+    "zh": frozenset(
+        """
     我 你 您 他 她 它 咱 我们 你们 他们 她们 它们 咱们 自己 大家 别人 人家 谁 本人
     这 那 这个 那个 这些 那些 这里 那里 这儿 那儿 这样 那样 这么 那么 这种 那种 这是 那是 这次 此 其 其他 其它 另 另外
     哪 哪个 哪些 哪里 哪儿 什么 怎么 怎样 怎么样 如何 为什么 多少 几 几个 一个 一种 一些 有些 些 个 每 每个 各 某 所有 任何
@@ -35,4 +35,5 @@ STOP_WORDS = {"en": frozenset(
     上 下 里 中 内 外 前 后 间 时 上面 下面 里面 外面 前面 后面 中间 旁边 之前 之后 之间 以前 以后 以上 以下 以来 时候
     来 去 起来 出来 下来 下去 上来 上去 过来 过去 进来 进去 现在 目前 以外 一 一下 一样
     """.split()
-)}
+    ),
+}

@@ -51,13 +51,19 @@ class Table:
     header: tuple[str, ...] | None
     rows: Iterable[Row]  # a list, or once through the file
     places: dict[str, int]  # text_a, text_b, label -> column
-    skipped: list[int] = field(default_factory=list)  # lines with missing or surplus fields or no verdict, where the task allows them
+    skipped: list[int] = field(
+        default_factory=list
+    )  # lines with missing or surplus fields or no verdict, where the task allows them
 
 
 def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
     """Class numbers, or for a regression the numbers on the scale they are learnt on; NaN where there is no label."""
     place = {label: float(i) for i, label in enumerate(task.labels)}
-    number = place.__getitem__ if task.labels else lambda label: (float(label) - task.offset) / task.scale
+    number = (
+        place.__getitem__
+        if task.labels
+        else lambda label: (float(label) - task.offset) / task.scale
+    )
     return [float("nan") if row.label is None else number(row.label) for row in rows]
 
 
@@ -89,7 +95,9 @@ def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
     Ids may come twice, as in augmented rows.
     """
     if holds_ids(path):
-        raise UserError(f"{path} holds token ids, not texts, which are needed here; put the .tsv that it was made from into the folder")
+        raise UserError(
+            f"{path} holds token ids, not texts, which are needed here; put the .tsv that it was made from into the folder"
+        )
     lines = lines_of(path)
     first = next(lines, "")
     header = tuple(first.split("\t")) if task.header or not labelled else None
@@ -98,12 +106,18 @@ def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
     most = len(first.split("\t"))
     places, width = _places(path, task, header, most, labelled)
     filled = [place for role, place in places.items() if not (task.own and role == "label")]
-    only = (header.index(task.only[0]), task.only[1]) if task.only and header and task.only[0] in header else None
+    only = (
+        (header.index(task.only[0]), task.only[1])
+        if task.only and header and task.only[0] in header
+        else None
+    )
     skipped: list[int] = []
 
     def rows() -> Iterator[Row]:
         number = found = 0
-        for number, line in enumerate(lines if header else chain([first], lines), start=2 if header else 1):
+        for number, line in enumerate(
+            lines if header else chain([first], lines), start=2 if header else 1
+        ):
             cells = tuple(line.split("\t"))
             if only and len(cells) > only[0] and cells[only[0]] != only[1]:
                 continue
@@ -116,10 +130,16 @@ def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
             elif task.skips_misfits:
                 skipped.append(number)
             elif len(cells) > most:
-                raise UserError(f"{path}, line {number}: has {len(cells)} fields, but line 1 has {most}; take the tab out of the text")
+                raise UserError(
+                    f"{path}, line {number}: has {len(cells)} fields, but line 1 has {most}; take the tab out of the text"
+                )
             else:
-                need = f"{width} tab-separated fields with a text{' and a label' if labelled else ''}"
-                raise UserError(f"{path}, line {number}: has {len(cells)} fields, but {task.name} needs {need}; mend or remove the row")
+                need = (
+                    f"{width} tab-separated fields with a text{' and a label' if labelled else ''}"
+                )
+                raise UserError(
+                    f"{path}, line {number}: has {len(cells)} fields, but {task.name} needs {need}; mend or remove the row"
+                )
         if not found:
             of = f" whose {task.only[0]} is {task.only[1]}" if only else ""
             raise UserError(f"{path} holds a header but no rows{of}: add at least one")
@@ -127,19 +147,25 @@ def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
     return Table(path, header, rows(), places, skipped)
 
 
-def _places(path: Path, task: Task, header, width: int, labelled: bool) -> tuple[dict[str, int], int]:
+def _places(
+    path: Path, task: Task, header, width: int, labelled: bool
+) -> tuple[dict[str, int], int]:
     wanted = {role: column for role, column in task.columns.items() if labelled or role != "label"}
     if header is None:
         places = {role: number % width for role, (_, number) in wanted.items()}
         if max(places.values()) >= width or width <= max(number for _, number in wanted.values()):
-            raise UserError(f"{path}, line 1: {width} tab-separated fields, but {task.name} has more; is it a {task.name} file?")
+            raise UserError(
+                f"{path}, line 1: {width} tab-separated fields, but {task.name} has more; is it a {task.name} file?"
+            )
         return places, max(places.values()) + 1
     places = {}
     for role, (names, _) in wanted.items():
         name = next((name for name in names.split("|") if name in header), names)
         if header.count(name) != 1:
-            raise UserError(f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in the header {short(header)}; "
-                            f"{task.name} needs the columns {', '.join(repr(n) for n, _ in wanted.values())}")
+            raise UserError(
+                f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in the header {short(header)}; "
+                f"{task.name} needs the columns {', '.join(repr(n) for n, _ in wanted.values())}"
+            )
         places[role] = header.index(name)
     return places, max(places.values()) + 1
 
@@ -150,7 +176,9 @@ def _check_ids(table: Table, rows: list[Row]) -> None:
         for row in rows:
             cell = row.fields[place] if place < len(row.fields) else None
             if cell is not None and cell in seen:
-                raise UserError(f"{table.path}, line {row.line}: the {column} {short(cell)} stands there twice; give each row its own")
+                raise UserError(
+                    f"{table.path}, line {row.line}: the {column} {short(cell)} stands there twice; give each row its own"
+                )
             seen.add(cell)
 
 
@@ -162,8 +190,12 @@ def _row(path: Path, task: Task, number: int, cells, places) -> Row:
             if not abs(float(label)) < LARGEST:
                 raise ValueError
         except ValueError:
-            raise UserError(f"{path}, line {number}: the label {short(label)} is not a number; mend the row") from None
+            raise UserError(
+                f"{path}, line {number}: the label {short(label)} is not a number; mend the row"
+            ) from None
     elif label is not None and label not in task.labels:
-        raise UserError(f"{path}, line {number}: unknown label {short(label)}; {task.name} has {', '.join(task.labels)}")
+        raise UserError(
+            f"{path}, line {number}: unknown label {short(label)}; {task.name} has {', '.join(task.labels)}"
+        )
     text_b = cells[places["text_b"]] if "text_b" in places else None
     return Row(cells[places["text_a"]], text_b, label, cells, number)

@@ -17,7 +17,11 @@ from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.lines import LONGEST
 
 HEAD, TAIL = 12, 4  # bytes before and after a record's own
-KINDS = ("bytes_list", "float_list", "int64_list")  # of a feature, in the order of their field numbers
+KINDS = (
+    "bytes_list",
+    "float_list",
+    "int64_list",
+)  # of a feature, in the order of their field numbers
 INTEGERS, FLOATS = "int64_list", "float_list"
 AGAIN = "fetch or make it again"
 Feature = tuple[str, list]  # its kind and its values
@@ -43,15 +47,25 @@ def _frames(path: Path, whole: bool) -> Iterator[bytes]:
             length = int.from_bytes(head[:8], "little")
             if len(head) == HEAD:
                 if checksum(head[:8]) != head[8:]:
-                    raise UserError(_not_one(path, head) if number == 1 else f"{path}, record {number}: the checksum of its length is wrong; {AGAIN}")
-                if length > LONGEST:  # with a right checksum still no reason to ask for so much memory
-                    raise UserError(f"{path}, record {number}: says that it has {length:,} bytes, more than any row; {AGAIN}")
+                    raise UserError(
+                        _not_one(path, head)
+                        if number == 1
+                        else f"{path}, record {number}: the checksum of its length is wrong; {AGAIN}"
+                    )
+                if (
+                    length > LONGEST
+                ):  # with a right checksum still no reason to ask for so much memory
+                    raise UserError(
+                        f"{path}, record {number}: says that it has {length:,} bytes, more than any row; {AGAIN}"
+                    )
             if len(head) < HEAD or file.tell() + length + TAIL > size:
                 raise UserError(f"{path}, record {number}: the file ends within it; {AGAIN}")
             if whole:
                 data = file.read(length)
                 if checksum(data) != file.read(TAIL):
-                    raise UserError(f"{path}, record {number}: its checksum is wrong, so it is damaged; {AGAIN}")
+                    raise UserError(
+                        f"{path}, record {number}: its checksum is wrong, so it is damaged; {AGAIN}"
+                    )
                 yield data
             else:
                 file.seek(length + TAIL, 1)
@@ -71,10 +85,15 @@ def features_of(data: bytes, where: str) -> dict[str, Feature]:
 
     try:
         example = _example()().FromString(data)
-        return {name: (kind, list(getattr(feature, kind).value)) for name, feature in example.features.feature.items()
-                if (kind := feature.WhichOneof("kind"))}
+        return {
+            name: (kind, list(getattr(feature, kind).value))
+            for name, feature in example.features.feature.items()
+            if (kind := feature.WhichOneof("kind"))
+        }
     except (DecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{where}: is no tf.train.Example ({short(str(error))}); only such records are rows") from None
+        raise UserError(
+            f"{where}: is no tf.train.Example ({short(str(error))}); only such records are rows"
+        ) from None
 
 
 def write_records(path: Path, examples: Iterable[dict[str, list]]) -> int:
@@ -87,7 +106,10 @@ def write_records(path: Path, examples: Iterable[dict[str, list]]) -> int:
     def framed(features: dict[str, list]) -> bytes:
         example = _example()()
         for name, values in features.items():
-            getattr(example.features.feature[name], FLOATS if values and isinstance(values[0], float) else INTEGERS).value.extend(values)
+            getattr(
+                example.features.feature[name],
+                FLOATS if values and isinstance(values[0], float) else INTEGERS,
+            ).value.extend(values)
         data = example.SerializeToString(deterministic=True)
         head = len(data).to_bytes(8, "little")
         return head + checksum(head) + data + checksum(data)
@@ -122,18 +144,26 @@ def _example():
     except ImportError:
         raise _lacks("protobuf") from None
     Field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="tensorflow", syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="example.proto", package="tensorflow", syntax="proto3"
+    )
 
     def message(name: str, inside=file.message_type):
         return inside.add(name=name)
 
     def field(owner, name: str, number: int, kind, label=Field.LABEL_OPTIONAL, **more) -> None:
-        kind = {"type": Field.TYPE_MESSAGE, "type_name": f".tensorflow.{kind}"} if isinstance(kind, str) else {"type": kind}
+        kind = (
+            {"type": Field.TYPE_MESSAGE, "type_name": f".tensorflow.{kind}"}
+            if isinstance(kind, str)
+            else {"type": kind}
+        )
         owner.field.add(name=name, number=number, label=label, **kind, **more)
 
     feature = message("Feature")
     feature.oneof_decl.add(name="kind")
-    for number, (kind, scalar) in enumerate(zip(KINDS, (Field.TYPE_BYTES, Field.TYPE_FLOAT, Field.TYPE_INT64)), 1):
+    for number, (kind, scalar) in enumerate(
+        zip(KINDS, (Field.TYPE_BYTES, Field.TYPE_FLOAT, Field.TYPE_INT64)), 1
+    ):
         field(message(kind), "value", 1, scalar, Field.LABEL_REPEATED)
         field(feature, kind, number, kind, oneof_index=0)
     features = message("Features")
@@ -149,4 +179,6 @@ def _example():
 
 
 def _lacks(package: str) -> UserError:
-    return UserError(f'TFRecord files are read by the package {package}, which is missing: python -m pip install -e ".[tensorflow]"')
+    return UserError(
+        f'TFRecord files are read by the package {package}, which is missing: python -m pip install -e ".[tensorflow]"'
+    )

@@ -26,7 +26,13 @@ class WordVectors:
         """The first `most` rows `word v1 … vd`; a word may hold spaces. Raises UserError with the line that is wrong."""
         found: dict[str, np.ndarray] = {}
         width = 0
-        for number, line in enumerate(lines_of(path, "put a GloVe file there, name another with --glove_embs, or run python -m tinybert_lite.download glove.6B"), 1):
+        for number, line in enumerate(
+            lines_of(
+                path,
+                "put a GloVe file there, name another with --glove_embs, or run python -m tinybert_lite.download glove.6B",
+            ),
+            1,
+        ):
             cells = line.split(" ")
             if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
                 continue  # word2vec's "count width" line
@@ -36,8 +42,12 @@ class WordVectors:
             except ValueError:
                 row = np.empty(0)
             if width < 2 or len(cells) <= width or len(row) != width or not np.isfinite(row).all():
-                raise UserError(f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a GloVe text file?")
-            found.setdefault(" ".join(cells[:-width]), row)  # the first, most frequent, of two that are spelt alike
+                raise UserError(
+                    f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a GloVe text file?"
+                )
+            found.setdefault(
+                " ".join(cells[:-width]), row
+            )  # the first, most frequent, of two that are spelt alike
             if len(found) == most:
                 break
         if not found:
@@ -50,11 +60,16 @@ class WordVectors:
         new = [word for word in known if (word, k) not in self._found]
         matrix = torch.from_numpy(self.matrix)
         for start in range(0, len(new), block):
-            part = new[start:start + block]
+            part = new[start : start + block]
             rows = [self.place[word] for word in part]
             cosines = matrix[rows] @ matrix.T
             cosines[range(len(rows)), rows] = -torch.inf
             nearest = cosines.topk(min(k, len(self.words) - 1))
-            for word, values, places in zip(part, nearest.values.tolist(), nearest.indices.tolist()):
-                self._found[word, k] = [self.words[i] for _, i in sorted(zip(values, places), key=lambda found: (-found[0], found[1]))]
+            for word, values, places in zip(
+                part, nearest.values.tolist(), nearest.indices.tolist()
+            ):
+                self._found[word, k] = [
+                    self.words[i]
+                    for _, i in sorted(zip(values, places), key=lambda found: (-found[0], found[1]))
+                ]
         return {word: self._found[word, k] for word in known}

@@ -24,9 +24,19 @@ from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, replace_file, sha256, write_json
 
-TIMEOUT, TRIES, CHUNK = 30, 3, 1_000_000  # seconds without a byte; broken connections in a row; bytes
+TIMEOUT, TRIES, CHUNK = (
+    30,
+    3,
+    1_000_000,
+)  # seconds without a byte; broken connections in a row; bytes
 NOTES = "downloads.json"  # beside what was fetched: its address, size and SHA-256
-_BROKEN = (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException, ssl.SSLError)
+_BROKEN = (
+    urllib.error.URLError,
+    TimeoutError,
+    ConnectionError,
+    http.client.HTTPException,
+    ssl.SSLError,
+)
 _OWN_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 _STARTS = {".zip": b"PK\x03\x04", ".gz": b"\x1f\x8b"}
 
@@ -41,7 +51,9 @@ def obtain(source: Source, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if target.is_file():
         if wrong := _mismatch(target, source, folder):
-            raise UserError(f"{target} is not the file that is published: {wrong}; remove it and run the same command again")
+            raise UserError(
+                f"{target} is not the file that is published: {wrong}; remove it and run the same command again"
+            )
         return target
     for address in source.addresses:
         try:
@@ -73,7 +85,9 @@ def _with_retries(address: str, part: Path, most: int) -> None:
         except _BROKEN as error:
             tries = 1 if _size(part) > before else tries + 1
             if tries >= TRIES or _size(part) == 0:
-                raise NotFetched(f"{getattr(error, 'reason', None) or error or type(error).__name__}") from None
+                raise NotFetched(
+                    f"{getattr(error, 'reason', None) or error or type(error).__name__}"
+                ) from None
 
 
 def download(address: str, part: Path, most: int) -> None:
@@ -84,11 +98,16 @@ def download(address: str, part: Path, most: int) -> None:
     state = part.with_name(part.name + ".json")  # whose bytes these are
     known = read_json(state) if part.is_file() and state.is_file() else {}
     have = _size(part) if known.get("version") and known["address"] == address else 0
-    headers = {"User-Agent": "tinybert-lite", "Accept-Encoding": "identity"}  # some servers refuse Python's own name
+    headers = {
+        "User-Agent": "tinybert-lite",
+        "Accept-Encoding": "identity",
+    }  # some servers refuse Python's own name
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=TIMEOUT)
+        answer = urllib.request.urlopen(
+            urllib.request.Request(address, headers=headers), timeout=TIMEOUT
+        )
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:
             raise
@@ -107,11 +126,20 @@ def download(address: str, part: Path, most: int) -> None:
         if not have:
             _forget(part)  # before the new file's version is noted beside the old one's bytes
             etag = answer.headers.get("ETag") or ""
-            write_json(state, {"address": address, "version": (not etag.startswith("W/") and etag) or answer.headers.get("Last-Modified")})
+            write_json(
+                state,
+                {
+                    "address": address,
+                    "version": (not etag.startswith("W/") and etag)
+                    or answer.headers.get("Last-Modified"),
+                },
+            )
         chunks = iter(lambda: answer.read(CHUNK), b"")
         wrong = ""
         with open(part, "ab" if have else "wb") as file:
-            for chunk in progress(chunks, f"{part.stem}, MB", -(-length // CHUNK) if total else None):
+            for chunk in progress(
+                chunks, f"{part.stem}, MB", -(-length // CHUNK) if total else None
+            ):
                 if file.tell() == 0 and not _starts_well(part.stem, chunk):
                     wrong = "a web page or another kind of file came in its place"
                 elif file.tell() + len(chunk) > most:
@@ -123,11 +151,15 @@ def download(address: str, part: Path, most: int) -> None:
         _forget(part)
         raise NotFetched(wrong)
     if total is not None and _size(part) < total:
-        raise ConnectionError(f"the connection broke off after {_size(part):,} of {total:,} bytes, and the same command goes on from there")
+        raise ConnectionError(
+            f"the connection broke off after {_size(part):,} of {total:,} bytes, and the same command goes on from there"
+        )
 
 
 def _starts_well(name: str, chunk: bytes) -> bool:
-    return chunk.startswith(_STARTS.get(Path(name).suffix, b"")) and not chunk.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+    return chunk.startswith(_STARTS.get(Path(name).suffix, b"")) and not chunk.lstrip()[
+        :9
+    ].lower().startswith((b"<!doctype", b"<html"))
 
 
 def _size(path: Path) -> int:
@@ -141,7 +173,11 @@ def _forget(part: Path) -> None:
 
 def _mismatch(path: Path, source: Source, folder: Path) -> str:
     """What is wrong with its checksum, the published one or else the one of the first download; "" where nothing is."""
-    noted = read_json(folder / NOTES).get(source.file, {}).get("sha256") if (folder / NOTES).is_file() else None
+    noted = (
+        read_json(folder / NOTES).get(source.file, {}).get("sha256")
+        if (folder / NOTES).is_file()
+        else None
+    )
     wanted = source.checksum or (noted and f"sha256:{noted}")
     if not wanted:
         return ""
@@ -168,15 +204,25 @@ def need_room(folder: Path, size: int) -> None:
     """Raise UserError where the disk has too little room, before anything is written."""
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise UserError(f"{folder}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; make room or name a folder on another disk with --to")
+        raise UserError(
+            f"{folder}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; make room or name a folder on another disk with --to"
+        )
 
 
 def place_model(item: Item, folder: Path) -> None:
     """Fetch a hub's model into `folder`. Raises UserError where there is a model already, NotFetched where it does not come."""
-    own = [path.name for pattern in ("config.json", *WEIGHTS, *TOKENIZER_FILES) for path in folder.glob(pattern)]
+    own = [
+        path.name
+        for pattern in ("config.json", *WEIGHTS, *TOKENIZER_FILES)
+        for path in folder.glob(pattern)
+    ]
     if own:
-        raise UserError(f"{folder} holds {own[0]} already, and nothing is overwritten: name another folder with --to, or move that model away")
-    part = folder / f"{re.sub(r'[^a-zA-Z0-9.-]', '_', item.hub)}.part"  # whole before anything of it is seen
+        raise UserError(
+            f"{folder} holds {own[0]} already, and nothing is overwritten: name another folder with --to, or move that model away"
+        )
+    part = (
+        folder / f"{re.sub(r'[^a-zA-Z0-9.-]', '_', item.hub)}.part"
+    )  # whole before anything of it is seen
     part.mkdir(parents=True, exist_ok=True)
     need_room(part, item.bytes)
     try:
@@ -185,9 +231,18 @@ def place_model(item: Item, folder: Path) -> None:
         if isinstance(error, OSError) and error.errno in _OWN_DISK:
             raise
         raise NotFetched(f"{HUB}/{item.hub}: {type(error).__name__}") from None
-    if not (part / "config.json").is_file() or not any((part / weights).is_file() for weights in WEIGHTS) or find_vocabulary(part) is None:
-        raise NotFetched(f"{HUB}/{item.hub}: it came without configuration, vocabulary or weights")  # as huggingface_hub answers without a network
-    files = sorted((path for path in part.iterdir() if path.is_file()), key=lambda path: path.name == "config.json")  # what makes it a model comes last
+    if (
+        not (part / "config.json").is_file()
+        or not any((part / weights).is_file() for weights in WEIGHTS)
+        or find_vocabulary(part) is None
+    ):
+        raise NotFetched(
+            f"{HUB}/{item.hub}: it came without configuration, vocabulary or weights"
+        )  # as huggingface_hub answers without a network
+    files = sorted(
+        (path for path in part.iterdir() if path.is_file()),
+        key=lambda path: path.name == "config.json",
+    )  # what makes it a model comes last
     for path in files:
         replace_file(path, folder / path.name)
     shutil.rmtree(part)

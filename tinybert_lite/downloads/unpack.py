@@ -17,15 +17,27 @@ from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import replace_file
 
-MOST = 8_000_000_000  # bytes of one unpacked file; the largest, glove.840B.300d.txt, has 5.6 billion
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError, RuntimeError)
+MOST = (
+    8_000_000_000  # bytes of one unpacked file; the largest, glove.840B.300d.txt, has 5.6 billion
+)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    RuntimeError,
+)
 
 
 def place_files(item: Item, folder: Path, targets: tuple[str, ...], keep: bool = False) -> None:
     """Fetch what `item` is made of, and make those of `targets` that are not in `folder` yet. Fetched archives are removed unless `keep`."""
     missing = [target for target in targets if not (folder / target).exists()]
     if not missing:
-        return say(f"{item.name}: {folder} holds {', '.join(targets)} already, and nothing is overwritten")
+        return say(
+            f"{item.name}: {folder} holds {', '.join(targets)} already, and nothing is overwritten"
+        )
     archives = [obtain(source, folder) for source in item.sources]
     contents = MAKERS[item.maker](archives) if item.maker else _members(item, archives)
     for target in missing:
@@ -49,13 +61,21 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 
 def _members(item: Item, archives: list[Path]) -> dict[str, Iterator[bytes]]:
     """By our own name for it; an archive's other members, and the paths it names, are never used."""
-    return {target: _chunks(archive, member) for source, archive in zip(item.sources, archives) for member, target in source.members}
+    return {
+        target: _chunks(archive, member)
+        for source, archive in zip(item.sources, archives)
+        for member, target in source.members
+    }
 
 
 def _chunks(archive: Path, member: str) -> Iterator[bytes]:
     with opened(archive, member) as (file, size):
         need_room(archive.parent, size)
-        yield from progress(iter(lambda: file.read(CHUNK), b""), f"{member.rsplit('/', 1)[-1]}, MB", -(-size // CHUNK))
+        yield from progress(
+            iter(lambda: file.read(CHUNK), b""),
+            f"{member.rsplit('/', 1)[-1]}, MB",
+            -(-size // CHUNK),
+        )
 
 
 @contextmanager
@@ -76,29 +96,44 @@ def opened(archive: Path, member: str) -> Iterator[tuple[BinaryIO, int]]:
             with open(archive, "rb") as file:
                 yield file, _bounded(archive, member, archive.stat().st_size)
     except _DAMAGED as error:
-        raise UserError(f"{archive} is damaged or holds no {member} ({error}); remove it and run the same command again") from None
+        raise UserError(
+            f"{archive} is damaged or holds no {member} ({error}); remove it and run the same command again"
+        ) from None
 
 
 def _bounded(archive: Path, member: str, size: int) -> int:
     if size > MOST:
-        raise UserError(f"{archive}: {member} would be {size / 1e9:.0f} GB large, which no published file is; remove the archive")
+        raise UserError(
+            f"{archive}: {member} would be {size / 1e9:.0f} GB large, which no published file is; remove the archive"
+        )
     return size
 
 
 def _mrpc(archives: list[Path]) -> dict[str, Iterator[bytes]]:
     """GLUE's three files from Microsoft's two and GLUE's list of the pairs that are its dev set; GLUE's test file has no labels."""
-    train, test, dev_ids = ([line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()] for path in archives)
+    train, test, dev_ids = (
+        [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        for path in archives
+    )
     dev = {tuple(row[:2]) for row in dev_ids}
     for path, rows in zip(archives, (train, test)):
         if any(len(row) != 5 for row in rows):
-            raise UserError(f"{path} holds a row without five columns; remove it and run the same command again")
+            raise UserError(
+                f"{path} holds a row without five columns; remove it and run the same command again"
+            )
     header, rows = train[0], train[1:]
     tables = {
         "train.tsv": [header, *(row for row in rows if tuple(row[1:3]) not in dev)],
         "dev.tsv": [header, *(row for row in rows if tuple(row[1:3]) in dev)],
-        "test.tsv": [["index", *header[1:]], *([str(number), *row[1:]] for number, row in enumerate(test[1:]))],
+        "test.tsv": [
+            ["index", *header[1:]],
+            *([str(number), *row[1:]] for number, row in enumerate(test[1:])),
+        ],
     }
-    return {name: (("\t".join(row) + "\n").encode("utf-8") for row in table) for name, table in tables.items()}
+    return {
+        name: (("\t".join(row) + "\n").encode("utf-8") for row in table)
+        for name, table in tables.items()
+    }
 
 
 MAKERS = {"mrpc": _mrpc}

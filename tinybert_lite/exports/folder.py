@@ -20,8 +20,12 @@ def replacing(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` at the end. Raises UserError where that holds anything but an untouched export."""
     beside, old = (target.with_name(f".{target.name}.{word}") for word in ("part", "old"))
     _tidy(target, beside, old)  # what a killed run left
-    if target.exists() and not (target.is_dir() and (as_exported(target) or not any(target.iterdir()))):
-        raise UserError(f"{target} is there and not as an export left it; name another --output_dir, or move it away")
+    if target.exists() and not (
+        target.is_dir() and (as_exported(target) or not any(target.iterdir()))
+    ):
+        raise UserError(
+            f"{target} is there and not as an export left it; name another --output_dir, or move it away"
+        )
     beside.mkdir(parents=True)
     try:
         yield beside
@@ -49,6 +53,14 @@ def as_exported(folder: Path) -> bool:
 
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file; of config.json without the note."""
-    config = {name: value for name, value in read_json(folder / "config.json").items() if name != NOTE}
-    files = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    return files | {"config.json": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()}
+    config = {
+        name: value for name, value in read_json(folder / "config.json").items() if name != NOTE
+    }
+    files = {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    return files | {
+        "config.json": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    }

@@ -41,23 +41,50 @@ def write_serving(source: Source, folder: Path, pair: bool | None = None) -> Non
     config, classes = source.model.config, source.model.classifier.out_features
     length = min(LENGTH, config.max_position_embeddings)
     write_atomically(folder / TOKENIZER, tokenizer_bytes(source.tokenizer, length))
-    kind = {"labels": [str(config.id2label.get(i, i)) for i in range(classes)]} if classes > 1 else {
-        "labels": [], "offset": getattr(config, "label_offset", 0.0), "scale": getattr(config, "label_scale", 1.0)}
-    write_json(folder / LABELS, {**kind, **({} if pair is None else {"pair": pair}), "max_length": length})
-    write_atomically(folder / EXAMPLE, example(fastest(folder).name, bool(pair), regression=classes == 1).encode("utf-8"))
+    kind = (
+        {"labels": [str(config.id2label.get(i, i)) for i in range(classes)]}
+        if classes > 1
+        else {
+            "labels": [],
+            "offset": getattr(config, "label_offset", 0.0),
+            "scale": getattr(config, "label_scale", 1.0),
+        }
+    )
+    write_json(
+        folder / LABELS, {**kind, **({} if pair is None else {"pair": pair}), "max_length": length}
+    )
+    write_atomically(
+        folder / EXAMPLE,
+        example(fastest(folder).name, bool(pair), regression=classes == 1).encode("utf-8"),
+    )
     write_json(folder / "config.json", {"model_type": KIND})
 
 
 def example(model: str, pair: bool, regression: bool) -> str:
     """The text of example.py, for one sort of task, so that it is as short as that needs."""
-    text = Path(__file__).with_name("serving_example.py").read_text(encoding="utf-8").replace(MODELS["onnx"], model)
+    text = (
+        Path(__file__)
+        .with_name("serving_example.py")
+        .read_text(encoding="utf-8")
+        .replace(MODELS["onnx"], model)
+    )
     if pair:
-        text = text.replace("sys.argv[1:]", "list(zip(sys.argv[1::2], sys.argv[2::2]))  # pairs: two after each other").replace("each text's", "each pair's").replace(", text, sep", ", *text, sep")
+        text = (
+            text.replace(
+                "sys.argv[1:]",
+                "list(zip(sys.argv[1::2], sys.argv[2::2]))  # pairs: two after each other",
+            )
+            .replace("each text's", "each pair's")
+            .replace(", text, sep", ", *text, sep")
+        )
     if regression:
         before, _ = text.split("shares = ")
-        text = before.replace("label and its probability", "number") + f"""for text, (number,) in zip(texts, logits.astype(float)):
-    print(f"{{number * said['scale'] + said['offset']:.6g}}", {'*' * pair}text, sep="\\t")
+        text = (
+            before.replace("label and its probability", "number")
+            + f"""for text, (number,) in zip(texts, logits.astype(float)):
+    print(f"{{number * said['scale'] + said['offset']:.6g}}", {"*" * pair}text, sep="\\t")
 """
+        )
     return text
 
 
@@ -92,14 +119,25 @@ def compare(source: Source, folder: Path, batch: dict[str, torch.Tensor]) -> str
     for runtime, model in models_of(source).items():
         expected = model.eval()(batch, logits=True).logits.numpy()
         found = OnnxClassifier(folder / MODELS[runtime]).logits(batch)
-        apart, allowed = float(np.abs(found - expected).max()), MOST_APART * max(1.0, float(np.abs(expected).max()))
+        apart, allowed = (
+            float(np.abs(found - expected).max()),
+            MOST_APART * max(1.0, float(np.abs(expected).max())),
+        )
         if runtime == "int8":
-            apart, rounding = rms(found - expected), rms(unrounded(model)(batch, logits=True).logits.numpy() - expected)
+            apart, rounding = (
+                rms(found - expected),
+                rms(unrounded(model)(batch, logits=True).logits.numpy() - expected),
+            )
             allowed += ROUNDINGS * rounding
         if not apart <= allowed:  # NaN is apart too
-            raise UserError(f"{MODELS[runtime]}'s logits are {apart:.1g} away from the model's, more than {allowed:.1g}; please report this with the model's config.json")
-        said.append(f"{MODELS[runtime]} is PyTorch's model within {apart:.1g}" if runtime == "onnx" else
-                    f"{MODELS[runtime]} is {apart:.1g} from PyTorch's 8-bit model, which rounding has moved by {rounding:.1g} (root mean squares)")
+            raise UserError(
+                f"{MODELS[runtime]}'s logits are {apart:.1g} away from the model's, more than {allowed:.1g}; please report this with the model's config.json"
+            )
+        said.append(
+            f"{MODELS[runtime]} is PyTorch's model within {apart:.1g}"
+            if runtime == "onnx"
+            else f"{MODELS[runtime]} is {apart:.1g} from PyTorch's 8-bit model, which rounding has moved by {rounding:.1g} (root mean squares)"
+        )
     return f"{'; '.join(said)}; logits of {len(expected)} random rows"
 
 
@@ -131,22 +169,38 @@ class Served:
         """runtime: a key of MODELS, None: the fastest there is. Raises UserError where a file is missing or damaged."""
         from transformers import PreTrainedTokenizerFast
 
-        self.classifier = OnnxClassifier(folder / MODELS[runtime] if runtime else fastest(folder) or folder / MODELS["onnx"], threads)
+        self.classifier = OnnxClassifier(
+            folder / MODELS[runtime] if runtime else fastest(folder) or folder / MODELS["onnx"],
+            threads,
+        )
         self.order: list[int] | slice = slice(None)  # of the columns
         said = read_json(folder / LABELS)
         try:
-            self.labels, self.length = [str(word) for word in said["labels"]], int(said["max_length"])
+            self.labels, self.length = (
+                [str(word) for word in said["labels"]],
+                int(said["max_length"]),
+            )
             self.offset, self.scale = float(said.get("offset", 0)), float(said.get("scale", 1))
         except (KeyError, TypeError, ValueError):
-            raise UserError(f"{folder / LABELS} is not as an export left it; export again") from None
+            raise UserError(
+                f"{folder / LABELS} is not as an export left it; export again"
+            ) from None
         try:
-            self.tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / TOKENIZER), model_max_length=self.length, model_input_names=INPUTS)
+            self.tokenizer = PreTrainedTokenizerFast(
+                tokenizer_file=str(folder / TOKENIZER),
+                model_max_length=self.length,
+                model_input_names=INPUTS,
+            )
         except Exception as error:  # tokenizers raises Exception itself
-            raise UserError(f"{folder / TOKENIZER} is missing or damaged ({' '.join(str(error).split())[:100]}); export again") from None
+            raise UserError(
+                f"{folder / TOKENIZER} is missing or damaged ({' '.join(str(error).split())[:100]}); export again"
+            ) from None
 
     def logits(self, examples: Examples, batch_size: int = 64) -> np.ndarray:
         """(n, K), in the examples' order."""
-        parts = [(rows, self.classifier.logits(batch)) for rows, batch in in_order(examples, batch_size)]
+        parts = [
+            (rows, self.classifier.logits(batch)) for rows, batch in in_order(examples, batch_size)
+        ]
         found = np.empty((len(examples), parts[0][1].shape[1]), np.float32)
         for rows, values in parts:
             found[rows] = values

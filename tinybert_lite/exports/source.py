@@ -43,8 +43,11 @@ class Source:
                 say(f"left out: {PARTS[part]}")
 
 
-PARTS = {"cls": "the masked-LM head (cls.*)", "fit_dense": "the projection to the teacher's width (fit_dense)",
-         "fit_denses": "the projections to the teacher's width (fit_denses.*)"}
+PARTS = {
+    "cls": "the masked-LM head (cls.*)",
+    "fit_dense": "the projection to the teacher's width (fit_dense)",
+    "fit_denses": "the projections to the teacher's width (fit_denses.*)",
+}
 
 
 def open_source(folder: Path, weights: Path | None = None) -> Source:
@@ -52,7 +55,10 @@ def open_source(folder: Path, weights: Path | None = None) -> Source:
     names = set(read_weights(weights)) if weights else weight_names(folder)
     if not names:
         raise UserError(_why_no_weights(folder))
-    parts = {"weights": weights, "masked_lm": any(name.startswith("cls.predictions.") for name in names)}
+    parts = {
+        "weights": weights,
+        "masked_lm": any(name.startswith("cls.predictions.") for name in names),
+    }
     if vocabulary_beside(folder):
         bert = load_bert(folder, **parts)
         model, tokenizer, new = bert.model, bert.tokenizer, bert.new_parts
@@ -60,12 +66,16 @@ def open_source(folder: Path, weights: Path | None = None) -> Source:
         (model, new), tokenizer = load_model(folder, **parts), None
         remark(f"{folder} has no vocabulary: the export has no tokenizer files either")
     if model.config.model_type == "albert":
-        raise UserError(f"{folder / 'config.json'}: an ALBERT is not exported; its folder is Hugging Face's own format already")
+        raise UserError(
+            f"{folder / 'config.json'}: an ALBERT is not exported; its folder is Hugging Face's own format already"
+        )
     if any(name.startswith("cls.seq_relationship.") for name in names):
         say("left out: the next-sentence head (cls.seq_relationship), which nothing here uses")
     if "bert.pooler" in new:
         if model.classifier is not None:
-            raise UserError(f"{weights or folder} holds a classifier without the pooler that it reads (bert.pooler.*); take another checkpoint")
+            raise UserError(
+                f"{weights or folder} holds a classifier without the pooler that it reads (bert.pooler.*); take another checkpoint"
+            )
         model.bert.pooler = None  # was drawn at random
     return Source(model.eval(), tokenizer, folder)
 
@@ -74,16 +84,27 @@ def with_eight_bits(source: Source, folder: Path) -> Source:
     """The source with the 8-bit model in `folder` beside it. Raises UserError where that is none, or one of another classifier."""
     copy = open_source(folder)
     if not is_quantized(copy.model):
-        raise UserError(f"{folder} is not an 8-bit model; make one with python -m tinybert_lite.quantize")
+        raise UserError(
+            f"{folder} is not an 8-bit model; make one with python -m tinybert_lite.quantize"
+        )
     if is_quantized(source.model):
-        raise UserError(f"{source.folder} is an 8-bit model already, and {folder} another; name the model in floating point with --model")
+        raise UserError(
+            f"{source.folder} is an 8-bit model already, and {folder} another; name the model in floating point with --model"
+        )
     check_servable(source)
     check_servable(copy)
-    if copy.model.config.id2label != source.model.config.id2label or copy.tokenizer.get_vocab() != source.tokenizer.get_vocab():
-        raise UserError(f"{folder} has other labels or another vocabulary than {source.folder}; make it of this model with python -m tinybert_lite.quantize")
+    if (
+        copy.model.config.id2label != source.model.config.id2label
+        or copy.tokenizer.get_vocab() != source.tokenizer.get_vocab()
+    ):
+        raise UserError(
+            f"{folder} has other labels or another vocabulary than {source.folder}; make it of this model with python -m tinybert_lite.quantize"
+        )
     made_of = (read_manifest(folder) or {}).get("inputs", {}).get("student", {}).get("sha256")
     if made_of and made_of != fingerprint(source.folder):
-        remark(f"warning: {folder} was not made of {source.folder} as it is now; python -m tinybert_lite.quantize makes it anew")
+        remark(
+            f"warning: {folder} was not made of {source.folder} as it is now; python -m tinybert_lite.quantize makes it anew"
+        )
     return replace(source, eight_bits=copy.model)
 
 
@@ -91,14 +112,20 @@ def _why_no_weights(folder: Path) -> str:
     if newest := latest_epoch(folder):
         return f"{folder} holds weights of single epochs alone: name one with --epoch_file, the newest is {newest.name}"
     if (folder / SHARDS).is_file():
-        return (f"{folder / SHARDS}: the weights are in several files; save them in one, with transformers' "
-                f"from_pretrained({str(folder)!r}) and save_pretrained(…, max_shard_size='100GB')")
+        return (
+            f"{folder / SHARDS}: the weights are in several files; save them in one, with transformers' "
+            f"from_pretrained({str(folder)!r}) and save_pretrained(…, max_shard_size='100GB')"
+        )
     return f"{folder} holds no weights: a model folder needs model.safetensors or pytorch_model.bin beside its config.json"
 
 
 def check_servable(source: Source) -> None:
     """Raises UserError for a model that has no answers or cannot read."""
     if source.model.classifier is None:
-        raise UserError(f"{source.folder} holds no classifier, so it has no answers to serve; export a model that went through stage 5")
+        raise UserError(
+            f"{source.folder} holds no classifier, so it has no answers to serve; export a model that went through stage 5"
+        )
     if source.tokenizer is None:
-        raise UserError(f"{source.folder} has no vocabulary, and a serving folder reads texts: put the model's vocab.txt there")
+        raise UserError(
+            f"{source.folder} has no vocabulary, and a serving folder reads texts: put the model's vocab.txt there"
+        )

@@ -41,11 +41,20 @@ class Albert(Bert):
     @property
     def blocks(self) -> list[Callable]:
         groups = self.bert.encoder.albert_layer_groups
-        return [partial(self._block, groups[int(number / (self.layers / len(groups)))].albert_layers[0], number) for number in range(self.layers)]
+        return [
+            partial(
+                self._block,
+                groups[int(number / (self.layers / len(groups)))].albert_layers[0],
+                number,
+            )
+            for number in range(self.layers)
+        ]
 
     @staticmethod
     def _block(layer: nn.Module, number: int, state: Tensor, **how) -> Tensor:
-        layer.attention.layer_idx = number  # the same attention stands for several layers, whose scores are apart
+        layer.attention.layer_idx = (
+            number  # the same attention stands for several layers, whose scores are apart
+        )
         return layer(state, **how)
 
     def embedded(self, batch: dict[str, Tensor]) -> Tensor:

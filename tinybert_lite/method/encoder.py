@@ -19,7 +19,9 @@ from transformers.models.bert.modeling_bert import BertModel, BertOnlyMLMHead
 SCORES_ATTENTION = "tinybert_scores"
 
 
-def scores_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, scores=None, **kwargs):
+def scores_attention(
+    module, query, key, value, attention_mask, dropout=0.0, scaling=None, scores=None, **kwargs
+):
     """Attention that leaves its raw scores QKᵀ/√d_k in the dict `scores` for the layers that are keys of it.
 
     query, key, value: (B, H, L, d_k) · attention_mask: additive (B, 1, 1 or L, L), bool, or None · scores[layer] becomes
@@ -27,13 +29,19 @@ def scores_attention(module, query, key, value, attention_mask, dropout=0.0, sca
     """
     layer = module.layer_idx + 1
     if scores is None or layer not in scores:
-        output = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling)
+        output = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling
+        )
         return output.transpose(1, 2), None
     raw = torch.matmul(query, key.transpose(2, 3)) * scaling
     scores[layer] = masked = raw
     if attention_mask is not None:
         hide = attention_mask.dtype == torch.bool
-        masked = raw.masked_fill(~attention_mask, torch.finfo(raw.dtype).min) if hide else raw + attention_mask
+        masked = (
+            raw.masked_fill(~attention_mask, torch.finfo(raw.dtype).min)
+            if hide
+            else raw + attention_mask
+        )
     probabilities = F.dropout(F.softmax(masked, dim=-1), dropout, module.training)
     return torch.matmul(probabilities, value).transpose(1, 2), None
 
@@ -48,7 +56,9 @@ class Encoding:
     """What one forward pass shows. For a student with projections `projected` holds H^S W_h, in the teacher's width."""
 
     hidden: list[Tensor]  # (B, L, D) for the embeddings (0) and each layer run
-    scores: dict[int, Tensor] = field(default_factory=dict)  # layer -> (B, H, L, L), before mask and softmax
+    scores: dict[int, Tensor] = field(
+        default_factory=dict
+    )  # layer -> (B, H, L, L), before mask and softmax
     projected: list[Tensor] | None = None  # (B, L, teacher's D) for 0 … M
     logits: Tensor | None = None  # (B, K)
     masked_lm: Tensor | None = None  # (P, V) at the P places asked for
@@ -61,10 +71,21 @@ class Bert(nn.Module):
     embeddings: the paper) or fit_dense.* (one shared: the original code). Projections have a bias, as the original's.
     """
 
-    body, masked_lm_head, file_name = BertModel, BertOnlyMLMHead, staticmethod(str)  # file_name: a parameter's name in files
+    body, masked_lm_head, file_name = (
+        BertModel,
+        BertOnlyMLMHead,
+        staticmethod(str),
+    )  # file_name: a parameter's name in files
 
-    def __init__(self, config: BertConfig, *, num_labels: int = 0, masked_lm: bool = False,
-                 projection: str | None = None, teacher_width: int = 0):
+    def __init__(
+        self,
+        config: BertConfig,
+        *,
+        num_labels: int = 0,
+        masked_lm: bool = False,
+        projection: str | None = None,
+        teacher_width: int = 0,
+    ):
         super().__init__()
         config._attn_implementation = SCORES_ATTENTION
         self.config = config
@@ -80,8 +101,10 @@ class Bert(nn.Module):
         if projection == "shared":
             self.fit_dense = nn.Linear(config.hidden_size, teacher_width)
         elif projection == "per_layer":
-            self.fit_denses = nn.ModuleList(nn.Linear(config.hidden_size, teacher_width)
-                                            for _ in range(config.num_hidden_layers + 1))
+            self.fit_denses = nn.ModuleList(
+                nn.Linear(config.hidden_size, teacher_width)
+                for _ in range(config.num_hidden_layers + 1)
+            )
         for module in (self.cls, self.classifier, self.fit_dense, self.fit_denses):
             if module is not None:
                 module.apply(self._initialise)
@@ -103,14 +126,23 @@ class Bert(nn.Module):
 
     def embedded(self, batch: dict[str, Tensor]) -> Tensor:
         """(B, L, D), what the first layer reads."""
-        return self.bert.embeddings(input_ids=batch["input_ids"], token_type_ids=batch["token_type_ids"])
+        return self.bert.embeddings(
+            input_ids=batch["input_ids"], token_type_ids=batch["token_type_ids"]
+        )
 
     def pooled(self, last_hidden: Tensor) -> Tensor:
         """(B, L, D) → (B, D)."""
         return self.bert.pooler(last_hidden)
 
-    def forward(self, batch: dict[str, Tensor], *, scores: Collection[int] = (), logits: bool = False,
-                masked_lm: Tensor | None = None, last_layer: int | None = None) -> Encoding:
+    def forward(
+        self,
+        batch: dict[str, Tensor],
+        *,
+        scores: Collection[int] = (),
+        logits: bool = False,
+        masked_lm: Tensor | None = None,
+        last_layer: int | None = None,
+    ) -> Encoding:
         """Encode a batch (input_ids, attention_mask, token_type_ids, each (B, L)).
 
         scores: layers whose raw scores are wanted · logits: run the classifier · masked_lm: bool (B, L), the places to
@@ -119,7 +151,11 @@ class Bert(nn.Module):
         mask = batch["attention_mask"]
         additive = None
         if not bool(mask.all()):
-            dtype = torch.get_autocast_dtype(mask.device.type) if torch.is_autocast_enabled(mask.device.type) else self.bert.dtype
+            dtype = (
+                torch.get_autocast_dtype(mask.device.type)
+                if torch.is_autocast_enabled(mask.device.type)
+                else self.bert.dtype
+            )
             additive = (1 - mask[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
             additive = additive.expand(-1, 1, mask.shape[1], -1)
         state = self.embedded(batch)

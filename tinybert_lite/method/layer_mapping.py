@@ -14,11 +14,15 @@ def layer_mapping(mapping: str, student_layers: int, teacher_layers: int) -> lis
     """
     M, N = student_layers, teacher_layers
     if M > N:
-        raise UserError(f"the student has {M} layers, more than the teacher's {N}: use a smaller student")
+        raise UserError(
+            f"the student has {M} layers, more than the teacher's {N}: use a smaller student"
+        )
     if mapping == "uniform":
         if N % M:
-            raise UserError(f"a uniform mapping needs the teacher's layers ({N}) to be a multiple of the student's ({M}): "
-                            f"choose mapping=top, bottom or a list of {M} layers")
+            raise UserError(
+                f"a uniform mapping needs the teacher's layers ({N}) to be a multiple of the student's ({M}): "
+                f"choose mapping=top, bottom or a list of {M} layers"
+            )
         return [m * N // M for m in range(M + 1)]
     if mapping == "top":
         return [0] + [m + N - M for m in range(1, M + 1)]
@@ -27,8 +31,12 @@ def layer_mapping(mapping: str, student_layers: int, teacher_layers: int) -> lis
     try:
         layers = [int(part) for part in mapping.split(",")]
     except ValueError:
-        raise UserError(f"mapping={mapping} is unknown: use uniform, top, bottom or a list such as 3,6,9,12") from None
+        raise UserError(
+            f"mapping={mapping} is unknown: use uniform, top, bottom or a list such as 3,6,9,12"
+        ) from None
     layers = [0, *layers] if len(layers) == M else layers
     if len(layers) != M + 1 or not all(0 <= layer <= N for layer in layers) or 0 in layers[1:]:
-        raise UserError(f"mapping={mapping} does not fit: give {M} teacher layers, each from 1 to {N}")
+        raise UserError(
+            f"mapping={mapping} does not fit: give {M} teacher layers, each from 1 to {N}"
+        )
     return layers

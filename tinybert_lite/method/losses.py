@@ -39,10 +39,18 @@ class Sizes:
         return Sizes(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def tensor(self, device=None) -> Tensor:
-        return torch.tensor([getattr(self, f.name) for f in fields(self)], dtype=torch.float64, device=device)
+        return torch.tensor(
+            [getattr(self, f.name) for f in fields(self)], dtype=torch.float64, device=device
+        )
 
 
-def attention_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str = "exact", sizes: Sizes | None = None) -> Tensor:
+def attention_loss(
+    student: Tensor,
+    teacher: Tensor,
+    mask: Tensor,
+    padding: str = "exact",
+    sizes: Sizes | None = None,
+) -> Tensor:
     """Eq. 7: MSE between pre-softmax scaled scores, a scalar.
 
     student, teacher: (B, H, L, L) before masking · mask: (B, L). exact: the mean over rows, heads and real query-key
@@ -57,11 +65,19 @@ def attention_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str 
         teacher = teacher.where(keys & (teacher > HIDDEN_SCORE), 0.0)
         error = (student - teacher).square()
     else:
-        error = (student - teacher).masked_fill_(~(keys & mask.bool()[:, None, :, None]), 0.0).square()
+        error = (
+            (student - teacher).masked_fill_(~(keys & mask.bool()[:, None, :, None]), 0.0).square()
+        )
     return error.sum() / (sizes.pairs * student.shape[1])
 
 
-def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str = "exact", sizes: Sizes | None = None) -> Tensor:
+def hidden_loss(
+    student: Tensor,
+    teacher: Tensor,
+    mask: Tensor,
+    padding: str = "exact",
+    sizes: Sizes | None = None,
+) -> Tensor:
     """Eqs. 8 and 9: MSE between the projected student states and the teacher's, a scalar.
 
     student, teacher: (B, L, D), the student's already projected to the teacher's width · mask: (B, L).
@@ -70,12 +86,19 @@ def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor, padding: str = "
     sizes = sizes or Sizes.of(mask, padding)
     error = student.float() - teacher.float()
     if padding != "reference":
-        error.masked_fill_(~mask.bool()[:, :, None], 0.0)  # in place: autograd needs no copy of a difference
+        error.masked_fill_(
+            ~mask.bool()[:, :, None], 0.0
+        )  # in place: autograd needs no copy of a difference
     return error.square().sum() / (sizes.places * student.shape[2])
 
 
-def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float = 1.0, reduction: str = "ours",
-                       sizes: Sizes | None = None) -> Tensor:
+def soft_cross_entropy(
+    student: Tensor,
+    teacher: Tensor,
+    temperature: float = 1.0,
+    reduction: str = "ours",
+    sizes: Sizes | None = None,
+) -> Tensor:
     """Eq. 10: −softmax(z_T / t) · log_softmax(z_S / t), a scalar; not zero but the teacher's entropy for equal logits.
 
     student, teacher: (B, K). ours: the sum over classes, the mean over rows. original: the mean over both, 1/K of ours.
@@ -96,9 +119,13 @@ def label_loss(logits: Tensor, labels: Tensor, sizes: Sizes | None = None) -> Te
     """Cross-entropy of (B, K) logits to (B,) labels, or MSE where K = 1; the mean over rows. For fine-tuning."""
     if logits.shape[-1] == 1:
         return regression_loss(logits, labels, sizes)
-    return F.cross_entropy(logits.float(), labels.long(), reduction="sum") / (sizes.rows if sizes else len(labels))
+    return F.cross_entropy(logits.float(), labels.long(), reduction="sum") / (
+        sizes.rows if sizes else len(labels)
+    )
 
 
 def masked_lm_loss(logits: Tensor, targets: Tensor, sizes: Sizes | None = None) -> Tensor:
     """Cross-entropy of (P, V) logits at the P masked places to (P,) targets; the mean over masked places."""
-    return F.cross_entropy(logits.float(), targets, reduction="sum") / max(1, sizes.targets if sizes else len(targets))
+    return F.cross_entropy(logits.float(), targets, reduction="sum") / max(
+        1, sizes.targets if sizes else len(targets)
+    )

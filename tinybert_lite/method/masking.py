@@ -8,8 +8,14 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 INNER = "##\0"  # before a piece inside a Chinese word, which no ## of its own joins to it; text holds no NUL
 
 
-def mask_tokens(tokens: list[str], rng: random.Random, probability: float, most: int, whole_words: bool,
-                random_pieces: list[str]) -> tuple[list[str], list[int], list[str]]:
+def mask_tokens(
+    tokens: list[str],
+    rng: random.Random,
+    probability: float,
+    most: int,
+    whole_words: bool,
+    random_pieces: list[str],
+) -> tuple[list[str], list[int], list[str]]:
     """Masked tokens, the masked positions in order, and what stood there.
 
     Masks min(most, max(1, round(len · probability))) places; none at all with probability 0 (the original still masks
@@ -47,7 +53,11 @@ def mask_tokens(tokens: list[str], rng: random.Random, probability: float, most:
 
 def random_pieces(pieces: list[str]) -> list[str]:
     """What a masked place may become by chance: every piece of a vocabulary but special, unused and inner ones."""
-    return [piece for piece in pieces if piece not in SPECIAL_TOKENS and not piece.startswith(("[unused", INNER))]
+    return [
+        piece
+        for piece in pieces
+        if piece not in SPECIAL_TOKENS and not piece.startswith(("[unused", INNER))
+    ]
 
 
 def with_inner(pieces: list[str]) -> list[str]:

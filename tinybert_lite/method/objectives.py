@@ -29,16 +29,30 @@ class Intermediate:
     is not computed. Raises UserError where nothing is left to learn.
     """
 
-    def __init__(self, student: Bert, teacher: Bert, mapping: str = "uniform", padding: str = "exact", heads: str = "match",
-                 weights: dict[str, float] | None = None):
+    def __init__(
+        self,
+        student: Bert,
+        teacher: Bert,
+        mapping: str = "uniform",
+        padding: str = "exact",
+        heads: str = "match",
+        weights: dict[str, float] | None = None,
+    ):
         self.teacher, self.padding = freeze(teacher), padding
         self.weights = {"attention": 1.0, "hidden": 1.0, "embedding": 1.0, **(weights or {})}
         self.mapping = layer_mapping(mapping, student.layers, teacher.layers)
-        self.heads = "skip" if not self.weights["attention"] else check_heads(
-            student.config.num_attention_heads, teacher.config.num_attention_heads, heads)
+        self.heads = (
+            "skip"
+            if not self.weights["attention"]
+            else check_heads(
+                student.config.num_attention_heads, teacher.config.num_attention_heads, heads
+            )
+        )
         if self.heads == "skip" and not (self.weights["hidden"] or self.weights["embedding"]):
-            raise UserError("every loss has weight 0 or is skipped, so there is nothing to learn; give one of attention_weight, hidden_weight "
-                            "and embedding_weight a number above 0")
+            raise UserError(
+                "every loss has weight 0 or is skipped, so there is nothing to learn; give one of attention_weight, hidden_weight "
+                "and embedding_weight a number above 0"
+            )
 
     def sizes(self, batch: dict[str, Tensor]) -> Sizes:
         return Sizes.of(batch["attention_mask"], self.padding)
@@ -46,19 +60,32 @@ class Intermediate:
     def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
         attended = [] if self.heads == "skip" else range(1, len(self.mapping))
         with torch.inference_mode():
-            teaching = self.teacher(batch, scores={self.mapping[m] for m in attended}, last_layer=max(self.mapping))
+            teaching = self.teacher(
+                batch, scores={self.mapping[m] for m in attended}, last_layer=max(self.mapping)
+            )
         return self.terms(student(batch, scores=attended), teaching, batch["attention_mask"], sizes)
 
-    def terms(self, learning: Encoding, teaching: Encoding, mask: Tensor, sizes: Sizes | None = None, hidden: bool = True) -> Terms:
+    def terms(
+        self,
+        learning: Encoding,
+        teaching: Encoding,
+        mask: Tensor,
+        sizes: Sizes | None = None,
+        hidden: bool = True,
+    ) -> Terms:
         """The terms of two forward passes; hidden=False leaves the hidden states out (a student without projections)."""
         states = learning.projected or learning.hidden
         terms = {}
         for m, g in enumerate(self.mapping):
             if m in learning.scores:
                 mine, theirs = common_heads(learning.scores[m], teaching.scores[g])
-                terms[f"attention/{m}"] = self.weights["attention"] * losses.attention_loss(mine, theirs, mask, self.padding, sizes)
+                terms[f"attention/{m}"] = self.weights["attention"] * losses.attention_loss(
+                    mine, theirs, mask, self.padding, sizes
+                )
             if hidden and (weight := self.weights["hidden" if m else "embedding"]):
-                terms[f"hidden/{m}"] = weight * losses.hidden_loss(states[m], teaching.hidden[g], mask, self.padding, sizes)
+                terms[f"hidden/{m}"] = weight * losses.hidden_loss(
+                    states[m], teaching.hidden[g], mask, self.padding, sizes
+                )
         return terms
 
 
@@ -68,14 +95,18 @@ def check_heads(student: int, teacher: int, heads: str) -> str:
         return heads
     if heads == "average" and (teacher % student == 0 or student % teacher == 0):
         return heads
-    raise UserError(f"the student has {student} attention heads and the teacher {teacher}: use a student with {teacher}, or say "
-                    f"heads=skip (no attention loss){'' if heads == 'average' else ' or heads=average (in groups)'}")
+    raise UserError(
+        f"the student has {student} attention heads and the teacher {teacher}: use a student with {teacher}, or say "
+        f"heads=skip (no attention loss){'' if heads == 'average' else ' or heads=average (in groups)'}"
+    )
 
 
 def common_heads(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Average the heads of the one that has more into as many groups as the other has. (B, H, L, L) each."""
     H = min(student.shape[1], teacher.shape[1])
-    return tuple(s if s.shape[1] == H else s.unflatten(1, (H, -1)).mean(2) for s in (student, teacher))
+    return tuple(
+        s if s.shape[1] == H else s.unflatten(1, (H, -1)).mean(2) for s in (student, teacher)
+    )
 
 
 class Prediction:
@@ -86,8 +117,19 @@ class Prediction:
     without one have the other share alone.
     """
 
-    def __init__(self, teacher: Bert | None = None, temperature: float = 1.0, reduction: str = "ours", hard_labels: float = 0.0):
-        self.teacher, self.temperature, self.reduction, self.hard_labels = teacher and freeze(teacher), temperature, reduction, hard_labels
+    def __init__(
+        self,
+        teacher: Bert | None = None,
+        temperature: float = 1.0,
+        reduction: str = "ours",
+        hard_labels: float = 0.0,
+    ):
+        self.teacher, self.temperature, self.reduction, self.hard_labels = (
+            teacher and freeze(teacher),
+            temperature,
+            reduction,
+            hard_labels,
+        )
 
     def sizes(self, batch: dict[str, Tensor]) -> Sizes:
         return Sizes.of(batch["attention_mask"])
@@ -100,12 +142,19 @@ class Prediction:
         found = student(batch, logits=True).logits
         terms = {}
         if self.hard_labels < 1:
-            loss = (losses.regression_loss(found, targets, sizes) if targets.shape[-1] == 1
-                    else losses.soft_cross_entropy(found, targets, self.temperature, self.reduction, sizes))
+            loss = (
+                losses.regression_loss(found, targets, sizes)
+                if targets.shape[-1] == 1
+                else losses.soft_cross_entropy(
+                    found, targets, self.temperature, self.reduction, sizes
+                )
+            )
             terms["prediction"] = (1 - self.hard_labels) * loss
         if self.hard_labels:
             gold = ~batch["labels"].isnan()
-            terms["label"] = self.hard_labels * losses.label_loss(found[gold], batch["labels"][gold], sizes or self.sizes(batch))
+            terms["label"] = self.hard_labels * losses.label_loss(
+                found[gold], batch["labels"][gold], sizes or self.sizes(batch)
+            )
         return terms
 
 
@@ -116,7 +165,9 @@ class Labels:
         return Sizes.of(batch["attention_mask"])
 
     def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
-        return {"label": losses.label_loss(student(batch, logits=True).logits, batch["labels"], sizes)}
+        return {
+            "label": losses.label_loss(student(batch, logits=True).logits, batch["labels"], sizes)
+        }
 
 
 class MaskedLm:

@@ -28,7 +28,10 @@ class FakeQuantize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, scale: Tensor, bits: int) -> Tensor:
-        whole, most = torch.round(x / scale), 2.0 ** (bits - 1) - 1  # halves to the even number, as everywhere
+        whole, most = (
+            torch.round(x / scale),
+            2.0 ** (bits - 1) - 1,
+        )  # halves to the even number, as everywhere
         ctx.save_for_backward((whole >= -most - 1) & (whole <= most))
         return whole.clamp(-most - 1, most) * scale
 
@@ -46,7 +49,11 @@ def fake_quantize(x: Tensor, scale: Tensor, bits: int = BITS) -> Tensor:
 def whole_numbers(x: Tensor, scale: Tensor, bits: int = BITS) -> Tensor:
     """The k of x, int8 or int32, of the same shape: what a file keeps. scale: (), above 0."""
     most = 2.0 ** (bits - 1) - 1
-    return torch.round(x.double() / scale.double() if bits > 16 else x / scale).clamp(-most - 1, most).to(torch.int8 if bits == 8 else torch.int32)
+    return (
+        torch.round(x.double() / scale.double() if bits > 16 else x / scale)
+        .clamp(-most - 1, most)
+        .to(torch.int8 if bits == 8 else torch.int32)
+    )
 
 
 def weight_scale(weight: Tensor, neighbours: bool = False) -> Tensor:
@@ -58,7 +65,10 @@ def weight_scale(weight: Tensor, neighbours: bool = False) -> Tensor:
     largest = weight.detach().abs().amax()
     if neighbours:
         pairs = F.pad(weight.detach(), (0, weight.shape[1] % 2)).unflatten(1, (-1, 2))
-        largest = torch.maximum(largest, torch.maximum(pairs.clamp(min=0).sum(-1).amax(), -pairs.clamp(max=0).sum(-1).amin()))
+        largest = torch.maximum(
+            largest,
+            torch.maximum(pairs.clamp(min=0).sum(-1).amax(), -pairs.clamp(max=0).sum(-1).amin()),
+        )
     return largest.clamp(min=1e-12) / MOST
 
 
@@ -76,7 +86,10 @@ class QuantizedLinear(nn.Linear):
         if self.calibrating:
             return super().forward(x)
         of_input, of_weight = self.scales()
-        weight, bias = fake_quantize(self.weight, of_weight), fake_quantize(self.bias, of_input * of_weight, bits=32)
+        weight, bias = (
+            fake_quantize(self.weight, of_weight),
+            fake_quantize(self.bias, of_input * of_weight, bits=32),
+        )
         return F.linear(fake_quantize(x, of_input), weight, bias)
 
     def scales(self) -> tuple[Tensor, Tensor]:
@@ -86,7 +99,9 @@ class QuantizedLinear(nn.Linear):
     @torch.no_grad()
     def follow(self, seen: Tensor) -> None:
         """Move `input_range` towards the largest |input| of a batch, (); the first is taken as it is."""
-        self.input_range.copy_(torch.where(self.input_range == 0, seen, self.input_range.lerp(seen, 1 - DECAY)))
+        self.input_range.copy_(
+            torch.where(self.input_range == 0, seen, self.input_range.lerp(seen, 1 - DECAY))
+        )
         self.seen.zero_()
 
 
@@ -110,7 +125,9 @@ def quantize(model: Bert) -> Bert:
             if type(layer) is nn.Linear:
                 layer.__class__ = QuantizedLinear
                 for name, kept in (("input_range", True), ("seen", False)):  # kept: in model files
-                    layer.register_buffer(name, torch.zeros((), device=layer.weight.device), persistent=kept)
+                    layer.register_buffer(
+                        name, torch.zeros((), device=layer.weight.device), persistent=kept
+                    )
             elif type(layer) is nn.Embedding:
                 layer.__class__ = QuantizedEmbedding
     model.config.bits = BITS
@@ -128,7 +145,9 @@ def quantized_layers(model: Bert) -> list[QuantizedLinear]:
 def follow_ranges(model: Bert) -> None:
     """After a step: every range follows the largest |input| of the whole batch, over its parts and over all processes."""
     if layers := quantized_layers(model):
-        for layer, seen in zip(layers, processes.largest(torch.stack([layer.seen for layer in layers]))):
+        for layer, seen in zip(
+            layers, processes.largest(torch.stack([layer.seen for layer in layers]))
+        ):
             layer.follow(seen)
 
 

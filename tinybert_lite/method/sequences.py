@@ -6,7 +6,9 @@ import random
 from collections.abc import Iterator
 
 
-def sequences(corpus, document: int, settings, rng: random.Random) -> Iterator[tuple[list[int], list[int], bool]]:
+def sequences(
+    corpus, document: int, settings, rng: random.Random
+) -> Iterator[tuple[list[int], list[int], bool]]:
     """Cut a document into (A, B, is_random_next), as token ids; B is empty with `one_seq`.
 
     Unlike the original and BERT's own script, a short target length is drawn once a sequence, not once a document.
@@ -51,11 +53,15 @@ def from_another_document(corpus, document: int, wanted: int, rng: random.Random
     return tokens
 
 
-def truncated(first: list[int], second: list[int], budget: int, rng: random.Random) -> tuple[list[int], list[int]]:
+def truncated(
+    first: list[int], second: list[int], budget: int, rng: random.Random
+) -> tuple[list[int], list[int]]:
     """Pop from the longer side, at a random end, until both fit."""
     cut_front, lengths = [0, 0], [len(first), len(second)]
     while sum(lengths) > budget:
         longer = 0 if lengths[0] > lengths[1] else 1
         lengths[longer] -= 1
         cut_front[longer] += rng.random() < 0.5
-    return tuple(side[cut:cut + length] for side, cut, length in zip((first, second), cut_front, lengths))
+    return tuple(
+        side[cut : cut + length] for side, cut, length in zip((first, second), cut_front, lengths)
+    )

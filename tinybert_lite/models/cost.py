@@ -32,11 +32,16 @@ def multiply_adds(model: Bert, length: int) -> int:
 
 def parts_of(rows: int, batch_size: int = 32, most_rows: int = 128) -> list[range]:
     """The rows that time is measured on: the first ones, in batches as they are (no sorting by length)."""
-    return [range(i, min(i + batch_size, rows, most_rows)) for i in range(0, min(rows, most_rows), batch_size)]
+    return [
+        range(i, min(i + batch_size, rows, most_rows))
+        for i in range(0, min(rows, most_rows), batch_size)
+    ]
 
 
 @torch.inference_mode()
-def milliseconds_a_row(logits: Callable, batches: list[dict[str, torch.Tensor]], repeats: int = 5) -> float:
+def milliseconds_a_row(
+    logits: Callable, batches: list[dict[str, torch.Tensor]], repeats: int = 5
+) -> float:
     """Median over repeats of the time a row; `logits(batch)` gives (B, K)."""
     times = []
     for _ in range(repeats + 1):  # the first is a warm-up
@@ -45,19 +50,35 @@ def milliseconds_a_row(logits: Callable, batches: list[dict[str, torch.Tensor]],
             last = logits(batch)
         float(last.sum())  # waits for the device
         times.append(time.perf_counter() - started)
-    return 1000 * sorted(times[1:])[repeats // 2] / sum(len(batch["input_ids"]) for batch in batches)
+    return (
+        1000 * sorted(times[1:])[repeats // 2] / sum(len(batch["input_ids"]) for batch in batches)
+    )
 
 
 def cost(model: Bert, examples) -> dict:
     """Everything above, and its bytes in float32, for a model with a classifier, on rows like those of `examples`."""
     model.eval()
     device = next(model.parameters()).device
-    batches = [{k: v.to(device) for k, v in examples.batch(rows).items()} for rows in parts_of(len(examples))]
+    batches = [
+        {k: v.to(device) for k, v in examples.batch(rows).items()}
+        for rows in parts_of(len(examples))
+    ]
     length = round(float(examples.lengths.mean()))
-    return card(parameters_by_block(model), multiply_adds(model, length), length, milliseconds_a_row(lambda batch: model(batch, logits=True).logits, batches))
+    return card(
+        parameters_by_block(model),
+        multiply_adds(model, length),
+        length,
+        milliseconds_a_row(lambda batch: model(batch, logits=True).logits, batches),
+    )
 
 
 def card(blocks: dict[str, int], multiply_adds: int, length: int, milliseconds: float) -> dict:
     """A model's cost as results.json holds it."""
-    return {"parameters": sum(blocks.values()), "blocks": blocks, "bytes": 4 * sum(blocks.values()),
-            "multiply_adds": multiply_adds, "length": length, "milliseconds_a_row": round(milliseconds, 4)}
+    return {
+        "parameters": sum(blocks.values()),
+        "blocks": blocks,
+        "bytes": 4 * sum(blocks.values()),
+        "multiply_adds": multiply_adds,
+        "length": length,
+        "milliseconds_a_row": round(milliseconds, 4),
+    }

@@ -26,7 +26,11 @@ def epoch_name(epoch: int) -> str:
 
 def model_bytes(model: Bert, without: str = "") -> bytes:
     buffer = io.BytesIO()  # torch.save to a path would put the file's name into the bytes
-    state = {model.file_name(name): tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items() if name != without}
+    state = {
+        model.file_name(name): tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+        if name != without
+    }
     torch.save(state, buffer)
     return buffer.getvalue()
 
@@ -34,10 +38,25 @@ def model_bytes(model: Bert, without: str = "") -> bytes:
 def save_config(model: Bert, folder: Path) -> None:
     """config.json as Hugging Face reads it, with the kind of classifier head."""
     config = model.config.to_dict()
-    config = {k: v for k, v in config.items() if k not in ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")}
-    kind = "ForSequenceClassification" if model.classifier is not None else "ForMaskedLM" if model.cls is not None else "Model"
-    config["architectures"] = [f"{'Albert' if model.config.model_type == 'albert' else 'Bert'}{kind}"]
-    if model.classifier is not None and len(config.get("id2label", {})) != model.classifier.out_features:
+    config = {
+        k: v
+        for k, v in config.items()
+        if k not in ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")
+    }
+    kind = (
+        "ForSequenceClassification"
+        if model.classifier is not None
+        else "ForMaskedLM"
+        if model.cls is not None
+        else "Model"
+    )
+    config["architectures"] = [
+        f"{'Albert' if model.config.model_type == 'albert' else 'Bert'}{kind}"
+    ]
+    if (
+        model.classifier is not None
+        and len(config.get("id2label", {})) != model.classifier.out_features
+    ):
         labels = {i: f"LABEL_{i}" for i in range(model.classifier.out_features)}
         config.update(id2label=labels, label2id={label: i for i, label in labels.items()})
     write_json(folder / "config.json", config)
@@ -50,11 +69,20 @@ def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
     return path
 
 
-def save_safetensors(model: Bert, folder: Path, dtype: torch.dtype = torch.float32, name_of: Callable[[str], str] = str) -> Path:
+def save_safetensors(
+    model: Bert,
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    name_of: Callable[[str], str] = str,
+) -> Path:
     """Write `model.safetensors`, tied tensors once. In torch.half: half the bytes, eleven bits of precision."""
     from safetensors.torch import save
 
-    state = {name_of(model.file_name(name)): t.detach().cpu().to(dtype).contiguous() for name, t in model.state_dict().items() if name not in TIED}
+    state = {
+        name_of(model.file_name(name)): t.detach().cpu().to(dtype).contiguous()
+        for name, t in model.state_dict().items()
+        if name not in TIED
+    }
     write_atomically(folder / WEIGHTS[0], save(state, metadata={"format": "pt"}))
     return folder / WEIGHTS[0]
 
@@ -62,7 +90,11 @@ def save_safetensors(model: Bert, folder: Path, dtype: torch.dtype = torch.float
 def latest_epoch(folder: Path) -> Path | None:
     """The newest `model_epoch_N.bin`; else the newest `step_N_pytorch_model.bin`, as a later version of the original has it."""
     for name in _EPOCH_NAMES:
-        numbered = [(int(match[1]), path) for path in folder.glob("*.bin") if (match := name.fullmatch(path.name))]
+        numbered = [
+            (int(match[1]), path)
+            for path in folder.glob("*.bin")
+            if (match := name.fullmatch(path.name))
+        ]
         if numbered:
             return max(numbered)[1]
     return None

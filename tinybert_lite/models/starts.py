@@ -22,10 +22,14 @@ def start_from_embeddings(student: Bert, teacher: Bert) -> None:
     a small one does not. A student at least as wide as its teacher stays as it is.
     """
     width = student.config.hidden_size
-    if width >= teacher.config.hidden_size or teacher.config.model_type == "albert":  # its words lie in another width, behind a LayerNorm
+    if (
+        width >= teacher.config.hidden_size or teacher.config.model_type == "albert"
+    ):  # its words lie in another width, behind a LayerNorm
         return
     mine, theirs = student.bert.embeddings, teacher.bert.embeddings
-    directions = torch.linalg.svd(theirs.word_embeddings.weight.data, full_matrices=False).Vh[:width]  # (d', d)
+    directions = torch.linalg.svd(theirs.word_embeddings.weight.data, full_matrices=False).Vh[
+        :width
+    ]  # (d', d)
     for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
         target, source = getattr(mine, name).weight.data, getattr(theirs, name).weight.data
         rows = min(len(target), len(source))
@@ -41,7 +45,11 @@ def start_from_vectors(model: Bert, tokenizer, vectors, scale: float = 0.04) -> 
     if d > width:
         return 0
     turn = torch.linalg.qr(torch.randn(width, d))[0].T * scale * width**0.5
-    known = [(i, vectors.place[piece]) for piece, i in tokenizer.get_vocab().items() if piece in vectors.place]
+    known = [
+        (i, vectors.place[piece])
+        for piece, i in tokenizer.get_vocab().items()
+        if piece in vectors.place
+    ]
     pieces, rows = zip(*known) if known else ((), ())
     embeddings[list(pieces)] = torch.from_numpy(vectors.matrix[list(rows)]) @ turn
     return len(known)
@@ -54,8 +62,13 @@ def start_from_waves(model: Bert, scale: float = 0.04, longest: float = 1000.0) 
     """
     table = model.bert.embeddings.position_embeddings.weight.data
     positions, width = table.shape
-    waves = torch.arange(positions)[:, None] * torch.exp(-math.log(longest) * torch.arange(0, width, 2) / width)
-    table[:, 0::2], table[:, 1::2] = scale * torch.sin(waves), scale * torch.cos(waves[:, :width // 2])
+    waves = torch.arange(positions)[:, None] * torch.exp(
+        -math.log(longest) * torch.arange(0, width, 2) / width
+    )
+    table[:, 0::2], table[:, 1::2] = (
+        scale * torch.sin(waves),
+        scale * torch.cos(waves[:, : width // 2]),
+    )
 
 
 def extend_positions(model: Bert, positions: int) -> None:
@@ -66,7 +79,11 @@ def extend_positions(model: Bert, positions: int) -> None:
     embeddings, known = model.bert.embeddings, model.config.max_position_embeddings
     if positions > known:
         table = embeddings.position_embeddings.weight.data
-        embeddings.position_embeddings = nn.Embedding.from_pretrained(table.repeat(-(-positions // known), 1)[:positions], freeze=False)
+        embeddings.position_embeddings = nn.Embedding.from_pretrained(
+            table.repeat(-(-positions // known), 1)[:positions], freeze=False
+        )
         embeddings.register_buffer("position_ids", torch.arange(positions)[None], persistent=False)
-        embeddings.register_buffer("token_type_ids", torch.zeros(1, positions, dtype=torch.long), persistent=False)
+        embeddings.register_buffer(
+            "token_type_ids", torch.zeros(1, positions, dtype=torch.long), persistent=False
+        )
         model.config.max_position_embeddings = positions

@@ -22,9 +22,22 @@ try:
 except ImportError:
     extend = None
 
-DTYPES = {1: torch.float32, 2: torch.float64, 14: torch.bfloat16, 19: torch.float16}  # by their numbers there
-END, FOOTER, TRAILER = 0xDB4775248B80FB57.to_bytes(8, "little"), 48, 5  # bytes: the table's last ones, its end, and a block's checksum
-LARGEST_INDEX, LONGEST_NAME, MOST_NAMES = 1 << 24, 1000, 100_000  # a BERT-large with its optimizer's state has 1,200 names in 0.1 MB
+DTYPES = {
+    1: torch.float32,
+    2: torch.float64,
+    14: torch.bfloat16,
+    19: torch.float16,
+}  # by their numbers there
+END, FOOTER, TRAILER = (
+    0xDB4775248B80FB57.to_bytes(8, "little"),
+    48,
+    5,
+)  # bytes: the table's last ones, its end, and a block's checksum
+LARGEST_INDEX, LONGEST_NAME, MOST_NAMES = (
+    1 << 24,
+    1000,
+    100_000,
+)  # a BERT-large with its optimizer's state has 1,200 names in 0.1 MB
 CHUNK = 1 << 20
 
 
@@ -56,8 +69,12 @@ class Bundle:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> UserError:
-        reason = error if type(error) is ValueError else "it is cut short or overwritten"  # whatever bytes out of place raise
-        return UserError(f"{self.index} is not the index of a TensorFlow checkpoint ({reason}); fetch the checkpoint again")
+        reason = (
+            error if type(error) is ValueError else "it is cut short or overwritten"
+        )  # whatever bytes out of place raise
+        return UserError(
+            f"{self.index} is not the index of a TensorFlow checkpoint ({reason}); fetch the checkpoint again"
+        )
 
     def entries(self, names: Collection[str]) -> dict[str, Entry]:
         """Where these vectors and matrices are. Raises UserError unless all lie inside files that are there, each in its own place."""
@@ -67,24 +84,43 @@ class Bundle:
             raise self._damaged(error) from None
         for name, entry in found.items():
             if not entry.file.is_file():
-                raise UserError(f"{entry.file} is missing: a TensorFlow checkpoint needs all its files in one folder")
+                raise UserError(
+                    f"{entry.file} is missing: a TensorFlow checkpoint needs all its files in one folder"
+                )
             if entry.end > entry.file.stat().st_size:
                 raise UserError(f"{entry.file} ends before {name} does; fetch the checkpoint again")
-        if sum(entry.end - entry.start for entry in found.values()) > sum(file.stat().st_size for file in {entry.file for entry in found.values()}):
+        if sum(entry.end - entry.start for entry in found.values()) > sum(
+            file.stat().st_size for file in {entry.file for entry in found.values()}
+        ):
             raise self._damaged(ValueError("its tensors lie one over the other"))
         return found
 
     def _entry(self, name: str) -> Entry:
         fields = {1: 0, 2: b"", 3: 0, 4: 0, 5: 0, 6: b""} | dict(_fields(self.rows[name]))
-        shape = tuple(dict(_fields(size)).get(1, 0) for number, size in _fields(fields[2]) if number == 2)
+        shape = tuple(
+            dict(_fields(size)).get(1, 0) for number, size in _fields(fields[2]) if number == 2
+        )
         if 7 in fields:
             raise ValueError(f"{name} is saved in slices")
         if fields[1] not in DTYPES:
             raise ValueError(f"{name} has the number type {short(fields[1])}, which no BERT has")
-        if len(shape) not in (1, 2) or 0 in shape or math.prod(shape) * DTYPES[fields[1]].itemsize != fields[5]:
-            raise ValueError(f"{name} of shape {short(shape)} in {short(fields[5])} bytes makes no sense")
+        if (
+            len(shape) not in (1, 2)
+            or 0 in shape
+            or math.prod(shape) * DTYPES[fields[1]].itemsize != fields[5]
+        ):
+            raise ValueError(
+                f"{name} of shape {short(shape)} in {short(fields[5])} bytes makes no sense"
+            )
         file = self.index.with_name(f"{self.index.stem}.data-{fields[3]:05d}-of-{self.shards:05d}")
-        return Entry(DTYPES[fields[1]], shape, file, fields[4], fields[4] + fields[5], int.from_bytes(fields[6], "little"))
+        return Entry(
+            DTYPES[fields[1]],
+            shape,
+            file,
+            fields[4],
+            fields[4] + fields[5],
+            int.from_bytes(fields[6], "little"),
+        )
 
 
 def read_tensor(name: str, entry: Entry) -> torch.Tensor:
@@ -94,10 +130,12 @@ def read_tensor(name: str, entry: Entry) -> torch.Tensor:
         file.seek(entry.start)
         for start in range(0, len(buffer), CHUNK):
             chunk = file.read(min(CHUNK, len(buffer) - start))
-            buffer[start:start + len(chunk)] = chunk
+            buffer[start : start + len(chunk)] = chunk
             checksum = extend(checksum, chunk) if extend else 0
     if extend and _masked(checksum) != entry.checksum:
-        raise UserError(f"{entry.file}: the checksum of {name} is wrong, the file is damaged; fetch the checkpoint again")
+        raise UserError(
+            f"{entry.file}: the checksum of {name} is wrong, the file is damaged; fetch the checkpoint again"
+        )
     return torch.frombuffer(buffer, dtype=entry.dtype).reshape(entry.shape)
 
 
@@ -108,7 +146,7 @@ def _masked(checksum: int) -> int:
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of every row: blocks of rows, a block that lists these, and a footer that tells where that is."""
-    if data[-len(END):] != END:
+    if data[-len(END) :] != END:
         raise ValueError("its end is missing")
     footer, seen, count, last = data[-FOOTER:], 0, 0, None
     _, _, at = _place(footer, 0)  # of a block of remarks, which is empty
@@ -137,9 +175,13 @@ def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     block = _taken(data, start, size + TRAILER)
     if block[size]:
         raise ValueError("it is compressed, which TensorFlow's own writer never does")
-    if extend and _masked(extend(0, block[:size + 1])) != int.from_bytes(block[size + 1:], "little"):
+    if extend and _masked(extend(0, block[: size + 1])) != int.from_bytes(
+        block[size + 1 :], "little"
+    ):
         raise ValueError("its checksum is wrong")
-    restarts = int.from_bytes(_taken(block, size - 4, 4), "little")  # places where a search may start
+    restarts = int.from_bytes(
+        _taken(block, size - 4, 4), "little"
+    )  # places where a search may start
     rows, key, at = _taken(block, 0, size - 4 - 4 * restarts), b"", 0
     while at < len(rows):
         shared, own, at = _place(rows, at)
@@ -178,4 +220,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def _taken(data: bytes, start: int, size: int) -> bytes:
     if min(start, size) < 0 or start + size > len(data):
         raise ValueError("it is cut short")
-    return data[start:start + size]
+    return data[start : start + size]

@@ -35,7 +35,9 @@ def find_checkpoint(folder: Path) -> Path | None:
     if (folder / "checkpoint").is_file():
         with open(folder / "checkpoint", "rb") as file:
             text = file.read(10_000).decode("utf-8", "replace")
-        named = re.search(r'^model_checkpoint_path: *"(?:.*[/\\])?([^"/\\]+)"', text, re.MULTILINE)  # the path may be another machine's
+        named = re.search(
+            r'^model_checkpoint_path: *"(?:.*[/\\])?([^"/\\]+)"', text, re.MULTILINE
+        )  # the path may be another machine's
         if named and (folder / f"{named[1]}.index").is_file():
             return folder / f"{named[1]}.index"
     return max(sorted(folder.glob("*.ckpt*.index")), key=_step, default=None)
@@ -57,13 +59,20 @@ def read_checkpoint(index: Path) -> dict[str, torch.Tensor]:
     Raises UserError for a file that is missing, damaged or cut short, and for variables that are no BERT's.
     """
     bundle, parameters = _opened(index)
-    tensors = ((name, read_tensor(name, entry)) for name, entry in bundle.entries(parameters).items())
-    return {parameters[name][0]: tensor.t() if parameters[name][1] else tensor for name, tensor in tensors}
+    tensors = (
+        (name, read_tensor(name, entry)) for name, entry in bundle.entries(parameters).items()
+    )
+    return {
+        parameters[name][0]: tensor.t() if parameters[name][1] else tensor
+        for name, tensor in tensors
+    }
 
 
 def _opened(index: Path) -> tuple[Bundle, dict[str, tuple[str, bool]]]:
     bundle = Bundle(index)
-    return bundle, {name: _parameter(index, name) for name in bundle.rows if not re.fullmatch(LEFT_OUT, name)}
+    return bundle, {
+        name: _parameter(index, name) for name in bundle.rows if not re.fullmatch(LEFT_OUT, name)
+    }
 
 
 def _parameter(index: Path, variable: str) -> tuple[str, bool]:
@@ -71,4 +80,6 @@ def _parameter(index: Path, variable: str) -> tuple[str, bool]:
     for pattern, name, turned in PARAMETERS:
         if match := re.fullmatch(pattern, variable):
             return match.expand(name).replace("/", ".").replace("layer_", "layer."), turned
-    raise UserError(f"{index} holds {short(variable)}, which is no variable of Google's BERT but of another architecture; take a BERT's checkpoint")
+    raise UserError(
+        f"{index} holds {short(variable)}, which is no variable of Google's BERT but of another architecture; take a BERT's checkpoint"
+    )

@@ -15,7 +15,15 @@ VOCABULARY_NAMES = ("vocab.txt", "vocab_21128.txt")
 
 def find_vocabulary(*folders: Path) -> Path | None:
     """The first vocabulary file in these folders, in their order."""
-    return next((folder / name for folder in folders for name in VOCABULARY_NAMES if (folder / name).is_file()), None)
+    return next(
+        (
+            folder / name
+            for folder in folders
+            for name in VOCABULARY_NAMES
+            if (folder / name).is_file()
+        ),
+        None,
+    )
 
 
 def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
@@ -31,17 +39,25 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     if len(vocab) < len(pieces):
         seen: set[str] = set()
         line = next(i for i, piece in enumerate(pieces, 1) if piece in seen or seen.add(piece))
-        raise UserError(f"{vocabulary}, line {line}: the piece {short(pieces[line - 1])} stands there twice; use the model's own vocabulary file")
+        raise UserError(
+            f"{vocabulary}, line {line}: the piece {short(pieces[line - 1])} stands there twice; use the model's own vocabulary file"
+        )
     if "" in vocab:
-        raise UserError(f"{vocabulary}, line {vocab[''] + 1}: is empty, and each line holds one word piece; use the model's own vocabulary file")
+        raise UserError(
+            f"{vocabulary}, line {vocab[''] + 1}: is empty, and each line holds one word piece; use the model's own vocabulary file"
+        )
     missing = [token for token in SPECIAL_TOKENS if token not in vocab]
     if missing:
-        raise UserError(f"{vocabulary} lacks {', '.join(missing)}; use the vocabulary file that came with the model")
+        raise UserError(
+            f"{vocabulary} lacks {', '.join(missing)}; use the vocabulary file that came with the model"
+        )
     if lower_case is None:
         lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
     if lower_case is None:
         # Words alone: the Chinese vocabulary, lower-case otherwise, holds <S>. Not isupper(): signs such as ℝ have no lower case.
-        lower_case = all(piece == piece.lower() for piece in pieces if piece.removeprefix("##").isalpha())
+        lower_case = all(
+            piece == piece.lower() for piece in pieces if piece.removeprefix("##").isalpha()
+        )
     return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
 
 
@@ -57,8 +73,13 @@ def _recorded_case(config: Path) -> bool | None:
 def save_tokenizer(tokenizer, folder: Path) -> None:
     """Write `vocab.txt` and the case beside a model, where Hugging Face's AutoTokenizer finds them."""
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    write_atomically(folder / "vocab.txt", "".join(f"{piece}\n" for piece, _ in pieces).encode("utf-8"))
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": is_lower_case(tokenizer)})
+    write_atomically(
+        folder / "vocab.txt", "".join(f"{piece}\n" for piece, _ in pieces).encode("utf-8")
+    )
+    write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "BertTokenizer", "do_lower_case": is_lower_case(tokenizer)},
+    )
 
 
 def is_lower_case(tokenizer) -> bool:
@@ -72,6 +93,17 @@ def check_vocabulary(tokenizer, vocab_size: int, vocabulary: Path, config: Path)
     """
     pieces = len(tokenizer)
     if pieces > vocab_size or vocab_size - pieces >= 128:
-        raise UserError(f"{vocabulary} holds {pieces} pieces but {config} says vocab_size {vocab_size}: "
-                        f"they belong to different models; put the vocabulary of this model there")
-TOKENIZER_FILES = ("vocab.*", "tokenizer*.json", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")  # of any architecture
+        raise UserError(
+            f"{vocabulary} holds {pieces} pieces but {config} says vocab_size {vocab_size}: "
+            f"they belong to different models; put the vocabulary of this model there"
+        )
+
+
+TOKENIZER_FILES = (
+    "vocab.*",
+    "tokenizer*.json",
+    "merges.txt",
+    "*.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)  # of any architecture

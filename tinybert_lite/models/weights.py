@@ -12,7 +12,10 @@ import torch
 from tinybert_lite.system.errors import UserError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
-TIED = {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.bias": "cls.predictions.bias"}
+TIED = {
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
 
 
 def weights_file(folder: Path) -> Path | None:
@@ -28,7 +31,10 @@ def weights_file(folder: Path) -> Path | None:
 def parts_of(weights: Path) -> list[Path]:
     """A weights file with the files that belong to it: a TensorFlow checkpoint has its numbers apart from its index."""
     beside = weights.parent.glob("*.data-*") if weights.suffix == ".index" else ()
-    return [weights, *sorted(path for path in beside if path.name.startswith(f"{weights.stem}.data-"))]
+    return [
+        weights,
+        *sorted(path for path in beside if path.name.startswith(f"{weights.stem}.data-")),
+    ]
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -53,15 +59,27 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.nbytes > size:
                 raise ValueError(f"{short(name)} is something else, or larger than the file")
         named = {_our_name(name): tensor.float() for name, tensor in state.items()}
-        broken = next((name for name, tensor in named.items() if not torch.isfinite(tensor).all()), None)
+        broken = next(
+            (name for name, tensor in named.items() if not torch.isfinite(tensor).all()), None
+        )
     except UserError:
         raise
     except Exception as error:  # whatever a damaged or hostile file raises
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):  # PyTorch's own advice is to run whatever the file wants
+        reason = (
+            str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        )
+        if isinstance(
+            error, pickle.UnpicklingError
+        ):  # PyTorch's own advice is to run whatever the file wants
             wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
-            reason = f"it wants to call {wanted[1]}, and nothing of it was run" if wanted else "its pickle is damaged or holds more"
-        raise UserError(f"{path} is not a file of plain tensors ({reason}); save the model's state_dict again, or take it from who made it") from None
+            reason = (
+                f"it wants to call {wanted[1]}, and nothing of it was run"
+                if wanted
+                else "its pickle is damaged or holds more"
+            )
+        raise UserError(
+            f"{path} is not a file of plain tensors ({reason}); save the model's state_dict again, or take it from who made it"
+        ) from None
     if broken:
         raise UserError(f"{path}: {broken} holds NaN or infinity; take an earlier checkpoint")
     return named
@@ -69,11 +87,22 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def _our_name(name: str) -> str:
     """What `Bert` calls it; an ALBERT's parts have a BERT's names here (see `file_name`)."""
-    name = name.removeprefix("module.").replace(".gamma", ".weight").replace(".beta", ".bias").replace("classifier.1.", "classifier.")
+    name = (
+        name.removeprefix("module.")
+        .replace(".gamma", ".weight")
+        .replace(".beta", ".bias")
+        .replace("classifier.1.", "classifier.")
+    )
     first = name.split(".")[0]
     if first in ("embeddings", "encoder", "pooler"):
         return f"bert.{name}"
-    return name.removeprefix("al") if first == "albert" else f"cls.{name}" if first == "predictions" else name
+    return (
+        name.removeprefix("al")
+        if first == "albert"
+        else f"cls.{name}"
+        if first == "predictions"
+        else name
+    )
 
 
 def weight_names(folder: Path) -> set[str]:

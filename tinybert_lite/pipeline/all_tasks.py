@@ -23,7 +23,9 @@ def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]
     own = sorted(path.parent.name for path in (data_dir or root).glob(f"*/{OWN}"))
     found = []
     for name in [*(task.name for task in TASKS.values() if task.dev_files), *own]:
-        folders = [data_dir / folder for folder in (name, name.split("-")[0])] if data_dir else [None]
+        folders = (
+            [data_dir / folder for folder in (name, name.split("-")[0])] if data_dir else [None]
+        )
         for folder in [folder for folder in folders if folder is None or folder.is_dir()]:
             workspace = Workspace.find(root, name, data_dir=folder)
             if missing_rows(workspace) is None:
@@ -35,19 +37,48 @@ def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]
 def run_all_tasks(args: argparse.Namespace) -> int:
     """Run them; a task that fails is named in the table, and the others go on. Returns the exit code: 2 where one failed."""
     root = Workspace.find(args.workspace).root
-    if args.teacher_model == GROW or args.task_teacher or args.teacher_logits or args.only or args.clean:
-        raise UserError("--task all goes with one general teacher and all stages: name a task for --teacher_model grow, --task_teacher, --teacher_logits, --only or --clean")
+    if (
+        args.teacher_model == GROW
+        or args.task_teacher
+        or args.teacher_logits
+        or args.only
+        or args.clean
+    ):
+        raise UserError(
+            "--task all goes with one general teacher and all stages: name a task for --teacher_model grow, --task_teacher, --teacher_logits, --only or --clean"
+        )
     tasks = at_hand(root, Path(args.data_dir) if args.data_dir else None)
     if not tasks:
-        raise UserError(f"{args.data_dir or root} holds no task's folder with train.tsv and dev.tsv, such as RTE/; put GLUE's folders there or name theirs with --data_dir")
-    lost = [name for name, task in TASKS.items() if task.dev_files and task not in [found for found, _ in tasks] and not name.startswith("XNLI")]
-    say(f"tasks: {', '.join(task.name for task, _ in tasks)}" + (f" (no rows of {', '.join(lost)} in {args.data_dir or root})" if lost else ""))
+        raise UserError(
+            f"{args.data_dir or root} holds no task's folder with train.tsv and dev.tsv, such as RTE/; put GLUE's folders there or name theirs with --data_dir"
+        )
+    lost = [
+        name
+        for name, task in TASKS.items()
+        if task.dev_files
+        and task not in [found for found, _ in tasks]
+        and not name.startswith("XNLI")
+    ]
+    say(
+        f"tasks: {', '.join(task.name for task, _ in tasks)}"
+        + (f" (no rows of {', '.join(lost)} in {args.data_dir or root})" if lost else "")
+    )
     results, failed = {}, {}
     for number, (task, folder) in enumerate(tasks, 1):
         say(f"\n== {task.name}, {number} of {len(tasks)} ==")
         settings, workspace = prepared(args, task.name, str(folder) if folder else None)
         try:
-            run_all(workspace, settings, args.first, args.last, None, args.force, args.baseline, args.dry_run, args.int8)
+            run_all(
+                workspace,
+                settings,
+                args.first,
+                args.last,
+                None,
+                args.force,
+                args.baseline,
+                args.dry_run,
+                args.int8,
+            )
             if not args.dry_run and not args.last:
                 results[task.name] = read_json(workspace.final_student / "results.json")
         except UserError as error:
@@ -65,12 +96,41 @@ def rows_of(results: dict[str, dict]) -> list[tuple[str, ...]]:
     for name, result in results.items():
         scores = [result.get(model) for model in models]
         metric = result["metric"]
-        kept = f"{100 * result['student'][metric] / result['teacher'][metric]:.1f} %" if result.get("teacher") and result["teacher"][metric] > 0 else "–"
+        kept = (
+            f"{100 * result['student'][metric] / result['teacher'][metric]:.1f} %"
+            if result.get("teacher") and result["teacher"][metric] > 0
+            else "–"
+        )
         names = ", ".join(shown_scores(result["student"]))
-        rows.append((name, names, *(" / ".join(f"{value:.4f}" for value in shown_scores(of).values()) if of else "–" for of in scores), kept, str(result["rows"]["train"])))
+        rows.append(
+            (
+                name,
+                names,
+                *(
+                    " / ".join(f"{value:.4f}" for value in shown_scores(of).values()) if of else "–"
+                    for of in scores
+                ),
+                kept,
+                str(result["rows"]["train"]),
+            )
+        )
     if len(results) > 1:
-        means = [[result[model][result["metric"]] for result in results.values() if result.get(model)] for model in models]
-        rows.append(("mean", "of what decides", *(f"{sum(values) / len(values):.4f}" if len(values) == len(results) else "–" for values in means), "", ""))
+        means = [
+            [result[model][result["metric"]] for result in results.values() if result.get(model)]
+            for model in models
+        ]
+        rows.append(
+            (
+                "mean",
+                "of what decides",
+                *(
+                    f"{sum(values) / len(values):.4f}" if len(values) == len(results) else "–"
+                    for values in means
+                ),
+                "",
+                "",
+            )
+        )
     return rows
 
 
@@ -87,8 +147,19 @@ def write_summary(folder: Path, results: dict[str, dict], failed: dict[str, str]
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{SUMMARY}.png", dpi=110)
     plots.close([figure])
-    lines = ["# All tasks at hand", "", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0]), *("| " + " | ".join(row) + " |" for row in rows[1:]), ""]
-    lines += [f"- {name} failed: {reason}" for name, reason in failed.items()] + [""] * bool(failed) + [f"![dev scores of all tasks]({SUMMARY}.png)", ""]
+    lines = [
+        "# All tasks at hand",
+        "",
+        "| " + " | ".join(rows[0]) + " |",
+        "|" + "---|" * len(rows[0]),
+        *("| " + " | ".join(row) + " |" for row in rows[1:]),
+        "",
+    ]
+    lines += (
+        [f"- {name} failed: {reason}" for name, reason in failed.items()]
+        + [""] * bool(failed)
+        + [f"![dev scores of all tasks]({SUMMARY}.png)", ""]
+    )
     write_atomically(folder / f"{SUMMARY}.md", "\n".join(lines).encode("utf-8"))
     write_json(folder / f"{SUMMARY}.json", {"results": results, "failed": failed})
     say(f"  all tasks: {folder / 'all_tasks.md'}")

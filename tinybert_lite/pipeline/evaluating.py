@@ -1,6 +1,6 @@
 """Evaluation: the tasks' metrics, predictions, agreement, the probe along the stages, and GLUE's submission files.
 
-    python -m tinybert_lite.evaluate --data_dir SST-2 --task_name sst-2 --student_model 5_task_distill_out --teacher_model teacher_model/SST-2
+python -m tinybert_lite.evaluate --data_dir SST-2 --task_name sst-2 --student_model 5_task_distill_out --teacher_model teacher_model/SST-2
 """
 
 from __future__ import annotations
@@ -28,8 +28,16 @@ from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.files import write_json
 
 
-def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_length: int = 128, batch_size: int = 32,
-                    output: Path | None = None, teacher: Path | None = None, runtime: str | None = None) -> dict:
+def evaluate_folder(
+    folder: Path,
+    workspace: Workspace,
+    settings: Settings,
+    max_length: int = 128,
+    batch_size: int = 32,
+    output: Path | None = None,
+    teacher: Path | None = None,
+    runtime: str | None = None,
+) -> dict:
     """Dev scores of a finished model, printed; with a teacher its scores and their agreement; files into `output`. runtime: of a serving folder."""
     task, session = workspace.task, Session.open(settings)
 
@@ -37,9 +45,14 @@ def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_
         if runtime or fastest(place):
             served = Served(place, runtime).in_the_tasks_order(task)
             return LoadedBert(served, served.tokenizer, place, [])
-        found = in_the_tasks_order(load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none"), task)
+        found = in_the_tasks_order(
+            load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none"),
+            task,
+        )
         if "classifier" in found.new_parts:
-            remark(f"warning: {place} has no classifier of its own; the scores below are those of a random one")
+            remark(
+                f"warning: {place} has no classifier of its own; the scores below are those of a random one"
+            )
         found.model.to(session.device.name)
         return found
 
@@ -48,19 +61,37 @@ def evaluate_folder(folder: Path, workspace: Workspace, settings: Settings, max_
     results = {"task": task.name, "student": str(folder), "dev": dev(student.model)}
     files = {split: workspace.data_file(split) for split in task.test_files}
     if not dev.parts:  # the diagnostic set is a test and nothing else
-        results["test"] = scores_on_test({"student": student.model}, task, files, student.tokenizer, max_length)
-        say("\n".join(f"{split} {key} = {value}" for split, of in results["test"].items() for key, value in of["student"].items()))
+        results["test"] = scores_on_test(
+            {"student": student.model}, task, files, student.tokenizer, max_length
+        )
+        say(
+            "\n".join(
+                f"{split} {key} = {value}"
+                for split, of in results["test"].items()
+                for key, value in of["student"].items()
+            )
+        )
     elif teacher:
         model = load(teacher)
         check_same_vocabulary(student, model)
-        results |= {"teacher": str(teacher), "teacher_dev": dev(model.model),
-                    "agreement": agreement(predict(model.model, dev.first), predict(student.model, dev.first))}
+        results |= {
+            "teacher": str(teacher),
+            "teacher_dev": dev(model.model),
+            "agreement": agreement(
+                predict(model.model, dev.first), predict(student.model, dev.first)
+            ),
+        }
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        write_test_predictions(student.model, task, files, student.tokenizer, max_length, output)  # first: it may refuse a file
+        write_test_predictions(
+            student.model, task, files, student.tokenizer, max_length, output
+        )  # first: it may refuse a file
         write_eval_results(output, results["dev"], 0)
         write_json(output / "eval_results.json", results)
     say("\n".join(f"{key} = {value}" for key, value in results["dev"].items()))
     if "teacher_dev" in results:
-        say("\n".join(f"teacher {key} = {value}" for key, value in results["teacher_dev"].items()) + f"\nagreement = {results['agreement']}")
+        say(
+            "\n".join(f"teacher {key} = {value}" for key, value in results["teacher_dev"].items())
+            + f"\nagreement = {results['agreement']}"
+        )
     return results

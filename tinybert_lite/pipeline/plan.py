@@ -1,6 +1,6 @@
 """The front door: plan all stages, run what is stale or missing, report.
 
-    python -m tinybert_lite.run_all
+python -m tinybert_lite.run_all
 """
 
 from __future__ import annotations
@@ -32,16 +32,39 @@ from tinybert_lite.system.machine import machine, set_threads
 from tinybert_lite.system.outputs import read_manifest
 
 STAGES: tuple[Stage, ...] = (
-    pretrain.STAGE, data_augmentation.STAGE, pregenerate_training_data.STAGE, general_distill.STAGE,
-    finetune_teacher.STAGE, task_distill.MID, task_distill.OUT,
+    pretrain.STAGE,
+    data_augmentation.STAGE,
+    pregenerate_training_data.STAGE,
+    general_distill.STAGE,
+    finetune_teacher.STAGE,
+    task_distill.MID,
+    task_distill.OUT,
 )
 REPORT = "report"
 # Seconds on two CPU cores, for the plan's first estimate; afterwards the last run's own time is shown.
 TYPICAL_SECONDS = {
-    "smoke": dict(pretrain=3, data_augmentation=2, pregenerate_training_data=1, general_distill=2, finetune_teacher=3,
-                  task_distill_mid=3, task_distill_out=2, baseline=2, quantize=3),
-    "classroom": dict(pretrain=73, data_augmentation=13, pregenerate_training_data=1, general_distill=46,
-                      finetune_teacher=31, task_distill_mid=52, task_distill_out=34, baseline=17, quantize=40),
+    "smoke": dict(
+        pretrain=3,
+        data_augmentation=2,
+        pregenerate_training_data=1,
+        general_distill=2,
+        finetune_teacher=3,
+        task_distill_mid=3,
+        task_distill_out=2,
+        baseline=2,
+        quantize=3,
+    ),
+    "classroom": dict(
+        pretrain=73,
+        data_augmentation=13,
+        pregenerate_training_data=1,
+        general_distill=46,
+        finetune_teacher=31,
+        task_distill_mid=52,
+        task_distill_out=34,
+        baseline=17,
+        quantize=40,
+    ),
 }
 
 
@@ -59,8 +82,14 @@ def stages(baseline: bool, int8: bool = False) -> tuple[Stage, ...]:
     return (*STAGES, *[undistilled.STAGE] * baseline, *[quantize.STAGE] * int8)
 
 
-def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force: bool = False, baseline: bool = False,
-              int8: bool = False) -> list[Planned]:
+def make_plan(
+    workspace: Workspace,
+    settings: Settings,
+    chosen: list[str],
+    force: bool = False,
+    baseline: bool = False,
+    int8: bool = False,
+) -> list[Planned]:
     """What each chosen stage would do. A stage whose inputs come from one that runs again runs again as well."""
     plan: list[Planned] = []
     for stage in stages(baseline, int8):
@@ -69,7 +98,9 @@ def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force
         needless, folder = stage.needless(workspace), stage.folder(workspace)
         manifest = read_manifest(folder)
         typical = TYPICAL_SECONDS.get(settings.profile, {}).get(stage.name)
-        same = manifest and manifest["stage"] == stage.name and manifest["profile"] == settings.profile
+        same = (
+            manifest and manifest["stage"] == stage.name and manifest["profile"] == settings.profile
+        )
         seconds = manifest["seconds"] if same else typical
         if needless:
             plan.append(Planned(stage, folder, "not needed", needless, None))
@@ -89,54 +120,99 @@ def make_plan(workspace: Workspace, settings: Settings, chosen: list[str], force
 
 def _is_among(path: Path, remade: list[tuple[Path, tuple[str, ...]]]) -> bool:
     """Whether a stage that runs again writes this folder or this file."""
-    return any(path == folder or path.parent == folder and any(path.match(pattern) for pattern in patterns) for folder, patterns in remade)
+    return any(
+        path == folder or path.parent == folder and any(path.match(pattern) for pattern in patterns)
+        for folder, patterns in remade
+    )
 
 
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
-    say(f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile} · seed {settings.seed}")
+    say(
+        f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile} · seed {settings.seed}"
+    )
     say(f"workspace {workspace.root}")
-    say(f"teacher {_shown(workspace.teacher, workspace)} · student {_shown(workspace.student_source, workspace)}")
-    say(f"device {choose_device(settings.device, settings.precision)} · {set_threads(settings.threads)} threads · {machine()}")
+    say(
+        f"teacher {_shown(workspace.teacher, workspace)} · student {_shown(workspace.student_source, workspace)}"
+    )
+    say(
+        f"device {choose_device(settings.device, settings.precision)} · {set_threads(settings.threads)} threads · {machine()}"
+    )
     say("")
     for item in plan:
         time = f"about {item.seconds:.0f} s" if item.seconds and item.state == "to do" else ""
         say(f"  {item.state:10} {item.stage.title:37} {time:12} {item.reason}")
         if item.state == "to do":
-            names = list(dict.fromkeys(_shown(path, workspace) for path in item.stage.reads(workspace).values()))
-            reads = ", ".join(names if len(names) < 7 else [*names[:3], f"… {len(names) - 5} more", *names[-2:]])
+            names = list(
+                dict.fromkeys(
+                    _shown(path, workspace) for path in item.stage.reads(workspace).values()
+                )
+            )
+            reads = ", ".join(
+                names if len(names) < 7 else [*names[:3], f"… {len(names) - 5} more", *names[-2:]]
+            )
             say(f"  {'':10} {reads} → {_shown(item.folder, workspace)}")
     todo = [item for item in plan if item.state == "to do"]
     if todo:
         known = [item.seconds for item in todo if item.seconds]
         disk = disk_need(workspace, settings, todo)
-        free = shutil.disk_usage(next(place for place in (workspace.root, *workspace.root.parents) if place.exists())).free
-        time = f"about {sum(known) / 60:.1f} minutes on two CPU cores, " if len(known) == len(todo) else ""
-        say(f"\n  to do: {len(todo)} stages, {time}about {disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n")
+        free = shutil.disk_usage(
+            next(place for place in (workspace.root, *workspace.root.parents) if place.exists())
+        ).free
+        time = (
+            f"about {sum(known) / 60:.1f} minutes on two CPU cores, "
+            if len(known) == len(todo)
+            else ""
+        )
+        say(
+            f"\n  to do: {len(todo)} stages, {time}about {disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
+        )
         if disk > free:
-            raise UserError(f"{workspace.root}: the run needs about {disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; make room or name another --workspace")
+            raise UserError(
+                f"{workspace.root}: the run needs about {disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; make room or name another --workspace"
+            )
 
 
 def _shown(path: Path, workspace: Workspace) -> str:
-    return str(path.relative_to(workspace.root)) if path.is_relative_to(workspace.root) else str(path)
+    return (
+        str(path.relative_to(workspace.root)) if path.is_relative_to(workspace.root) else str(path)
+    )
 
 
 def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> int:
     """A rough upper bound in bytes: weights a saved epoch, resume states (three times the weights), text."""
+
     def weights(config) -> int:
         per_layer = 4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
         return 4 * (config.vocab_size * config.hidden_size + config.num_hidden_layers * per_layer)
 
     student = read_config(workspace.student_source)
-    teacher_size = weights(read_config(workspace.teacher)) if not weights_file(workspace.teacher) is None else 4 * 8_000_000
+    teacher_size = (
+        weights(read_config(workspace.teacher))
+        if weights_file(workspace.teacher) is not None
+        else 4 * 8_000_000
+    )
     if weights_file(workspace.teacher) is None:
         student.vocab_size = settings.pretrain.vocab_size
     size, need = weights(student), 0
     for item in todo:
         options = getattr(settings, item.stage.name)
         if item.stage.name == "data_augmentation":
-            need += workspace.data_file("train").stat().st_size * (1 + options.N) if workspace.data_file("train").is_file() else 0
+            need += (
+                workspace.data_file("train").stat().st_size * (1 + options.N)
+                if workspace.data_file("train").is_file()
+                else 0
+            )
         elif item.stage.name == "pregenerate_training_data":
-            need += 3 * sum(file.stat().st_size for file in corpus_files(workspace.corpora) if file.is_file()) * options.epochs_to_generate * options.dupe_factor
+            need += (
+                3
+                * sum(
+                    file.stat().st_size
+                    for file in corpus_files(workspace.corpora)
+                    if file.is_file()
+                )
+                * options.epochs_to_generate
+                * options.dupe_factor
+            )
         elif item.stage.name in ("pretrain", "finetune_teacher"):
             need += 4 * teacher_size
         else:
@@ -154,4 +230,4 @@ def choose(names: list[str], first: str | None, last: str | None, only: str | No
     start, end = names.index(first) if first else 0, names.index(last) if last else len(names) - 1
     if start > end:
         raise UserError(f"--from {first} comes after --until {last}")
-    return names[start:end + 1]
+    return names[start : end + 1]

@@ -1,6 +1,6 @@
 """Every number a run depends on: frozen dataclasses, three profiles, and strict overrides.
 
-    settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
+settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
 """
 
 from __future__ import annotations
@@ -56,9 +56,15 @@ def _classroom(task: Task, teacher_width: int) -> Settings:
         pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **text),
         data_augmentation=Augmenting(N=8, max_seq_length=_length(task)),
         pregenerate_training_data=Pregenerating(epochs_to_generate=10, max_seq_len=64),
-        general_distill=Distilling(learning_rate=1e-3, num_train_epochs=10, start="embeddings", **text),
-        finetune_teacher=FineTuning(learning_rate=2e-5 if teacher_width >= LARGE else 3e-4, num_train_epochs=4, **common),
-        task_distill_mid=Distilling(learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common),
+        general_distill=Distilling(
+            learning_rate=1e-3, num_train_epochs=10, start="embeddings", **text
+        ),
+        finetune_teacher=FineTuning(
+            learning_rate=2e-5 if teacher_width >= LARGE else 3e-4, num_train_epochs=4, **common
+        ),
+        task_distill_mid=Distilling(
+            learning_rate=5e-4, num_train_epochs=2, schedule="constant", **common
+        ),
         task_distill_out=Predicting(learning_rate=5e-4, num_train_epochs=2, **common),
         baseline=Training(learning_rate=5e-4, num_train_epochs=15, **common),
         quantize=Quantizing(learning_rate=3e-5, num_train_epochs=1, train_batch_size=32, **common),
@@ -74,7 +80,9 @@ def _paper(task: Task) -> Settings:
         pregenerate_training_data=Pregenerating(do_whole_word_mask=True),
         general_distill=Distilling(train_batch_size=256),
         finetune_teacher=FineTuning(learning_rate=2e-5, max_seq_length=length),
-        task_distill_mid=Distilling(num_train_epochs=task.mid_epochs, schedule="constant", max_seq_length=length),
+        task_distill_mid=Distilling(
+            num_train_epochs=task.mid_epochs, schedule="constant", max_seq_length=length
+        ),
         task_distill_out=Predicting(learning_rate=3e-5, max_seq_length=length),
         baseline=Training(num_train_epochs=10, max_seq_length=length),
         quantize=Quantizing(max_seq_length=length),
@@ -85,9 +93,15 @@ PROFILES = ("smoke", "classroom", "paper")
 LARGE = 512  # the width from which a teacher counts as a real BERT
 
 
-def profile(name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, teacher_width: int = 0) -> Settings:
+def profile(
+    name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, teacher_width: int = 0
+) -> Settings:
     """The settings of a profile for a task and a teacher's width. Raises UserError for an unknown one."""
     found = task if isinstance(task, Task) else find_task(task)
     _known(name, list(PROFILES), f"--profile {name} is unknown")
-    made = {"smoke": _smoke, "classroom": lambda: _classroom(found, teacher_width), "paper": lambda: _paper(found)}[name]()
+    made = {
+        "smoke": _smoke,
+        "classroom": lambda: _classroom(found, teacher_width),
+        "paper": lambda: _paper(found),
+    }[name]()
     return replace(made, task=found)

@@ -33,36 +33,77 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     task, length = workspace.task, settings.task_distill_out.max_seq_length
     device = choose_device(settings.device, settings.precision)
     general = workspace.general_or_given_student
-    went_through = {"3": general, "5": workspace.final_student} if workspace.without_layers else {"3": general, "4": workspace.mid_student, "5": workspace.final_student}
-    for folder in (*([] if workspace.without_layers else [workspace.task_teacher]), *went_through.values()):
+    went_through = (
+        {"3": general, "5": workspace.final_student}
+        if workspace.without_layers
+        else {"3": general, "4": workspace.mid_student, "5": workspace.final_student}
+    )
+    for folder in (
+        *([] if workspace.without_layers else [workspace.task_teacher]),
+        *went_through.values(),
+    ):
         if weights_file(folder) is None:
             raise UserError(f"{folder} holds no weights yet: run the stages before the report")
     final = load_bert(workspace.final_student)
-    files = {**workspace.task_files, **{split: workspace.data_file(split) for split in task.test_files}}
+    files = {
+        **workspace.task_files,
+        **{split: workspace.data_file(split) for split in task.test_files},
+    }
     dev = DevSet(task, files, final.tokenizer, length)
-    train = encode_table(read_table(files["train"], task), task, final.tokenizer, length, PROBE_ROWS).labelled()
-    teacher, student = known_teacher(workspace, dev, length, device.name), final.model.to(device.name).eval()
-    undistilled = loaded(workspace.baseline, device.name) if weights_file(workspace.baseline) else None
+    train = encode_table(
+        read_table(files["train"], task), task, final.tokenizer, length, PROBE_ROWS
+    ).labelled()
+    teacher, student = (
+        known_teacher(workspace, dev, length, device.name),
+        final.model.to(device.name).eval(),
+    )
+    undistilled = (
+        loaded(workspace.baseline, device.name) if weights_file(workspace.baseline) else None
+    )
     probed = {"teacher": teacher.model} if teacher.model else {}
     probed |= {stage: loaded(folder, device.name) for stage, folder in went_through.items()}
-    probes = {name: probe(model, train, dev.first, task.is_regression) for name, model in probed.items()} if len(set(train.labels)) > 1 else {}
+    probes = (
+        {name: probe(model, train, dev.first, task.is_regression) for name, model in probed.items()}
+        if len(set(train.labels)) > 1
+        else {}
+    )
     write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student)
-    models = ({"teacher": teacher.model} if teacher.model else {}) | {"student": student} | ({"undistilled": undistilled} if undistilled else {})
+    models = (
+        ({"teacher": teacher.model} if teacher.model else {})
+        | {"student": student}
+        | ({"undistilled": undistilled} if undistilled else {})
+    )
     tests = scores_on_test(models, task, files, final.tokenizer, length)
     if task.diagnostic:
         other, its_files = workspace.diagnostic
-        write_test_predictions(student, other, its_files, final.tokenizer, length, workspace.final_student)
+        write_test_predictions(
+            student, other, its_files, final.tokenizer, length, workspace.final_student
+        )
         tests |= scores_on_test(models, other, its_files, final.tokenizer, length)
     results = {
-        "task": task.name, "metric": task.metric, "seed": settings.seed, "profile": settings.profile,
-        "teacher": teacher.scores, "student": dev(student), "probe_along_the_stages": probes,
-        "agreement": None if teacher.logits is None else agreement(teacher.logits, predict(student, dev.first)),
+        "task": task.name,
+        "metric": task.metric,
+        "seed": settings.seed,
+        "profile": settings.profile,
+        "teacher": teacher.scores,
+        "student": dev(student),
+        "probe_along_the_stages": probes,
+        "agreement": None
+        if teacher.logits is None
+        else agreement(teacher.logits, predict(student, dev.first)),
         "test": tests,
-        "cost": ({"teacher": teacher.cost} if teacher.cost else {}) | {"student": cost(student, dev.first)},
+        "cost": ({"teacher": teacher.cost} if teacher.cost else {})
+        | {"student": cost(student, dev.first)},
         "rows": {"train": len(read_table(files["train"], task).rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},
-        "folders": {"teacher": str(workspace.task_teacher), "student": str(workspace.final_student), "data": str(workspace.data_dir)},
-        "device": str(device), "machine": machine(), "versions": versions(),
+        "folders": {
+            "teacher": str(workspace.task_teacher),
+            "student": str(workspace.final_student),
+            "data": str(workspace.data_dir),
+        },
+        "device": str(device),
+        "machine": machine(),
+        "versions": versions(),
     }
     if undistilled:
         results["undistilled"] = dev(undistilled)
@@ -85,12 +126,23 @@ def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: st
     if place.is_file():
         return Teacher()
     if is_bert(place):
-        model = in_the_tasks_order(load_bert(place, num_labels=workspace.task.num_labels, projection="none"), workspace.task).model.to(device).eval()
+        model = (
+            in_the_tasks_order(
+                load_bert(place, num_labels=workspace.task.num_labels, projection="none"),
+                workspace.task,
+            )
+            .model.to(device)
+            .eval()
+        )
         return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
     other = OtherClassifier(place, workspace.task, max_length, device=device)
     rows = {part: read_table(workspace.data_file(part), workspace.task).rows for part in dev.parts}
     logits = {part: other.logits(found) for part, found in rows.items()}
-    return Teacher(dev.scores_of(logits.__getitem__), next(iter(logits.values())), other.cost(next(iter(rows.values()))))
+    return Teacher(
+        dev.scores_of(logits.__getitem__),
+        next(iter(logits.values())),
+        other.cost(next(iter(rows.values()))),
+    )
 
 
 def loaded(folder: Path, device: str) -> Bert:
@@ -99,7 +151,15 @@ def loaded(folder: Path, device: str) -> Bert:
 
 def manifests(workspace: Workspace) -> dict[str, dict]:
     """The manifests of the stages that this workspace's student went through, by stage."""
-    folders = (workspace.teacher, *([] if workspace.given_logits else [workspace.augmentation]), workspace.sequences, workspace.general_student,
-               workspace.task_teacher, workspace.student_for_prediction, workspace.final_student, workspace.baseline)
+    folders = (
+        workspace.teacher,
+        *([] if workspace.given_logits else [workspace.augmentation]),
+        workspace.sequences,
+        workspace.general_student,
+        workspace.task_teacher,
+        workspace.student_for_prediction,
+        workspace.final_student,
+        workspace.baseline,
+    )
     found = [manifest for folder in folders if (manifest := read_manifest(folder))]
     return {manifest["stage"]: manifest for manifest in found}

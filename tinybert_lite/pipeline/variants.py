@@ -18,7 +18,11 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.machine import seed_everything
 
 FULL, PAPER, CHOICES, ALL = "full", "paper", "choices", "all"
-CHAIN = ("general_distill", "task_distill_mid", "task_distill_out")  # what a variant may touch, in the order of a run
+CHAIN = (
+    "general_distill",
+    "task_distill_mid",
+    "task_distill_out",
+)  # what a variant may touch, in the order of a run
 GENERAL, MID, OUT = CHAIN
 
 
@@ -32,26 +36,39 @@ class Variant:
     sets: Callable[[Settings], list[str]] = lambda settings: []  # overrides as --set takes them
     random_student: bool = False  # stage 4 starts from a student that knows nothing
     without_mid: bool = False
-    plain_rows: tuple[str, ...] = ()  # the stages that learn from the task's rows as they are, not augmented
+    plain_rows: tuple[
+        str, ...
+    ] = ()  # the stages that learn from the task's rows as they are, not augmented
 
     @property
     def group(self) -> str:
         return CHOICES if self.paper is None else PAPER
 
     def overrides(self, settings: Settings) -> list[str]:
-        return [*self.sets(settings), *(f"{stage}.max_rows={n}" for stage in self.plain_rows if (n := settings.data_augmentation.max_rows))]
+        return [
+            *self.sets(settings),
+            *(
+                f"{stage}.max_rows={n}"
+                for stage in self.plain_rows
+                if (n := settings.data_augmentation.max_rows)
+            ),
+        ]
 
     def first_changed(self, settings: Settings) -> int:
         """The place in CHAIN from which on its results are its own. Stage 5's always are."""
         changed = settings.override(self.overrides(settings))
-        touched = [stage for stage in CHAIN if getattr(changed, stage) != getattr(settings, stage)] + [*self.plain_rows]
+        touched = [
+            stage for stage in CHAIN if getattr(changed, stage) != getattr(settings, stage)
+        ] + [*self.plain_rows]
         touched += [GENERAL] * self.random_student + [MID] * self.without_mid + [OUT]
         return min(map(CHAIN.index, touched))
 
 
 def both(*assignments: str) -> Callable[[Settings], list[str]]:
     """In stages 3 and 4."""
-    return lambda settings: [f"{stage}.{assignment}" for stage in (GENERAL, MID) for assignment in assignments]
+    return lambda settings: [
+        f"{stage}.{assignment}" for stage in (GENERAL, MID) for assignment in assignments
+    ]
 
 
 def predicting(*assignments: str) -> Callable[[Settings], list[str]]:
@@ -59,43 +76,97 @@ def predicting(*assignments: str) -> Callable[[Settings], list[str]]:
 
 
 def _labels_for_as_many_epochs(settings: Settings) -> list[str]:
-    return [f"{OUT}.hard_label_weight=1", f"{OUT}.num_train_epochs={settings.task_distill_mid.num_train_epochs + settings.task_distill_out.num_train_epochs:g}"]
+    return [
+        f"{OUT}.hard_label_weight=1",
+        f"{OUT}.num_train_epochs={settings.task_distill_mid.num_train_epochs + settings.task_distill_out.num_train_epochs:g}",
+    ]
 
 
 def _as_many_steps(settings: Settings) -> list[str]:
     """An augmented row is there once as it was and N times changed."""
-    return [f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * (1 + settings.data_augmentation.N):g}" for stage in (MID, OUT)]
+    return [
+        f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * (1 + settings.data_augmentation.N):g}"
+        for stage in (MID, OUT)
+    ]
 
 
-VARIANTS = {variant.name: variant for variant in (
-    Variant(FULL, "full method", 75.6),
-    Variant("no_general", "without general distillation", 72.5, random_student=True),
-    Variant("no_task", "without task distillation", 68.5, _labels_for_as_many_epochs, without_mid=True),
-    Variant("no_augmentation", "without augmentation", 68.4, plain_rows=(MID, OUT)),
-    Variant("no_embedding", "without embedding loss", 74.1, both("embedding_weight=0")),
-    Variant("no_prediction", "without prediction loss", 73.5, predicting("hard_label_weight=1"), plain_rows=(OUT,)),
-    Variant("no_attention", "without attention loss", 71.0, both("attention_weight=0")),
-    Variant("no_hidden", "without hidden loss", 72.9, both("hidden_weight=0")),
-    Variant("no_layers", "without attention and hidden loss", 56.3, both("attention_weight=0", "hidden_weight=0")),
-    Variant("top", "mapping top", 70.9, both("mapping=top")),
-    Variant("bottom", "mapping bottom", 71.3, both("mapping=bottom")),
-    Variant("shared_projection", "one projection for all layers", None, both("projection=shared")),
-    Variant("reference_padding", "padding as in the original", None, both("padding=reference")),
-    Variant("random_start", "stage 3 from a random start", None, lambda settings: [f"{GENERAL}.start=random"]),
-    Variant("polynomial", "stage 4: polynomial decay", None, lambda settings: [f"{MID}.schedule=polynomial"]),
-    Variant("temperature_2", "temperature 2", None, predicting("temperature=2")),
-    Variant("half_labels", "half gold labels in stage 5", None, predicting("hard_label_weight=0.5")),
-    Variant("all_labels", "gold labels alone in stage 5", None, predicting("hard_label_weight=1")),
-    Variant("no_augmentation_long", "no augmentation, as many steps", None, _as_many_steps, plain_rows=(MID, OUT)),
-)}
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant(FULL, "full method", 75.6),
+        Variant("no_general", "without general distillation", 72.5, random_student=True),
+        Variant(
+            "no_task",
+            "without task distillation",
+            68.5,
+            _labels_for_as_many_epochs,
+            without_mid=True,
+        ),
+        Variant("no_augmentation", "without augmentation", 68.4, plain_rows=(MID, OUT)),
+        Variant("no_embedding", "without embedding loss", 74.1, both("embedding_weight=0")),
+        Variant(
+            "no_prediction",
+            "without prediction loss",
+            73.5,
+            predicting("hard_label_weight=1"),
+            plain_rows=(OUT,),
+        ),
+        Variant("no_attention", "without attention loss", 71.0, both("attention_weight=0")),
+        Variant("no_hidden", "without hidden loss", 72.9, both("hidden_weight=0")),
+        Variant(
+            "no_layers",
+            "without attention and hidden loss",
+            56.3,
+            both("attention_weight=0", "hidden_weight=0"),
+        ),
+        Variant("top", "mapping top", 70.9, both("mapping=top")),
+        Variant("bottom", "mapping bottom", 71.3, both("mapping=bottom")),
+        Variant(
+            "shared_projection", "one projection for all layers", None, both("projection=shared")
+        ),
+        Variant("reference_padding", "padding as in the original", None, both("padding=reference")),
+        Variant(
+            "random_start",
+            "stage 3 from a random start",
+            None,
+            lambda settings: [f"{GENERAL}.start=random"],
+        ),
+        Variant(
+            "polynomial",
+            "stage 4: polynomial decay",
+            None,
+            lambda settings: [f"{MID}.schedule=polynomial"],
+        ),
+        Variant("temperature_2", "temperature 2", None, predicting("temperature=2")),
+        Variant(
+            "half_labels", "half gold labels in stage 5", None, predicting("hard_label_weight=0.5")
+        ),
+        Variant(
+            "all_labels", "gold labels alone in stage 5", None, predicting("hard_label_weight=1")
+        ),
+        Variant(
+            "no_augmentation_long",
+            "no augmentation, as many steps",
+            None,
+            _as_many_steps,
+            plain_rows=(MID, OUT),
+        ),
+    )
+}
 
 
 def chosen(names: list[str]) -> list[Variant]:
     """The variants of these names or groups (paper, choices, all), the full method always among them; in the table's order."""
     for name in names:
         if name not in (*VARIANTS, PAPER, CHOICES, ALL):
-            raise UserError(f"--only {name}: there are the groups {PAPER}, {CHOICES} and {ALL}, and {', '.join(VARIANTS)}")
-    return [variant for variant in VARIANTS.values() if {variant.name, variant.group, ALL} & set(names) or variant.name == FULL]
+            raise UserError(
+                f"--only {name}: there are the groups {PAPER}, {CHOICES} and {ALL}, and {', '.join(VARIANTS)}"
+            )
+    return [
+        variant
+        for variant in VARIANTS.values()
+        if {variant.name, variant.group, ALL} & set(names) or variant.name == FULL
+    ]
 
 
 @dataclass(frozen=True)
@@ -107,8 +178,15 @@ class VariantWorkspace(Workspace):
     first: int = 0  # Variant.first_changed
 
     @classmethod
-    def of(cls, base: Workspace, home: Path, variant: Variant, settings: Settings) -> VariantWorkspace:
-        return cls(**{f.name: getattr(base, f.name) for f in fields(Workspace)}, home=home, variant=variant, first=variant.first_changed(settings))
+    def of(
+        cls, base: Workspace, home: Path, variant: Variant, settings: Settings
+    ) -> VariantWorkspace:
+        return cls(
+            **{f.name: getattr(base, f.name) for f in fields(Workspace)},
+            home=home,
+            variant=variant,
+            first=variant.first_changed(settings),
+        )
 
     @property
     def place(self) -> Path:
@@ -167,7 +245,13 @@ class VariantWorkspace(Workspace):
         teacher = load_bert(self.teacher, settings.lower_case)
         seed_everything(settings.seed)
         config = teacher.model.config
-        student, _ = load_model(super().student_source, from_scratch=True, vocab_size=config.vocab_size, num_labels=0,
-                                projection=settings.task_distill_mid.projection, teacher_width=config.hidden_size)
+        student, _ = load_model(
+            super().student_source,
+            from_scratch=True,
+            vocab_size=config.vocab_size,
+            num_labels=0,
+            projection=settings.task_distill_mid.projection,
+            teacher_width=config.hidden_size,
+        )
         save_model_folder(student, teacher.tokenizer, self.student_source)
         save_weights(student, self.student_source)

@@ -17,12 +17,21 @@ def ablation(rows: list[dict], score: str = "dev score") -> Figure:
     """
     shown = [row for row in rows if row["name"] != "full"]
     figure, ((paper, ours),) = new_figure(1, 2, (9.8, 1.6 + 0.36 * len(shown)), sharey=True)
-    means = [np.mean([*row["dev_difference"].values()]) if row["dev_difference"] else None for row in shown]
+    means = [
+        np.mean([*row["dev_difference"].values()]) if row["dev_difference"] else None
+        for row in shown
+    ]
     _bars(paper, [row["paper_difference"] for row in shown], TEACHER, "not in the paper")
     _bars(ours, means, STUDENT, "failed")
     for place, (row, mean) in enumerate(zip(shown, means)):
         dots = [*row["dev_difference"].values()]
-        ours.scatter(dots, place + np.linspace(-0.18, 0.18, len(dots)) if len(dots) > 1 else [place] * len(dots), color=STUDENT, s=18, zorder=3)
+        ours.scatter(
+            dots,
+            place + np.linspace(-0.18, 0.18, len(dots)) if len(dots) > 1 else [place] * len(dots),
+            color=STUDENT,
+            s=18,
+            zorder=3,
+        )
         if mean is not None:
             ours.plot([mean, mean], [place - 0.3, place + 0.3], color="black", lw=1.6, zorder=4)
     in_paper = sum(row["paper_difference"] is not None for row in shown)
@@ -32,18 +41,40 @@ def ablation(rows: list[dict], score: str = "dev score") -> Figure:
     paper.set_yticks(range(len(shown)), [row["title"] for row in shown], fontsize=9)
     paper.set_ylim(len(shown) - 0.5, -0.5)
     several = max([len(row["dev_difference"]) for row in shown], default=0) > 1
-    paper.set_title("the paper: TinyBERT4\nmean dev score of MNLI, MRPC and CoLA", fontsize=10, color=TEACHER)
-    ours.set_title(f"ours: {score}\n{'dots: seeds, bar: their mean' if several else 'one seed'}", fontsize=10, color=STUDENT)
+    paper.set_title(
+        "the paper: TinyBERT4\nmean dev score of MNLI, MRPC and CoLA", fontsize=10, color=TEACHER
+    )
+    ours.set_title(
+        f"ours: {score}\n{'dots: seeds, bar: their mean' if several else 'one seed'}",
+        fontsize=10,
+        color=STUDENT,
+    )
     return figure
 
 
 def _bars(ax: Axes, values: list[float | None], colour: str, missing: str) -> None:
     """Bars from 0, their numbers under each other at the right; what is not there is said."""
-    ax.barh(range(len(values)), [np.nan if value is None else value for value in values], 0.6, color=colour, alpha=0.45, zorder=1)
+    ax.barh(
+        range(len(values)),
+        [np.nan if value is None else value for value in values],
+        0.6,
+        color=colour,
+        alpha=0.45,
+        zorder=1,
+    )
     ax.axvline(0, color="black", lw=1.2, zorder=2)
     for place, value in enumerate(values):
         text = missing if value is None else f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
-        ax.text(1.01, place, text, transform=ax.get_yaxis_transform(), ha="left", va="center", fontsize=8, color=NEUTRAL if value is None else "black")
+        ax.text(
+            1.01,
+            place,
+            text,
+            transform=ax.get_yaxis_transform(),
+            ha="left",
+            va="center",
+            fontsize=8,
+            color=NEUTRAL if value is None else "black",
+        )
     ax.use_sticky_edges = False
     ax.margins(x=0.06)
     ax.grid(axis="x", color=NEUTRAL, alpha=0.25)

@@ -40,17 +40,31 @@ def confusion(answers: dict[str, np.ndarray], labels, names: Sequence[str]) -> F
     panels share one scale from 0 to 1.
     """
     labels, K = np.asarray(labels, int), len(names)
-    figure, (axes,) = new_figure(1, len(answers), (1.2 + (1.4 + 0.75 * K) * len(answers), 1.5 + 0.65 * K))
+    figure, (axes,) = new_figure(
+        1, len(answers), (1.2 + (1.4 + 0.75 * K) * len(answers), 1.5 + 0.65 * K)
+    )
     for ax, (model, found) in zip(axes, answers.items()):
         table = np.zeros((K, K), int)
         np.add.at(table, (labels, np.asarray(found, int)), 1)
         shares = table / np.maximum(1, table.sum(1, keepdims=True))
         image = ax.imshow(shares, vmin=0, vmax=1, cmap="Blues")
         for (row, column), count in np.ndenumerate(table):
-            ax.text(column, row, str(count), ha="center", va="center", fontsize=9, color="white" if shares[row, column] > 0.6 else "black")
+            ax.text(
+                column,
+                row,
+                str(count),
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if shares[row, column] > 0.6 else "black",
+            )
         ax.set_xticks(range(K), names, rotation=35, ha="right", fontsize=9)
         ax.set_yticks(range(K), names, fontsize=9)
         ax.set(xlabel="taken for", ylabel="is")
-        ax.set_title(f"{model}: {np.trace(table)} of {len(labels)} right", fontsize=10, color={"teacher": TEACHER, "student": STUDENT}.get(model, "black"))
+        ax.set_title(
+            f"{model}: {np.trace(table)} of {len(labels)} right",
+            fontsize=10,
+            color={"teacher": TEACHER, "student": STUDENT}.get(model, "black"),
+        )
     figure.colorbar(image, ax=list(axes), label="share of the class", shrink=0.8)
     return settled(figure)

@@ -9,8 +9,21 @@ from functools import cache
 from matplotlib.font_manager import FontEntry, fontManager
 from matplotlib.ft2font import FT2Font
 
-USUAL = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Microsoft YaHei",
-         "SimHei", "PingFang SC", "Hiragino Sans GB", "Heiti SC", "Heiti TC", "Arial Unicode MS")
+USUAL = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "SimHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Heiti SC",
+    "Heiti TC",
+    "Arial Unicode MS",
+)
 NO_FONT = "Chinese letters are drawn as □: no installed font has them (Noto Sans CJK SC would do)."
 _chinese = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 
@@ -18,14 +31,19 @@ _chinese = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 @cache
 def chinese_font() -> str | None:
     """The family of an installed font that has Chinese letters, the usual ones first; None where there is none."""
+
     def rank(font: FontEntry) -> int:
         return USUAL.index(font.name) if font.name in USUAL else len(USUAL)
 
-    return next((font.name for font in sorted(fontManager.ttflist, key=rank) if _has_chinese(font)), None)
+    return next(
+        (font.name for font in sorted(fontManager.ttflist, key=rank) if _has_chinese(font)), None
+    )
 
 
 def _has_chinese(font: FontEntry) -> bool:
-    if font.name.startswith("Last Resort"):  # comes with matplotlib and has a placeholder for every letter
+    if font.name.startswith(
+        "Last Resort"
+    ):  # comes with matplotlib and has a placeholder for every letter
         return False
     try:
         return all(FT2Font(font.fname).get_char_index(ord(letter)) for letter in "中文的")

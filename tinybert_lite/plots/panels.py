@@ -28,7 +28,9 @@ def panel(ax, size) -> tuple[Figure, plt.Axes]:
 
 def new_figure(rows: int, columns: int, size, **options) -> tuple[Figure, np.ndarray]:
     """A Figure and its axes (rows, columns); pyplot does not keep it, or notebooks would show it twice."""
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **{"layout": "constrained", **options})
+    figure, axes = plt.subplots(
+        rows, columns, figsize=size, squeeze=False, **{"layout": "constrained", **options}
+    )
     plt.close(figure)
     return figure, axes
 
@@ -45,4 +47,6 @@ def open_frame(ax: plt.Axes) -> None:
 
 def pair_names(mapping: list[int], gap: str = "\n") -> list[str]:
     """Names of the matched pairs m = 0 … M; their first are the embeddings."""
-    return ["embeddings" if m == 0 else f"student {m}{gap}↔ teacher {g}" for m, g in enumerate(mapping)]
+    return [
+        "embeddings" if m == 0 else f"student {m}{gap}↔ teacher {g}" for m, g in enumerate(mapping)
+    ]

@@ -40,9 +40,16 @@ def rounding(weight, bits: int = 8) -> Figure:
         image = ax.imshow(values[:SHOWN, :SHOWN], cmap=DIFFERENCE, vmin=-bound, vmax=bound)
         ax.set(xticks=[], yticks=[])
     figure.colorbar(image, ax=list(axes[:3]), shrink=0.8)
-    axes[3].hist(values.ravel(), 101, (-bound, bound), density=True, color=GREY, label="the weights")
+    axes[3].hist(
+        values.ravel(), 101, (-bound, bound), density=True, color=GREY, label="the weights"
+    )
     axes[3].stairs([1.0], [-bound, bound], color=STUDENT, lw=1.2, label="rounded")
-    axes[3].set(xlim=(-1.2 * bound, 1.2 * bound), ylim=(0, 1.35 * axes[3].get_ylim()[1]), xlabel="value", ylabel="density")
+    axes[3].set(
+        xlim=(-1.2 * bound, 1.2 * bound),
+        ylim=(0, 1.35 * axes[3].get_ylim()[1]),
+        xlabel="value",
+        ylabel="density",
+    )
     axes[3].legend(frameon=False, fontsize=8, loc="upper right")
     open_frame(axes[3])
     return settled(redraw_rounding(figure, weight, bits))
@@ -57,8 +64,12 @@ def redraw_rounding(figure: Figure, weight, bits: int) -> Figure:
     edges = np.arange(-most - 0.5, most + 1)
     counts, _ = np.histogram(whole, edges)
     figure.axes[3].patches[-1].set_data(counts / counts.sum() / scale, edges * scale)
-    titles = ("weights\n", f"{bits} bits\n", f"rounded off: {100 * off.std() / max(1e-9, weight.std()):.2g} %\nof the weights' spread",
-              f"{(counts > 0).sum()} of {len(counts)} values used,\n{scale:.2g} apart")
+    titles = (
+        "weights\n",
+        f"{bits} bits\n",
+        f"rounded off: {100 * off.std() / max(1e-9, weight.std()):.2g} %\nof the weights' spread",
+        f"{(counts > 0).sum()} of {len(counts)} values used,\n{scale:.2g} apart",
+    )
     for ax, title in zip(figure.axes, titles):
         ax.set_title(title, fontsize=10)
     return figure
@@ -68,9 +79,23 @@ def range_statistics(seen, followed, ax=None) -> Figure:
     """The largest |input| of a layer in each batch, and the range that follows it. seen, followed: (batches,) each."""
     figure, ax = panel(ax, (7.2, 3.2))
     batches = np.arange(1, len(seen) + 1)
-    ax.plot(batches, seen, "o", ms=4, color=NEUTRAL, alpha=0.6, lw=0, label="largest |input|\nof a batch")
+    ax.plot(
+        batches,
+        seen,
+        "o",
+        ms=4,
+        color=NEUTRAL,
+        alpha=0.6,
+        lw=0,
+        label="largest |input|\nof a batch",
+    )
     ax.plot(batches, followed, color=STUDENT, lw=2, label="the range:\nmoving average")
-    ax.set(xlabel="batch", ylabel="|input|", ylim=(0, 1.1 * max(seen)), title="the range of a layer's inputs")
+    ax.set(
+        xlabel="batch",
+        ylabel="|input|",
+        ylim=(0, 1.1 * max(seen)),
+        title="the range of a layer's inputs",
+    )
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     open_frame(ax)
     return figure
@@ -79,12 +104,21 @@ def range_statistics(seen, followed, ax=None) -> Figure:
 def straight_through(scale: float = 0.25, bits: int = 3) -> Figure:
     """Rounding as a staircase, and its gradient: the true one, 0 but at the steps, and the straight-through one."""
     most = 2 ** (bits - 1) - 1
-    low, high = (-most - 1.5) * scale, (most + 0.5) * scale  # what is rounded to the last steps is inside
+    low, high = (
+        (-most - 1.5) * scale,
+        (most + 0.5) * scale,
+    )  # what is rounded to the last steps is inside
     x = np.linspace(low - 2 * scale, high + 2 * scale, 2001)
     inside = (x >= low) & (x <= high)
     figure, ((stairs, slopes),) = new_figure(1, 2, (9.6, 3.4))
     stairs.plot(x, x, color=NEUTRAL, ls="--", lw=1, label="x")
-    stairs.plot(x, np.clip(np.round(x / scale), -most - 1, most) * scale, color=STUDENT, lw=2, label="rounded and cut off")
+    stairs.plot(
+        x,
+        np.clip(np.round(x / scale), -most - 1, most) * scale,
+        color=STUDENT,
+        lw=2,
+        label="rounded and cut off",
+    )
     stairs.set(xlabel="x", title=f"{2**bits} values, {scale:g} apart")
     steps = (np.arange(-most - 1, most) + 0.5) * scale
     slopes.vlines(steps, 0, 1.5, color=NEUTRAL, lw=1, label="true: 0, and endless\nat each step")
@@ -109,19 +143,34 @@ def learning_on_a_grid(paths: dict[str, list[float]], goal: float, scale: float,
     figure, ax = panel(ax, (7.6, 3.2))
     for (name, path), colour in zip(paths.items(), (NEUTRAL, STUDENT)):
         ax.plot(path, color=colour, ls=":", lw=1.4)
-        ax.step(range(len(path)), np.round(np.array(path) / scale) * scale, where="mid", color=colour, lw=2, label=f"{name} gradient")
+        ax.step(
+            range(len(path)),
+            np.round(np.array(path) / scale) * scale,
+            where="mid",
+            color=colour,
+            lw=2,
+            label=f"{name} gradient",
+        )
     ax.axhline(goal, color="black", lw=1, ls="--", label="the best value")
-    low, high = (round(f(np.concatenate([*paths.values(), [goal]])) / scale) for f in (np.min, np.max))
+    low, high = (
+        round(f(np.concatenate([*paths.values(), [goal]])) / scale) for f in (np.min, np.max)
+    )
     ax.set_yticks(np.arange(low - 1, high + 2) * scale)
     ax.grid(axis="y", color=GREY)
-    ax.set(xlabel="step", ylabel="weight", title="dotted: the weight; drawn through: what it is rounded to")
+    ax.set(
+        xlabel="step",
+        ylabel="weight",
+        title="dotted: the weight; drawn through: what it is rounded to",
+    )
     ax.title.set_fontsize(10)
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     open_frame(ax)
     return figure
 
 
-def fewer_bits(scores: dict[str, dict[int, float]], full: float, guess: float, rows: int, ax=None) -> Figure:
+def fewer_bits(
+    scores: dict[str, dict[int, float]], full: float, guess: float, rows: int, ax=None
+) -> Figure:
     """Accuracy of a model whose weights are rounded to ever fewer bits; ± 1 standard error.
 
     scores: a way of rounding -> {bits: accuracy} · full: the model's in floating point · guess: of naming one class always · rows: measured on.
@@ -129,7 +178,17 @@ def fewer_bits(scores: dict[str, dict[int, float]], full: float, guess: float, r
     figure, ax = panel(ax, (7.6, 3.4))
     for (name, found), style, colour in zip(scores.items(), ("o-", "s--"), (STUDENT, NEUTRAL)):
         share = np.array(list(found.values()))
-        ax.errorbar(list(found), share, np.sqrt(share * (1 - share) / rows), fmt=style, color=colour, lw=2, elinewidth=1, capsize=3, label=name)
+        ax.errorbar(
+            list(found),
+            share,
+            np.sqrt(share * (1 - share) / rows),
+            fmt=style,
+            color=colour,
+            lw=2,
+            elinewidth=1,
+            capsize=3,
+            label=name,
+        )
     ax.axhline(full, color="black", lw=1.3, ls=":", label="float32")
     ax.axhline(guess, color=GREY, lw=2, label="guessing")
     ax.invert_xaxis()

@@ -53,18 +53,25 @@ def soft_targets(student, teacher, labels, temperature: float = 1.0, ax=None) ->
 
 def redraw_soft_targets(ax, student, teacher, labels, temperature: float) -> None:
     """Give the axes of `soft_targets` another temperature: much faster than new ones."""
-    teacher, student = (1 / (1 + np.exp(-margin(logits) / temperature)) for logits in (teacher, student))
+    teacher, student = (
+        1 / (1 + np.exp(-margin(logits) / temperature)) for logits in (teacher, student)
+    )
     for label, points in enumerate(ax.collections):
         own = np.asarray(labels) == label
         points.set_offsets(np.column_stack([teacher[own], student[own]]))
-    ax.set_title(f"t = {temperature:g}: mean entropy, teacher {entropy(teacher).mean():.2f}, student {entropy(student).mean():.2f} of 0.69", fontsize=10)
+    ax.set_title(
+        f"t = {temperature:g}: mean entropy, teacher {entropy(teacher).mean():.2f}, student {entropy(student).mean():.2f} of 0.69",
+        fontsize=10,
+    )
 
 
 def margin(logits) -> np.ndarray:
     """z1 − z0 of (B, 2) logits, (B,) in float64. Raises UserError where there are not two classes."""
     logits = np.asarray(logits, float)
     if logits.ndim != 2 or logits.shape[1] != 2:
-        raise UserError(f"a margin needs logits of two classes, and these have the shape {logits.shape}: take a task of two classes")
+        raise UserError(
+            f"a margin needs logits of two classes, and these have the shape {logits.shape}: take a task of two classes"
+        )
     return logits[:, 1] - logits[:, 0]
 
 
@@ -76,10 +83,21 @@ def entropy(p: np.ndarray) -> np.ndarray:
 def _scatter(ax, student, teacher, labels, low: float, high: float, diagonal: str) -> None:
     labels, middle = np.asarray(labels), (low + high) / 2
     for x, y in ((low, middle), (middle, low)):
-        ax.add_patch(plt.Rectangle((x, y), middle - low, middle - low, color="#c0392b", alpha=0.08, lw=0))
+        ax.add_patch(
+            plt.Rectangle((x, y), middle - low, middle - low, color="#c0392b", alpha=0.08, lw=0)
+        )
     ax.plot([low, high], [low, high], color=NEUTRAL, ls="--", lw=1, label=diagonal)
     for label, (colour, marker) in enumerate(LABELS):
-        ax.scatter(teacher[labels == label], student[labels == label], s=22, marker=marker, color=colour, alpha=0.55, lw=0, label=f"gold label {label}")
+        ax.scatter(
+            teacher[labels == label],
+            student[labels == label],
+            s=22,
+            marker=marker,
+            color=colour,
+            alpha=0.55,
+            lw=0,
+            label=f"gold label {label}",
+        )
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     open_frame(ax)
 
@@ -88,19 +106,67 @@ def along_the_stages(results: dict, ax=None) -> Figure:
     """Probe accuracy after each stage, and the finished models' own dev score."""
     figure, ax = panel(ax, (7.2, 3.8))
     probes = results["probe_along_the_stages"]
-    stages = {"3": "3 general\ndistillation", "4": "4 intermediate\nlayers", "5": "5 prediction\nlayer"}
-    labels = [label for stage, label in stages.items() if stage in probes]  # stage 4 wants a BERT for a teacher
+    stages = {
+        "3": "3 general\ndistillation",
+        "4": "4 intermediate\nlayers",
+        "5": "5 prediction\nlayer",
+    }
+    labels = [
+        label for stage, label in stages.items() if stage in probes
+    ]  # stage 4 wants a BERT for a teacher
     along = np.array([probes[stage] for stage in stages if stage in probes])
-    error = np.sqrt(along.clip(0, 1) * (1 - along.clip(0, 1)) / results["rows"]["dev"]) if results["metric"] == "accuracy" else None
-    ax.errorbar(labels, along, error, fmt="o-", color=STUDENT, lw=2, elinewidth=1, capsize=3, label="student, probe on frozen states\n(± 1 standard error)")
+    error = (
+        np.sqrt(along.clip(0, 1) * (1 - along.clip(0, 1)) / results["rows"]["dev"])
+        if results["metric"] == "accuracy"
+        else None
+    )
+    ax.errorbar(
+        labels,
+        along,
+        error,
+        fmt="o-",
+        color=STUDENT,
+        lw=2,
+        elinewidth=1,
+        capsize=3,
+        label="student, probe on frozen states\n(± 1 standard error)",
+    )
     if "teacher" in probes:
-        ax.axhline(probes["teacher"], color="black", ls=":", lw=1.3, zorder=3, label="teacher, the same probe")
+        ax.axhline(
+            probes["teacher"],
+            color="black",
+            ls=":",
+            lw=1.3,
+            zorder=3,
+            label="teacher, the same probe",
+        )
     if results["teacher"]:
-        ax.axhline(results["teacher"][results["metric"]], color=TEACHER, lw=1.8, label="teacher, own classifier")
-    ax.plot(labels[-1:], [results["student"][results["metric"]]], "D", color=STUDENT, ms=9, label="student, own classifier")
+        ax.axhline(
+            results["teacher"][results["metric"]],
+            color=TEACHER,
+            lw=1.8,
+            label="teacher, own classifier",
+        )
+    ax.plot(
+        labels[-1:],
+        [results["student"][results["metric"]]],
+        "D",
+        color=STUDENT,
+        ms=9,
+        label="student, own classifier",
+    )
     if "undistilled" in results:
-        ax.axhline(results["undistilled"][results["metric"]], color=NEUTRAL, ls="--", lw=1.5, label="same student, no teacher")
-    ax.set(ylabel=f"dev {results['metric'].replace('_', ' ')}", title=f"{results['task']}: along the stages")
+        ax.axhline(
+            results["undistilled"][results["metric"]],
+            color=NEUTRAL,
+            ls="--",
+            lw=1.5,
+            label="same student, no teacher",
+        )
+    ax.set(
+        ylabel=f"dev {results['metric'].replace('_', ' ')}",
+        title=f"{results['task']}: along the stages",
+    )
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     open_frame(ax)
     return figure
@@ -113,13 +179,27 @@ def accuracy_and_agreement(answers: dict[str, np.ndarray], teacher, labels, ax=N
     """
     figure, ax = panel(ax, (7.2, 3.8))
     teacher, labels = np.asarray(teacher), np.asarray(labels)
-    for goal, name, colour, style in ((labels, "right", STUDENT, "o-"), (teacher, "agrees with the teacher", NEUTRAL, "s--")):
+    for goal, name, colour, style in (
+        (labels, "right", STUDENT, "o-"),
+        (teacher, "agrees with the teacher", NEUTRAL, "s--"),
+    ):
         share = np.array([(np.asarray(found) == goal).mean() for found in answers.values()])
-        ax.errorbar(range(len(answers)), share, np.sqrt(share * (1 - share) / len(labels)), fmt=style, color=colour, lw=2, elinewidth=1, capsize=3,
-                    label=f"student {name}")
+        ax.errorbar(
+            range(len(answers)),
+            share,
+            np.sqrt(share * (1 - share) / len(labels)),
+            fmt=style,
+            color=colour,
+            lw=2,
+            elinewidth=1,
+            capsize=3,
+            label=f"student {name}",
+        )
     ax.axhline((teacher == labels).mean(), color=TEACHER, lw=1.8, label="teacher right")
     ax.set_xticks(range(len(answers)), answers)
-    ax.set(ylabel=f"share of {len(labels)} dev rows", title="accuracy and agreement along the stages")
+    ax.set(
+        ylabel=f"share of {len(labels)} dev rows", title="accuracy and agreement along the stages"
+    )
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     open_frame(ax)
     return figure
@@ -135,17 +215,37 @@ def cost_card(results: dict) -> Figure:
     for block, alpha in (("embeddings", 1.0), ("encoder", 0.65), ("classifier", 0.35)):
         sizes = np.array([c["blocks"][block] / 1e6 for c in costs])
         for x in range(2):
-            axes[0].bar(names[x], sizes[x], bottom=bottom[x], color=colours[x], alpha=alpha, edgecolor="white")
-            if sizes[x] > 0.08 * sum(costs[x]["blocks"].values()) / 1e6 and sizes[x] > 0.06 * costs[0]["parameters"] / 1e6:
-                axes[0].text(x, bottom[x] + sizes[x] / 2, block, ha="center", va="center", fontsize=8)
+            axes[0].bar(
+                names[x],
+                sizes[x],
+                bottom=bottom[x],
+                color=colours[x],
+                alpha=alpha,
+                edgecolor="white",
+            )
+            if (
+                sizes[x] > 0.08 * sum(costs[x]["blocks"].values()) / 1e6
+                and sizes[x] > 0.06 * costs[0]["parameters"] / 1e6
+            ):
+                axes[0].text(
+                    x, bottom[x] + sizes[x] / 2, block, ha="center", va="center", fontsize=8
+                )
         bottom += sizes
     axes[0].set_title("parameters (millions)")
     length = costs[0]["length"]
-    for ax, (key, scale, title) in zip(axes[1:], (("bytes", 1e6, "float32 (MB)"), ("multiply_adds", 1e6, f"multiply-adds (millions, {length} tokens)"),
-                                                  ("milliseconds_a_row", 1, "time a row (ms)"))):
+    for ax, (key, scale, title) in zip(
+        axes[1:],
+        (
+            ("bytes", 1e6, "float32 (MB)"),
+            ("multiply_adds", 1e6, f"multiply-adds (millions, {length} tokens)"),
+            ("milliseconds_a_row", 1, "time a row (ms)"),
+        ),
+    ):
         values = [c[key] / scale for c in costs]
         ax.bar(names, values, color=colours)
-        ax.set_title(title + (f"\n{values[0] / values[1]:.1f} × less" if values[1] else ""), fontsize=10)
+        ax.set_title(
+            title + (f"\n{values[0] / values[1]:.1f} × less" if values[1] else ""), fontsize=10
+        )
     for ax in axes:
         open_frame(ax)
     return figure
@@ -158,12 +258,24 @@ def bootstrap(differences: dict[str, np.ndarray], ax=None) -> Figure:
     """
     figure, ax = panel(ax, (7.2, 3.4))
     every = np.concatenate([*differences.values()])
-    step = np.diff(np.unique(every.round(6))).min(initial=1.0)  # a row more or less: narrower bins would stand empty
+    step = np.diff(np.unique(every.round(6))).min(
+        initial=1.0
+    )  # a row more or less: narrower bins would stand empty
     width = step * np.ceil(np.ptp(every) / 30 / step + 1e-9)
     edges = np.arange(every.min() - width / 2, every.max() + width, width)
-    for place, ((name, found), colour) in enumerate(zip(differences.items(), (STUDENT, TEACHER, NEUTRAL))):
+    for place, ((name, found), colour) in enumerate(
+        zip(differences.items(), (STUDENT, TEACHER, NEUTRAL))
+    ):
         ax.hist(found, edges, color=colour, alpha=0.55, label=f"{name}: {found.mean():+.1f}")
-        ax.plot(np.quantile(found, (0.025, 0.975)), [1.03 + 0.05 * place] * 2, color=colour, lw=4, solid_capstyle="butt", transform=ax.get_xaxis_transform(), clip_on=False)
+        ax.plot(
+            np.quantile(found, (0.025, 0.975)),
+            [1.03 + 0.05 * place] * 2,
+            color=colour,
+            lw=4,
+            solid_capstyle="butt",
+            transform=ax.get_xaxis_transform(),
+            clip_on=False,
+        )
     ax.axvline(0, color="black", lw=1)
     ax.set(xlabel="points of accuracy", ylabel="draws")
     ax.set_title("the difference, had the rows been others", pad=22)
@@ -178,15 +290,27 @@ def across_tasks(results: dict[str, dict], ax=None) -> Figure:
     results: by task, each with `metric` and the scores of its models, as in results.json.
     """
     figure, ax = panel(ax, (7, 1.2 + 0.42 * len(results)))
-    looks = {"undistilled": ("o", NEUTRAL, "student, undistilled"), "teacher": ("s", TEACHER, "teacher"), "student": ("o", STUDENT, "student")}
+    looks = {
+        "undistilled": ("o", NEUTRAL, "student, undistilled"),
+        "teacher": ("s", TEACHER, "teacher"),
+        "student": ("o", STUDENT, "student"),
+    }
     for place, result in enumerate(results.values()):
         found = [result[model][result["metric"]] for model in looks if result.get(model)]
         ax.plot([min(found), max(found)], [place, place], color=NEUTRAL, lw=1, alpha=0.5, zorder=1)
     for model, (marker, colour, label) in looks.items():
-        points = [(result[model][result["metric"]], place) for place, result in enumerate(results.values()) if result.get(model)]
+        points = [
+            (result[model][result["metric"]], place)
+            for place, result in enumerate(results.values())
+            if result.get(model)
+        ]
         if points:
             ax.scatter(*zip(*points), marker=marker, color=colour, label=label, s=46, zorder=2)
-    ax.set_yticks(range(len(results)), [f"{name} ({result['metric'].replace('_', ' ')})" for name, result in results.items()], fontsize=9)
+    ax.set_yticks(
+        range(len(results)),
+        [f"{name} ({result['metric'].replace('_', ' ')})" for name, result in results.items()],
+        fontsize=9,
+    )
     ax.invert_yaxis()
     ax.set_ylim(len(results) - 0.5, -0.5)
     ax.set_xlabel("dev score")

@@ -11,7 +11,9 @@ from tinybert_lite.plots.panels import NEUTRAL, STUDENT, TEACHER, new_figure, op
 COLOURS = {"teacher": TEACHER, "student": STUDENT}
 
 
-def accuracy_and_cost(points: list[dict], score: str = "dev accuracy", time: str = "milliseconds a row") -> Figure:
+def accuracy_and_cost(
+    points: list[dict], score: str = "dev accuracy", time: str = "milliseconds a row"
+) -> Figure:
     """Score against time (left) and against bytes (right), both on logarithmic axes, the score on one scale.
 
     points: each with `model` (teacher or student), `way` (its name in the legend), `score` (0 to 1), `milliseconds`, `bytes` and `int8`, which is
@@ -22,8 +24,16 @@ def accuracy_and_cost(points: list[dict], score: str = "dev accuracy", time: str
     for ax, key, unit in ((left, "milliseconds", 1), (right, "bytes", 1e6)):
         for point in points:
             colour = COLOURS[point["model"]]
-            ax.plot(point[key] / unit, 100 * point["score"], markers[point["way"]], color=colour, mfc="none" if point["int8"] else colour, mew=1.8, ms=9,
-                    label=f"{point['model']}, {point['way']}")
+            ax.plot(
+                point[key] / unit,
+                100 * point["score"],
+                markers[point["way"]],
+                color=colour,
+                mfc="none" if point["int8"] else colour,
+                mew=1.8,
+                ms=9,
+                label=f"{point['model']}, {point['way']}",
+            )
         _logarithmic(ax, "x")
         ax.grid(color=NEUTRAL, alpha=0.25)
         ax.margins(0.12)
@@ -34,7 +44,12 @@ def accuracy_and_cost(points: list[dict], score: str = "dev accuracy", time: str
     return figure
 
 
-def speed_ups(lines: dict[tuple[str, str], dict[int, tuple[float, float, float]]], large: str, small: str, ax=None) -> Figure:
+def speed_ups(
+    lines: dict[tuple[str, str], dict[int, tuple[float, float, float]]],
+    large: str,
+    small: str,
+    ax=None,
+) -> Figure:
     """How many times faster than the large model in float32 PyTorch, by length; the bars are the 10th to the 90th percentile of rounds.
 
     lines: (teacher or student, way) → tokens → (ratio, low, high). The teacher's name is `large`, the student's `small`.
@@ -43,14 +58,31 @@ def speed_ups(lines: dict[tuple[str, str], dict[int, tuple[float, float, float]]
     markers = dict(zip(dict.fromkeys(way for _, way in lines), "osDv^"))
     for (model, way), found in lines.items():
         middle, low, high = zip(*found.values())
-        ends = [[max(0, m - end) for m, end in zip(middle, low)], [max(0, end - m) for m, end in zip(middle, high)]]
-        ax.errorbar(list(found), middle, ends, fmt=f"{markers[way]}-", color=COLOURS[model], mfc="none" if "int8" in way else COLOURS[model], lw=1.6, elinewidth=1, capsize=3,
-                    label=f"{large if model == 'teacher' else small}, {way}")
+        ends = [
+            [max(0, m - end) for m, end in zip(middle, low)],
+            [max(0, end - m) for m, end in zip(middle, high)],
+        ]
+        ax.errorbar(
+            list(found),
+            middle,
+            ends,
+            fmt=f"{markers[way]}-",
+            color=COLOURS[model],
+            mfc="none" if "int8" in way else COLOURS[model],
+            lw=1.6,
+            elinewidth=1,
+            capsize=3,
+            label=f"{large if model == 'teacher' else small}, {way}",
+        )
     for axis in "xy":
         _logarithmic(ax, axis)
     lengths = sorted({length for found in lines.values() for length in found})
     ax.set_xticks(lengths, lengths)
-    ax.set(xlabel="tokens", ylabel=f"times faster than {large}\nin float32 PyTorch", title="one row at a time")
+    ax.set(
+        xlabel="tokens",
+        ylabel=f"times faster than {large}\nin float32 PyTorch",
+        title="one row at a time",
+    )
     ax.grid(color=NEUTRAL, alpha=0.25)
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     open_frame(ax)

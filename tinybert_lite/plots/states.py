@@ -28,7 +28,9 @@ def real_tokens(states: Tensor, mask: Tensor) -> np.ndarray:
     return states[mask.bool()].detach().double().cpu().numpy()
 
 
-def hidden_match(errors_before: list[float], errors_after: list[float], mapping: list[int], ax=None) -> Figure:
+def hidden_match(
+    errors_before: list[float], errors_after: list[float], mapping: list[int], ax=None
+) -> Figure:
     """The hidden loss of every matched pair, before and after distillation."""
     figure, ax = panel(ax, (6.4, 3.4))
     x = np.arange(len(mapping))
@@ -49,7 +51,7 @@ def variance_beyond(states: np.ndarray) -> np.ndarray:
     n, D = states.shape
     squares = np.zeros(D)
     values = np.linalg.svd(states - states.mean(0), compute_uv=False)
-    squares[: len(values)] = values ** 2
+    squares[: len(values)] = values**2
     return np.append(squares[::-1].cumsum()[::-1], 0) / (n * D)
 
 
@@ -61,11 +63,15 @@ def rank_floor(teacher: np.ndarray, width: int) -> float:
     layers (projection=shared), it is the floor of all their states together. Raises UserError for too few tokens.
     """
     if len(teacher) <= width + 1:
-        raise UserError(f"{len(teacher)} tokens always fit into {width} directions: take more sentences, at least {10 * width} tokens")
+        raise UserError(
+            f"{len(teacher)} tokens always fit into {width} directions: take more sentences, at least {10 * width} tokens"
+        )
     return float(variance_beyond(teacher)[min(width, teacher.shape[1])])
 
 
-def rank_floors(teachers: list[np.ndarray], losses: list[float], width: int, mapping: list[int]) -> Figure:
+def rank_floors(
+    teachers: list[np.ndarray], losses: list[float], width: int, mapping: list[int]
+) -> Figure:
     """Left what k directions leave of each mapped teacher layer; right the hidden losses above the floors at k = `width`.
 
     teachers: (n, D) real tokens of layer g(m), m = 0 … M · losses: the hidden loss of each pair on the same tokens.
@@ -74,11 +80,29 @@ def rank_floors(teachers: list[np.ndarray], losses: list[float], width: int, map
     figure, (axes,) = new_figure(1, 2, (9.6, 3.6))
     for m, states in enumerate(teachers):
         shade = plt.cm.Blues(0.35 + 0.6 * m / max(1, len(teachers) - 1))
-        axes[0].plot(variance_beyond(states), color=shade, label=f"teacher {mapping[m]}" if mapping[m] else "embeddings")
+        axes[0].plot(
+            variance_beyond(states),
+            color=shade,
+            label=f"teacher {mapping[m]}" if mapping[m] else "embeddings",
+        )
     axes[0].axvline(width, color=STUDENT, ls="--", lw=1.5)
-    axes[0].text(width, 0.97, f" student's\n width {width}", color=STUDENT, fontsize=8, va="top", transform=axes[0].get_xaxis_transform())
+    axes[0].text(
+        width,
+        0.97,
+        f" student's\n width {width}",
+        color=STUDENT,
+        fontsize=8,
+        va="top",
+        transform=axes[0].get_xaxis_transform(),
+    )
     total = max(variance_beyond(states)[0] for states in teachers)
-    axes[0].set(yscale="log", ylim=(total / 3000, total * 1.5), xlabel="directions kept", ylabel="mean square left", title="what k directions leave of the teacher")
+    axes[0].set(
+        yscale="log",
+        ylim=(total / 3000, total * 1.5),
+        xlabel="directions kept",
+        ylabel="mean square left",
+        title="what k directions leave of the teacher",
+    )
     axes[0].legend(frameon=False, fontsize=8, loc="lower left")
     x = np.arange(len(losses))
     axes[1].bar(x, losses, 0.6, color=STUDENT, label="hidden loss")
@@ -127,9 +151,19 @@ def layer_similarity(student, untrained, mapping: list[int]) -> Figure:
     for ax, values, name in ((axes[0], untrained, "random student"), (axes[1], student, "student")):
         image = ax.imshow(values, vmin=0, vmax=1, cmap="viridis", origin="lower", aspect="auto")
         for m, g in np.ndindex(values.shape):
-            ax.text(g, m, f"{values[m, g]:.2f}".replace("-0.00", "0.00"), ha="center", va="center", fontsize=7.5, color="black" if values[m, g] > 0.6 else "white")
+            ax.text(
+                g,
+                m,
+                f"{values[m, g]:.2f}".replace("-0.00", "0.00"),
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color="black" if values[m, g] > 0.6 else "white",
+            )
         for m, g in enumerate(mapping):
-            ax.add_patch(plt.Rectangle((g - 0.46, m - 0.46), 0.92, 0.92, fill=False, ec=STUDENT, lw=2))
+            ax.add_patch(
+                plt.Rectangle((g - 0.46, m - 0.46), 0.92, 0.92, fill=False, ec=STUDENT, lw=2)
+            )
         ax.set_xticks(range(across), ["emb.", *range(1, across)], fontsize=8)
         ax.set_yticks(range(layers), ["emb.", *range(1, layers)], fontsize=8)
         ax.set_ylabel("student's layer", color=STUDENT)
@@ -159,17 +193,27 @@ class ColouredText:
     """
 
     def __init__(self, tokens: list[str], rows: dict[str, np.ndarray]):
-        self.tokens, self.rows = list(tokens), {name: np.asarray(values, float) for name, values in rows.items()}
+        self.tokens, self.rows = (
+            list(tokens),
+            {name: np.asarray(values, float) for name, values in rows.items()},
+        )
 
     def __repr__(self) -> str:
         def line(values):
-            return "  ".join(token if np.isnan(value) else f"{token} {value:.2f}" for token, value in zip(self.tokens, values))
+            return "  ".join(
+                token if np.isnan(value) else f"{token} {value:.2f}"
+                for token, value in zip(self.tokens, values)
+            )
 
         return "\n".join(f"{name}: {line(values)}" for name, values in self.rows.items())
 
     def _repr_html_(self) -> str:
-        rows = "".join(f'<tr><td style="text-align:right">{html.escape(name)}</td><td style="text-align:left;line-height:2.1">'
-                       + " ".join(map(_chip, self.tokens, values)) + "</td></tr>" for name, values in self.rows.items())
+        rows = "".join(
+            f'<tr><td style="text-align:right">{html.escape(name)}</td><td style="text-align:left;line-height:2.1">'
+            + " ".join(map(_chip, self.tokens, values))
+            + "</td></tr>"
+            for name, values in self.rows.items()
+        )
         scale = " ".join(_chip("", value) for value in (-1, -0.5, 0, 0.5, 1))
         return f'<table><tr><td></td><td style="text-align:left">{scale}</td></tr>{rows}</table>'
 
@@ -191,10 +235,12 @@ def principal_plane(teacher: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
         raise UserError(f"{len(teacher)} tokens lie in no plane of their own: take at least 3")
     mean = teacher.mean(0)
     _, values, directions = np.linalg.svd(teacher - mean, full_matrices=False)
-    return mean, directions[:2], values[:2] ** 2 / max(1e-30, (values ** 2).sum())
+    return mean, directions[:2], values[:2] ** 2 / max(1e-30, (values**2).sum())
 
 
-def principal_components(teacher: np.ndarray, students: dict[str, np.ndarray], most: int = 60) -> Figure:
+def principal_components(
+    teacher: np.ndarray, students: dict[str, np.ndarray], most: int = 60
+) -> Figure:
     """Tokens in the plane of the teacher's two principal directions, an arrow from each student state to the teacher's.
 
     teacher: (n, D) · students: a checkpoint's name -> projected states (n, D) of the same tokens, a panel each. The plane is fitted
@@ -203,10 +249,23 @@ def principal_components(teacher: np.ndarray, students: dict[str, np.ndarray], m
     mean, directions, shares = principal_plane(teacher)
     some = np.unique(np.linspace(0, len(teacher) - 1, min(most, len(teacher))).astype(int))
     goal = (teacher - mean)[some] @ directions.T
-    figure, (axes,) = new_figure(1, len(students), (1 + 3.3 * len(students), 3.8), sharex=True, sharey=True)
+    figure, (axes,) = new_figure(
+        1, len(students), (1 + 3.3 * len(students), 3.8), sharex=True, sharey=True
+    )
     for ax, (name, states) in zip(axes, students.items()):
         start = (states - mean)[some] @ directions.T
-        ax.quiver(*start.T, *(goal - start).T, angles="xy", scale_units="xy", scale=1, color="#55606e", alpha=0.6, width=0.004, headwidth=4, zorder=4)
+        ax.quiver(
+            *start.T,
+            *(goal - start).T,
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            color="#55606e",
+            alpha=0.6,
+            width=0.004,
+            headwidth=4,
+            zorder=4,
+        )
         ax.scatter(*goal.T, s=18, color=TEACHER, lw=0, label="teacher", zorder=2)
         ax.scatter(*start.T, s=14, color=STUDENT, lw=0, label="student", zorder=3)
         ax.set_title(f"{name}\nhidden loss {np.square(states - teacher).mean():.3g}", fontsize=10)

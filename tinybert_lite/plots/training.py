@@ -35,7 +35,9 @@ def _layer(name: str) -> str:
 def relative_to_start(events: list[dict]) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Names of the terms, steps (S,), and each term over its first value (terms, S); NaN where that is 0 or a term is not noted."""
     steps, names = terms(events)
-    values = np.array([[event.get(name, np.nan) for event in steps] for name in names], float).reshape(len(names), len(steps))
+    values = np.array(
+        [[event.get(name, np.nan) for event in steps] for name in names], float
+    ).reshape(len(names), len(steps))
     first = np.where(values[:, :1] > 0, values[:, :1], np.nan)
     return names, np.array([event["step"] for event in steps]), values / first
 
@@ -47,17 +49,32 @@ def loss_anatomy(events: list[dict], title: str = "", ax=None) -> Figure:
     """
     names, steps, values = relative_to_start(events)
     figure, ax = panel(ax, (8.4, 1.3 + 0.3 * max(1, len(names))))
-    ax.set(title=f"{title}: loss terms, relative to the first step".removeprefix(": "), xlabel="step")
+    ax.set(
+        title=f"{title}: loss terms, relative to the first step".removeprefix(": "), xlabel="step"
+    )
     if not names:
         return figure
     shown = np.where(values > 0, values, np.nan)
     bound = max(1.1, np.nanmax(np.exp(np.abs(np.log(shown))), initial=1))
     edges = np.concatenate([steps[:1] - 0.5, (steps[1:] + steps[:-1]) / 2, steps[-1:] + 0.5])
-    mesh = ax.pcolormesh(edges, np.arange(len(names) + 1), shown, cmap=DIFFERENCE, norm=LogNorm(1 / bound, bound))
-    ends = values[:, -max(1, len(steps) // 10):].mean(1)
-    ax.set_yticks(np.arange(len(names)) + 0.5, [f"{name.split('/')[0]}, {_layer(name)}" if "/" in name else name for name in names], fontsize=8)
+    mesh = ax.pcolormesh(
+        edges, np.arange(len(names) + 1), shown, cmap=DIFFERENCE, norm=LogNorm(1 / bound, bound)
+    )
+    ends = values[:, -max(1, len(steps) // 10) :].mean(1)
+    ax.set_yticks(
+        np.arange(len(names)) + 0.5,
+        [f"{name.split('/')[0]}, {_layer(name)}" if "/" in name else name for name in names],
+        fontsize=8,
+    )
     for row, end in enumerate(ends):
-        ax.text(1.01, row + 0.5, f"× {end:.2g}", transform=ax.get_yaxis_transform(), fontsize=8, va="center")
+        ax.text(
+            1.01,
+            row + 0.5,
+            f"× {end:.2g}",
+            transform=ax.get_yaxis_transform(),
+            fontsize=8,
+            va="center",
+        )
     ax.invert_yaxis()
     ax.set_facecolor(GREY)
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.09, label="× first value", format=_PlainLog())
@@ -75,9 +92,24 @@ def loss_curves(events: list[dict], title: str = "") -> Figure:
     for ax, kind in zip(axes[0], kinds):
         own = [name for name in names if name.split("/")[0] == kind]
         for name in own:
-            shade = plt.cm.viridis(0.15 + 0.7 * int(name.split("/")[1]) / max(1, last)) if "/" in name else STUDENT
-            ax.plot([e["step"] for e in steps], [e[name] for e in steps], color=shade, label=_layer(name), lw=1.6)
-        ax.set(title=f"{title}: {kind.replace('_', ' ')} loss", xlabel="step", ylabel="loss", yscale="log")
+            shade = (
+                plt.cm.viridis(0.15 + 0.7 * int(name.split("/")[1]) / max(1, last))
+                if "/" in name
+                else STUDENT
+            )
+            ax.plot(
+                [e["step"] for e in steps],
+                [e[name] for e in steps],
+                color=shade,
+                label=_layer(name),
+                lw=1.6,
+            )
+        ax.set(
+            title=f"{title}: {kind.replace('_', ' ')} loss",
+            xlabel="step",
+            ylabel="loss",
+            yscale="log",
+        )
         ax.yaxis.set_major_formatter(_PlainLog())
         ax.yaxis.set_minor_formatter(_PlainLog())
         ax.legend(frameon=False, fontsize=8)
@@ -92,16 +124,40 @@ def pretraining(runs: list[list[dict]]) -> Figure:
     start = 0
     for number, events in enumerate(runs):
         steps, measured = [e for e in events if "loss" in e], [e for e in events if "dev" in e]
-        axes[0].plot([start + e["step"] for e in steps], [e["loss"] for e in steps], ".", ms=3, color=NEUTRAL, alpha=0.5, label="a training batch" if not number else None)
-        axes[0].plot([start + e["step"] for e in measured], [np.log(e["dev"]["perplexity"]) for e in measured], color=TEACHER, lw=2, label=None if number else "held-out text")
-        axes[1].plot([start + e["step"] for e in measured], [100 * e["dev"]["accuracy"] for e in measured], color=TEACHER, lw=2)
+        axes[0].plot(
+            [start + e["step"] for e in steps],
+            [e["loss"] for e in steps],
+            ".",
+            ms=3,
+            color=NEUTRAL,
+            alpha=0.5,
+            label="a training batch" if not number else None,
+        )
+        axes[0].plot(
+            [start + e["step"] for e in measured],
+            [np.log(e["dev"]["perplexity"]) for e in measured],
+            color=TEACHER,
+            lw=2,
+            label=None if number else "held-out text",
+        )
+        axes[1].plot(
+            [start + e["step"] for e in measured],
+            [100 * e["dev"]["accuracy"] for e in measured],
+            color=TEACHER,
+            lw=2,
+        )
         if number:
             for ax in axes:
                 ax.axvline(start, color=NEUTRAL, ls=":", lw=1)
         start += max((e["step"] for e in events), default=0)
     axes[0].set(title="masked-LM loss", xlabel="step", ylabel="nats a masked piece")
     axes[0].legend(frameon=False, fontsize=8)
-    axes[1].set(title="masked pieces guessed right, held-out text", xlabel="step", ylabel="%", ylim=(0, None))
+    axes[1].set(
+        title="masked pieces guessed right, held-out text",
+        xlabel="step",
+        ylabel="%",
+        ylim=(0, None),
+    )
     for ax in axes:
         open_frame(ax)
     return figure

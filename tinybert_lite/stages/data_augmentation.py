@@ -43,15 +43,31 @@ BLOCK = 200  # rows between two saved states
 class Augmenter:
     """Finds candidates for the words of many texts in few forward passes, and draws variants."""
 
-    def __init__(self, model, tokenizer, vectors: WordVectors, settings: Augmenting, device: str = "cpu", precision: str = "no",
-                 language: str = "en"):
-        self.model, self.tokenizer, self.vectors, self.settings = model.eval().to(device), tokenizer, vectors, settings
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        vectors: WordVectors,
+        settings: Augmenting,
+        device: str = "cpu",
+        precision: str = "no",
+        language: str = "en",
+    ):
+        self.model, self.tokenizer, self.vectors, self.settings = (
+            model.eval().to(device),
+            tokenizer,
+            vectors,
+            settings,
+        )
         self.device, self.bf16 = device, precision == "bf16"
         self.language, self.join = language, joined if language == "zh" else " ".join
         special = set(tokenizer.all_special_tokens)
         # Word pieces that may be a candidate: whole words, no special or unused token, no punctuation.
-        self.usable = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-                       if piece not in special and self.may_stand_in(piece)]
+        self.usable = [
+            piece
+            for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+            if piece not in special and self.may_stand_in(piece)
+        ]
         self.usable_ids = torch.tensor(tokenizer.convert_tokens_to_ids(self.usable), device=device)
         self.single_pieces = set(self.usable)
 
@@ -63,7 +79,11 @@ class Augmenter:
         return is_word(word) and not (self.language == "zh" and word in STOP_WORDS["zh"])
 
     def eligible(self, text_words: list[str]) -> list[int]:
-        return [i for i, word in enumerate(text_words) if is_word(word) and word.lower() not in STOP_WORDS.get(self.language, ())]
+        return [
+            i
+            for i, word in enumerate(text_words)
+            if is_word(word) and word.lower() not in STOP_WORDS.get(self.language, ())
+        ]
 
     def candidates(self, texts: list[list[str]]) -> list[Candidates]:
         """For each text (its words) the candidates of each eligible word; places with none are left out."""
@@ -82,11 +102,17 @@ class Augmenter:
         return [[word for word in near.get(own, []) if self.may_stand_in(word)] for own in words]
 
     @torch.inference_mode()
-    def _by_masked_lm(self, texts: list[list[str]], places: list[tuple[int, int]]) -> list[list[str]]:
+    def _by_masked_lm(
+        self, texts: list[list[str]], places: list[tuple[int, int]]
+    ) -> list[list[str]]:
         """The top M words for each masked place; one row of a forward pass a place, rows of like length together."""
         mask = self.tokenizer.mask_token
-        masked = [self.join(texts[t][:place] + [mask] + texts[t][place + 1:]) for t, place in places]
-        whole = [self.join(texts[t]) for t, _ in places] if self.settings.context == "pair" else None
+        masked = [
+            self.join(texts[t][:place] + [mask] + texts[t][place + 1 :]) for t, place in places
+        ]
+        whole = (
+            [self.join(texts[t]) for t, _ in places] if self.settings.context == "pair" else None
+        )
         found: list[list[str]] = [[] for _ in places]
         if not places:
             return found
@@ -105,10 +131,14 @@ class Augmenter:
                 if has_mask:
                     t, place = places[row]
                     options = [self.usable[i] for i in next(best)]
-                    found[row] = [word for word in options if word != texts[t][place]][: self.settings.M]
+                    found[row] = [word for word in options if word != texts[t][place]][
+                        : self.settings.M
+                    ]
         return found
 
-    def variants(self, text_words: list[str], candidates: Candidates, rng: random.Random) -> list[str]:
+    def variants(
+        self, text_words: list[str], candidates: Candidates, rng: random.Random
+    ) -> list[str]:
         """At most N different new texts."""
         return draw_variants(
             text_words, candidates, rng, self.settings.N, self.settings.p, self.join
@@ -127,7 +157,7 @@ def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, fir
         block: list[str] = []
         done = min(start + BLOCK * processes.count(), len(table.rows))
         start += BLOCK * processes.number()
-        rows = table.rows[start:start + BLOCK]
+        rows = table.rows[start : start + BLOCK]
         texts = [augmenter.words(row.fields[side]) for row in rows for side in sides]
         found = augmenter.candidates(texts)
         for r, row in enumerate(rows):
@@ -136,7 +166,7 @@ def augment_table(table: Table, task: Task, augmenter: Augmenter, seed: int, fir
             for s, side in enumerate(sides):
                 place = r * len(sides) + s
                 for variant in augmenter.variants(texts[place], found[place], rng):
-                    block.append("\t".join((*row.fields[:side], variant, *row.fields[side + 1:])))
+                    block.append("\t".join((*row.fields[:side], variant, *row.fields[side + 1 :])))
         yield done, processes.gathered(block)
 
 
@@ -148,7 +178,15 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         table = replace(table, rows=table.rows[: options.max_rows])
     vectors = WordVectors.read(reads["vectors"])
     teacher = load_bert(reads["teacher"], settings.lower_case, masked_lm=True)
-    augmenter = Augmenter(teacher.model, teacher.tokenizer, vectors, options, session.device.name, session.device.precision, task.language)
+    augmenter = Augmenter(
+        teacher.model,
+        teacher.tokenizer,
+        vectors,
+        options,
+        session.device.name,
+        session.device.precision,
+        task.language,
+    )
     file = GrowingFile(folder / "aug.tsv", session.identity)
     rows, lines = file.state.get("rows", 0), file.state.get("lines", 0)
     if rows:
@@ -156,19 +194,35 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     blocks = augment_table(table, task, augmenter, session.seed, rows)
     header = ["\t".join(table.header)] if table.header and not rows else []
     with file:
-        for rows, block in progress(blocks, f"data augmentation, blocks of {BLOCK} rows", -(-(len(table.rows) - rows) // (BLOCK * processes.count()))):
+        for rows, block in progress(
+            blocks,
+            f"data augmentation, blocks of {BLOCK} rows",
+            -(-(len(table.rows) - rows) // (BLOCK * processes.count())),
+        ):
             lines += len(block)
-            file.add("".join(f"{line}\n" for line in header + block).encode("utf-8"), rows=rows, lines=lines)
+            file.add(
+                "".join(f"{line}\n" for line in header + block).encode("utf-8"),
+                rows=rows,
+                lines=lines,
+            )
             header = []
-    say(f"data augmentation: {len(table.rows)} rows became {lines} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}")
+    say(
+        f"data augmentation: {len(table.rows)} rows became {lines} in {folder / 'aug.tsv'}, with vectors {reads['vectors'].name}"
+    )
     return {"rows": len(table.rows), "augmented_rows": lines, "skipped_rows": len(table.skipped)}
 
 
 STAGE = Stage(
-    "data_augmentation", "1 data augmentation",
+    "data_augmentation",
+    "1 data augmentation",
     reads=lambda ws: {"train": ws.data_file("train"), "teacher": ws.teacher, "vectors": ws.vectors},
-    folder=lambda ws: ws.augmentation, writes=("aug.tsv",), work=work, sources={"teacher": ("pretrain",)},
-    needless=lambda ws: f"{ws.given_logits.name} is of the rows of train.tsv" if ws.given_logits else "",
+    folder=lambda ws: ws.augmentation,
+    writes=("aug.tsv",),
+    work=work,
+    sources={"teacher": ("pretrain",)},
+    needless=lambda ws: (
+        f"{ws.given_logits.name} is of the rows of train.tsv" if ws.given_logits else ""
+    ),
 )
 
 

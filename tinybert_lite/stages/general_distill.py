@@ -27,36 +27,82 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     options = settings.general_distill
     teacher = load_bert(reads["teacher"], settings.lower_case)
     vocab_size = teacher.model.config.vocab_size
-    student, new = load_model(reads["student"], from_scratch=not options.continue_train, vocab_size=vocab_size, num_labels=0,
-                              projection=options.projection, teacher_width=teacher.model.config.hidden_size)
+    student, new = load_model(
+        reads["student"],
+        from_scratch=not options.continue_train,
+        vocab_size=vocab_size,
+        num_labels=0,
+        projection=options.projection,
+        teacher_width=teacher.model.config.hidden_size,
+    )
     if student.config.vocab_size != vocab_size:
-        raise UserError(f"{reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher {reads['teacher']} one of "
-                        f"{vocab_size}; use a student of this teacher's vocabulary")
-    needed = min(options.max_seq_length, student.config.max_position_embeddings, teacher.model.config.max_position_embeddings)
-    objective = Intermediate(student, teacher.model, options.mapping, options.padding, options.heads, options.weights)
-    say(f"general distillation: {student.layers} student layers learn from teacher layers {objective.mapping[1:]}, from {reads['sequences']}")
+        raise UserError(
+            f"{reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher {reads['teacher']} one of "
+            f"{vocab_size}; use a student of this teacher's vocabulary"
+        )
+    needed = min(
+        options.max_seq_length,
+        student.config.max_position_embeddings,
+        teacher.model.config.max_position_embeddings,
+    )
+    objective = Intermediate(
+        student, teacher.model, options.mapping, options.padding, options.heads, options.weights
+    )
+    say(
+        f"general distillation: {student.layers} student layers learn from teacher layers {objective.mapping[1:]}, from {reads['sequences']}"
+    )
     if options.start == "embeddings" and not options.continue_train:
         start_from_embeddings(student, teacher.model)
     if options.continue_train and new:
         remark(f"new in the student: {', '.join(new)}")
     save_model_folder(student, teacher.tokenizer, folder)
     with scratch(folder) as ids:
-        batches = Batches(lambda epoch: read_epoch(reads["sequences"], epoch, teacher.tokenizer, needed, ids / f"epoch_{epoch}.i4"),
-                          options.train_batch_size, session.seed, rows=lambda epoch: count_sequences(reads["sequences"], epoch))
+        batches = Batches(
+            lambda epoch: read_epoch(
+                reads["sequences"], epoch, teacher.tokenizer, needed, ids / f"epoch_{epoch}.i4"
+            ),
+            options.train_batch_size,
+            session.seed,
+            rows=lambda epoch: count_sequences(reads["sequences"], epoch),
+        )
         trained = Loop(
-            student, objective, batches, options, session.accelerator(), folder,
-            identity=session.identity, label="general distillation", say=say, on_epoch=lambda model, n: save_weights(model, folder, n),
+            student,
+            objective,
+            batches,
+            options,
+            session.accelerator(),
+            folder,
+            identity=session.identity,
+            label="general distillation",
+            say=say,
+            on_epoch=lambda model, n: save_weights(model, folder, n),
         ).run()
     handed = hand_off(folder)
     say(f"general distillation: the student is in {handed}")
-    return {"steps": trained.steps, "resumed_from": trained.resumed_from, "loss_terms": trained.last_terms, "mapping": objective.mapping}
+    return {
+        "steps": trained.steps,
+        "resumed_from": trained.resumed_from,
+        "loss_terms": trained.last_terms,
+        "mapping": objective.mapping,
+    }
 
 
 STAGE = Stage(
-    "general_distill", "3 general distillation",
-    reads=lambda ws: {"sequences": ws.sequences, "teacher": ws.teacher, "student": ws.student_source},
-    folder=lambda ws: ws.general_student, writes=MODEL_FILES, work=work,
-    sources={"sequences": ("pregenerate_training_data",), "teacher": ("pretrain",), "student": ("general_distill",)},
+    "general_distill",
+    "3 general distillation",
+    reads=lambda ws: {
+        "sequences": ws.sequences,
+        "teacher": ws.teacher,
+        "student": ws.student_source,
+    },
+    folder=lambda ws: ws.general_student,
+    writes=MODEL_FILES,
+    work=work,
+    sources={
+        "sequences": ("pregenerate_training_data",),
+        "teacher": ("pretrain",),
+        "student": ("general_distill",),
+    },
     needless=lambda ws: f"{ws.student_source} is a whole student" if ws.student_has_weights else "",
 )
 

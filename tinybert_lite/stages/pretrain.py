@@ -37,50 +37,121 @@ from tinybert_lite.system.outputs import scratch
 from tinybert_lite.training.loop import Loop
 
 
-def new_bert(text: Path, vectors: Path | None, options: Pretraining, folder: Path, tokenizer=None, language: str = "en") -> LoadedBert:
+def new_bert(
+    text: Path,
+    vectors: Path | None,
+    options: Pretraining,
+    folder: Path,
+    tokenizer=None,
+    language: str = "en",
+) -> LoadedBert:
     """A BERT of random weights, for this tokenizer or a vocabulary learnt from the text."""
     if tokenizer is None:
-        build_vocabulary((line for document in read_documents(text) for line in document), options.vocab_size, folder / "vocab.txt", language)
+        build_vocabulary(
+            (line for document in read_documents(text) for line in document),
+            options.vocab_size,
+            folder / "vocab.txt",
+            language,
+        )
         tokenizer = load_tokenizer(folder / "vocab.txt", lower_case=True)
-    model = Bert(BertConfig(
-        vocab_size=len(tokenizer), hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers,
-        num_attention_heads=options.num_attention_heads, intermediate_size=4 * options.hidden_size,
-        max_position_embeddings=options.max_seq_length, classifier_head="huggingface"), masked_lm=True)
+    model = Bert(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=options.hidden_size,
+            num_hidden_layers=options.num_hidden_layers,
+            num_attention_heads=options.num_attention_heads,
+            intermediate_size=4 * options.hidden_size,
+            max_position_embeddings=options.max_seq_length,
+            classifier_head="huggingface",
+        ),
+        masked_lm=True,
+    )
     start_from_waves(model)
     known = start_from_vectors(model, tokenizer, WordVectors.read(vectors)) if vectors else 0
-    say(f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, {known} of them from word vectors")
+    say(
+        f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, {known} of them from word vectors"
+    )
     return LoadedBert(model, tokenizer, folder, [])
 
 
 def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
     options: Pretraining = settings.pretrain
-    sources = [path for name, path in reads.items() if name not in ("vectors", "model", "vocabulary")]
+    sources = [
+        path for name, path in reads.items() if name not in ("vectors", "model", "vocabulary")
+    ]
     length, language = options.max_seq_length, settings.task.language
     with scratch(folder) as place:
         train, test = place / "train.txt", place / "held_out.txt"
-        gather_text(sources, settings.task, options.held_out, train, test, lambda source: read_corpora([source], language, options.split_sentences))
-        given = load_tokenizer(reads["vocabulary"], settings.lower_case) if "vocabulary" in reads else None
-        bert = (load_bert(reads["model"], settings.lower_case, masked_lm=True) if "model" in reads
-                else new_bert(train, reads.get("vectors"), options, place, given, language))
+        gather_text(
+            sources,
+            settings.task,
+            options.held_out,
+            train,
+            test,
+            lambda source: read_corpora([source], language, options.split_sentences),
+        )
+        given = (
+            load_tokenizer(reads["vocabulary"], settings.lower_case)
+            if "vocabulary" in reads
+            else None
+        )
+        bert = (
+            load_bert(reads["model"], settings.lower_case, masked_lm=True)
+            if "model" in reads
+            else new_bert(train, reads.get("vectors"), options, place, given, language)
+        )
         extend_positions(bert.model, length)
         say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
-        examples, held = (packed(TokenisedCorpus.build(text, bert.tokenizer, place, language=language), bert.tokenizer, length, options.short_seq_prob, session.seed)
-                          if text.stat().st_size else None for text in (train, test))
+        examples, held = (
+            packed(
+                TokenisedCorpus.build(text, bert.tokenizer, place, language=language),
+                bert.tokenizer,
+                length,
+                options.short_seq_prob,
+                session.seed,
+            )
+            if text.stat().st_size
+            else None
+            for text in (train, test)
+        )
     model, parameters = bert.model, sum(p.numel() for p in bert.model.parameters())
-    say(f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, {len(examples.ids)} tokens an epoch")
+    say(
+        f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, {len(examples.ids)} tokens an epoch"
+    )
     save_model_folder(model, bert.tokenizer, folder)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = options.dropout
     kept = Masked(held, bert.tokenizer, 0.15, session.seed) if held else None
     trained = Loop(
-        model, MaskedLm(), Batches(lambda epoch: Masked(examples, bert.tokenizer, options.masked_lm_prob, session.seed, epoch), options.train_batch_size,
-                                   session.seed, rows=lambda epoch: len(examples)),
-        options, session.accelerator(), folder, identity=session.identity, label="pre-training the teacher", say=say,
-        evaluate=(lambda model: masked_lm_scores(model, kept, options.eval_batch_size)) if kept else None, metric="accuracy",
+        model,
+        MaskedLm(),
+        Batches(
+            lambda epoch: Masked(
+                examples, bert.tokenizer, options.masked_lm_prob, session.seed, epoch
+            ),
+            options.train_batch_size,
+            session.seed,
+            rows=lambda epoch: len(examples),
+        ),
+        options,
+        session.accelerator(),
+        folder,
+        identity=session.identity,
+        label="pre-training the teacher",
+        say=say,
+        evaluate=(lambda model: masked_lm_scores(model, kept, options.eval_batch_size))
+        if kept
+        else None,
+        metric="accuracy",
     ).run()
     save_safetensors(model, folder, torch.half) if options.half else save_weights(model, folder)
-    return {"steps": trained.steps, "resumed_from": trained.resumed_from, "parameters": parameters, "loss_terms": trained.last_terms}
+    return {
+        "steps": trained.steps,
+        "resumed_from": trained.resumed_from,
+        "parameters": parameters,
+        "loss_terms": trained.last_terms,
+    }
 
 
 def reads(ws) -> dict[str, Path]:
@@ -88,9 +159,15 @@ def reads(ws) -> dict[str, Path]:
 
 
 STAGE = Stage(
-    "pretrain", "teacher, grown from the text at hand", reads=reads, folder=lambda ws: ws.grown_teacher,
-    writes=MODEL_FILES, work=work,
-    needless=lambda ws: "" if ws.teacher == ws.grown_teacher else f"there is one: {ws.teacher.name}",
+    "pretrain",
+    "teacher, grown from the text at hand",
+    reads=reads,
+    folder=lambda ws: ws.grown_teacher,
+    writes=MODEL_FILES,
+    work=work,
+    needless=lambda ws: (
+        "" if ws.teacher == ws.grown_teacher else f"there is one: {ws.teacher.name}"
+    ),
 )
 
 

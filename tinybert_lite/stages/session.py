@@ -30,5 +30,8 @@ class Session:
     def accelerator(self):
         from accelerate import Accelerator, DistributedDataParallelKwargs
 
-        return Accelerator(cpu=self.device.name == "cpu", mixed_precision=self.device.precision,
-                           kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+        return Accelerator(
+            cpu=self.device.name == "cpu",
+            mixed_precision=self.device.precision,
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )

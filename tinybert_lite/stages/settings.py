@@ -1,6 +1,6 @@
 """Every number a run depends on: frozen dataclasses, three profiles, and strict overrides.
 
-    settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
+settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
 """
 
 from __future__ import annotations
@@ -13,12 +13,59 @@ from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
 from tinybert_lite.system.errors import UserError
 
 _LIMITS = {  # lowest and highest allowed value
-    **dict.fromkeys(("train_batch_size", "eval_batch_size", "batch_size", "gradient_accumulation_steps", "num_workers", "N", "M", "calibration_rows",
-                     "epochs_to_generate", "dupe_factor", "keep_last", "num_hidden_layers", "hidden_size", "num_attention_heads"), (1, math.inf)),
-    **dict.fromkeys(("weight_decay", "max_steps", "max_rows", "eval_step", "save_every", "logging_step", "max_predictions_per_seq", "seed", "threads", "held_out",
-                     "attention_weight", "hidden_weight", "embedding_weight", "end_learning_rate"), (0, math.inf)),
-    **dict.fromkeys(("p", "short_seq_prob", "masked_lm_prob", "warmup_proportion", "dropout", "hard_label_weight"), (0, 1)),
-    **dict.fromkeys(("learning_rate", "num_train_epochs", "temperature", "max_grad_norm", "power"), (1e-12, 1e12)),
+    **dict.fromkeys(
+        (
+            "train_batch_size",
+            "eval_batch_size",
+            "batch_size",
+            "gradient_accumulation_steps",
+            "num_workers",
+            "N",
+            "M",
+            "calibration_rows",
+            "epochs_to_generate",
+            "dupe_factor",
+            "keep_last",
+            "num_hidden_layers",
+            "hidden_size",
+            "num_attention_heads",
+        ),
+        (1, math.inf),
+    ),
+    **dict.fromkeys(
+        (
+            "weight_decay",
+            "max_steps",
+            "max_rows",
+            "eval_step",
+            "save_every",
+            "logging_step",
+            "max_predictions_per_seq",
+            "seed",
+            "threads",
+            "held_out",
+            "attention_weight",
+            "hidden_weight",
+            "embedding_weight",
+            "end_learning_rate",
+        ),
+        (0, math.inf),
+    ),
+    **dict.fromkeys(
+        (
+            "p",
+            "short_seq_prob",
+            "masked_lm_prob",
+            "warmup_proportion",
+            "dropout",
+            "hard_label_weight",
+        ),
+        (0, 1),
+    ),
+    **dict.fromkeys(
+        ("learning_rate", "num_train_epochs", "temperature", "max_grad_norm", "power"),
+        (1e-12, 1e12),
+    ),
     **dict.fromkeys(("max_seq_length", "max_seq_len"), (8, math.inf)),
     "vocab_size": (100, math.inf),
 }
@@ -44,9 +91,13 @@ class Checked:
             low, high = _LIMITS.get(f.name, (-math.inf, math.inf))
             if f.type in ("int", "float") and not low <= value <= high:
                 bound = f"at least {low:g}" if value < low else f"at most {high:g}"
-                raise UserError(f"{f.name}={value:g} makes no sense: use {'a number' if value != value else bound}")
+                raise UserError(
+                    f"{f.name}={value:g} makes no sense: use {'a number' if value != value else bound}"
+                )
             if value not in _CHOICES.get(f.name, (value,)):
-                raise UserError(f"{f.name}={value} is unknown: use one of {', '.join(_CHOICES[f.name])}")
+                raise UserError(
+                    f"{f.name}={value} is unknown: use one of {', '.join(_CHOICES[f.name])}"
+                )
 
 
 @dataclass(frozen=True)
@@ -89,7 +140,11 @@ class Distilling(Training):
 
     @property
     def weights(self) -> dict[str, float]:
-        return {"attention": self.attention_weight, "hidden": self.hidden_weight, "embedding": self.embedding_weight}
+        return {
+            "attention": self.attention_weight,
+            "hidden": self.hidden_weight,
+            "embedding": self.embedding_weight,
+        }
 
 
 @dataclass(frozen=True)
@@ -105,7 +160,9 @@ class Pretraining(Training):
     dropout: float = 0.1  # while pre-training; large text needs none
     half: bool = False  # weights written in half precision
     split_sentences: bool = False  # a text's lines are paragraphs
-    held_out: int = 0  # every so many-th document of a text is kept out of training, to measure on; 0: none
+    held_out: int = (
+        0  # every so many-th document of a text is kept out of training, to measure on; 0: none
+    )
 
 
 @dataclass(frozen=True)
@@ -130,7 +187,9 @@ class Pregenerating(Checked):
     max_predictions_per_seq: int = 20
     do_whole_word_mask: bool = False
     one_seq: bool = False  # one segment a sequence, no next-sentence pairs
-    dupe_factor: int = 1  # times that the corpus stands in an epoch's file, each time cut and masked anew
+    dupe_factor: int = (
+        1  # times that the corpus stands in an epoch's file, each time cut and masked anew
+    )
     split_sentences: bool = False  # a corpus's lines are paragraphs
     num_workers: int = 1
 
@@ -140,7 +199,9 @@ class Predicting(Training):
     """Stage 5 (paper, Eq. 10)."""
 
     temperature: float = 1.0
-    reduction: str = "ours"  # ours: sum over classes, mean over rows | original: mean over rows and classes
+    reduction: str = (
+        "ours"  # ours: sum over classes, mean over rows | original: mean over rows and classes
+    )
     hard_label_weight: float = 0.0  # share of the gold labels' loss; 1 learns from them alone
 
 
@@ -156,7 +217,9 @@ class Quantizing(Predicting):
 
 @dataclass(frozen=True)
 class FineTuning(Training):
-    classifier_head: str = "huggingface"  # huggingface: pooler, dropout, Linear | relu: the original's
+    classifier_head: str = (
+        "huggingface"  # huggingface: pooler, dropout, Linear | relu: the original's
+    )
     allow_weak_teacher: bool = False
 
 
@@ -168,7 +231,9 @@ class Settings(Checked):
     task: Task = TASKS[FOLDERS_OWN_TASK]
     seed: int = 42
     device: str = "auto"
-    precision: str = "auto"  # of a GPU bf16, else fp16, as it has; of a CPU float32, or bf16 where asked for
+    precision: str = (
+        "auto"  # of a GPU bf16, else fp16, as it has; of a CPU float32, or bf16 where asked for
+    )
     threads: int = 0
     lower_case: bool | None = None  # None: as the model's vocabulary is
     pretrain: Pretraining = field(default_factory=Pretraining)
@@ -198,17 +263,31 @@ class Settings(Checked):
         part = getattr(self, stage)
         kinds = {f.name: f.type for f in fields(part)}
         _known(field_name, list(kinds), f"--set {assignment}: {stage} has no field {field_name!r}")
-        return replace(self, **{stage: replace(part, **{field_name: _parse(assignment, value.strip(), kinds[field_name])})})
+        return replace(
+            self,
+            **{
+                stage: replace(
+                    part, **{field_name: _parse(assignment, value.strip(), kinds[field_name])}
+                )
+            },
+        )
 
 
 def _known(name: str, names: list[str], problem: str) -> None:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
-        raise UserError(f"{problem}; {'the nearest is ' + near[0] if near else 'there are ' + ', '.join(names)}")
+        raise UserError(
+            f"{problem}; {'the nearest is ' + near[0] if near else 'there are ' + ', '.join(names)}"
+        )
 
 
 def _parse(assignment: str, text: str, kind: str):
-    parsers = {"bool": {"true": True, "1": True, "false": False, "0": False}.__getitem__, "int": int, "float": float, "str": str}
+    parsers = {
+        "bool": {"true": True, "1": True, "false": False, "0": False}.__getitem__,
+        "int": int,
+        "float": float,
+        "str": str,
+    }
     names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
     try:
         return parsers[kind](text.lower() if kind == "bool" else text)

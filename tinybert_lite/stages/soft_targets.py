@@ -20,9 +20,18 @@ from tinybert_lite.system.outputs import SOFT_TARGETS
 
 def first_alike(examples: Examples) -> np.ndarray:
     """For each row the number of the first that holds the same tokens, (n,)."""
-    keys = [hashlib.blake2b(examples.ids[start:end].tobytes() + first.tobytes(), digest_size=16).digest()
-            for start, end, first in zip(examples.starts, examples.starts[1:], examples.first)]
-    _, first, place = np.unique(np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2), axis=0, return_index=True, return_inverse=True)
+    keys = [
+        hashlib.blake2b(
+            examples.ids[start:end].tobytes() + first.tobytes(), digest_size=16
+        ).digest()
+        for start, end, first in zip(examples.starts, examples.starts[1:], examples.first)
+    ]
+    _, first, place = np.unique(
+        np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2),
+        axis=0,
+        return_index=True,
+        return_inverse=True,
+    )
     return first[place.reshape(-1)]
 
 
@@ -32,13 +41,17 @@ def asking(teacher: Bert, batch_size: int) -> Callable[[Examples], np.ndarray]:
     def logits(examples: Examples) -> np.ndarray:
         alike = first_alike(examples)
         chosen = np.unique(alike)
-        say(f"soft targets: the teacher reads {len(chosen)} different rows of {len(examples)}, once")
+        say(
+            f"soft targets: the teacher reads {len(chosen)} different rows of {len(examples)}, once"
+        )
         return predict(teacher, examples, batch_size, chosen)[alike]
 
     return logits
 
 
-def with_soft_targets(examples: Examples, ask: Callable[[Examples], np.ndarray], made_from: str, folder: Path) -> Examples:
+def with_soft_targets(
+    examples: Examples, ask: Callable[[Examples], np.ndarray], made_from: str, folder: Path
+) -> Examples:
     """The examples with the teacher's logits, from `folder`/soft_targets.npz where that is of this teacher and these rows.
 
     `ask` gives logits (n, K); `made_from` tells the teacher, and what it reads beside the examples, from others.

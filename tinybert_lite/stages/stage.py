@@ -22,7 +22,12 @@ from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.machine import machine, versions
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
 
-REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")  # what the report adds to stage 5's folder
+REPORT_FILES = (
+    "results.json",
+    "report.md",
+    "*.tsv",
+    "pictures/*.png",
+)  # what the report adds to stage 5's folder
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
 
 
@@ -46,7 +51,9 @@ class Stage:
     writes: tuple[str, ...]  # patterns of the files it may write into its folder
     work: Callable[[dict[str, Path], Path, Settings, Session], dict]
     needless: Callable[[object], str] = lambda workspace: ""  # why this workspace does not need it
-    sources: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)  # what it reads -> the stages that may have made it
+    sources: dict[str, tuple[str, ...]] = field(
+        default_factory=dict, hash=False
+    )  # what it reads -> the stages that may have made it
 
     def outputs(self, folder: Path) -> Outputs:
         return Outputs(folder, self.writes)
@@ -54,36 +61,55 @@ class Stage:
     def run(self, workspace, settings: Settings, force: bool = False) -> StageResult:
         """Run on a workspace unless it is up to date."""
         if workspace.task != settings.task:
-            raise UserError(f"the workspace is set up for {workspace.task_name} and the settings for {settings.task.name}; name one task for both")
+            raise UserError(
+                f"the workspace is set up for {workspace.task_name} and the settings for {settings.task.name}; name one task for both"
+            )
         reason = self.needless(workspace)
         if reason:
             return StageResult(self.name, self.folder(workspace), skipped=reason)
         reads, folder = self.reads(workspace), self.folder(workspace)
         manifest = read_manifest(folder)
         if not force and manifest and not stale(self, reads, folder, settings, manifest):
-            return StageResult(self.name, folder, manifest["metrics"], manifest["seconds"], skipped="up to date")
+            return StageResult(
+                self.name, folder, manifest["metrics"], manifest["seconds"], skipped="up to date"
+            )
         return self.execute(reads, folder, settings)
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         """Do the work, whatever was there before; a run that was cut with the same inputs and settings goes on."""
-        own = next((name for name, path in reads.items() if path.resolve() == folder.resolve()), None)
+        own = next(
+            (name for name, path in reads.items() if path.resolve() == folder.resolve()), None
+        )
         if own:
-            raise UserError(f"{folder} is both the {own} to read and the folder to write: name another output folder")
+            raise UserError(
+                f"{folder} is both the {own} to read and the folder to write: name another output folder"
+            )
         for name, path in reads.items():
             made_by, expected = stage_of(path), self.sources.get(name)
             if made_by and expected and made_by not in expected:
-                remark(f"ATTENTION: {path} was made by {made_by}, but the {name} of {self.name} comes from {' or '.join(expected)}: are two folders swapped?")
-        inputs = {name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()}
-        identity = _identity(self, settings, {name: item["sha256"] for name, item in inputs.items()})
+                remark(
+                    f"ATTENTION: {path} was made by {made_by}, but the {name} of {self.name} comes from {' or '.join(expected)}: are two folders swapped?"
+                )
+        inputs = {
+            name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()
+        }
+        identity = _identity(
+            self, settings, {name: item["sha256"] for name, item in inputs.items()}
+        )
         with locked(folder):
             return self._execute(inputs, identity, reads, folder, settings)
 
-    def _execute(self, inputs: dict, identity: str, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
+    def _execute(
+        self, inputs: dict, identity: str, reads: dict[str, Path], folder: Path, settings: Settings
+    ) -> StageResult:
         session, started = Session.open(settings, identity), time.perf_counter()
         outputs = self.outputs(folder)
         if processes.is_main():
             outputs.make_room(settings.profile, identity)
-            write_json(folder / RUNNING, {"identity": identity, "stage": self.name, "profile": settings.profile})
+            write_json(
+                folder / RUNNING,
+                {"identity": identity, "stage": self.name, "profile": settings.profile},
+            )
         processes.wait()
         try:
             metrics = self.work(reads, folder, settings, session)
@@ -93,12 +119,26 @@ class Stage:
             raise
         seconds = round(time.perf_counter() - started, 2)
         processes.wait()
-        write_json(folder / MANIFEST, {
-            "stage": self.name, "profile": settings.profile, "task": settings.task.name, "seed": settings.seed,
-            "settings": asdict(getattr(settings, self.name)), "inputs": inputs, "outputs": outputs.hashes(), "metrics": metrics,
-            "seconds": seconds, "device": session.device.name, "device_reason": session.device.reason, "processes": processes.count(),
-            "threads": session.threads, "machine": machine(), "versions": versions(),
-        })
+        write_json(
+            folder / MANIFEST,
+            {
+                "stage": self.name,
+                "profile": settings.profile,
+                "task": settings.task.name,
+                "seed": settings.seed,
+                "settings": asdict(getattr(settings, self.name)),
+                "inputs": inputs,
+                "outputs": outputs.hashes(),
+                "metrics": metrics,
+                "seconds": seconds,
+                "device": session.device.name,
+                "device_reason": session.device.reason,
+                "processes": processes.count(),
+                "threads": session.threads,
+                "machine": machine(),
+                "versions": versions(),
+            },
+        )
         if processes.is_main():
             outputs.finished()
         processes.wait()
@@ -110,7 +150,9 @@ def stage_of(folder: Path) -> str:
     return (read_manifest(folder) or {}).get("stage", "")
 
 
-def stale(stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings, manifest: dict) -> str:
+def stale(
+    stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings, manifest: dict
+) -> str:
     """Why a finished stage has to run again, "" if it does not."""
     if manifest.get("stage") != stage.name:
         return f"was filled by {manifest.get('stage')}"
@@ -132,11 +174,22 @@ def stale(stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings
 
 
 def _effective(settings: Settings, stage: Stage) -> dict:
-    return {name: value for name, value in asdict(getattr(settings, stage.name)).items() if name not in WITHOUT_EFFECT}
+    return {
+        name: value
+        for name, value in asdict(getattr(settings, stage.name)).items()
+        if name not in WITHOUT_EFFECT
+    }
 
 
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
-    what = {"stage": stage.name, "task": asdict(settings.task), "settings": _effective(settings, stage),
-            "seed": settings.seed, "precision": settings.precision, "lower_case": settings.lower_case,
-            "threads": settings.threads or torch.get_num_threads(), "inputs": inputs}
+    what = {
+        "stage": stage.name,
+        "task": asdict(settings.task),
+        "settings": _effective(settings, stage),
+        "seed": settings.seed,
+        "precision": settings.precision,
+        "lower_case": settings.lower_case,
+        "threads": settings.threads or torch.get_num_threads(),
+        "inputs": inputs,
+    }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -59,11 +59,20 @@ SWAPPED = """
 """
 
 
-def load_teacher(reads: dict[str, Path], task: Task, options, settings: Settings, session: Session) -> tuple[LoadedBert, DevSet, dict]:
+def load_teacher(
+    reads: dict[str, Path], task: Task, options, settings: Settings, session: Session
+) -> tuple[LoadedBert, DevSet, dict]:
     """The task's own teacher, the dev set, and its scores there. Raises UserError without a classifier, or at chance level."""
-    teacher = in_the_tasks_order(load_bert(reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none"), task)
+    teacher = in_the_tasks_order(
+        load_bert(
+            reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none"
+        ),
+        task,
+    )
     if "classifier" in teacher.new_parts:
-        raise UserError(f"{reads['teacher']} was not fine-tuned on {task.name} (it has no classifier.*): run finetune_teacher first")
+        raise UserError(
+            f"{reads['teacher']} was not fine-tuned on {task.name} (it has no classifier.*): run finetune_teacher first"
+        )
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
     scores = dev(teacher.model.to(session.device.name))
     say_and_check(scores, dev, reads["teacher"], settings)
@@ -76,17 +85,29 @@ def say_and_check(scores: dict[str, float], dev: DevSet, teacher: Path, settings
     check_teacher(settings.task, scores, dev.first.labels, allowed, teacher)
 
 
-def load_student(folder: Path, teacher: LoadedBert | None, task: Task, lower_case: bool | None = None, **parts) -> LoadedBert:
+def load_student(
+    folder: Path, teacher: LoadedBert | None, task: Task, lower_case: bool | None = None, **parts
+) -> LoadedBert:
     """A student with a classifier (a new one of the teacher's kind where it has none)."""
     if weights_file(folder) is None:
-        raise UserError(f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled before")
+        raise UserError(
+            f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled before"
+        )
     if teacher is None:  # of another kind, which reads the rows its own way
         return load_bert(folder, lower_case, num_labels=task.num_labels, **parts)
-    student = load_bert(folder, lower_case, num_labels=task.num_labels, classifier_head=teacher.model.config.classifier_head, **parts)
+    student = load_bert(
+        folder,
+        lower_case,
+        num_labels=task.num_labels,
+        classifier_head=teacher.model.config.classifier_head,
+        **parts,
+    )
     check_same_vocabulary(student, teacher)
     # Rows are cut to what both can read.
     for model in (student, teacher):
-        model.tokenizer.model_max_length = min(m.model.config.max_position_embeddings for m in (student, teacher))
+        model.tokenizer.model_max_length = min(
+            m.model.config.max_position_embeddings for m in (student, teacher)
+        )
     return student
 
 
@@ -94,13 +115,40 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
     task, options = settings.task, settings.task_distill_mid
     teacher, _, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=False)
-    shared = "fit_dense.weight" in weight_names(reads["student"])  # an original student keeps its one projection
-    student = load_student(reads["student"], teacher, task, settings.lower_case, projection="shared" if shared else options.projection,
-                           teacher_width=teacher.model.config.hidden_size)
+    shared = "fit_dense.weight" in weight_names(
+        reads["student"]
+    )  # an original student keeps its one projection
+    student = load_student(
+        reads["student"],
+        teacher,
+        task,
+        settings.lower_case,
+        projection="shared" if shared else options.projection,
+        teacher_width=teacher.model.config.hidden_size,
+    )
     if any(part.startswith("fit_dense") for part in student.new_parts):
-        remark(f"{reads['student']} holds no projections to the teacher's width: new ones are drawn and learnt here")
-    objective = Intermediate(student.model, teacher.model, options.mapping, options.padding, options.heads, options.weights)
-    metrics = train_on_task(student.model, student.tokenizer, objective, task, reads["rows"], options, session, folder, "intermediate layers")
+        remark(
+            f"{reads['student']} holds no projections to the teacher's width: new ones are drawn and learnt here"
+        )
+    objective = Intermediate(
+        student.model,
+        teacher.model,
+        options.mapping,
+        options.padding,
+        options.heads,
+        options.weights,
+    )
+    metrics = train_on_task(
+        student.model,
+        student.tokenizer,
+        objective,
+        task,
+        reads["rows"],
+        options,
+        session,
+        folder,
+        "intermediate layers",
+    )
     return {**metrics, "mapping": objective.mapping, "teacher_dev": scores}
 
 
@@ -108,8 +156,19 @@ def work_out(reads: dict[str, Path], folder: Path, settings: Settings, session: 
     task, options = settings.task, settings.task_distill_out
     teaching = taught(reads, options, settings, session)
     student, dev = teaching.student, teaching.dev
-    metrics = train_on_task(student.model, student.tokenizer, soft_targets_of(options), task, reads["rows"], options, session, folder,
-                            "prediction layer", dev, teaching.prepare(reads, options, folder))
+    metrics = train_on_task(
+        student.model,
+        student.tokenizer,
+        soft_targets_of(options),
+        task,
+        reads["rows"],
+        options,
+        session,
+        folder,
+        "prediction layer",
+        dev,
+        teaching.prepare(reads, options, folder),
+    )
     found = dev(load_model(folder)[0].to(session.device.name))
     check_learnt(task, found, dev.first.labels, folder)
     write_eval_results(folder, found, metrics["steps"])
@@ -127,9 +186,13 @@ class Teaching:
     teacher_dev: dict | None
     ask: Asking
 
-    def prepare(self, reads: dict[str, Path], options: Predicting, folder: Path) -> Callable[[Examples], Examples]:
+    def prepare(
+        self, reads: dict[str, Path], options: Predicting, folder: Path
+    ) -> Callable[[Examples], Examples]:
         """Puts the teacher's logits beside the rows, which are asked for once and kept in `folder`."""
-        made_from = f"{fingerprint(reads['teacher'])} {fingerprint(reads['rows'])} {options.max_seq_length}"
+        made_from = (
+            f"{fingerprint(reads['teacher'])} {fingerprint(reads['rows'])} {options.max_seq_length}"
+        )
         return lambda examples: with_soft_targets(examples, self.ask, made_from, folder)
 
 
@@ -137,56 +200,108 @@ def soft_targets_of(options: Predicting) -> Prediction:
     return Prediction(None, options.temperature, options.reduction, options.hard_label_weight)
 
 
-def taught(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Teaching:
+def taught(
+    reads: dict[str, Path], options: Predicting, settings: Settings, session: Session
+) -> Teaching:
     """What learning from the teacher of `reads` needs, whatever kind it is."""
-    return (taught_by_bert if is_bert(reads["teacher"]) else taught_by_other)(reads, options, settings, session)
+    return (taught_by_bert if is_bert(reads["teacher"]) else taught_by_other)(
+        reads, options, settings, session
+    )
 
 
-def taught_by_bert(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Teaching:
+def taught_by_bert(
+    reads: dict[str, Path], options: Predicting, settings: Settings, session: Session
+) -> Teaching:
     task = settings.task
     teacher, dev, scores = load_teacher(reads, task, options, settings, session)
-    if options.hard_label_weight < 1:  # who learns from labels alone leaves distillation out, and does so on purpose
+    if (
+        options.hard_label_weight < 1
+    ):  # who learns from labels alone leaves distillation out, and does so on purpose
         warn_of_order(reads["student"], prediction=True)
-    student = load_student(reads["student"], teacher, task, settings.lower_case, projection="none")  # no longer needed
+    student = load_student(
+        reads["student"], teacher, task, settings.lower_case, projection="none"
+    )  # no longer needed
     return Teaching(student, dev, scores, asking(teacher.model, options.eval_batch_size))
 
 
-def taught_by_other(reads: dict[str, Path], options: Predicting, settings: Settings, session: Session) -> Teaching:
+def taught_by_other(
+    reads: dict[str, Path], options: Predicting, settings: Settings, session: Session
+) -> Teaching:
     """A teacher without layers to match, which gets texts and not the student's tokens; a file of logits has no scores."""
     task, place = settings.task, reads["teacher"]
     student = load_student(reads["student"], None, task, settings.lower_case, projection="none")
     dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
     if place.is_file():
-        say(f"teacher: {place} holds logits of the training rows alone, so its dev score is not known")
-        return Teaching(student, dev, None, lambda examples: read_logits(place, task, reads["rows"])[:len(examples)])
-    teacher = OtherClassifier(place, task, options.max_seq_length, options.eval_batch_size, session.device.name)
+        say(
+            f"teacher: {place} holds logits of the training rows alone, so its dev score is not known"
+        )
+        return Teaching(
+            student,
+            dev,
+            None,
+            lambda examples: read_logits(place, task, reads["rows"])[: len(examples)],
+        )
+    teacher = OtherClassifier(
+        place, task, options.max_seq_length, options.eval_batch_size, session.device.name
+    )
     scores = dev.scores_of(lambda part: teacher.logits(read_table(reads[part], task).rows))
     say_and_check(scores, dev, place, settings)
-    return Teaching(student, dev, scores, lambda examples: teacher.logits(islice(stream_table(reads["rows"], task).rows, len(examples))))
+    return Teaching(
+        student,
+        dev,
+        scores,
+        lambda examples: teacher.logits(
+            islice(stream_table(reads["rows"], task).rows, len(examples))
+        ),
+    )
 
 
 def warn_of_order(student: Path, prediction: bool) -> None:
     """The two task stages in the wrong order still run, but not in silence."""
     came_from = stage_of(student)
     if prediction and came_from in ("general_distill", "pregenerate_training_data"):
-        remark(SWAPPED.format(what=f"{student} has not been through intermediate-layer distillation."))
+        remark(
+            SWAPPED.format(what=f"{student} has not been through intermediate-layer distillation.")
+        )
     elif not prediction and came_from == "task_distill_out":
-        remark(SWAPPED.format(what=f"{student} has already been through prediction-layer distillation."))
+        remark(
+            SWAPPED.format(
+                what=f"{student} has already been through prediction-layer distillation."
+            )
+        )
 
 
 def _reads(student, rows):
-    return lambda ws: {"rows": rows(ws), **{k: v for k, v in ws.task_files.items() if k != "train"},
-                       "teacher": ws.task_teacher, "student": student(ws)}
+    return lambda ws: {
+        "rows": rows(ws),
+        **{k: v for k, v in ws.task_files.items() if k != "train"},
+        "teacher": ws.task_teacher,
+        "student": student(ws),
+    }
 
 
-_SOURCES = {"teacher": ("finetune_teacher",), "student": ("general_distill", "task_distill_mid", "task_distill_out")}  # their order: warn_of_order
+_SOURCES = {
+    "teacher": ("finetune_teacher",),
+    "student": ("general_distill", "task_distill_mid", "task_distill_out"),
+}  # their order: warn_of_order
 MID = Stage(
-    "task_distill_mid", "4 intermediate-layer distillation", reads=_reads(lambda ws: ws.general_or_given_student, lambda ws: ws.task_rows),
-    folder=lambda ws: ws.mid_student, writes=MODEL_FILES, work=work_mid, sources=_SOURCES, needless=lambda ws: ws.without_layers,
+    "task_distill_mid",
+    "4 intermediate-layer distillation",
+    reads=_reads(lambda ws: ws.general_or_given_student, lambda ws: ws.task_rows),
+    folder=lambda ws: ws.mid_student,
+    writes=MODEL_FILES,
+    work=work_mid,
+    sources=_SOURCES,
+    needless=lambda ws: ws.without_layers,
 )
 OUT = Stage(
-    "task_distill_out", "5 prediction-layer distillation", reads=_reads(lambda ws: ws.student_for_prediction, lambda ws: ws.rows_for_prediction),
-    folder=lambda ws: ws.final_student, writes=(*MODEL_FILES, "eval_results.txt", *REPORT_FILES), work=work_out, sources=_SOURCES,
+    "task_distill_out",
+    "5 prediction-layer distillation",
+    reads=_reads(lambda ws: ws.student_for_prediction, lambda ws: ws.rows_for_prediction),
+    folder=lambda ws: ws.final_student,
+    writes=(*MODEL_FILES, "eval_results.txt", *REPORT_FILES),
+    work=work_out,
+    sources=_SOURCES,
 )
 
 

@@ -30,7 +30,9 @@ def command(main):
             remark(f"error: {error}")
             return 2
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at its end
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # or Python would complain once more at its end
             return 128 + 13  # as a shell says of SIGPIPE
         except OSError as error:
             remark(f"error: {what_failed(error)}")

@@ -29,7 +29,9 @@ def progress(iterable, what: str, total: int | None = None, tell: Callable[[str]
     return bar if in_terminal or iterable is None else _with_lines(iterable, what, total, tell)
 
 
-def _with_lines(iterable, what: str, total: int | None, tell: Callable[[str], None], seconds: float = 10):
+def _with_lines(
+    iterable, what: str, total: int | None, tell: Callable[[str], None], seconds: float = 10
+):
     said = time.perf_counter()
     for number, item in enumerate(iterable, 1):
         yield item
@@ -41,4 +43,6 @@ def _with_lines(iterable, what: str, total: int | None, tell: Callable[[str], No
 def grid(rows: list[tuple[str, ...]]) -> str:
     """Cells under each other."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows)
+    return "\n".join(
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows
+    )

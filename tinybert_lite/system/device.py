@@ -33,13 +33,25 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     if precision not in PRECISIONS:
         raise UserError(f"--precision {precision} is unknown: use {', '.join(PRECISIONS)}")
     name, why = _choose_name(wanted)
-    has = {"float32": True, "bf16": name == "cpu" or name == "cuda" and torch.cuda.is_bf16_supported(), "fp16": name == "cuda"}
+    has = {
+        "float32": True,
+        "bf16": name == "cpu" or name == "cuda" and torch.cuda.is_bf16_supported(),
+        "fp16": name == "cuda",
+    }
     if precision == "auto":
-        bf16_in_hardware = name == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        bf16_in_hardware = name == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
         precision = "bf16" if bf16_in_hardware else "fp16" if name == "cuda" else "float32"
     if not has[precision]:
-        raise UserError(f"--precision {precision}: {name} does not train in {precision}; use float32")
-    how = {"float32": "float32", "bf16": "bf16 with losses in float32", "fp16": "fp16 with losses in float32, scaled"}[precision]
+        raise UserError(
+            f"--precision {precision}: {name} does not train in {precision}; use float32"
+        )
+    how = {
+        "float32": "float32",
+        "bf16": "bf16 with losses in float32",
+        "fp16": "fp16 with losses in float32, scaled",
+    }[precision]
     return Device(name, "no" if precision == "float32" else precision, f"{why}, {how}")
 
 
@@ -51,7 +63,9 @@ def _choose_name(wanted: str) -> tuple[str, str]:
 
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "cuda" and not has_cuda:
-        raise UserError("--device cuda: this PyTorch sees no CUDA device; install a CUDA build of torch or use --device cpu")
+        raise UserError(
+            "--device cuda: this PyTorch sees no CUDA device; install a CUDA build of torch or use --device cpu"
+        )
     if wanted == "mps" and not has_mps:
         raise UserError("--device mps: this PyTorch sees no Apple GPU; use --device cpu")
     if wanted in ("cpu", "mps"):
@@ -60,10 +74,15 @@ def _choose_name(wanted: str) -> tuple[str, str]:
         return "cuda", torch.cuda.get_device_name(0)
     if has_mps:
         ratio = _seconds_a_step("cpu") / _seconds_a_step("mps")
-        return ("mps", f"Apple GPU, measured {ratio:.1f} x the CPU's speed") if ratio > 1 else (
-            "cpu", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed")
+        return (
+            ("mps", f"Apple GPU, measured {ratio:.1f} x the CPU's speed")
+            if ratio > 1
+            else ("cpu", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed")
+        )
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
-        return "cpu", ("there is an NVIDIA card, but this torch was built without CUDA: reinstall torch with a CUDA build to use it")
+        return "cpu", (
+            "there is an NVIDIA card, but this torch was built without CUDA: reinstall torch with a CUDA build to use it"
+        )
     return "cpu", "no GPU found"
 
 
@@ -72,7 +91,9 @@ def _seconds_a_step(device: str) -> float:
     import torch
 
     x = torch.randn(32 * 64, 256, device=device)
-    net = torch.nn.Sequential(torch.nn.Linear(256, 1024), torch.nn.GELU(), torch.nn.Linear(1024, 256)).to(device)
+    net = torch.nn.Sequential(
+        torch.nn.Linear(256, 1024), torch.nn.GELU(), torch.nn.Linear(1024, 256)
+    ).to(device)
     times = []
     for _ in range(7):
         start = time.perf_counter()

@@ -47,7 +47,9 @@ def replace_file(source: Path, target: Path) -> None:
             if getattr(error, "winerror", None) is None:
                 raise
             if seconds is None:
-                raise UserError(f"{target} is held open by another program; close what shows or reads it and run again") from None
+                raise UserError(
+                    f"{target} is held open by another program; close what shows or reads it and run again"
+                ) from None
             time.sleep(seconds)
 
 
@@ -60,7 +62,9 @@ def read_json(path: Path) -> dict:
     try:
         found = json.loads("\n".join(lines_of(path)))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}); mend it or take it from the model's source again") from None
+        raise UserError(
+            f"{path} is not valid JSON ({error}); mend it or take it from the model's source again"
+        ) from None
     if not isinstance(found, dict):
         raise UserError(f"{path} holds no JSON object; take it from the model's source again")
     return found

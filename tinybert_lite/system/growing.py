@@ -23,7 +23,10 @@ class GrowingFile:
 
     def __init__(self, path: Path, identity: str = ""):
         self.path, self.identity = path, identity
-        self.part, self.notes = path.with_name(path.name + ".part"), path.with_name(f"checkpoint-{path.stem}.json")
+        self.part, self.notes = (
+            path.with_name(path.name + ".part"),
+            path.with_name(f"checkpoint-{path.stem}.json"),
+        )
         self.finished, self._saved, self._digest = False, [], hashlib.sha256()
         if identity and self.notes.is_file():
             self._go_on()
@@ -66,12 +69,18 @@ class GrowingFile:
         self._file.write(content)
         self._file.flush()
         self._digest.update(content)
-        self._saved = [*self._saved, {"bytes": self._file.tell(), "sha256": self._digest.hexdigest(), "state": state}][-KEPT:]
+        self._saved = [
+            *self._saved,
+            {"bytes": self._file.tell(), "sha256": self._digest.hexdigest(), "state": state},
+        ][-KEPT:]
         self._note()
 
     def _note(self) -> None:
         if self.identity:
-            write_json(self.notes, {"identity": self.identity, "finished": self.finished, "saved": self._saved})
+            write_json(
+                self.notes,
+                {"identity": self.identity, "finished": self.finished, "saved": self._saved},
+            )
 
     def __exit__(self, error, *_) -> None:
         if not processes.is_main():

@@ -16,10 +16,17 @@ from tinybert_lite.system.errors import UserError
 LONGEST = 1_000_000  # bytes of a line
 PACKED = {".xz": lzma.open, ".bz2": bz2.open, ".gz": gzip.open}
 BLOCK = 1 << 16  # bytes read and checked at once, fewer than LONGEST
-MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 
-def lines_of(path: Path, cure: str = "put the file there or name another folder", longest: int = LONGEST) -> Iterator[str]:
+def lines_of(
+    path: Path, cure: str = "put the file there or name another folder", longest: int = LONGEST
+) -> Iterator[str]:
     """A UTF-8 file's lines, `.xz`, `.bz2` and `.gz` unpacked, without a BOM, line ends, and blank lines at the end.
 
     Raises UserError for a missing file (with this `cure`), another encoding, invalid bytes, NUL, a line of more than `longest` bytes, a damaged .xz.
@@ -50,7 +57,9 @@ def _whole_lines(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
     for block in _blocks(path):
         first = block.find(b"\n")
         if len(rest) + (len(block) if first < 0 else first) > longest:
-            raise UserError(f"{path}, line {number}: longer than {longest:,} bytes; break it into lines, each ended by a line feed")
+            raise UserError(
+                f"{path}, line {number}: longer than {longest:,} bytes; break it into lines, each ended by a line feed"
+            )
         whole, end, rest = (rest + block).rpartition(b"\n")
         if end:
             yield number, whole

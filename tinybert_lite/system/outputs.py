@@ -58,7 +58,9 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{folder} is in use: another run is at work there; wait until it has ended or name another folder") from None
+        raise UserError(
+            f"{folder} is in use: another run is at work there; wait until it has ended or name another folder"
+        ) from None
     try:
         yield
     finally:
@@ -73,7 +75,14 @@ class Outputs:
     patterns: tuple[str, ...]
 
     def files(self) -> list[Path]:
-        return sorted({path for pattern in self.patterns for path in self.folder.glob(pattern) if path.is_file()})
+        return sorted(
+            {
+                path
+                for pattern in self.patterns
+                for path in self.folder.glob(pattern)
+                if path.is_file()
+            }
+        )
 
     def hashes(self) -> dict[str, str]:
         return {self._name(path): sha256(path) for path in self.files()}
@@ -82,15 +91,29 @@ class Outputs:
         """What a run wrote and nobody changed since, with its notes."""
         manifest = read_manifest(self.folder) or {}
         known = {**manifest.get("outputs", {}), **manifest.get("report", {})}
-        files = [self.folder / name for name, digest in known.items()
-                 if (self.folder / name).is_file() and sha256(self.folder / name) == digest]
-        notes = [self.folder / name for name in (HISTORY, RUNNING, MANIFEST) if (self.folder / name).is_file()]
-        return files + self.states() + notes  # the manifest last: until it is moved, the rest can be told apart
+        files = [
+            self.folder / name
+            for name, digest in known.items()
+            if (self.folder / name).is_file() and sha256(self.folder / name) == digest
+        ]
+        notes = [
+            self.folder / name
+            for name in (HISTORY, RUNNING, MANIFEST)
+            if (self.folder / name).is_file()
+        ]
+        return (
+            files + self.states() + notes
+        )  # the manifest last: until it is moved, the rest can be told apart
 
     def states(self) -> list[Path]:
         """Saved states of a run that is not finished, and files that it left half written."""
-        patterns = (STATES, *(f"{pattern}.part" for pattern in (*self.patterns, HISTORY, RUNNING, MANIFEST)))
-        return sorted({path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file()})
+        patterns = (
+            STATES,
+            *(f"{pattern}.part" for pattern in (*self.patterns, HISTORY, RUNNING, MANIFEST)),
+        )
+        return sorted(
+            {path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file()}
+        )
 
     def stores(self) -> list[Path]:
         return [path for path in (self.folder / SOFT_TARGETS,) if path.is_file()]
@@ -167,4 +190,6 @@ class Outputs:
             place.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, place)
         if files and not silently:
-            say(f"moved aside: {', '.join(path.name for path in files[:4])}{' …' if len(files) > 4 else ''} → {target}")
+            say(
+                f"moved aside: {', '.join(path.name for path in files[:4])}{' …' if len(files) > 4 else ''} → {target}"
+            )

@@ -14,7 +14,9 @@ from tinybert_lite.system.errors import UserError
 def need_one_process(cure: str) -> None:
     """Raise UserError under torchrun, for what is not done by several processes."""
     if processes.count() > 1:
-        raise UserError(f"this command runs in one process, and {processes.count()} were started: {cure}")
+        raise UserError(
+            f"this command runs in one process, and {processes.count()} were started: {cure}"
+        )
 
 
 def in_parallel(function, arguments, workers: int):
@@ -23,8 +25,12 @@ def in_parallel(function, arguments, workers: int):
 
     from joblib import Parallel, delayed
 
-    warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed", UserWarning)  # after Ctrl-C
-    return Parallel(workers, batch_size=1, return_as="generator")(delayed(function)(*args) for args in arguments)
+    warnings.filterwarnings(
+        "ignore", "[0-9]+ tasks which were still being processed", UserWarning
+    )  # after Ctrl-C
+    return Parallel(workers, batch_size=1, return_as="generator")(
+        delayed(function)(*args) for args in arguments
+    )
 
 
 def number() -> int:

@@ -15,7 +15,9 @@ class History:
         self.path, self.lines = path, 0
         if path:
             kept = read_history(path)[:lines]
-            write_atomically(path, "".join(json.dumps(event) + "\n" for event in kept).encode("utf-8"))
+            write_atomically(
+                path, "".join(json.dumps(event) + "\n" for event in kept).encode("utf-8")
+            )
             self.lines = len(kept)
 
     def add(self, **event) -> None:
@@ -41,4 +43,8 @@ def stuck(history: list[dict]) -> str:
     """Says so where the last ten noted losses are no lower than the first ten; of fewer than forty nothing can be said."""
     losses = [event["loss"] for event in history if "loss" in event]
     first, last = sum(losses[:10]) / 10, sum(losses[-10:]) / 10
-    return f"the loss has not gone down: {first:.4g} at first, {last:.4g} in the end" if len(losses) >= 40 and last >= first else ""
+    return (
+        f"the loss has not gone down: {first:.4g} at first, {last:.4g} in the end"
+        if len(losses) >= 40 and last >= first
+        else ""
+    )

@@ -27,17 +27,25 @@ class Checkpoints:
 
     def files(self) -> list[Path]:
         """The newest first."""
-        numbered = [(int(match[1]), path) for path in self.folder.glob("checkpoint-*.pt") if (match := _NAME.fullmatch(path.name))]
+        numbered = [
+            (int(match[1]), path)
+            for path in self.folder.glob("checkpoint-*.pt")
+            if (match := _NAME.fullmatch(path.name))
+        ]
         return [path for _, path in sorted(numbered, reverse=True)]
 
     def save(self, step: int, state: dict) -> None:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
-        write_atomically(self.folder / f"checkpoint-{step}.pt", hashlib.sha256(content).digest() + content)
+        write_atomically(
+            self.folder / f"checkpoint-{step}.pt", hashlib.sha256(content).digest() + content
+        )
         files = self.files()
         place = files.index(self.folder / f"checkpoint-{step}.pt")
-        for path in files[:place] + files[place + self.keep:]:  # later ones were damaged, or are of a run that was given up
+        for path in (
+            files[:place] + files[place + self.keep :]
+        ):  # later ones were damaged, or are of a run that was given up
             path.unlink()
 
     def newest(self, identity: str) -> dict | None:

@@ -31,7 +31,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--workspace")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
-    parser.add_argument("--p", type=float, nargs="+", default=[0.4, 1.0], help="chances that an eligible word is replaced")
+    parser.add_argument(
+        "--p",
+        type=float,
+        nargs="+",
+        default=[0.4, 1.0],
+        help="chances that an eligible word is replaced",
+    )
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     set_threads(args.threads)
@@ -44,29 +50,68 @@ def main() -> None:
     table = read_table(workspace.data_file("train"), task)
     labels = label_ids(table.rows, task)
     texts = [words(raw.tokenizer, row.text_a) for row in table.rows]
-    by_masked_lm = [{place: options for place, options in found.items() if text[place] in augmenter.single_pieces and text[place] in vectors.place}
-                    for text, found in zip(texts, augmenter.candidates(texts))]
-    near = vectors.neighbours(sorted({text[place] for text, found in zip(texts, by_masked_lm) for place in found}), settings.M)
-    by_vectors = [{place: near[text[place]] for place in found} for text, found in zip(texts, by_masked_lm)]
+    by_masked_lm = [
+        {
+            place: options
+            for place, options in found.items()
+            if text[place] in augmenter.single_pieces and text[place] in vectors.place
+        }
+        for text, found in zip(texts, augmenter.candidates(texts))
+    ]
+    near = vectors.neighbours(
+        sorted({text[place] for text, found in zip(texts, by_masked_lm) for place in found}),
+        settings.M,
+    )
+    by_vectors = [
+        {place: near[text[place]] for place in found} for text, found in zip(texts, by_masked_lm)
+    ]
     draw = random.Random(0)
-    at_random = [{place: draw.sample(augmenter.usable, settings.M) for place in found} for found in by_masked_lm]
+    at_random = [
+        {place: draw.sample(augmenter.usable, settings.M) for place in found}
+        for found in by_masked_lm
+    ]
 
     def kept(rows: list[str]) -> float:
         logits = predict(tuned.model, encode(rows, None, tuned.tokenizer, 64))
         return 100 * float(np.mean(logits.argmax(1) == labels))
 
-    print(f"{len(texts)} rows, {np.mean([len(found) for found in by_masked_lm]):.1f} eligible words of {np.mean([len(text) for text in texts]):.1f} in each")
-    print("\n| share of rows whose label the teacher still gives, % | " + " | ".join(f"p = {p:g}" for p in args.p) + " |\n" + "|---" * (1 + len(args.p)) + "|")
-    print("| as they were | " + " | ".join([f"{kept([' '.join(text) for text in texts]):.1f}"] * len(args.p)) + " |")
-    for source, candidates in (("masked LM", by_masked_lm), ("word vectors", by_vectors), ("random words", at_random)):
+    print(
+        f"{len(texts)} rows, {np.mean([len(found) for found in by_masked_lm]):.1f} eligible words of {np.mean([len(text) for text in texts]):.1f} in each"
+    )
+    print(
+        "\n| share of rows whose label the teacher still gives, % | "
+        + " | ".join(f"p = {p:g}" for p in args.p)
+        + " |\n"
+        + "|---" * (1 + len(args.p))
+        + "|"
+    )
+    print(
+        "| as they were | "
+        + " | ".join([f"{kept([' '.join(text) for text in texts]):.1f}"] * len(args.p))
+        + " |"
+    )
+    for source, candidates in (
+        ("masked LM", by_masked_lm),
+        ("word vectors", by_vectors),
+        ("random words", at_random),
+    ):
         cells = []
         for p in args.p:
             augmenter.settings = replace(settings, N=1, p=p)
             shares = []
             for seed in args.seeds:
                 rngs = (random.Random(f"{seed} {row}") for row in range(len(texts)))
-                shares.append(kept([next(iter(augmenter.variants(*given)), " ".join(given[0])) for given in zip(texts, candidates, rngs)]))
-            cells.append(f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares) if len(shares) > 1 else 0:.1f}")
+                shares.append(
+                    kept(
+                        [
+                            next(iter(augmenter.variants(*given)), " ".join(given[0]))
+                            for given in zip(texts, candidates, rngs)
+                        ]
+                    )
+                )
+            cells.append(
+                f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares) if len(shares) > 1 else 0:.1f}"
+            )
         print(f"| {source} | " + " | ".join(cells) + " |")
 
 

@@ -31,8 +31,12 @@ TOGETHER = 5  # sentences a paragraph
 
 def measured(work: Callable[[], object]) -> tuple[float, float, object]:
     """Seconds by the clock, CPU seconds of this process and its workers, and the result."""
+
     def used() -> float:
-        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(
+            sum(resource.getrusage(who)[:2])
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
 
     started, before = time.perf_counter(), used()
     found = work()
@@ -46,8 +50,15 @@ def as_wiki_extractor(corpus: Path, language: str, megabytes: float, path: Path)
     size, blank = 0, "" if language == "zh" else " "
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for number, document in enumerate(read_corpora([corpus], language)):
-            paragraphs = [blank.join(document[start:start + TOGETHER]) for start in range(0, len(document), TOGETHER)]
-            file.write(f'<doc id="{number}" url="" title="{number}">\n{number}\n\n' + escape("\n".join(paragraphs), quote=False) + "\n\n</doc>\n")
+            paragraphs = [
+                blank.join(document[start : start + TOGETHER])
+                for start in range(0, len(document), TOGETHER)
+            ]
+            file.write(
+                f'<doc id="{number}" url="" title="{number}">\n{number}\n\n'
+                + escape("\n".join(paragraphs), quote=False)
+                + "\n\n</doc>\n"
+            )
             size += sum(len(paragraph.encode()) for paragraph in paragraphs)
             if size >= megabytes * 1e6:
                 break
@@ -63,14 +74,29 @@ def line(corpus: Path, args) -> str:
         _, split, sentences = measured(lambda: sum(map(len, read_corpora([wiki], args.language))))
 
         def stage_2(workers: int) -> tuple[float, float]:
-            settings = Pregenerating(epochs_to_generate=1, num_workers=workers, do_whole_word_mask=True)
-            return measured(lambda: pregenerate(wiki, args.vocabulary, Path(place) / f"{workers}", settings, 0, language=args.language))[:2]
+            settings = Pregenerating(
+                epochs_to_generate=1, num_workers=workers, do_whole_word_mask=True
+            )
+            return measured(
+                lambda: pregenerate(
+                    wiki,
+                    args.vocabulary,
+                    Path(place) / f"{workers}",
+                    settings,
+                    0,
+                    language=args.language,
+                )
+            )[:2]
 
         one, two = stage_2(1), stage_2(2)
         sequences = count_sequences(Path(place) / "1", 0)
-        assert (Path(place) / "1/epoch_0.json").read_bytes() == (Path(place) / "2/epoch_0.json").read_bytes()
-    return (f"| {corpus.name} | {size:.1f} | {sentences:,} | {sequences:,} | {size / split:.0f} | {sentences / split:,.0f} | {100 * (split - lines) / one[1]:.0f} % | "
-            f"{size / one[1]:.2f} | {size / one[0]:.2f} | {size / two[1]:.2f} | {size / two[0]:.2f} | {one[0] / two[0]:.2f} x |")
+        assert (Path(place) / "1/epoch_0.json").read_bytes() == (
+            Path(place) / "2/epoch_0.json"
+        ).read_bytes()
+    return (
+        f"| {corpus.name} | {size:.1f} | {sentences:,} | {sequences:,} | {size / split:.0f} | {sentences / split:,.0f} | {100 * (split - lines) / one[1]:.0f} % | "
+        f"{size / one[1]:.2f} | {size / one[0]:.2f} | {size / two[1]:.2f} | {size / two[0]:.2f} | {one[0] / two[0]:.2f} x |"
+    )
 
 
 def main() -> None:
@@ -79,14 +105,18 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--language", choices=("en", "zh"), default="en")
     parser.add_argument("--megabytes", type=float, default=20, help="of each corpus at most")
-    parser.add_argument("--output", type=Path, help="also write the table there; an existing one gets further rows")
+    parser.add_argument(
+        "--output", type=Path, help="also write the table there; an existing one gets further rows"
+    )
     args = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one worker is one core
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    head = (f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical CPUs, load {load:.1f} when it began; MB are 10^6 bytes of text. "
-            "*CPU* is by the CPU seconds of all processes, *clock* by the clock, *splitting's share* of one worker's CPU seconds.\n\n"
-            "| corpus | MB | sentences | sequences | read and split, MB/s CPU | sentences/s CPU | splitting's share | one worker, MB/s CPU | clock | "
-            "two workers, MB/s CPU | clock | by the clock |\n" + "|---" * 12 + "|\n")
+    head = (
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical CPUs, load {load:.1f} when it began; MB are 10^6 bytes of text. "
+        "*CPU* is by the CPU seconds of all processes, *clock* by the clock, *splitting's share* of one worker's CPU seconds.\n\n"
+        "| corpus | MB | sentences | sequences | read and split, MB/s CPU | sentences/s CPU | splitting's share | one worker, MB/s CPU | clock | "
+        "two workers, MB/s CPU | clock | by the clock |\n" + "|---" * 12 + "|\n"
+    )
     if not (args.output and args.output.is_file()):
         print(head, end="")
         if args.output:

@@ -42,19 +42,32 @@ WAYS = {  # name -> settings, and whether the teacher is asked
 RESAMPLES = 10_000
 
 
-def logits_of(folder: Path, files: dict[str, Path], task: Task, max_length: int) -> tuple[np.ndarray, np.ndarray]:
+def logits_of(
+    folder: Path, files: dict[str, Path], task: Task, max_length: int
+) -> tuple[np.ndarray, np.ndarray]:
     """A model's logits (n, K) and the labels (n,) of all rows of these files."""
     bert = load_bert(folder, num_labels=task.num_labels, projection="none")
-    parts = [encode_table(read_table(path, task), task, bert.tokenizer, max_length).labelled() for path in files.values()]
-    return np.concatenate([predict(bert.model, part) for part in parts]), np.concatenate([part.labels for part in parts])
+    parts = [
+        encode_table(read_table(path, task), task, bert.tokenizer, max_length).labelled()
+        for path in files.values()
+    ]
+    return np.concatenate([predict(bert.model, part) for part in parts]), np.concatenate(
+        [part.labels for part in parts]
+    )
 
 
 def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: list[str]) -> dict:
     """Each way's answers on the labelled rows, and its score."""
     task, teacher = workspace.task, not model and workspace.task_teacher.exists()
     files = {split: workspace.data_file(split) for split in (task.dev_files[0], *task.test_files)}
-    files = {split: path for split, path in files.items() if path.is_file() and has_labels(read_table(path, task, labelled=False), task)}
-    reads = quantize.reads_of(workspace, rows=workspace.data_file("train") if model else None) | {"student": model or workspace.final_student}
+    files = {
+        split: path
+        for split, path in files.items()
+        if path.is_file() and has_labels(read_table(path, task, labelled=False), task)
+    }
+    reads = quantize.reads_of(workspace, rows=workspace.data_file("train") if model else None) | {
+        "student": model or workspace.final_student
+    }
     reads.pop("teacher", None) if not teacher else None
     folders = {"float32": reads["student"]}
     for way in ways:
@@ -62,12 +75,21 @@ def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: 
         if asks and not teacher and way == "8-bit training":
             continue
         own = {name: path for name, path in reads.items() if name != "teacher" or asks}
-        folders[way] = workspace.final_student / "eight_bits" / way.replace(", ", "_").replace(" ", "_")
+        folders[way] = (
+            workspace.final_student / "eight_bits" / way.replace(", ", "_").replace(" ", "_")
+        )
         wanted = settings.override(sets)
         manifest = read_manifest(folders[way])
         if not manifest or stale(quantize.STAGE, own, folders[way], wanted, manifest):
             quantize.STAGE.execute(own, folders[way], wanted)
-    found = {"seed": settings.seed, "task": task.name, "metric": task.metric, "files": list(files), "seconds": {}, "models": {}}
+    found = {
+        "seed": settings.seed,
+        "task": task.name,
+        "metric": task.metric,
+        "files": list(files),
+        "seconds": {},
+        "models": {},
+    }
     for way, folder in folders.items():
         logits, labels = logits_of(folder, files, task, settings.quantize.max_seq_length)
         answers = logits[:, 0] if task.is_regression else logits.argmax(1)
@@ -80,8 +102,14 @@ def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: 
 
 def metric_of(run: dict, way: str, rows: np.ndarray | slice = slice(None)) -> float:
     """Accuracy of some rows in points, or 100 × Pearson."""
-    answers, labels = (np.asarray(values)[rows] for values in (run["models"][way]["answers"], run["labels"]))
-    return 100 * float(np.corrcoef(answers, labels)[0, 1] if "pearson" in run["metric"] else (answers == labels).mean())
+    answers, labels = (
+        np.asarray(values)[rows] for values in (run["models"][way]["answers"], run["labels"])
+    )
+    return 100 * float(
+        np.corrcoef(answers, labels)[0, 1]
+        if "pearson" in run["metric"]
+        else (answers == labels).mean()
+    )
 
 
 def interval(runs: list[dict], way: str, seed: int = 0) -> tuple[float, float]:
@@ -90,7 +118,9 @@ def interval(runs: list[dict], way: str, seed: int = 0) -> tuple[float, float]:
     for _ in range(RESAMPLES):
         rows = draw.integers(0, n, n)
         chosen = [runs[i] for i in draw.integers(0, len(runs), len(runs))]
-        differences.append(np.mean([metric_of(run, way, rows) - metric_of(run, "float32", rows) for run in chosen]))
+        differences.append(
+            np.mean([metric_of(run, way, rows) - metric_of(run, "float32", rows) for run in chosen])
+        )
     return float(np.quantile(differences, 0.025)), float(np.quantile(differences, 0.975))
 
 
@@ -98,26 +128,46 @@ def summary(runs: list[dict]) -> str:
     """A table: a column a seed, then mean ± standard deviation, the difference to float32 with its interval, and how many answers stay."""
     ways = list(runs[0]["models"])
     unit = "100 × Pearson" if "pearson" in runs[0]["metric"] else "accuracy, %"
-    lines = [f"| {unit}, {len(runs[0]['labels'])} rows ({' and '.join(runs[0]['files'])}) | " + " | ".join(f"seed {run['seed']}" for run in runs)
-             + " | mean ± standard deviation | − float32 | 95 % interval | answers kept |", "|---" * (len(runs) + 5) + "|"]
+    lines = [
+        f"| {unit}, {len(runs[0]['labels'])} rows ({' and '.join(runs[0]['files'])}) | "
+        + " | ".join(f"seed {run['seed']}" for run in runs)
+        + " | mean ± standard deviation | − float32 | 95 % interval | answers kept |",
+        "|---" * (len(runs) + 5) + "|",
+    ]
     for way in ways:
         values = [metric_of(run, way) for run in runs]
         spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
         rest = " |  |  |  |"
         if way != "float32":
             low, high = interval(runs, way)
-            kept = [np.mean(np.asarray(run["models"][way]["answers"]) == run["models"]["float32"]["answers"]) for run in runs]
+            kept = [
+                np.mean(
+                    np.asarray(run["models"][way]["answers"]) == run["models"]["float32"]["answers"]
+                )
+                for run in runs
+            ]
             kept = "" if "pearson" in runs[0]["metric"] else f"{100 * np.mean(kept):.1f} %"
             difference = np.mean([a - metric_of(run, "float32") for a, run in zip(values, runs)])
             rest = f" | {difference:+.2f} | {low:+.2f} to {high:+.2f} | {kept} |"
-        lines.append(f"| {way} | " + " | ".join(f"{value:.2f}" for value in values) + f" | {np.mean(values):.2f}{spread}" + rest)
+        lines.append(
+            f"| {way} | "
+            + " | ".join(f"{value:.2f}" for value in values)
+            + f" | {np.mean(values):.2f}{spread}"
+            + rest
+        )
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--workspaces", type=Path, nargs="+", default=[], help="finished runs; with --model an empty folder to work in")
+    add(
+        "--workspaces",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="finished runs; with --model an empty folder to work in",
+    )
     add("--task", default="SST-2")
     add("--data_dir", type=Path)
     add("--task_teacher", type=Path, help="the runs' teacher, where they were given one")
@@ -132,10 +182,16 @@ def main() -> None:
     args = parser.parse_args()
     runs = json.loads(args.results.read_text(encoding="utf-8"))["runs"] if args.summary else []
     for place in args.workspaces if not args.summary else []:
-        workspace = Workspace.find(place, args.task, data_dir=args.data_dir, task_teacher=args.task_teacher)
+        workspace = Workspace.find(
+            place, args.task, data_dir=args.data_dir, task_teacher=args.task_teacher
+        )
         manifest = read_manifest(args.model or workspace.final_student) or {"seed": 42}
-        settings = profile(args.profile, workspace.task, workspace.teacher_width).override(args.assignments)
-        settings = replace(settings, seed=manifest["seed"], precision=args.precision, threads=args.threads)
+        settings = profile(args.profile, workspace.task, workspace.teacher_width).override(
+            args.assignments
+        )
+        settings = replace(
+            settings, seed=manifest["seed"], precision=args.precision, threads=args.threads
+        )
         runs.append(measure(workspace, settings, args.model, args.ways))
         write_json(args.results, {"machine": machine(), "versions": versions(), "runs": runs})
     print(summary(runs))

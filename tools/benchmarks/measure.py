@@ -17,7 +17,13 @@ from tinybert_lite.models.cost import multiply_adds
 
 def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -> Bert:
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=vocab_size, num_hidden_layers=layers, hidden_size=width, intermediate_size=intermediate, num_attention_heads=12)
+    config = BertConfig(
+        vocab_size=vocab_size,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        intermediate_size=intermediate,
+        num_attention_heads=12,
+    )
     return Bert(config, **parts)
 
 
@@ -45,7 +51,10 @@ def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) 
 def ceiling(device: str, dtype: torch.dtype, repeats: int = 15) -> list[float]:
     """Operations a second of the matrix product that a large feed-forward layer is, of each of some tries; on a GPU of one that fills it."""
     rows, rates = 4096 if device == "cpu" else 65536, []
-    a, b = torch.randn(rows, 768, device=device, dtype=dtype), torch.randn(768, 3072, device=device, dtype=dtype)
+    a, b = (
+        torch.randn(rows, 768, device=device, dtype=dtype),
+        torch.randn(768, 3072, device=device, dtype=dtype),
+    )
     for _ in range(repeats + 1):
         started = time.perf_counter()
         float((a @ b)[0, 0])
@@ -61,7 +70,11 @@ def anonymous(process: psutil.Process) -> int:
             status = Path(f"/proc/{one.pid}/status").read_text()
         except OSError:  # ended meanwhile
             continue
-        total += sum(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+        total += sum(
+            1024 * int(line.split()[1])
+            for line in status.splitlines()
+            if line.startswith("RssAnon")
+        )
     return total
 
 

@@ -49,7 +49,9 @@ def write_rows(path: Path, count: int, sentences: list[str]) -> None:
         file.write("sentence\tlabel\n")
         for number in range(count):
             one, other = (draw.choice(sentences).split() for _ in range(2))
-            file.write(f"{' '.join(one[: len(one) // 2 + 1] + other[len(other) // 2:])}\t{number % 2}\n")
+            file.write(
+                f"{' '.join(one[: len(one) // 2 + 1] + other[len(other) // 2 :])}\t{number % 2}\n"
+            )
 
 
 def main() -> None:
@@ -65,25 +67,61 @@ def main() -> None:
         folder = Path(place)
         for times in (1, 10):
             corpus = folder / "corpus.txt"
-            corpus.write_text(times * (args.corpus.read_text(encoding="utf-8").strip() + "\n\n"), encoding="utf-8")
-            megabytes, took = peak("tinybert_lite.pregenerate_training_data", "--train_corpus", corpus, "--output_dir", folder / f"sequences-{times}", "--bert_model",
-                                   workspace.teacher, "--epochs_to_generate", 1, "--num_workers", args.workers)
-            lines.append(f"| pregenerate_training_data, {args.workers} workers | {corpus.stat().st_size / 1e6:.0f} MB | {megabytes:,.0f} | {took:.0f} |")
+            corpus.write_text(
+                times * (args.corpus.read_text(encoding="utf-8").strip() + "\n\n"), encoding="utf-8"
+            )
+            megabytes, took = peak(
+                "tinybert_lite.pregenerate_training_data",
+                "--train_corpus",
+                corpus,
+                "--output_dir",
+                folder / f"sequences-{times}",
+                "--bert_model",
+                workspace.teacher,
+                "--epochs_to_generate",
+                1,
+                "--num_workers",
+                args.workers,
+            )
+            lines.append(
+                f"| pregenerate_training_data, {args.workers} workers | {corpus.stat().st_size / 1e6:.0f} MB | {megabytes:,.0f} | {took:.0f} |"
+            )
         tokenizer = load_tokenizer(workspace.vocabulary)
         torch.manual_seed(0)
-        for name, model in (("teacher", base(len(tokenizer), num_labels=2)), ("student", tiny(len(tokenizer), projection="per_layer", teacher_width=768))):
+        for name, model in (
+            ("teacher", base(len(tokenizer), num_labels=2)),
+            ("student", tiny(len(tokenizer), projection="per_layer", teacher_width=768)),
+        ):
             save_model_folder(model, tokenizer, folder / name)
             save_weights(model, folder / name)
         del model
         data = folder / "data"
         data.mkdir()
-        sentences = [row.text_a for row in read_table(workspace.data_file("train"), find_task("SST-2")).rows]
+        sentences = [
+            row.text_a for row in read_table(workspace.data_file("train"), find_task("SST-2")).rows
+        ]
         (data / "dev.tsv").write_bytes(workspace.data_file("dev").read_bytes())
         for count in args.rows:
             write_rows(data / "train.tsv", count, sentences)
-            megabytes, took = peak("tinybert_lite.task_distill", "--data_dir", data, "--task_name", "sst-2", "--teacher_model", folder / "teacher", "--student_model",
-                                   folder / "student", "--output_dir", folder / f"out-{count}", "--allow_weak_teacher", "--num_train_epochs", 320 / count)
-            lines.append(f"| task_distill, stage 4, 10 steps | {count:,} rows | {megabytes:,.0f} | {took:.0f} |")
+            megabytes, took = peak(
+                "tinybert_lite.task_distill",
+                "--data_dir",
+                data,
+                "--task_name",
+                "sst-2",
+                "--teacher_model",
+                folder / "teacher",
+                "--student_model",
+                folder / "student",
+                "--output_dir",
+                folder / f"out-{count}",
+                "--allow_weak_teacher",
+                "--num_train_epochs",
+                320 / count,
+            )
+            lines.append(
+                f"| task_distill, stage 4, 10 steps | {count:,} rows | {megabytes:,.0f} | {took:.0f} |"
+            )
     found = "\n".join(lines) + "\n"
     print(found)
     if args.output:

@@ -24,17 +24,26 @@ INPUTS, OUTPUTS, ROWS = 312, 64, 16
 
 def product(x: np.ndarray, weights: np.ndarray, **entries: str) -> np.ndarray:
     """x (n, in) uint8 with zero point 128 by weights (out, in) int8 → (n, out) int32, as ONNX Runtime has it."""
-    constants = {"weights": weights.T.copy(), "middle": np.array(128, np.uint8), "zero": np.array(0, np.int8)}
+    constants = {
+        "weights": weights.T.copy(),
+        "middle": np.array(128, np.uint8),
+        "zero": np.array(0, np.int8),
+    }
     graph = helper.make_graph(
-        [helper.make_node("MatMulInteger", ["x", "weights", "middle", "zero"], ["y"])], "product",
-        [helper.make_tensor_value_info("x", TensorProto.UINT8, [None, INPUTS])], [helper.make_tensor_value_info("y", TensorProto.INT32, [None, OUTPUTS])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()])
+        [helper.make_node("MatMulInteger", ["x", "weights", "middle", "zero"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [None, INPUTS])],
+        [helper.make_tensor_value_info("y", TensorProto.INT32, [None, OUTPUTS])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     for name, value in entries.items():
         options.add_session_config_entry(f"session.{name}", value)
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
-    return ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    return ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"]).run(
+        None, {"x": x}
+    )[0]
 
 
 def main() -> None:
@@ -45,13 +54,23 @@ def main() -> None:
     x[0] = 255
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         flags = set(re.search(r"flags\s*:(.*)", file.read())[1].split())
-    print(f"ONNX Runtime {ort.__version__}; the processor has", *sorted(flags & {"avx2", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8"}), "(an emulator may hide some)")
-    for name, neighbours, entries in (("any int8 weights", False, {}), ("any int8 weights, x64quantprecision", False, {"x64quantprecision": "1"}), ("our weights", True, {})):
+    print(
+        f"ONNX Runtime {ort.__version__}; the processor has",
+        *sorted(flags & {"avx2", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8"}),
+        "(an emulator may hide some)",
+    )
+    for name, neighbours, entries in (
+        ("any int8 weights", False, {}),
+        ("any int8 weights, x64quantprecision", False, {"x64quantprecision": "1"}),
+        ("our weights", True, {}),
+    ):
         float_weights = torch.tensor(weights, dtype=torch.float32)
         k = whole_numbers(float_weights, weight_scale(float_weights, neighbours)).numpy()
         exact = (x.astype(np.int32) - 128) @ k.astype(np.int32).T
         found = product(x, k, **entries)
-        print(f"{name}: {(found != exact).mean():.1%} of the products differ from the exact ones, by up to {np.abs(found - exact).max():,} of {np.abs(exact).max():,}")
+        print(
+            f"{name}: {(found != exact).mean():.1%} of the products differ from the exact ones, by up to {np.abs(found - exact).max():,} of {np.abs(exact).max():,}"
+        )
 
 
 if __name__ == "__main__":

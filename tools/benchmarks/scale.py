@@ -15,7 +15,11 @@ import numpy as np
 from measure import base, operations, tiny
 
 MACHINES = {  # name: (CPU cores, accelerators)
-    "laptop, 2 cores": (2, 0), "server, 64 cores": (64, 0), "one GPU, 16 cores": (16, 1), "8 GPUs, 64 cores": (64, 8), "4 nodes of 8 GPUs": (256, 32),
+    "laptop, 2 cores": (2, 0),
+    "server, 64 cores": (64, 0),
+    "one GPU, 16 cores": (16, 1),
+    "8 GPUs, 64 cores": (64, 8),
+    "4 nodes of 8 GPUs": (256, 32),
 }
 
 
@@ -28,39 +32,103 @@ def duration(seconds: float) -> str:
 
 def table(args: argparse.Namespace) -> str:
     tokens = args.words * args.pieces_per_word
-    sequence = operations(base(30522), tiny(30522, projection="per_layer", teacher_width=768), np.array([args.length]))
+    sequence = operations(
+        base(30522), tiny(30522, projection="per_layer", teacher_width=768), np.array([args.length])
+    )
     total = args.epochs * tokens * args.places_per_token / args.length * sequence
     lines = [
         f"{args.words / 1e6:,.0f} million words, {args.pieces_per_word:.2f} word pieces each: {tokens / 1e6:,.0f} million tokens, {args.epochs} epochs of them; "
-        f"{sequence / 1e9:.1f} GFLOP a sequence of {args.length} tokens, {total:.2g} FLOP in all", "",
-        "| machine | stage 2, all epochs | stage 3 | disk, each epoch's sequences |", "|---|---|---|---|",
+        f"{sequence / 1e9:.1f} GFLOP a sequence of {args.length} tokens, {total:.2g} FLOP in all",
+        "",
+        "| machine | stage 2, all epochs | stage 3 | disk, each epoch's sequences |",
+        "|---|---|---|---|",
     ]
     for name, (cores, gpus) in MACHINES.items():
         rate = args.stage2_tokens_per_second * (1 + (cores - 1) * args.core_share)
         if gpus:
-            speed = gpus * args.gpu_teraflops * 1e12 * args.gpu_share * (args.many_share if gpus > 1 else 1)
+            speed = (
+                gpus
+                * args.gpu_teraflops
+                * 1e12
+                * args.gpu_share
+                * (args.many_share if gpus > 1 else 1)
+            )
         else:
-            speed = cores / 2 * args.ceiling_gflops * 1e9 * args.ceiling_share * (args.many_share if cores > 2 else 1)
-        lines.append(f"| {name} | {duration(args.epochs * tokens / rate)} | {duration(total / speed)} | {tokens * args.bytes_per_token / 1e9:.3g} GB |")
+            speed = (
+                cores
+                / 2
+                * args.ceiling_gflops
+                * 1e9
+                * args.ceiling_share
+                * (args.many_share if cores > 2 else 1)
+            )
+        lines.append(
+            f"| {name} | {duration(args.epochs * tokens / rate)} | {duration(total / speed)} | {tokens * args.bytes_per_token / 1e9:.3g} GB |"
+        )
     return "\n".join(lines)
 
 
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = found.add_argument
-    add("--words", type=float, default=2.5e9, help="of the corpus: English Wikipedia as BERT's authors counted it (Devlin et al. 2019)")
-    add("--pieces_per_word", type=float, default=1.3, help="assumed; the Brown corpus, whose punctuation stands apart and counts as words, has 1.13")
-    add("--places_per_token", type=float, default=1.32, help="measured: the Brown corpus becomes 13,528 sequences of 128 places; padding, and text drawn as a next sentence")
+    add(
+        "--words",
+        type=float,
+        default=2.5e9,
+        help="of the corpus: English Wikipedia as BERT's authors counted it (Devlin et al. 2019)",
+    )
+    add(
+        "--pieces_per_word",
+        type=float,
+        default=1.3,
+        help="assumed; the Brown corpus, whose punctuation stands apart and counts as words, has 1.13",
+    )
+    add(
+        "--places_per_token",
+        type=float,
+        default=1.32,
+        help="measured: the Brown corpus becomes 13,528 sequences of 128 places; padding, and text drawn as a next sentence",
+    )
     add("--epochs", type=int, default=3, help="the paper's")
     add("--length", type=int, default=128, help="tokens a sequence, the paper's")
-    add("--stage2_tokens_per_second", type=float, default=340_000, help="measured: corpora.py, one worker, 1.59 MB a second of Brown at 4.68 bytes a word piece")
-    add("--core_share", type=float, default=0.5, help="of one core's rate that each further worker adds (two workers: measured, 1.37 to 1.54 times one; more: assumed)")
-    add("--bytes_per_token", type=float, default=17.5, help="measured: an epoch_i.json of the Brown corpus, for each of its word pieces")
+    add(
+        "--stage2_tokens_per_second",
+        type=float,
+        default=340_000,
+        help="measured: corpora.py, one worker, 1.59 MB a second of Brown at 4.68 bytes a word piece",
+    )
+    add(
+        "--core_share",
+        type=float,
+        default=0.5,
+        help="of one core's rate that each further worker adds (two workers: measured, 1.37 to 1.54 times one; more: assumed)",
+    )
+    add(
+        "--bytes_per_token",
+        type=float,
+        default=17.5,
+        help="measured: an epoch_i.json of the Brown corpus, for each of its word pieces",
+    )
     add("--ceiling_gflops", type=float, default=146, help="measured: speed.py, of two cores")
     add("--ceiling_share", type=float, default=0.87, help="measured: speed.py")
-    add("--gpu_teraflops", type=float, default=989, help="assumed: the maker's figure for one H100 in bf16")
-    add("--gpu_share", type=float, default=0.15, help="assumed: matrices this small, and attention scores that are written out, leave little of it")
-    add("--many_share", type=float, default=0.9, help="assumed: what several devices, or many cores, keep of their sum")
+    add(
+        "--gpu_teraflops",
+        type=float,
+        default=989,
+        help="assumed: the maker's figure for one H100 in bf16",
+    )
+    add(
+        "--gpu_share",
+        type=float,
+        default=0.15,
+        help="assumed: matrices this small, and attention scores that are written out, leave little of it",
+    )
+    add(
+        "--many_share",
+        type=float,
+        default=0.9,
+        help="assumed: what several devices, or many cores, keep of their sum",
+    )
     return found
 
 

@@ -56,9 +56,20 @@ from tinybert_lite.system.machine import machine, set_threads, versions
 VOCABULARY = 30_522  # BERT's
 MOST_CALLS, MOST_SECONDS = 100, 60  # of one in one round; of all in one setting
 KINDS = {  # ONNX Runtime's operators, after it has joined some
-    "Linear layers": ("Gemm", "FusedGemm", "QGemm", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QLinearMatMul"),
-    "products in attention": ("MatMul", "FusedMatMul"), "Softmax": ("Softmax",), "activation": ("Gelu", "BiasGelu", "FastGelu", "Tanh", "Relu"),
-    "LayerNorm": ("LayerNormalization", "SkipLayerNormalization"), "rounding": ("QuantizeLinear", "DequantizeLinear"),
+    "Linear layers": (
+        "Gemm",
+        "FusedGemm",
+        "QGemm",
+        "MatMulInteger",
+        "DynamicQuantizeMatMul",
+        "MatMulIntegerToFloat",
+        "QLinearMatMul",
+    ),
+    "products in attention": ("MatMul", "FusedMatMul"),
+    "Softmax": ("Softmax",),
+    "activation": ("Gelu", "BiasGelu", "FastGelu", "Tanh", "Relu"),
+    "LayerNorm": ("LayerNormalization", "SkipLayerNormalization"),
+    "rounding": ("QuantizeLinear", "DequantizeLinear"),
     "moving and adding": ("Transpose", "Reshape", "Add", "Gather", "Slice", "Concat"),
 }
 
@@ -74,7 +85,9 @@ def timed(call: Callable[[], object]) -> float:
 
 
 @torch.inference_mode()
-def compete(calls: dict[tuple[str, str], Callable[[], object]], seconds: float, rounds: int, fewest: int = 1) -> dict[str, dict[str, list[list[float]]]]:
+def compete(
+    calls: dict[tuple[str, str], Callable[[], object]], seconds: float, rounds: int, fewest: int = 1
+) -> dict[str, dict[str, list[list[float]]]]:
     """Calls by (model, way) → milliseconds of each, by model, way and round.
 
     In a round each has its turn, of seconds / rounds and `fewest` calls, or of one call that is longer than `seconds`. After MOST_SECONDS three rounds are enough.
@@ -83,7 +96,11 @@ def compete(calls: dict[tuple[str, str], Callable[[], object]], seconds: float, 
     for who, call in calls.items():
         took = timed(call)
         took = timed(call) if took < 1000 * seconds else took  # the first one also makes room
-        turns[who] = 1 if took > 1000 * seconds else max(fewest, min(MOST_CALLS, round(1000 * seconds / rounds / max(took, 1e-3))))
+        turns[who] = (
+            1
+            if took > 1000 * seconds
+            else max(fewest, min(MOST_CALLS, round(1000 * seconds / rounds / max(took, 1e-3))))
+        )
         found[who[0]][who[1]] = []
     spent = 0.0
     for number in range(rounds):
@@ -100,10 +117,23 @@ def compete(calls: dict[tuple[str, str], Callable[[], object]], seconds: float, 
 def cell(rows: int, length: int, runs: dict[str, dict[str, Logits]], vocab_size: int, args) -> dict:
     """All who run a batch of (rows, length). For comparison, one row at a time: PyTorch's own int8, and at the longest length the simulation."""
     batch, large = random_batch(rows, length, vocab_size), next(iter(runs))
-    left_out = {*(() if rows == 1 else (DYNAMIC,)), *(() if rows == 1 and length == max(args.lengths) else (SIMULATED,))}
-    calls = {(name, way): lambda run=run: run(batch) for name, found in runs.items() for way, run in found.items()
-             if way not in left_out and (way != STOCK or name == large)}
-    return {"batch": rows, "length": length, "milliseconds": compete(calls, args.seconds, args.rounds, -(-ENOUGH // args.rounds) if rows == 1 else 1)}
+    left_out = {
+        *(() if rows == 1 else (DYNAMIC,)),
+        *(() if rows == 1 and length == max(args.lengths) else (SIMULATED,)),
+    }
+    calls = {
+        (name, way): lambda run=run: run(batch)
+        for name, found in runs.items()
+        for way, run in found.items()
+        if way not in left_out and (way != STOCK or name == large)
+    }
+    return {
+        "batch": rows,
+        "length": length,
+        "milliseconds": compete(
+            calls, args.seconds, args.rounds, -(-ENOUGH // args.rounds) if rows == 1 else 1
+        ),
+    }
 
 
 def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
@@ -115,30 +145,50 @@ def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
 
     def ids(text: str) -> Batch:
         found = fast.encode(text)
-        return {"input_ids": torch.tensor([found.ids]), "attention_mask": torch.tensor([found.attention_mask]), "token_type_ids": torch.tensor([found.type_ids])}
+        return {
+            "input_ids": torch.tensor([found.ids]),
+            "attention_mask": torch.tensor([found.attention_mask]),
+            "token_type_ids": torch.tensor([found.type_ids]),
+        }
 
     def answering(run: Logits) -> Callable[[], object]:
         turn = iter(range(10**9))
         return lambda: int(run(ids(texts[next(turn) % len(texts)])).argmax())
 
     large, small = runs
-    calls = {**{(large, way): answering(runs[large][way]) for way in (PYTORCH, STOCK)}, **{(small, way): answering(runs[small][way]) for way in (PYTORCH, ONNX, INT8)},
-             ("tokenizer", "alone"): answering(lambda batch: batch["input_ids"].numpy())}
+    calls = {
+        **{(large, way): answering(runs[large][way]) for way in (PYTORCH, STOCK)},
+        **{(small, way): answering(runs[small][way]) for way in (PYTORCH, ONNX, INT8)},
+        ("tokenizer", "alone"): answering(lambda batch: batch["input_ids"].numpy()),
+    }
     tokens = [len(fast.encode(text).ids) for text in texts]
-    return {"batch": 1, "length": length, "tokens": float(np.mean(tokens)), "milliseconds": compete(calls, args.seconds, args.rounds, -(-ENOUGH // args.rounds))}
+    return {
+        "batch": 1,
+        "length": length,
+        "tokens": float(np.mean(tokens)),
+        "milliseconds": compete(calls, args.seconds, args.rounds, -(-ENOUGH // args.rounds)),
+    }
 
 
 def profile(path: Path, batch: Batch, threads: int, runs: int = 30) -> dict[str, float]:
     """Milliseconds of a run by kind of operator, as ONNX Runtime's own profiler has them: medians of each operator, added."""
     runtime = need_onnxruntime()
     options = runtime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level, options.enable_profiling = threads, 3, True
+    options.intra_op_num_threads, options.log_severity_level, options.enable_profiling = (
+        threads,
+        3,
+        True,
+    )
     options.profile_file_prefix = str(path.with_suffix(""))
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     for _ in range(runs):
         session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})
     events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    nodes, found, kind_of = defaultdict(list), Counter(), {name: kind for kind, names in KINDS.items() for name in names}
+    nodes, found, kind_of = (
+        defaultdict(list),
+        Counter(),
+        {name: kind for kind, names in KINDS.items() for name in names},
+    )
     for event in events:
         if event["name"].endswith("_kernel_time"):
             nodes[event["args"]["op_name"], event["name"]].append(event["dur"] / 1000)
@@ -162,7 +212,11 @@ def logits_of(run: Logits, examples) -> np.ndarray:
 @torch.inference_mode()
 def dev_scores(pair: Pair, runs: dict[str, Logits]) -> dict[str, float]:
     """The deciding dev score by way."""
-    every = {way: pair.dev.scores_of(lambda part, run=run: logits_of(run, pair.dev.parts[part])) for way, run in runs.items() if way in (PYTORCH, ONNX, INT8)}
+    every = {
+        way: pair.dev.scores_of(lambda part, run=run: logits_of(run, pair.dev.parts[part]))
+        for way, run in runs.items()
+        if way in (PYTORCH, ONNX, INT8)
+    }
     return {way: next(iter(scores.values())) for way, scores in every.items()}
 
 
@@ -175,15 +229,27 @@ def furthest(runs: dict[str, Logits], batch: Batch) -> float:
 
 def measured(pair: Pair, args, tokenizer=None) -> dict:
     """One pair's part of the results. tokenizer: where texts are to be measured too."""
-    found, runs, vocab_size = {"title": pair.title, "models": {}, "cells": []}, {}, next(iter(pair.models.values())).config.vocab_size
+    found, runs, vocab_size = (
+        {"title": pair.title, "models": {}, "cells": []},
+        {},
+        next(iter(pair.models.values())).config.vocab_size,
+    )
     with tempfile.TemporaryDirectory() as place:
         for name, model in pair.models.items():
             folder = Path(place) / name
             files = write_files(model, pair.eight_bits[name], folder)
             runs[name] = ways(model, pair.eight_bits[name], folder, args.threads)
             found["models"][name] = {
-                "parameters": parameters_by_block(model), "bytes": files, "multiply_adds": {str(length): multiply_adds(model, length) for length in args.lengths},
-                "float32_apart": furthest(runs[name], random_batch(2, max(args.lengths), vocab_size)), **({"dev": dev_scores(pair, runs[name])} if pair.dev else {})}
+                "parameters": parameters_by_block(model),
+                "bytes": files,
+                "multiply_adds": {
+                    str(length): multiply_adds(model, length) for length in args.lengths
+                },
+                "float32_apart": furthest(
+                    runs[name], random_batch(2, max(args.lengths), vocab_size)
+                ),
+                **({"dev": dev_scores(pair, runs[name])} if pair.dev else {}),
+            }
         for rows in args.batches:
             for length in args.lengths:
                 say(f"{pair.title}: batch {rows}, {length} tokens")
@@ -193,40 +259,83 @@ def measured(pair: Pair, args, tokenizer=None) -> dict:
             found["end_to_end"] = end_to_end(runs, tokenizer, args)
         del runs  # its sessions' threads
         found["profiles"] = [
-            {"model": name, "length": length, **{kind: profile(Path(place) / name / file, random_batch(1, length, vocab_size), args.threads) for kind, file in MODELS.items()}}
-            for name in pair.models for length in (min(args.lengths), max(args.lengths))]
+            {
+                "model": name,
+                "length": length,
+                **{
+                    kind: profile(
+                        Path(place) / name / file, random_batch(1, length, vocab_size), args.threads
+                    )
+                    for kind, file in MODELS.items()
+                },
+            }
+            for name in pair.models
+            for length in (min(args.lengths), max(args.lengths))
+        ]
     if pair.dev:
-        found |= {"metric": pair.dev.task.metric, "dev_rows": len(pair.dev.first), "dev_tokens": float(pair.dev.first.lengths.mean())}
+        found |= {
+            "metric": pair.dev.task.metric,
+            "dev_rows": len(pair.dev.first),
+            "dev_tokens": float(pair.dev.first.lengths.mean()),
+        }
     return found
 
 
 def circumstances(args) -> dict:
     cpuinfo = Path("/proc/cpuinfo")
-    name = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE) if cpuinfo.is_file() else None
+    name = (
+        re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
+        if cpuinfo.is_file()
+        else None
+    )
     packages = {package: version(package) for package in ("onnxruntime", "onnx", "tokenizers")}
-    return {"machine": machine(), "processor": name[1] if name else platform.processor(), "int8": int8_instructions(), "saturates": saturates(),
-            "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None, "threads": args.threads, "seconds": args.seconds, "rounds": args.rounds,
-            "versions": {**versions(), **packages}}
+    return {
+        "machine": machine(),
+        "processor": name[1] if name else platform.processor(),
+        "int8": int8_instructions(),
+        "saturates": saturates(),
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "threads": args.threads,
+        "seconds": args.seconds,
+        "rounds": args.rounds,
+        "versions": {**versions(), **packages},
+    }
 
 
 def parsed(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     add = parser.add_argument
     add("--workspace", type=Path, help="whose teacher and student to measure too")
     add("--task", default=FOLDERS_OWN_TASK)
     add("--data_dir", help="the task's rows, where they are elsewhere")
     add("--task_teacher", help="the fine-tuned teacher, where it is elsewhere")
-    add("--vocabulary", type=Path, default=Workspace.find().vocabulary, help="whose tokenizer the texts go through")
+    add(
+        "--vocabulary",
+        type=Path,
+        default=Workspace.find().vocabulary,
+        help="whose tokenizer the texts go through",
+    )
     add("--lengths", type=int, nargs="+", default=[16, 64, 128])
     add("--batches", type=int, nargs="+", default=[1, 32])
     add("--threads", type=int, default=2, help="of PyTorch and of ONNX Runtime")
-    add("--seconds", type=float, default=1.5, help="for each one in each setting, all rounds together")
+    add(
+        "--seconds",
+        type=float,
+        default=1.5,
+        help="for each one in each setting, all rounds together",
+    )
     add("--rounds", type=int, default=5)
     add("--quick", action="store_true", help="models that are no larger than a test")
     add("--summary", type=Path, help="results to draw again, in place of measuring")
     add("--results", type=Path, help="a file for everything that was measured")
     add("--output", type=Path, help="a file for the tables")
-    add("--picture", type=Path, help="a file for accuracy and cost; beside it, …_lengths, speed-ups by length")
+    add(
+        "--picture",
+        type=Path,
+        help="a file for accuracy and cost; beside it, …_lengths, speed-ups by length",
+    )
     return parser.parse_args(argv)
 
 
@@ -237,10 +346,33 @@ def main(argv: list[str]) -> None:
         results = read_json(args.summary)
     else:
         set_threads(args.threads)
-        results, tokenizer, longest = circumstances(args), load_tokenizer(args.vocabulary), max(args.lengths)
-        others = [of_a_workspace(Workspace.find(args.workspace, args.task, data_dir=args.data_dir, task_teacher=args.task_teacher), longest)] if args.workspace else []
-        first = of_real_sizes(max(VOCABULARY * (not args.quick), len(tokenizer)), longest, args.quick)
-        results["pairs"] = [measured(first, args, tokenizer), *(measured(pair, args) for pair in others)]
+        results, tokenizer, longest = (
+            circumstances(args),
+            load_tokenizer(args.vocabulary),
+            max(args.lengths),
+        )
+        others = (
+            [
+                of_a_workspace(
+                    Workspace.find(
+                        args.workspace,
+                        args.task,
+                        data_dir=args.data_dir,
+                        task_teacher=args.task_teacher,
+                    ),
+                    longest,
+                )
+            ]
+            if args.workspace
+            else []
+        )
+        first = of_real_sizes(
+            max(VOCABULARY * (not args.quick), len(tokenizer)), longest, args.quick
+        )
+        results["pairs"] = [
+            measured(first, args, tokenizer),
+            *(measured(pair, args) for pair in others),
+        ]
         if args.results:
             write_json(args.results, results)
     write(results, args.output, args.picture)

@@ -46,8 +46,14 @@ class Pair:
 
 def random_batch(rows: int, length: int, vocab_size: int) -> Batch:
     """Rows without padding."""
-    ids = torch.randint(vocab_size // 30, vocab_size, (rows, length), generator=torch.Generator().manual_seed(0))
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
+    ids = torch.randint(
+        vocab_size // 30, vocab_size, (rows, length), generator=torch.Generator().manual_seed(0)
+    )
+    return {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "token_type_ids": torch.zeros_like(ids),
+    }
 
 
 def calibrated(model: Bert, batches) -> Bert:
@@ -56,30 +62,68 @@ def calibrated(model: Bert, batches) -> Bert:
 
 
 def of_real_sizes(vocab_size: int, length: int, quick: bool = False) -> Pair:
-    models = {"BERT-base": bert(3, 48, 192, vocab_size, num_labels=2) if quick else base(vocab_size, num_labels=2),
-              "TinyBERT4": bert(2, 24, 48, vocab_size, num_labels=2) if quick else tiny(vocab_size, num_labels=2)}
+    models = {
+        "BERT-base": bert(3, 48, 192, vocab_size, num_labels=2)
+        if quick
+        else base(vocab_size, num_labels=2),
+        "TinyBERT4": bert(2, 24, 48, vocab_size, num_labels=2)
+        if quick
+        else tiny(vocab_size, num_labels=2),
+    }
     for model in models.values():
         model.eval().config.classifier_head = "huggingface"
     some = [random_batch(8, length, vocab_size)]
-    return Pair("BERT-base and TinyBERT4, random weights", models, {name: calibrated(model, some) for name, model in models.items()})
+    return Pair(
+        "BERT-base and TinyBERT4, random weights",
+        models,
+        {name: calibrated(model, some) for name, model in models.items()},
+    )
 
 
 def of_a_workspace(workspace: Workspace, length: int) -> Pair:
     """The task's teacher and its finished student; 8 bits as `quantize` left them, else calibrated on training rows."""
     task = workspace.task
-    loaded = {name: in_the_tasks_order(load_bert(folder, num_labels=task.num_labels, projection="none"), task)
-              for name, folder in (("teacher", workspace.task_teacher), ("student", workspace.final_student))}
+    loaded = {
+        name: in_the_tasks_order(
+            load_bert(folder, num_labels=task.num_labels, projection="none"), task
+        )
+        for name, folder in (
+            ("teacher", workspace.task_teacher),
+            ("student", workspace.final_student),
+        )
+    }
     if lost := next((bert for bert in loaded.values() if "classifier" in bert.new_parts), None):
-        raise UserError(f"{lost.folder} holds no fine-tuned model of {task.name}: run all stages in this workspace first")
-    if short := next((bert for bert in loaded.values() if bert.model.config.max_position_embeddings < length), None):
-        raise UserError(f"{short.folder} reads {short.model.config.max_position_embeddings} tokens at most, and {length} were asked for: name shorter --lengths")
-    tokenizer, models = loaded["student"].tokenizer, {name: bert.model.eval() for name, bert in loaded.items()}
-    rows = task_examples(workspace.data_file("train"), task, tokenizer, length, Quantizing.calibration_rows)
+        raise UserError(
+            f"{lost.folder} holds no fine-tuned model of {task.name}: run all stages in this workspace first"
+        )
+    if short := next(
+        (bert for bert in loaded.values() if bert.model.config.max_position_embeddings < length),
+        None,
+    ):
+        raise UserError(
+            f"{short.folder} reads {short.model.config.max_position_embeddings} tokens at most, and {length} were asked for: name shorter --lengths"
+        )
+    tokenizer, models = (
+        loaded["student"].tokenizer,
+        {name: bert.model.eval() for name, bert in loaded.items()},
+    )
+    rows = task_examples(
+        workspace.data_file("train"), task, tokenizer, length, Quantizing.calibration_rows
+    )
     some = [batch for _, batch in in_order(rows, 32)]
     trained = weights_file(workspace.int8_student) is not None
-    eight_bits = {"teacher": calibrated(models["teacher"], some),
-                  "student": load_model(workspace.int8_student)[0].eval() if trained else calibrated(models["student"], some)}
-    return Pair(f"{task.name}, teacher and student", models, eight_bits, DevSet(task, workspace.task_files, tokenizer, length))
+    eight_bits = {
+        "teacher": calibrated(models["teacher"], some),
+        "student": load_model(workspace.int8_student)[0].eval()
+        if trained
+        else calibrated(models["student"], some),
+    }
+    return Pair(
+        f"{task.name}, teacher and student",
+        models,
+        eight_bits,
+        DevSet(task, workspace.task_files, tokenizer, length),
+    )
 
 
 def stock(model: Bert) -> BertForSequenceClassification:
@@ -100,8 +144,13 @@ def ways(model: Bert, eight_bits: Bert, folder: Path, threads: int) -> dict[str,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it will go, and says so
         dynamic = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, torch.qint8)
-    found = {PYTORCH: in_pytorch(model), ONNX: OnnxClassifier(folder / MODELS["onnx"], threads).logits, INT8: OnnxClassifier(folder / MODELS["int8"], threads).logits,
-             DYNAMIC: in_pytorch(dynamic), SIMULATED: in_pytorch(eight_bits)}
+    found = {
+        PYTORCH: in_pytorch(model),
+        ONNX: OnnxClassifier(folder / MODELS["onnx"], threads).logits,
+        INT8: OnnxClassifier(folder / MODELS["int8"], threads).logits,
+        DYNAMIC: in_pytorch(dynamic),
+        SIMULATED: in_pytorch(eight_bits),
+    }
     if model.config.classifier_head == "huggingface":
         same = stock(model)
         found[STOCK] = lambda batch: same(**batch).logits.numpy()

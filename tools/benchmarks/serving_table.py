@@ -11,7 +11,10 @@ from tinybert_lite.exports.serving import MODELS
 from tinybert_lite.system.console import say
 
 WAYS = (STOCK, PYTORCH, DYNAMIC, SIMULATED, ONNX, INT8)
-PAPER = {"parameters": 7.5, "time": 9.4}  # Jiao et al. 2020, TinyBERT4 against BERT-base; time on one NVIDIA K80
+PAPER = {
+    "parameters": 7.5,
+    "time": 9.4,
+}  # Jiao et al. 2020, TinyBERT4 against BERT-base; time on one NVIDIA K80
 ENOUGH = 20  # calls for a 95th percentile
 Rounds = list[list[float]]  # milliseconds of each call, by round
 
@@ -31,7 +34,9 @@ def percentile_95(rounds: Rounds) -> float | None:
 
 def speed_up(slow: Rounds, fast: Rounds) -> tuple[float, float, float]:
     """How many times faster: the ratio of the medians within each round; of the rounds the median, the 10th and the 90th percentile."""
-    middle, low, high = np.quantile([np.median(a) / np.median(b) for a, b in zip(slow, fast, strict=True)], (0.5, 0.1, 0.9)).tolist()
+    middle, low, high = np.quantile(
+        [np.median(a) / np.median(b) for a, b in zip(slow, fast, strict=True)], (0.5, 0.1, 0.9)
+    ).tolist()
     return middle, low, high
 
 
@@ -42,12 +47,18 @@ def base_of(milliseconds: dict[str, dict[str, Rounds]]) -> Rounds:
 
 
 def find(pair: dict, batch: int, length: int) -> dict[str, dict[str, Rounds]]:
-    return next(cell["milliseconds"] for cell in pair["cells"] if (cell["batch"], cell["length"]) == (batch, length))
+    return next(
+        cell["milliseconds"]
+        for cell in pair["cells"]
+        if (cell["batch"], cell["length"]) == (batch, length)
+    )
 
 
 def settings(pair: dict) -> tuple[list[int], list[int]]:
     """Batch sizes and lengths, smallest first."""
-    return sorted({cell["batch"] for cell in pair["cells"]}), sorted({cell["length"] for cell in pair["cells"]})
+    return sorted({cell["batch"] for cell in pair["cells"]}), sorted(
+        {cell["length"] for cell in pair["cells"]}
+    )
 
 
 def less(pair: dict, of) -> float:
@@ -69,7 +80,10 @@ def smaller(model: dict) -> float:
 
 
 def table(*rows: list) -> list[str]:
-    return ["| " + " | ".join(map(str, row)) + " |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])] + [""]
+    return [
+        "| " + " | ".join(map(str, row)) + " |"
+        for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])
+    ] + [""]
 
 
 def times(found: tuple[float, float, float]) -> str:
@@ -79,15 +93,32 @@ def times(found: tuple[float, float, float]) -> str:
 
 def head(results: dict) -> list[str]:
     """The machine, and how to read the rest."""
-    cut_off = "cut sums off, which our rounding of weights leaves no sum for" if results["saturates"] else "do not cut sums off"
-    packages = ", ".join(f"{name} {results['versions'][name]}" for name in ("python", "torch", "onnxruntime", "transformers", "tokenizers"))
-    where = (f"{results['processor']}, {results['machine']}; int8 instructions: **{results['int8']}**, whose kernels {cut_off}. Threads of PyTorch and of ONNX Runtime: "
-             f"{results['threads']}. {packages}. Load before the start: {results['load_before']}.")
-    how = (f"{results['rounds']} rounds; in each everyone of a setting has its turn: {results['seconds']:g} seconds in all, or {ENOUGH} calls of one row, or one long call a round. "
-           "`12.3 x (12.1 – 12.6)`: ratio of the medians in the same round, of the rounds the median, the 10th and the 90th percentile. "
-           f"95 %: 95th percentile, where there are {ENOUGH} calls. No padding.")
+    cut_off = (
+        "cut sums off, which our rounding of weights leaves no sum for"
+        if results["saturates"]
+        else "do not cut sums off"
+    )
+    packages = ", ".join(
+        f"{name} {results['versions'][name]}"
+        for name in ("python", "torch", "onnxruntime", "transformers", "tokenizers")
+    )
+    where = (
+        f"{results['processor']}, {results['machine']}; int8 instructions: **{results['int8']}**, whose kernels {cut_off}. Threads of PyTorch and of ONNX Runtime: "
+        f"{results['threads']}. {packages}. Load before the start: {results['load_before']}."
+    )
+    how = (
+        f"{results['rounds']} rounds; in each everyone of a setting has its turn: {results['seconds']:g} seconds in all, or {ENOUGH} calls of one row, or one long call a round. "
+        "`12.3 x (12.1 – 12.6)`: ratio of the medians in the same round, of the rounds the median, the 10th and the 90th percentile. "
+        f"95 %: 95th percentile, where there are {ENOUGH} calls. No padding."
+    )
     busy = "**The machine was busy when this began**: calls shorter than a time slice are rarely interrupted and come off too well."
-    return [where, "", how, "", *([busy, ""] if (results["load_before"] or 0) > 0.5 * results["threads"] else [])]
+    return [
+        where,
+        "",
+        how,
+        "",
+        *([busy, ""] if (results["load_before"] or 0) > 0.5 * results["threads"] else []),
+    ]
 
 
 def headlines(pair: dict) -> list[str]:
@@ -95,35 +126,105 @@ def headlines(pair: dict) -> list[str]:
     batches, lengths = settings(pair)
     at = find(pair, batches[0], lengths[-1])
     texts, where = pair["end_to_end"]["milliseconds"], f"batch {batches[0]}, {lengths[-1]} tokens"
-    rows = [["", "measured", "the paper"], ["parameters", f"{less(pair, parameters):.1f} x fewer", f"{PAPER['parameters']} x"],
-            [f"multiply-adds, {lengths[-1]} tokens", f"{less(pair, lambda model: model['multiply_adds'][str(lengths[-1])]):.1f} x fewer", ""],
-            [f"float32 in PyTorch, {where}", times(speed_up(base_of(at), at[small][PYTORCH])), f"{PAPER['time']} x (one K80)"],
-            [f"int8 in ONNX Runtime, {where}", times(speed_up(base_of(at), at[small][INT8])), ""],
-            ["from text to label, float32 in PyTorch", times(speed_up(base_of(texts), texts[small][PYTORCH])), ""],
-            ["from text to label, int8 in ONNX Runtime", times(speed_up(base_of(texts), texts[small][INT8])), ""]]
-    return [f"## {small} against {large}", "", f"{large} in float32 PyTorch, by our class or Hugging Face's, whichever was faster, against {small}:", "", *table(*rows)]
+    rows = [
+        ["", "measured", "the paper"],
+        ["parameters", f"{less(pair, parameters):.1f} x fewer", f"{PAPER['parameters']} x"],
+        [
+            f"multiply-adds, {lengths[-1]} tokens",
+            f"{less(pair, lambda model: model['multiply_adds'][str(lengths[-1])]):.1f} x fewer",
+            "",
+        ],
+        [
+            f"float32 in PyTorch, {where}",
+            times(speed_up(base_of(at), at[small][PYTORCH])),
+            f"{PAPER['time']} x (one K80)",
+        ],
+        [f"int8 in ONNX Runtime, {where}", times(speed_up(base_of(at), at[small][INT8])), ""],
+        [
+            "from text to label, float32 in PyTorch",
+            times(speed_up(base_of(texts), texts[small][PYTORCH])),
+            "",
+        ],
+        [
+            "from text to label, int8 in ONNX Runtime",
+            times(speed_up(base_of(texts), texts[small][INT8])),
+            "",
+        ],
+    ]
+    return [
+        f"## {small} against {large}",
+        "",
+        f"{large} in float32 PyTorch, by our class or Hugging Face's, whichever was faster, against {small}:",
+        "",
+        *table(*rows),
+    ]
 
 
 def sizes(pair: dict) -> list[str]:
     _, lengths = settings(pair)
-    rows = [["", "parameters, M", "embeddings", "encoder", "classifier", "safetensors, MB", "ONNX float32", "ONNX int8", "smaller", *(f"multiply-adds, M, {length} tokens" for length in lengths)]]
+    rows = [
+        [
+            "",
+            "parameters, M",
+            "embeddings",
+            "encoder",
+            "classifier",
+            "safetensors, MB",
+            "ONNX float32",
+            "ONNX int8",
+            "smaller",
+            *(f"multiply-adds, M, {length} tokens" for length in lengths),
+        ]
+    ]
     for name, model in pair["models"].items():
         files = model["bytes"]
-        rows.append([name, f"{parameters(model) / 1e6:.2f}", *(f"{count / 1e6:.2f}" for count in model["parameters"].values()),
-                     *(f"{files[file] / 1e6:.1f}" for file in ("model.safetensors", MODELS["onnx"], MODELS["int8"])), f"{smaller(model):.2f} x",
-                     *(f"{model['multiply_adds'][str(length)] / 1e6:,.0f}" for length in lengths)])
+        rows.append(
+            [
+                name,
+                f"{parameters(model) / 1e6:.2f}",
+                *(f"{count / 1e6:.2f}" for count in model["parameters"].values()),
+                *(
+                    f"{files[file] / 1e6:.1f}"
+                    for file in ("model.safetensors", MODELS["onnx"], MODELS["int8"])
+                ),
+                f"{smaller(model):.2f} x",
+                *(f"{model['multiply_adds'][str(length)] / 1e6:,.0f}" for length in lengths),
+            ]
+        )
     return table(*rows)
 
 
 def speeds(pair: dict) -> list[str]:
     batches, lengths = settings(pair)
-    rows = [["tokens", "model", "runs on", *(head for batch in batches for head in (f"batch {batch}: ms", "95 %", "rows/s", "speed-up"))]]
+    rows = [
+        [
+            "tokens",
+            "model",
+            "runs on",
+            *(
+                head
+                for batch in batches
+                for head in (f"batch {batch}: ms", "95 %", "rows/s", "speed-up")
+            ),
+        ]
+    ]
     for length in lengths:
         by_batch = {batch: find(pair, batch, length) for batch in batches}
         for name in pair["models"]:
             for way in WAYS:
                 if any(way in found[name] for found in by_batch.values()):
-                    rows.append([length, name, way, *(text for batch, found in by_batch.items() for text in speed(found, name, way, batch))])
+                    rows.append(
+                        [
+                            length,
+                            name,
+                            way,
+                            *(
+                                text
+                                for batch, found in by_batch.items()
+                                for text in speed(found, name, way, batch)
+                            ),
+                        ]
+                    )
     return table(*rows)
 
 
@@ -132,25 +233,63 @@ def speed(found: dict[str, dict[str, Rounds]], name: str, way: str, rows: int) -
         return [""] * 4
     own = found[name][way]
     late = percentile_95(own)
-    return [f"{median(own):.2f}", "" if late is None else f"{late:.2f}", f"{1000 * rows / median(own):,.0f}", "1" if own is base_of(found) else times(speed_up(base_of(found), own))]
+    return [
+        f"{median(own):.2f}",
+        "" if late is None else f"{late:.2f}",
+        f"{1000 * rows / median(own):,.0f}",
+        "1" if own is base_of(found) else times(speed_up(base_of(found), own)),
+    ]
 
 
 def int8_against_float32(pairs: list[dict]) -> list[str]:
-    rows = [["ONNX Runtime, int8 against float32", *(f"batch {batch}, {length} tokens" for batch in settings(pairs[0])[0] for length in settings(pairs[0])[1])]]
+    rows = [
+        [
+            "ONNX Runtime, int8 against float32",
+            *(
+                f"batch {batch}, {length} tokens"
+                for batch in settings(pairs[0])[0]
+                for length in settings(pairs[0])[1]
+            ),
+        ]
+    ]
     for pair in pairs:
-        rows += [[name, *(times(speed_up(cell["milliseconds"][name][ONNX], cell["milliseconds"][name][INT8])) for cell in pair["cells"])] for name in pair["models"]]
+        rows += [
+            [
+                name,
+                *(
+                    times(
+                        speed_up(cell["milliseconds"][name][ONNX], cell["milliseconds"][name][INT8])
+                    )
+                    for cell in pair["cells"]
+                ),
+            ]
+            for name in pair["models"]
+        ]
     return table(*rows)
 
 
 def where_the_time_goes(pairs: list[dict]) -> list[str]:
     profiles = [found for pair in pairs for found in pair["profiles"]]
     kinds = list(dict.fromkeys(kind for found in profiles for way in MODELS for kind in found[way]))
-    kinds.sort(key=lambda kind: -sum(found["int8"].get(kind, 0) / sum(found["int8"].values()) for found in profiles))
-    rows = [["milliseconds, float32 → int8", "tokens", *kinds, "all", "not in Linear layers, of int8"]]
+    kinds.sort(
+        key=lambda kind: (
+            -sum(found["int8"].get(kind, 0) / sum(found["int8"].values()) for found in profiles)
+        )
+    )
+    rows = [
+        ["milliseconds, float32 → int8", "tokens", *kinds, "all", "not in Linear layers, of int8"]
+    ]
     for found in profiles:
         before, after = found["onnx"], found["int8"]
-        rows.append([found["model"], found["length"], *(f"{before.get(kind, 0):.2f} → {after.get(kind, 0):.2f}" for kind in kinds),
-                     f"{sum(before.values()):.2f} → {sum(after.values()):.2f}", f"{100 - 100 * after['Linear layers'] / sum(after.values()):.0f} %"])
+        rows.append(
+            [
+                found["model"],
+                found["length"],
+                *(f"{before.get(kind, 0):.2f} → {after.get(kind, 0):.2f}" for kind in kinds),
+                f"{sum(before.values()):.2f} → {sum(after.values()):.2f}",
+                f"{100 - 100 * after['Linear layers'] / sum(after.values()):.0f} %",
+            ]
+        )
     return table(*rows)
 
 
@@ -159,22 +298,63 @@ def texts(pair: dict) -> list[str]:
     rows = [["", "", "ms", "95 %", "texts/s", "speed-up"]]
     for name, by_way in found["milliseconds"].items():
         for way in (way for way in (*WAYS, "alone") if way in by_way):
-            rows.append([name, way, *speed(found["milliseconds"], name, way, 1)] if way in WAYS else [name, way, *speed(found["milliseconds"], name, way, 1)[:3], ""])
-    return [f"One text at a time, each another, {found['tokens']:.0f} tokens on average:", "", *table(*rows)]
+            rows.append(
+                [name, way, *speed(found["milliseconds"], name, way, 1)]
+                if way in WAYS
+                else [name, way, *speed(found["milliseconds"], name, way, 1)[:3], ""]
+            )
+    return [
+        f"One text at a time, each another, {found['tokens']:.0f} tokens on average:",
+        "",
+        *table(*rows),
+    ]
 
 
 def scores(pair: dict) -> list[str]:
-    rows = [[f"dev {pair['metric'].replace('_', ' ')}, {pair['dev_rows']:,} rows of {pair['dev_tokens']:.0f} tokens on average", PYTORCH, ONNX, INT8]]
-    return table(*rows, *([name, *(f"{100 * model['dev'][way]:.2f}" for way in (PYTORCH, ONNX, INT8))] for name, model in pair["models"].items()))
+    rows = [
+        [
+            f"dev {pair['metric'].replace('_', ' ')}, {pair['dev_rows']:,} rows of {pair['dev_tokens']:.0f} tokens on average",
+            PYTORCH,
+            ONNX,
+            INT8,
+        ]
+    ]
+    return table(
+        *rows,
+        *(
+            [name, *(f"{100 * model['dev'][way]:.2f}" for way in (PYTORCH, ONNX, INT8))]
+            for name, model in pair["models"].items()
+        ),
+    )
 
 
 def tables(results: dict) -> str:
     first = results["pairs"][0]
-    lines = ["# Serving, measured", "", *head(results), *headlines(first), "## From text to label", "", *texts(first)]
+    lines = [
+        "# Serving, measured",
+        "",
+        *head(results),
+        *headlines(first),
+        "## From text to label",
+        "",
+        *texts(first),
+    ]
     for pair in results["pairs"]:
-        lines += [f"## {pair['title']}", "", *sizes(pair), *(scores(pair) if "metric" in pair else []), *speeds(pair)]
-    lines += ["## What 8 bits save", "", *int8_against_float32(results["pairs"]), *where_the_time_goes(results["pairs"]),
-              "By ONNX Runtime's profiler, one row at a time; medians of every operator, added, without what passes between operators.", ""]
+        lines += [
+            f"## {pair['title']}",
+            "",
+            *sizes(pair),
+            *(scores(pair) if "metric" in pair else []),
+            *speeds(pair),
+        ]
+    lines += [
+        "## What 8 bits save",
+        "",
+        *int8_against_float32(results["pairs"]),
+        *where_the_time_goes(results["pairs"]),
+        "By ONNX Runtime's profiler, one row at a time; medians of every operator, added, without what passes between operators.",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -186,17 +366,33 @@ def points(pair: dict) -> tuple[list[dict], int]:
     batches, lengths = settings(pair)
     length = min(lengths, key=lambda one: abs(one - pair["dev_tokens"]))
     found = find(pair, batches[0], length)
-    return [{"model": role, "way": way, "score": model["dev"][way], "milliseconds": median(found[name][way]), "int8": way == INT8,
-             "bytes": model["bytes"][{PYTORCH: "model.safetensors", ONNX: MODELS["onnx"], INT8: MODELS["int8"]}[way]]}
-            for role, (name, model) in zip(("teacher", "student"), pair["models"].items()) for way in (PYTORCH, ONNX, INT8)], length
+    return [
+        {
+            "model": role,
+            "way": way,
+            "score": model["dev"][way],
+            "milliseconds": median(found[name][way]),
+            "int8": way == INT8,
+            "bytes": model["bytes"][
+                {PYTORCH: "model.safetensors", ONNX: MODELS["onnx"], INT8: MODELS["int8"]}[way]
+            ],
+        }
+        for role, (name, model) in zip(("teacher", "student"), pair["models"].items())
+        for way in (PYTORCH, ONNX, INT8)
+    ], length
 
 
 def lines_by_length(pair: dict) -> dict[tuple[str, str], dict[int, tuple[float, float, float]]]:
     """(model, way) → length → speed-up of a batch of the smallest size."""
     batches, lengths = settings(pair)
     found = {length: find(pair, batches[0], length) for length in lengths}
-    return {(role, way): {length: speed_up(base_of(cell), cell[name][way]) for length, cell in found.items()}
-            for role, name in zip(("teacher", "student"), pair["models"]) for way in (PYTORCH, ONNX, INT8)}
+    return {
+        (role, way): {
+            length: speed_up(base_of(cell), cell[name][way]) for length, cell in found.items()
+        }
+        for role, name in zip(("teacher", "student"), pair["models"])
+        for way in (PYTORCH, ONNX, INT8)
+    }
 
 
 def write(results: dict, output: Path | None, picture: Path | None) -> None:
@@ -211,10 +407,18 @@ def write(results: dict, output: Path | None, picture: Path | None) -> None:
         from tinybert_lite import plots
 
         large, small = results["pairs"][0]["models"]
-        drawn = {picture.with_stem(f"{picture.stem}_lengths"): plots.speed_ups(lines_by_length(results["pairs"][0]), large, small)}
+        drawn = {
+            picture.with_stem(f"{picture.stem}_lengths"): plots.speed_ups(
+                lines_by_length(results["pairs"][0]), large, small
+            )
+        }
         if scored := next((pair for pair in results["pairs"] if "metric" in pair), None):
             shown, length = points(scored)
-            drawn[picture] = plots.accuracy_and_cost(shown, f"dev {scored['metric'].replace('_', ' ')}", f"milliseconds, one row of {length} tokens")
+            drawn[picture] = plots.accuracy_and_cost(
+                shown,
+                f"dev {scored['metric'].replace('_', ' ')}",
+                f"milliseconds, one row of {length} tokens",
+            )
         for path, figure in drawn.items():
             figure.savefig(path, dpi=110)
         plots.close(drawn.values())

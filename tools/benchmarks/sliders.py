@@ -33,23 +33,43 @@ MOVES = 10
 
 def explorers() -> dict[str, widgets.Explorer]:
     teacher = load_bert(ROOT / "teacher_model/classroom", masked_lm=True)
-    student, _ = load_model(ROOT / "student_model/classroom", from_scratch=True, vocab_size=teacher.model.config.vocab_size)
+    student, _ = load_model(
+        ROOT / "student_model/classroom",
+        from_scratch=True,
+        vocab_size=teacher.model.config.vocab_size,
+    )
     mapping = layer_mapping("uniform", student.layers, teacher.model.layers)
 
     def attention(text: str) -> tuple[str, widgets.Explorer]:
         batch = encode([text], None, teacher.tokenizer, 128).batch([0])
         tokens = teacher.tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
-        return f"attention, {len(tokens)} pieces", widgets.attention_explorer(student, teacher.model, batch, tokens, mapping)
+        return f"attention, {len(tokens)} pieces", widgets.attention_explorer(
+            student, teacher.model, batch, tokens, mapping
+        )
 
     labels = np.random.default_rng(0).integers(0, 2, 800)
     logits = [np.random.default_rng(seed).normal(labels[:, None] * [-2, 2], 2) for seed in (1, 2)]
-    augmenter = Augmenter(teacher.model, teacher.tokenizer, WordVectors.read(ROOT / "1_pre_data/glove.classroom.txt"), profile("classroom").data_augmentation)
+    augmenter = Augmenter(
+        teacher.model,
+        teacher.tokenizer,
+        WordVectors.read(ROOT / "1_pre_data/glove.classroom.txt"),
+        profile("classroom").data_augmentation,
+    )
     return dict([attention(SENTENCE), attention(f"{SENTENCE} {SENTENCE}")]) | {
         f"margins, {len(labels)} rows": widgets.margins_explorer(*logits, labels),
         "mapping, 12 teacher layers": widgets.mapping_explorer(),
-        "masking, 30 pieces": widgets.masking_viewer(["[CLS]", *(2 * teacher.tokenizer.tokenize(SENTENCE))[:28], "[SEP]"]),
-        "augmentation, 3 sentences": widgets.augmentation_viewer(augmenter, [
-            "The story meanders, but the actors give a wonderful performance.", "A dull, plodding film.", "One of the most touching comedies of the year."])}
+        "masking, 30 pieces": widgets.masking_viewer(
+            ["[CLS]", *(2 * teacher.tokenizer.tokenize(SENTENCE))[:28], "[SEP]"]
+        ),
+        "augmentation, 3 sentences": widgets.augmentation_viewer(
+            augmenter,
+            [
+                "The story meanders, but the actors give a wonderful performance.",
+                "A dull, plodding film.",
+                "One of the most touching comedies of the year.",
+            ],
+        ),
+    }
 
 
 def choices(control) -> list:
@@ -79,7 +99,9 @@ def main() -> None:
     for name, explorer in explorers().items():
         for control, widget in explorer.controls.items():
             times = milliseconds(explorer, widget)
-            print(f"| {name} | {control.replace('_', ' ')} | {statistics.median(times):.0f} | {max(times):.0f} |")
+            print(
+                f"| {name} | {control.replace('_', ' ')} | {statistics.median(times):.0f} | {max(times):.0f} |"
+            )
 
 
 if __name__ == "__main__":

@@ -22,18 +22,32 @@ from tinybert_lite import run_all
 
 PREPARE = {"data_augmentation.N": 1, "pregenerate_training_data.epochs_to_generate": 1}
 REAL = {
-    "general_distill.num_train_epochs": 1, "general_distill.max_steps": 1000,
-    "finetune_teacher.num_train_epochs": 3, "finetune_teacher.learning_rate": 2e-4, "finetune_teacher.train_batch_size": 64,
-    "finetune_teacher.eval_step": 500, "finetune_teacher.save_every": 500,
-    "task_distill_mid.num_train_epochs": 1, "task_distill_mid.train_batch_size": 64,
-    "task_distill_out.num_train_epochs": 2, "task_distill_out.train_batch_size": 64, "task_distill_out.eval_step": 500,
+    "general_distill.num_train_epochs": 1,
+    "general_distill.max_steps": 1000,
+    "finetune_teacher.num_train_epochs": 3,
+    "finetune_teacher.learning_rate": 2e-4,
+    "finetune_teacher.train_batch_size": 64,
+    "finetune_teacher.eval_step": 500,
+    "finetune_teacher.save_every": 500,
+    "task_distill_mid.num_train_epochs": 1,
+    "task_distill_mid.train_batch_size": 64,
+    "task_distill_out.num_train_epochs": 2,
+    "task_distill_out.train_batch_size": 64,
+    "task_distill_out.eval_step": 500,
     "task_distill_out.learning_rate": 1e-3,
-    "baseline.num_train_epochs": 6, "baseline.train_batch_size": 64, "baseline.eval_step": 500, "baseline.learning_rate": 1e-3,
+    "baseline.num_train_epochs": 6,
+    "baseline.train_batch_size": 64,
+    "baseline.eval_step": 500,
+    "baseline.learning_rate": 1e-3,
 }
 
 
 def sets(values: dict, stage: str = "") -> list[str]:
-    return [flag for name, value in values.items() for flag in ("--set", f"{stage}.{name}={value}" if stage else f"{name}={value}")]
+    return [
+        flag
+        for name, value in values.items()
+        for flag in ("--set", f"{stage}.{name}={value}" if stage else f"{name}={value}")
+    ]
 
 
 def run(*flags) -> None:
@@ -41,7 +55,9 @@ def run(*flags) -> None:
         raise SystemExit("stopped: see the error above")
 
 
-def measure(data_dir: Path | None, corpus: Path | None, workspace: Path, seeds: list[int], common: list[str]) -> None:
+def measure(
+    data_dir: Path | None, corpus: Path | None, workspace: Path, seeds: list[int], common: list[str]
+) -> None:
     if data_dir is None:
         for seed in seeds:
             run("--workspace", workspace / f"seed_{seed}", "--seed", seed, "--baseline", *common)
@@ -49,39 +65,89 @@ def measure(data_dir: Path | None, corpus: Path | None, workspace: Path, seeds: 
     (workspace / "1_pre_data").mkdir(parents=True, exist_ok=True)
     shutil.copy(corpus, workspace / "1_pre_data/documents.txt")
     common = ["--data_dir", data_dir, *common]
-    run("--workspace", workspace, *common, "--from", "data_augmentation", "--until", "pregenerate_training_data", *sets(PREPARE))
+    run(
+        "--workspace",
+        workspace,
+        *common,
+        "--from",
+        "data_augmentation",
+        "--until",
+        "pregenerate_training_data",
+        *sets(PREPARE),
+    )
     for seed in seeds:
         own = workspace / f"seed_{seed}"
-        shutil.copytree(workspace / "2_pregenerate_data", own / "2_pregenerate_data", dirs_exist_ok=True)
+        shutil.copytree(
+            workspace / "2_pregenerate_data", own / "2_pregenerate_data", dirs_exist_ok=True
+        )
         (own / "1_pre_data").mkdir(exist_ok=True)
         shutil.copy(workspace / "1_pre_data/aug.tsv", own / "1_pre_data/aug.tsv")
-        run("--workspace", own, *common, "--seed", seed, "--from", "general_distill", "--baseline", *sets(REAL))
+        run(
+            "--workspace",
+            own,
+            *common,
+            "--seed",
+            seed,
+            "--from",
+            "general_distill",
+            "--baseline",
+            *sets(REAL),
+        )
 
 
 def summary(files: list[Path]) -> str:
     """A table of scores by seed, dev and test, and of the retention: the student's share of the teacher's score."""
     results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     metric, lines = results[0]["metric"], []
-    head = "| " + metric + ", % | " + " | ".join(f"seed {r['seed']}" for r in results) + " | mean ± standard deviation |"
-    for split, found in (("dev", results), ("test", [next(iter(r["test"].values()), None) for r in results])):
+    head = (
+        "| "
+        + metric
+        + ", % | "
+        + " | ".join(f"seed {r['seed']}" for r in results)
+        + " | mean ± standard deviation |"
+    )
+    for split, found in (
+        ("dev", results),
+        ("test", [next(iter(r["test"].values()), None) for r in results]),
+    ):
         if None in found:
             continue
-        rows = {model: [100 * r[model][metric] for r in found] for model in ("teacher", "student", "undistilled")}
-        rows["retention"] = [100 * student / teacher for student, teacher in zip(rows["student"], rows["teacher"])]
-        rows["student - undistilled"] = [one - other for one, other in zip(rows["student"], rows["undistilled"])]
+        rows = {
+            model: [100 * r[model][metric] for r in found]
+            for model in ("teacher", "student", "undistilled")
+        }
+        rows["retention"] = [
+            100 * student / teacher for student, teacher in zip(rows["student"], rows["teacher"])
+        ]
+        rows["student - undistilled"] = [
+            one - other for one, other in zip(rows["student"], rows["undistilled"])
+        ]
         lines += [f"{split}:", "", head, "|---" * (len(results) + 2) + "|"]
         for name, values in rows.items():
             spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-            lines.append(f"| {name} | " + " | ".join(f"{v:.2f}" for v in values) + f" | {statistics.mean(values):.2f}{spread} |")
+            lines.append(
+                f"| {name} | "
+                + " | ".join(f"{v:.2f}" for v in values)
+                + f" | {statistics.mean(values):.2f}{spread} |"
+            )
         lines.append("")
     sizes = results[0]["parameters"]
-    return "\n".join([*lines, f"parameters: student {sizes['student']:,}, teacher {sizes['teacher']:,}: {100 * sizes['student'] / sizes['teacher']:.1f} %"])
+    return "\n".join(
+        [
+            *lines,
+            f"parameters: student {sizes['student']:,}, teacher {sizes['teacher']:,}: {100 * sizes['student'] / sizes['teacher']:.1f} %",
+        ]
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data_dir", type=Path, help="a real task's folder; the classroom set if there is none")
-    parser.add_argument("--corpus", type=Path, help="one sentence a line, a blank line between documents")
+    parser.add_argument(
+        "--data_dir", type=Path, help="a real task's folder; the classroom set if there is none"
+    )
+    parser.add_argument(
+        "--corpus", type=Path, help="one sentence a line, a blank line between documents"
+    )
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--precision", default="auto")
@@ -91,8 +157,18 @@ def main() -> None:
     if not args.summary:
         if args.data_dir and not args.corpus:
             parser.error("--data_dir needs --corpus, the text of general distillation")
-        measure(args.data_dir and args.data_dir.resolve(), args.corpus, args.workspace, args.seeds, ["--precision", args.precision, "--threads", args.threads])
-    print(summary([args.workspace / f"seed_{seed}/5_task_distill_out/results.json" for seed in args.seeds]))
+        measure(
+            args.data_dir and args.data_dir.resolve(),
+            args.corpus,
+            args.workspace,
+            args.seeds,
+            ["--precision", args.precision, "--threads", args.threads],
+        )
+    print(
+        summary(
+            [args.workspace / f"seed_{seed}/5_task_distill_out/results.json" for seed in args.seeds]
+        )
+    )
 
 
 if __name__ == "__main__":

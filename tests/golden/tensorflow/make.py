@@ -19,6 +19,15 @@ with v1.Session(config=v1.ConfigProto(device_count={"CPU": shards})) as session:
             variable = v1.get_variable(name, values.shape, values.dtype, use_resource=False)
         session.run(variable.initializer, {variable.initializer.inputs[1]: values})
     if step is not None:
-        session.run(v1.get_variable("global_step", initializer=np.int64(step), use_resource=False).initializer)
-    v1.train.Saver(sharded=shards > 1).save(session, prefix, global_step=None if step is None or "bert_model" in prefix else int(step),
-                                            latest_filename="checkpoint", write_meta_graph=False)
+        session.run(
+            v1.get_variable(
+                "global_step", initializer=np.int64(step), use_resource=False
+            ).initializer
+        )
+    v1.train.Saver(sharded=shards > 1).save(
+        session,
+        prefix,
+        global_step=None if step is None or "bert_model" in prefix else int(step),
+        latest_filename="checkpoint",
+        write_meta_graph=False,
+    )
