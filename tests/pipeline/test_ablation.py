@@ -271,7 +271,7 @@ def test_a_second_call_makes_nothing_and_a_cut_run_goes_on(workspace, monkeypatc
     ]
     before = len(ran)
     again = call(line)
-    assert again.code == 0 and len(ran) == before and again.out.count("finished before") == 2
+    assert again.code == 0 and len(ran) == before and again.out.count("already finished") == 2
 
 
 def test_a_variant_that_fails_is_named_and_the_others_go_on(workspace, monkeypatch):  # noqa: F811

@@ -254,8 +254,8 @@ def test_a_task_that_fails_does_not_stop_the_others(finished, glue, capsys, tmp_
 @pytest.mark.parametrize(
     "more, says",
     [
-        (["--teacher_model", "grow"], "name a task"),
-        (["--only", "report"], "name a task"),
+        (["--teacher_model", "grow"], "name one task"),
+        (["--only", "report"], "name one task"),
         (["--data_dir", "empty"], "holds no task's folder"),
     ],
 )

@@ -423,9 +423,7 @@ def plan(root: Path, *assignments: str, baseline: bool = True, **how) -> dict[st
         how.setdefault("teacher_model", "grow")
     return {
         item.stage.name: (item.state, item.reason)
-        for item in run_all.make_plan(
-            Workspace.find(root, **how), settings, names, baseline=baseline
-        )
+        for item in run_all.make_plan(Workspace.find(root, **how), settings, names)
     }
 
 
@@ -496,7 +494,7 @@ def test_a_workspace_that_was_moved_is_still_up_to_date(copied):
     assert set(plan(copied).values()) == {("done", "up to date")}
 
 
-AGAIN = ("to do", "what it reads is made again")
+AGAIN = ("to do", "an earlier stage makes its input again")
 
 
 @pytest.mark.parametrize(

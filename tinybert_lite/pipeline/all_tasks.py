@@ -1,83 +1,86 @@
-"""`run_all --task all`: every task whose rows are at hand, one after the other, and one table of them in the end."""
-
-from __future__ import annotations
+"""`run_all --task all`: run every task whose files exist, and compare the results in one table."""
 
 import argparse
 from pathlib import Path
 
 from tinybert_lite.data.tasks import OWN, TASKS, Task
 from tinybert_lite.pipeline.command_line import prepared
-from tinybert_lite.pipeline.report import shown_scores
+from tinybert_lite.pipeline.report import (
+    markdown_table,
+    plots_without_screen,
+    retention,
+    shown_scores,
+    write_markdown,
+)
 from tinybert_lite.pipeline.running import missing_rows, run_all
 from tinybert_lite.pipeline.workspace import GROW, Workspace
 from tinybert_lite.system.console import grid, remark, say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import read_json, write_atomically, write_json
+from tinybert_lite.system.files import read_json, write_json
 
 MODELS = ("teacher", "student", "undistilled")
 SUMMARY = "all_tasks"
 
 
 def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]:
-    """Tasks with training and dev rows: the list's, then a workspace's own; and their folder where `data_dir` holds them all."""
+    """The tasks whose training and dev files exist, and each one's folder in `data_dir`, if given.
+
+    First the tasks of the package's list, then the user's own.
+    """
     own = sorted(path.parent.name for path in (data_dir or root).glob(f"*/{OWN}"))
     found = []
     for name in [*(task.name for task in TASKS.values() if task.dev_files), *own]:
-        folders = (
-            [data_dir / folder for folder in (name, name.split("-")[0])] if data_dir else [None]
-        )
-        for folder in [folder for folder in folders if folder is None or folder.is_dir()]:
-            workspace = Workspace.find(root, name, data_dir=folder)
-            if missing_rows(workspace) is None:
-                found.append((workspace.task, folder))
-                break
+        names = dict.fromkeys((name, name.split("-")[0]))  # XNLI-zh: also XNLI
+        for folder in [data_dir / each for each in names] if data_dir else [None]:
+            if folder is None or folder.is_dir():
+                workspace = Workspace.find(root, name, data_dir=folder)
+                if missing_rows(workspace) is None:
+                    found.append((workspace.task, folder))
+                    break
     return found
 
 
 def run_all_tasks(args: argparse.Namespace) -> int:
-    """Run them; a task that fails is named in the table, and the others go on. Returns the exit code: 2 where one failed."""
+    """Run the tasks one after the other. Returns the exit code: 2 where one failed.
+
+    A failed task is named in the summary and does not stop the others. Raises UserError for flags
+    that belong to one task, and where there is no task to run.
+    """
     root = Workspace.find(args.workspace).root
-    if (
-        args.teacher_model == GROW
-        or args.task_teacher
-        or args.teacher_logits
-        or args.only
-        or args.clean
-    ):
+    one_task = args.task_teacher, args.teacher_logits, args.only, args.clean
+    if args.teacher_model == GROW or any(one_task):
         raise UserError(
-            "--task all goes with one general teacher and all stages: name a task for --teacher_model grow, --task_teacher, --teacher_logits, --only or --clean"
+            "--task all runs all stages of each task with one general teacher: name one task, or "
+            "leave out --task_teacher, --teacher_logits, --only, --clean and --teacher_model grow"
         )
     tasks = at_hand(root, Path(args.data_dir) if args.data_dir else None)
     if not tasks:
         raise UserError(
-            f"{args.data_dir or root} holds no task's folder with train.tsv and dev.tsv, such as RTE/; put GLUE's folders there or name theirs with --data_dir"
+            f"{args.data_dir or root} holds no task's folder with train.tsv and dev.tsv, such as "
+            "RTE/: put GLUE's folders there or name the folder that holds them with --data_dir"
         )
+    names = [task.name for task, _ in tasks]
     lost = [
         name
         for name, task in TASKS.items()
-        if task.dev_files
-        and task not in [found for found, _ in tasks]
-        and not name.startswith("XNLI")
+        if task.dev_files and name not in names and not name.startswith("XNLI")
     ]
-    say(
-        f"tasks: {', '.join(task.name for task, _ in tasks)}"
-        + (f" (no rows of {', '.join(lost)} in {args.data_dir or root})" if lost else "")
-    )
+    missing = f" (no rows of {', '.join(lost)} in {args.data_dir or root})" if lost else ""
+    say(f"tasks: {', '.join(names)}{missing}")
     results, failed = {}, {}
     for number, (task, folder) in enumerate(tasks, 1):
         say(f"\n== {task.name}, {number} of {len(tasks)} ==")
-        settings, workspace = prepared(args, task.name, str(folder) if folder else None)
+        settings, workspace = prepared(args, task.name, folder)
         try:
             run_all(
                 workspace,
                 settings,
                 args.first,
                 args.last,
-                None,
-                args.force,
-                args.baseline,
-                args.dry_run,
-                args.int8,
+                force=args.force,
+                baseline=args.baseline,
+                dry_run=args.dry_run,
+                int8=args.int8,
             )
             if not args.dry_run and not args.last:
                 results[task.name] = read_json(workspace.final_student / "results.json")
@@ -90,76 +93,45 @@ def run_all_tasks(args: argparse.Namespace) -> int:
 
 
 def rows_of(results: dict[str, dict]) -> list[tuple[str, ...]]:
-    """The table's rows: each task's dev scores by model, and what the student keeps of its teacher's."""
+    """Rows of the table: the dev scores of each task's models, and their mean over all tasks.
+
+    The mean is of the primary metrics, and only over models that every task has.
+    """
     models = [model for model in MODELS if any(result.get(model) for result in results.values())]
-    rows = [("task", "scores", *models, "kept", "train rows")]
+    rows = [("task", "scores", *models, "retention", "training rows")]
     for name, result in results.items():
-        scores = [result.get(model) for model in models]
-        metric = result["metric"]
-        kept = (
-            f"{100 * result['student'][metric] / result['teacher'][metric]:.1f} %"
-            if result.get("teacher") and result["teacher"][metric] > 0
-            else "–"
-        )
-        names = ", ".join(shown_scores(result["student"]))
+        scores = [shown_scores(result.get(model) or {}).values() for model in models]
+        kept = retention(result)
         rows.append(
             (
                 name,
-                names,
-                *(
-                    " / ".join(f"{value:.4f}" for value in shown_scores(of).values()) if of else "–"
-                    for of in scores
-                ),
-                kept,
+                ", ".join(shown_scores(result["student"])),
+                *(" / ".join(f"{value:.4f}" for value in each) or "–" for each in scores),
+                "–" if kept is None else f"{kept:.1f} %",
                 str(result["rows"]["train"]),
             )
         )
     if len(results) > 1:
-        means = [
-            [result[model][result["metric"]] for result in results.values() if result.get(model)]
-            for model in models
-        ]
-        rows.append(
-            (
-                "mean",
-                "of what decides",
-                *(
-                    f"{sum(values) / len(values):.4f}" if len(values) == len(results) else "–"
-                    for values in means
-                ),
-                "",
-                "",
-            )
-        )
+        means = []
+        for model in models:
+            scores = [
+                result[model][result["metric"]] for result in results.values() if result.get(model)
+            ]
+            complete = len(scores) == len(results)
+            means.append(f"{sum(scores) / len(scores):.4f}" if complete else "–")
+        rows.append(("mean", "primary metrics", *means, "", ""))
     return rows
 
 
 def write_summary(folder: Path, results: dict[str, dict], failed: dict[str, str]) -> None:
-    """`all_tasks.json`, `all_tasks.md` and a picture into `folder`; the table on the terminal."""
-    import matplotlib
-
-    matplotlib.use("Agg", force=False)
-    from tinybert_lite import plots
-
+    """Write `all_tasks.json`, `all_tasks.md` and `all_tasks.png`, and print the table."""
     rows = rows_of(results)
-    say("\n" + grid(rows))
-    figure = plots.across_tasks(results)
+    say(f"\n{grid(rows)}")
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{SUMMARY}.png", dpi=110)
-    plots.close([figure])
-    lines = [
-        "# All tasks at hand",
-        "",
-        "| " + " | ".join(rows[0]) + " |",
-        "|" + "---|" * len(rows[0]),
-        *("| " + " | ".join(row) + " |" for row in rows[1:]),
-        "",
-    ]
-    lines += (
-        [f"- {name} failed: {reason}" for name, reason in failed.items()]
-        + [""] * bool(failed)
-        + [f"![dev scores of all tasks]({SUMMARY}.png)", ""]
-    )
-    write_atomically(folder / f"{SUMMARY}.md", "\n".join(lines).encode("utf-8"))
+    plots_without_screen().across_tasks(results).savefig(folder / f"{SUMMARY}.png", dpi=110)
+    failures = [f"- {name} failed: {reason}" for name, reason in failed.items()]
+    picture = f"![dev scores of all tasks]({SUMMARY}.png)"
+    lines = ["# All tasks", "", *markdown_table(rows), *failures, "", picture, ""]
+    write_markdown(folder / f"{SUMMARY}.md", lines)
     write_json(folder / f"{SUMMARY}.json", {"results": results, "failed": failed})
     say(f"  all tasks: {folder / 'all_tasks.md'}")

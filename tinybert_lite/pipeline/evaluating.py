@@ -1,29 +1,16 @@
-"""Evaluation: the tasks' metrics, predictions, agreement, the probe along the stages, and GLUE's submission files.
-
-python -m tinybert_lite.evaluate --data_dir SST-2 --task_name sst-2 --student_model 5_task_distill_out --teacher_model teacher_model/SST-2
-"""
-
-from __future__ import annotations
+"""Evaluate one finished model: dev scores, agreement with a teacher, and test predictions."""
 
 from pathlib import Path
 
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.exports.serving import Served, fastest
-from tinybert_lite.models.loading import (
-    LoadedBert,
-    check_same_vocabulary,
-    in_the_tasks_order,
-    load_bert,
-)
+from tinybert_lite.models import loading
 from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages import submissions
 from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.metrics import agreement
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import Settings
-from tinybert_lite.stages.submissions import (
-    scores_on_test,
-    write_eval_results,
-    write_test_predictions,
-)
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.files import write_json
 
@@ -38,60 +25,57 @@ def evaluate_folder(
     teacher: Path | None = None,
     runtime: str | None = None,
 ) -> dict:
-    """Dev scores of a finished model, printed; with a teacher its scores and their agreement; files into `output`. runtime: of a serving folder."""
-    task, session = workspace.task, Session.open(settings)
+    """Evaluate a model folder or a serving folder (`runtime`: its ONNX file) on the task's rows.
 
-    def load(place: Path, runtime: str | None = None) -> LoadedBert:
-        if runtime or fastest(place):
-            served = Served(place, runtime).in_the_tasks_order(task)
-            return LoadedBert(served, served.tokenizer, place, [])
-        found = in_the_tasks_order(
-            load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none"),
-            task,
-        )
-        if "classifier" in found.new_parts:
-            remark(
-                f"warning: {place} has no classifier of its own; the scores below are those of a random one"
-            )
-        found.model.to(session.device.name)
-        return found
-
-    student = load(folder, runtime)
-    dev = DevSet(task, workspace.task_files, student.tokenizer, max_length, batch_size)
-    results = {"task": task.name, "student": str(folder), "dev": dev(student.model)}
+    Prints and returns dev scores, with a `teacher` its scores and the agreement with it; for a
+    task without dev rows the scores on its test file, if that has labels. Writes scores and test
+    predictions into `output`. Raises UserError for files that cannot be read or scored.
+    """
+    task, device = workspace.task, Session.open(settings).device.name
+    student = _load(folder, task, settings.lower_case, device, runtime)
+    inputs = student.tokenizer, max_length
     files = {split: workspace.data_file(split) for split in task.test_files}
-    if not dev.parts:  # the diagnostic set is a test and nothing else
-        results["test"] = scores_on_test(
-            {"student": student.model}, task, files, student.tokenizer, max_length
-        )
-        say(
-            "\n".join(
-                f"{split} {key} = {value}"
-                for split, of in results["test"].items()
-                for key, value in of["student"].items()
-            )
-        )
+    dev = DevSet(task, workspace.task_files, *inputs, batch_size)
+    results = {"task": task.name, "student": str(folder), "dev": dev(student.model)}
+    if not dev.parts:  # the diagnostic set is a test set only
+        tests = submissions.scores_on_test({"student": student.model}, task, files, *inputs)
+        results["test"] = tests
+        for split, scores in tests.items():
+            _say_scores(scores["student"], f"{split} ")
     elif teacher:
-        model = load(teacher)
-        check_same_vocabulary(student, model)
-        results |= {
-            "teacher": str(teacher),
-            "teacher_dev": dev(model.model),
-            "agreement": agreement(
-                predict(model.model, dev.first), predict(student.model, dev.first)
-            ),
-        }
+        other = _load(teacher, task, settings.lower_case, device)
+        loading.check_same_vocabulary(student, other)
+        logits = predict(other.model, dev.first), predict(student.model, dev.first)
+        results["teacher"] = str(teacher)
+        results["teacher_dev"] = dev(other.model)
+        results["agreement"] = agreement(*logits)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        write_test_predictions(
-            student.model, task, files, student.tokenizer, max_length, output
-        )  # first: it may refuse a file
-        write_eval_results(output, results["dev"], 0)
+        # Predictions come first: they may refuse a test file.
+        submissions.write_test_predictions(student.model, task, files, *inputs, output)
+        submissions.write_eval_results(output, results["dev"], 0)
         write_json(output / "eval_results.json", results)
-    say("\n".join(f"{key} = {value}" for key, value in results["dev"].items()))
+    _say_scores(results["dev"])
     if "teacher_dev" in results:
-        say(
-            "\n".join(f"teacher {key} = {value}" for key, value in results["teacher_dev"].items())
-            + f"\nagreement = {results['agreement']}"
-        )
+        _say_scores(results["teacher_dev"], "teacher ")
+        say(f"agreement = {results['agreement']}")
     return results
+
+
+def _load(
+    place: Path, task: Task, lower_case: bool | None, device: str, runtime: str | None = None
+) -> loading.LoadedBert:
+    """The model with its outputs in the order of the task's labels."""
+    if runtime or fastest(place):
+        served = Served(place, runtime).in_the_tasks_order(task)
+        return loading.LoadedBert(served, served.tokenizer, place, [])
+    found = loading.load_bert(place, lower_case, num_labels=task.num_labels, projection="none")
+    if "classifier" in loading.in_the_tasks_order(found, task).new_parts:
+        remark(f"warning: {place} holds no classifier: the scores are those of a random one")
+    found.model.to(device)
+    return found
+
+
+def _say_scores(scores: dict[str, float], prefix: str = "") -> None:
+    for name, value in scores.items():
+        say(f"{prefix}{name} = {value}")

@@ -1,11 +1,7 @@
-"""The front door: plan all stages, run what is stale or missing, report.
-
-python -m tinybert_lite.run_all
-"""
-
-from __future__ import annotations
+"""The plan of a run: what each stage would do and why, how long it takes and the disk it needs."""
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +27,7 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.machine import machine, set_threads
 from tinybert_lite.system.outputs import read_manifest
 
-STAGES: tuple[Stage, ...] = (
+STAGES = (
     pretrain.STAGE,
     data_augmentation.STAGE,
     pregenerate_training_data.STAGE,
@@ -40,194 +36,186 @@ STAGES: tuple[Stage, ...] = (
     task_distill.MID,
     task_distill.OUT,
 )
-REPORT = "report"
-# Seconds on two CPU cores, for the plan's first estimate; afterwards the last run's own time is shown.
+REPORT = "report"  # what --from, --until and --only call the last step
+# Seconds per stage on two CPU cores: the estimate before a stage has run for the first time.
 TYPICAL_SECONDS = {
-    "smoke": dict(
-        pretrain=3,
-        data_augmentation=2,
-        pregenerate_training_data=1,
-        general_distill=2,
-        finetune_teacher=3,
-        task_distill_mid=3,
-        task_distill_out=2,
-        baseline=2,
-        quantize=3,
-    ),
-    "classroom": dict(
-        pretrain=73,
-        data_augmentation=13,
-        pregenerate_training_data=1,
-        general_distill=46,
-        finetune_teacher=31,
-        task_distill_mid=52,
-        task_distill_out=34,
-        baseline=17,
-        quantize=40,
-    ),
+    "smoke": {
+        "pretrain": 3,
+        "data_augmentation": 2,
+        "pregenerate_training_data": 1,
+        "general_distill": 2,
+        "finetune_teacher": 3,
+        "task_distill_mid": 3,
+        "task_distill_out": 2,
+        "baseline": 2,
+        "quantize": 3,
+    },
+    "classroom": {
+        "pretrain": 73,
+        "data_augmentation": 13,
+        "pregenerate_training_data": 1,
+        "general_distill": 46,
+        "finetune_teacher": 31,
+        "task_distill_mid": 52,
+        "task_distill_out": 34,
+        "baseline": 17,
+        "quantize": 40,
+    },
 }
 
 
 @dataclass(frozen=True)
 class Planned:
+    """One stage of a plan. `state`: "to do", "done" or "not needed"; `reason`: why."""
+
     stage: Stage
     folder: Path
-    state: str  # "done", "to do", "not needed"
+    state: str
     reason: str
-    seconds: float | None
+    seconds: float | None = None  # of its last run with this profile, else the typical ones
 
 
-def stages(baseline: bool, int8: bool = False) -> tuple[Stage, ...]:
-    """Those of every run, with the undistilled student and the 8-bit one where asked for."""
+def stages(baseline: bool = True, int8: bool = True) -> tuple[Stage, ...]:
+    """All stages in the order of a run; the undistilled student and 8 bits are optional."""
     return (*STAGES, *[undistilled.STAGE] * baseline, *[quantize.STAGE] * int8)
 
 
 def make_plan(
-    workspace: Workspace,
-    settings: Settings,
-    chosen: list[str],
-    force: bool = False,
-    baseline: bool = False,
-    int8: bool = False,
+    workspace: Workspace, settings: Settings, chosen: list[str], force: bool = False
 ) -> list[Planned]:
-    """What each chosen stage would do. A stage whose inputs come from one that runs again runs again as well."""
+    """What each of the `chosen` stages (by name) would do, in the order of a run.
+
+    A stage that reads the output of a stage to do is to do as well; with `force` every one is.
+    """
     plan: list[Planned] = []
-    for stage in stages(baseline, int8):
+    for stage in stages():
         if stage.name not in chosen:
             continue
-        needless, folder = stage.needless(workspace), stage.folder(workspace)
-        manifest = read_manifest(folder)
-        typical = TYPICAL_SECONDS.get(settings.profile, {}).get(stage.name)
-        same = (
-            manifest and manifest["stage"] == stage.name and manifest["profile"] == settings.profile
-        )
-        seconds = manifest["seconds"] if same else typical
-        if needless:
-            plan.append(Planned(stage, folder, "not needed", needless, None))
+        folder = stage.folder(workspace)
+        if needless := stage.needless(workspace):
+            plan.append(Planned(stage, folder, "not needed", needless))
             continue
-        reason = "asked for" if force else ""
-        remade = [(item.folder, item.stage.writes) for item in plan if item.state == "to do"]
-        if not reason and not manifest:
+        reads, manifest = stage.reads(workspace), read_manifest(folder)
+        seconds = TYPICAL_SECONDS.get(settings.profile, {}).get(stage.name)
+        if manifest and (manifest["stage"], manifest["profile"]) == (stage.name, settings.profile):
+            seconds = manifest["seconds"]
+        if force:
+            reason = "run again by --force"
+        elif not manifest:
             reason = "not made yet"
-        if not reason and any(_is_among(path, remade) for path in stage.reads(workspace).values()):
-            reason = "what it reads is made again"
-        if not reason:
-            reason = stale(stage, stage.reads(workspace), folder, settings, manifest)
+        elif any(writes_one_of(item.stage, workspace, reads.values()) for item in to_do(plan)):
+            reason = "an earlier stage makes its input again"
+        else:
+            reason = stale(stage, reads, folder, settings, manifest)
         state = "to do" if reason else "done"
         plan.append(Planned(stage, folder, state, reason or "up to date", seconds))
     return plan
 
 
-def _is_among(path: Path, remade: list[tuple[Path, tuple[str, ...]]]) -> bool:
-    """Whether a stage that runs again writes this folder or this file."""
+def writes_one_of(stage: Stage, workspace: Workspace, paths: Iterable[Path]) -> bool:
+    """Whether a path is the stage's folder or a file that the stage writes into it."""
+    folder = stage.folder(workspace)
     return any(
-        path == folder or path.parent == folder and any(path.match(pattern) for pattern in patterns)
-        for folder, patterns in remade
+        path == folder or path.parent == folder and any(map(path.match, stage.writes))
+        for path in paths
     )
+
+
+def to_do(plan: list[Planned]) -> list[Planned]:
+    """The stages of a plan that have to run."""
+    return [item for item in plan if item.state == "to do"]
 
 
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
+    """Print the plan. Raises UserError where the disk is too small for it."""
+    teacher, student = shown(workspace.teacher, workspace), workspace.student_source
+    device = choose_device(settings.device, settings.precision)
     say(
-        f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile} · seed {settings.seed}"
+        f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile}"
+        f" · seed {settings.seed}\n"
+        f"workspace {workspace.root}\n"
+        f"teacher {teacher} · student {shown(student, workspace)}\n"
+        f"device {device} · {set_threads(settings.threads)} threads · {machine()}\n"
     )
-    say(f"workspace {workspace.root}")
-    say(
-        f"teacher {_shown(workspace.teacher, workspace)} · student {_shown(workspace.student_source, workspace)}"
-    )
-    say(
-        f"device {choose_device(settings.device, settings.precision)} · {set_threads(settings.threads)} threads · {machine()}"
-    )
-    say("")
+    todo = to_do(plan)
     for item in plan:
-        time = f"about {item.seconds:.0f} s" if item.seconds and item.state == "to do" else ""
+        time = f"about {item.seconds:.0f} s" if item.seconds and item in todo else ""
         say(f"  {item.state:10} {item.stage.title:37} {time:12} {item.reason}")
-        if item.state == "to do":
-            names = list(
-                dict.fromkeys(
-                    _shown(path, workspace) for path in item.stage.reads(workspace).values()
-                )
-            )
-            reads = ", ".join(
-                names if len(names) < 7 else [*names[:3], f"… {len(names) - 5} more", *names[-2:]]
-            )
-            say(f"  {'':10} {reads} → {_shown(item.folder, workspace)}")
-    todo = [item for item in plan if item.state == "to do"]
+        if item in todo:
+            paths = item.stage.reads(workspace).values()
+            names = list(dict.fromkeys(shown(path, workspace) for path in paths))
+            if len(names) > 6:
+                names[3:-2] = [f"… {len(names) - 5} more"]
+            say(f"  {'':10} {', '.join(names)} → {shown(item.folder, workspace)}")
     if todo:
-        known = [item.seconds for item in todo if item.seconds]
-        disk = disk_need(workspace, settings, todo)
-        free = shutil.disk_usage(
-            next(place for place in (workspace.root, *workspace.root.parents) if place.exists())
-        ).free
-        time = (
-            f"about {sum(known) / 60:.1f} minutes on two CPU cores, "
-            if len(known) == len(todo)
-            else ""
-        )
-        say(
-            f"\n  to do: {len(todo)} stages, {time}about {disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
-        )
-        if disk > free:
-            raise UserError(
-                f"{workspace.root}: the run needs about {disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; make room or name another --workspace"
-            )
+        _print_cost(todo, workspace, settings)
 
 
-def _shown(path: Path, workspace: Workspace) -> str:
-    return (
-        str(path.relative_to(workspace.root)) if path.is_relative_to(workspace.root) else str(path)
+def _print_cost(todo: list[Planned], workspace: Workspace, settings: Settings) -> None:
+    seconds = [item.seconds for item in todo if item.seconds]
+    time = f"about {sum(seconds) / 60:.1f} minutes on two CPU cores, "
+    root, need = workspace.root, disk_need(workspace, settings, todo)
+    free = shutil.disk_usage(next(place for place in (root, *root.parents) if place.exists())).free
+    say(
+        f"\n  to do: {len(todo)} stages, {time if len(seconds) == len(todo) else ''}"
+        f"about {need / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
     )
+    if need > free:
+        raise UserError(
+            f"{root}: the run needs about {need / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; "
+            f"make room or name another --workspace"
+        )
+
+
+def shown(path: Path, workspace: Workspace) -> str:
+    """The path relative to the workspace, if it lies there."""
+    return str(path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path)
 
 
 def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> int:
-    """A rough upper bound in bytes: weights a saved epoch, resume states (three times the weights), text."""
+    """A rough upper bound in bytes of what the stages write.
 
-    def weights(config) -> int:
-        per_layer = 4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
-        return 4 * (config.vocab_size * config.hidden_size + config.num_hidden_layers * per_layer)
-
-    student = read_config(workspace.student_source)
-    teacher_size = (
-        weights(read_config(workspace.teacher))
-        if weights_file(workspace.teacher) is not None
-        else 4 * 8_000_000
-    )
-    if weights_file(workspace.teacher) is None:
-        student.vocab_size = settings.pretrain.vocab_size
-    size, need = weights(student), 0
+    Counted are texts, the weights of each saved epoch, and saved states (three times the weights).
+    """
+    student, teacher = _weight_bytes(workspace.student_source), 4 * 8_000_000
+    if weights_file(workspace.teacher):
+        teacher = _weight_bytes(workspace.teacher)
+    need = 0
     for item in todo:
         options = getattr(settings, item.stage.name)
-        if item.stage.name == "data_augmentation":
-            need += (
-                workspace.data_file("train").stat().st_size * (1 + options.N)
-                if workspace.data_file("train").is_file()
-                else 0
-            )
-        elif item.stage.name == "pregenerate_training_data":
-            need += (
-                3
-                * sum(
-                    file.stat().st_size
-                    for file in corpus_files(workspace.corpora)
-                    if file.is_file()
-                )
-                * options.epochs_to_generate
-                * options.dupe_factor
-            )
-        elif item.stage.name in ("pretrain", "finetune_teacher"):
-            need += 4 * teacher_size
-        else:
-            need += int(size * (4 + options.num_train_epochs))
+        match item.stage.name:
+            case "data_augmentation":
+                need += _text_bytes([workspace.data_file("train")]) * (1 + options.N)
+            case "pregenerate_training_data":
+                copies = options.epochs_to_generate * options.dupe_factor
+                need += 3 * _text_bytes(corpus_files(workspace.corpora)) * copies
+            case "pretrain" | "finetune_teacher":
+                need += 4 * teacher
+            case _:
+                need += int(student * (4 + options.num_train_epochs))
     return need
 
 
+def _weight_bytes(model: Path) -> int:
+    """Bytes of a BERT in float32: its word embeddings and the matrices of its layers."""
+    config = read_config(model)
+    width = config.hidden_size
+    per_layer = 4 * width**2 + 2 * width * config.intermediate_size
+    return 4 * (config.vocab_size * width + config.num_hidden_layers * per_layer)
+
+
+def _text_bytes(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def choose(names: list[str], first: str | None, last: str | None, only: str | None) -> list[str]:
-    """The stages between --from and --until, or --only one."""
+    """The names from `first` to `last`, or `only` one. Raises UserError for an unknown name."""
     for name in (first, last, only):
         if name and name not in names:
             raise UserError(f"no stage is called {name!r}: there are {', '.join(names)}")
     if only:
         return [only]
-    start, end = names.index(first) if first else 0, names.index(last) if last else len(names) - 1
+    start, end = names.index(first or names[0]), names.index(last or names[-1])
     if start > end:
-        raise UserError(f"--from {first} comes after --until {last}")
+        raise UserError(f"--from {first} comes after --until {last}: swap the two")
     return names[start : end + 1]

@@ -1,6 +1,4 @@
-"""What a run ends with: `results.json`, the table, `report.md` and its pictures, all in `5_task_distill_out/`."""
-
-from __future__ import annotations
+"""The end of a run: a table and pictures from `results.json`, all in `5_task_distill_out/`."""
 
 from pathlib import Path
 
@@ -16,130 +14,142 @@ from tinybert_lite.training.history import read_history
 PICTURES = "pictures"
 
 
-def table(results: dict) -> list[tuple[str, ...]]:
-    """Rows of text for the terminal and the report."""
-    cost, metric = results["cost"], results["metric"]
-
-    def row(name: str, scores: dict, parts: dict) -> tuple[str, ...]:
-        return (
-            name,
-            f"{scores[metric]:.4f}",
-            f"{parts['parameters'] / 1e6:.2f} M",
-            f"{parts['bytes'] / 1e6:.1f} MB",
-            f"{parts['milliseconds_a_row']:.2f} ms",
-        )
-
-    rows = [("", f"dev {metric}", "parameters", "float32", "a row")]
-    rows += [
-        row(name, results[name], cost[name]) for name in ("teacher", "student") if results[name]
-    ]
-    if "undistilled" in results:
-        rows.append(row("student, undistilled", results["undistilled"], cost["student"]))
-    return rows
-
-
-def shown_scores(scores: dict[str, float]) -> dict[str, float]:
-    """Without the means of two of them, which only decide."""
-    return {name: value for name, value in scores.items() if "_and_" not in name}
-
-
-def summary(results: dict) -> str:
-    cost, metric = results["cost"], results["metric"]
-    if not results["teacher"]:
-        return (
-            f"The student's dev score is {results['student'][metric]:.4f}, with {cost['student']['parameters'] / 1e6:.2f} M parameters. "
-            f"Its teacher was known by logits of the training rows alone."
-        )
-    smaller = cost["teacher"]["parameters"] / cost["student"]["parameters"]
-    faster = cost["teacher"]["milliseconds_a_row"] / cost["student"]["milliseconds_a_row"]
-    kept = (
-        results["student"][metric] / results["teacher"][metric]
-        if results["teacher"][metric]
-        else float("nan")
-    )
-    return (
-        f"The student keeps {100 * kept:.1f} % of the teacher's dev score, agrees with it on {100 * (results['agreement'] or 0):.1f} % of the rows, "
-        f"has {smaller:.1f} × fewer parameters and is {faster:.1f} × faster here."
-    )
-
-
 def write_report(workspace: Workspace, settings: Settings) -> dict:
-    """Evaluate, write results.json, report.md and pictures, and print the table. Returns the results."""
-    results = gather(workspace, settings)
-    folder = workspace.final_student
+    """Evaluate, write results.json, report.md and pictures, and print the table.
+
+    Returns the results. Raises UserError where a model of the run has no weights yet.
+    """
+    results, folder = gather(workspace, settings), workspace.final_student
     write_json(folder / "results.json", results)
     pictures = draw(workspace, results, folder / PICTURES)
     rows = table(results)
-    say("\n" + grid(rows))
-    say("\n  " + summary(results))
+    say(f"\n{grid(rows)}\n\n  {summary(results)}")
     for split, scores in results["test"].items():
-        metric = next(iter(scores["student"]))  # the diagnostic set has one of its own
-        say(
-            f"  {split} {metric}: "
-            + ", ".join(f"{name} {values[metric]:.4f}" for name, values in scores.items())
-        )
-    write_atomically(folder / "report.md", report_text(results, rows, pictures).encode("utf-8"))
-    manifest = read_manifest(folder)
-    if manifest:  # so that the next run knows these files as its own
+        metric = next(iter(scores["student"]))  # the diagnostic set has a metric of its own
+        values = (f"{name} {found[metric]:.4f}" for name, found in scores.items())
+        say(f"  {split} {metric}: {', '.join(values)}")
+    write_markdown(folder / "report.md", report_lines(results, rows, pictures))
+    if manifest := read_manifest(folder):  # the next run then knows that a run wrote these files
         manifest["report"] = Outputs(folder, REPORT_FILES).hashes()
         write_json(folder / MANIFEST, manifest)
     say(f"  report: {folder / 'report.md'}")
     return results
 
 
-def report_text(results: dict, rows: list[tuple[str, ...]], pictures: list[Path]) -> str:
-    lines = [f"# {results['task']}: teacher and student", "", summary(results), ""]
-    lines += ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])] + [
-        "| " + " | ".join(row) + " |" for row in rows[1:]
-    ]
-    lines += [
-        "",
-        f"Profile {results['profile']}, seed {results['seed']}, {results['rows']['train']} training and {results['rows']['dev']} dev rows. "
-        f"{results['machine']}, {results['device']}. "
-        + ", ".join(f"{k} {v}" for k, v in results["versions"].items())
-        + ".",
-        "",
-    ]
-    lines += (
-        ["| stage | seconds |", "|---|---|"]
-        + [f"| {stage} | {seconds:.1f} |" for stage, seconds in results["seconds"].items()]
-        + [""]
+def table(results: dict) -> list[tuple[str, ...]]:
+    """Teacher, student and undistilled student: score, size and time; the first row is the head."""
+    metric, cost = results["metric"], results["cost"]
+    cost = {**cost, "undistilled": cost["student"]}
+    rows = [("", f"dev {metric}", "parameters", "float32 size", "time per row")]
+    titles = {"teacher": "teacher", "student": "student", "undistilled": "student, undistilled"}
+    for name, title in titles.items():
+        if scores := results.get(name):
+            rows.append(
+                (
+                    title,
+                    f"{scores[metric]:.4f}",
+                    f"{cost[name]['parameters'] / 1e6:.2f} M",
+                    f"{cost[name]['bytes'] / 1e6:.1f} MB",
+                    f"{cost[name]['milliseconds_a_row']:.2f} ms",
+                )
+            )
+    return rows
+
+
+def shown_scores(scores: dict[str, float]) -> dict[str, float]:
+    """Without the means of two scores, which serve as a primary metric only."""
+    return {name: value for name, value in scores.items() if "_and_" not in name}
+
+
+def retention(results: dict) -> float | None:
+    """The student's primary metric in percent of the teacher's; None where that is not above 0."""
+    metric, teacher = results["metric"], results.get("teacher")
+    if teacher and teacher[metric] > 0:
+        return 100 * results["student"][metric] / teacher[metric]
+    return None
+
+
+def summary(results: dict) -> str:
+    """One sentence on scores, size and speed."""
+    student = results["cost"]["student"]
+    if not results["teacher"]:
+        return (
+            f"The student's dev score is {results['student'][results['metric']]:.4f}, with "
+            f"{student['parameters'] / 1e6:.2f} M parameters. "
+            "Of its teacher only the logits of the training rows are known."
+        )
+    teacher, kept = results["cost"]["teacher"], retention(results)
+    return (
+        f"The student keeps {'–' if kept is None else f'{kept:.1f}'} % of the teacher's dev score, "
+        f"agrees with it on {100 * (results['agreement'] or 0):.1f} % of the dev rows, "
+        f"has {teacher['parameters'] / student['parameters']:.1f} × fewer parameters and is "
+        f"{teacher['milliseconds_a_row'] / student['milliseconds_a_row']:.1f} × faster here."
     )
-    for picture in pictures:
-        lines += [f"![{picture.stem.replace('_', ' ')}]({PICTURES}/{picture.name})", ""]
-    return "\n".join(lines)
 
 
-def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
-    """The report's pictures: losses per term and layer, accuracy along the stages, cost."""
+def report_lines(results: dict, rows: list[tuple[str, ...]], pictures: list[Path]) -> list[str]:
+    """The lines of report.md."""
+    counts = results["rows"]
+    seconds = [(stage, f"{value:.1f}") for stage, value in results["seconds"].items()]
+    return [
+        f"# {results['task']}: teacher and student",
+        "",
+        summary(results),
+        "",
+        *markdown_table(rows),
+        f"Profile {results['profile']}, seed {results['seed']}, {counts['train']} training and "
+        f"{counts['dev']} dev rows. {results['machine']}, {results['device']}. "
+        f"{listed(results['versions'])}.",
+        "",
+        *markdown_table([("stage", "seconds"), *seconds]),
+        *(f"![{path.stem.replace('_', ' ')}]({PICTURES}/{path.name})\n" for path in pictures),
+    ]
+
+
+def listed(versions: dict[str, str]) -> str:
+    """Versions as text, as "python 3.12, torch 2.13"."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of a Markdown table, whose first row is its head, and an empty one."""
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return [head, "|" + "---|" * len(rows[0]), *body, ""]
+
+
+def write_markdown(path: Path, lines: list[str]) -> None:
+    """Write the lines as UTF-8."""
+    write_atomically(path, "\n".join(lines).encode())
+
+
+def plots_without_screen():
+    """The package's plots; matplotlib, which takes a second to load, opens no window."""
     import matplotlib
 
     matplotlib.use("Agg", force=False)
     from tinybert_lite import plots
 
-    folder.mkdir(parents=True, exist_ok=True)
+    return plots
+
+
+def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
+    """Draw losses per term and layer, the probe along the stages, and cost. Returns the files."""
+    plots, figures = plots_without_screen(), {}
     titles = {
         workspace.general_student: "general distillation",
         workspace.mid_student: "intermediate layers",
         workspace.final_student: "prediction layer",
     }
-    histories = {
-        title: read_history(path / HISTORY)
-        for path, title in titles.items()
-        if not (workspace.without_layers and path == workspace.mid_student)
-    }
-    figures = {
-        f"losses_{name.replace(' ', '_')}": plots.loss_curves(events, name)
-        for name, events in histories.items()
-        if events
-    }
+    if workspace.without_layers:
+        titles.pop(workspace.mid_student)
+    for place, title in titles.items():
+        if events := read_history(place / HISTORY):
+            figures[f"losses_{title.replace(' ', '_')}"] = plots.loss_curves(events, title)
     if results["probe_along_the_stages"]:
         figures["along_the_stages"] = plots.along_the_stages(results)
     if "teacher" in results["cost"]:
         figures["cost"] = plots.cost_card(results)
-    paths = []
+    folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], dpi=110)
-    plots.close(figures.values())
-    return paths
+        figure.savefig(folder / f"{name}.png", dpi=110)
+    return [folder / f"{name}.png" for name in figures]

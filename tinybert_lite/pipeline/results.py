@@ -1,6 +1,4 @@
-"""What a run ends with: `results.json`, the table, `report.md` and its pictures, all in `5_task_distill_out/`."""
-
-from __future__ import annotations
+"""What a run has reached: scores, agreement, probes, test predictions, cost (docs/results.md)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,57 +27,44 @@ PROBE_ROWS = 1000
 
 
 def gather(workspace: Workspace, settings: Settings) -> dict:
-    """Evaluate what the stages left: see docs/results.md for the fields."""
+    """Evaluate the models of a finished run. Returns the fields of docs/results.md.
+
+    Writes the test predictions beside the final student. Raises UserError where a model has no
+    weights yet.
+    """
     task, length = workspace.task, settings.task_distill_out.max_seq_length
     device = choose_device(settings.device, settings.precision)
-    general = workspace.general_or_given_student
-    went_through = (
-        {"3": general, "5": workspace.final_student}
-        if workspace.without_layers
-        else {"3": general, "4": workspace.mid_student, "5": workspace.final_student}
-    )
-    for folder in (
-        *([] if workspace.without_layers else [workspace.task_teacher]),
-        *went_through.values(),
-    ):
+    final_folder, with_layers = workspace.final_student, not workspace.without_layers
+    mid = {"4": workspace.mid_student} if with_layers else {}
+    steps = {"3": workspace.general_or_given_student, **mid, "5": final_folder}
+    for folder in (*[workspace.task_teacher] * with_layers, *steps.values()):
         if weights_file(folder) is None:
             raise UserError(f"{folder} holds no weights yet: run the stages before the report")
-    final = load_bert(workspace.final_student)
+    final = load_bert(final_folder)
+    inputs = (final.tokenizer, length)
     files = {
         **workspace.task_files,
-        **{split: workspace.data_file(split) for split in task.test_files},
+        **{name: workspace.data_file(name) for name in task.test_files},
     }
-    dev = DevSet(task, files, final.tokenizer, length)
-    train = encode_table(
-        read_table(files["train"], task), task, final.tokenizer, length, PROBE_ROWS
-    ).labelled()
-    teacher, student = (
-        known_teacher(workspace, dev, length, device.name),
-        final.model.to(device.name).eval(),
-    )
-    undistilled = (
-        loaded(workspace.baseline, device.name) if weights_file(workspace.baseline) else None
-    )
-    probed = {"teacher": teacher.model} if teacher.model else {}
-    probed |= {stage: loaded(folder, device.name) for stage, folder in went_through.items()}
-    probes = (
-        {name: probe(model, train, dev.first, task.is_regression) for name, model in probed.items()}
-        if len(set(train.labels)) > 1
-        else {}
-    )
-    write_test_predictions(student, task, files, final.tokenizer, length, workspace.final_student)
-    models = (
-        ({"teacher": teacher.model} if teacher.model else {})
-        | {"student": student}
-        | ({"undistilled": undistilled} if undistilled else {})
-    )
-    tests = scores_on_test(models, task, files, final.tokenizer, length)
-    if task.diagnostic:
-        other, its_files = workspace.diagnostic
-        write_test_predictions(
-            student, other, its_files, final.tokenizer, length, workspace.final_student
-        )
-        tests |= scores_on_test(models, other, its_files, final.tokenizer, length)
+    dev = DevSet(task, files, *inputs)
+    teacher = known_teacher(workspace, dev, length, device.name)
+    models = {"teacher": teacher.model, "student": final.model.to(device.name).eval()}
+    if weights_file(workspace.baseline):
+        models["undistilled"] = loaded(workspace.baseline, device.name)
+    models = {name: model for name, model in models.items() if model}
+    student, tests = models["student"], {}
+    for its_task, its_files in [(task, files)] + [workspace.diagnostic] * bool(task.diagnostic):
+        write_test_predictions(student, its_task, its_files, *inputs, final_folder)
+        tests |= scores_on_test(models, its_task, its_files, *inputs)
+    table = read_table(files["train"], task)
+    train, probes = encode_table(table, task, *inputs, PROBE_ROWS).labelled(), {}
+    if len(set(train.labels)) > 1:
+        probed = {step: loaded(folder, device.name) for step, folder in steps.items()}
+        for name, model in ({"teacher": teacher.model} | probed).items():
+            if model:
+                probes[name] = probe(model, train, dev.first, task.is_regression)
+    costs = {"teacher": teacher.cost} if teacher.cost else {}
+    costs["student"] = cost(student, dev.first)
     results = {
         "task": task.name,
         "metric": task.metric,
@@ -92,60 +77,53 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         if teacher.logits is None
         else agreement(teacher.logits, predict(student, dev.first)),
         "test": tests,
-        "cost": ({"teacher": teacher.cost} if teacher.cost else {})
-        | {"student": cost(student, dev.first)},
-        "rows": {"train": len(read_table(files["train"], task).rows), "dev": len(dev.first)},
+        "cost": costs,
+        "rows": {"train": len(table.rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},
         "folders": {
             "teacher": str(workspace.task_teacher),
-            "student": str(workspace.final_student),
+            "student": str(final_folder),
             "data": str(workspace.data_dir),
         },
         "device": str(device),
         "machine": machine(),
         "versions": versions(),
     }
-    if undistilled:
-        results["undistilled"] = dev(undistilled)
-    results["parameters"] = {name: found["parameters"] for name, found in results["cost"].items()}
+    if "undistilled" in models:
+        results["undistilled"] = dev(models["undistilled"])
+    results["parameters"] = {name: found["parameters"] for name, found in costs.items()}
     return results
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """What is known of a task's teacher: nothing of one whose logits were given, and of one that is no BERT all but its layers."""
+    """What is known of a task teacher: all fields of a BERT, all but `model` of another
+    classifier, none of a file of logits."""
 
     scores: dict[str, float] | None = None
-    logits: np.ndarray | None = None  # of the first dev file's rows, (n, K)
+    logits: np.ndarray | None = None  # of the rows of the first dev file, (n, K)
     cost: dict | None = None
     model: Bert | None = None
 
 
 def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
-    place = workspace.task_teacher
+    """Evaluate the task teacher, of whatever kind it is, on the dev rows."""
+    place, task = workspace.task_teacher, workspace.task
     if place.is_file():
         return Teacher()
     if is_bert(place):
-        model = (
-            in_the_tasks_order(
-                load_bert(place, num_labels=workspace.task.num_labels, projection="none"),
-                workspace.task,
-            )
-            .model.to(device)
-            .eval()
-        )
+        found = load_bert(place, num_labels=task.num_labels, projection="none")
+        model = in_the_tasks_order(found, task).model.to(device).eval()
         return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
-    other = OtherClassifier(place, workspace.task, max_length, device=device)
-    rows = {part: read_table(workspace.data_file(part), workspace.task).rows for part in dev.parts}
+    other = OtherClassifier(place, task, max_length, device=device)
+    rows = {part: read_table(workspace.data_file(part), task).rows for part in dev.parts}
     logits = {part: other.logits(found) for part, found in rows.items()}
-    return Teacher(
-        dev.scores_of(logits.__getitem__),
-        next(iter(logits.values())),
-        other.cost(next(iter(rows.values()))),
-    )
+    first = next(iter(rows))
+    return Teacher(dev.scores_of(logits.get), logits[first], other.cost(rows[first]))
 
 
 def loaded(folder: Path, device: str) -> Bert:
+    """The model of a folder, ready for evaluation."""
     return load_model(folder)[0].to(device).eval()
 
 

@@ -1,9 +1,4 @@
-"""The front door: plan all stages, run what is stale or missing, report.
-
-python -m tinybert_lite.run_all
-"""
-
-from __future__ import annotations
+"""Run a plan, make the inputs that a stage lacks, and remove what runs wrote."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +7,15 @@ from tinybert_lite.pipeline.plan import (
     REPORT,
     STAGES,
     Planned,
-    _is_among,
-    _shown,
     choose,
     make_plan,
     print_plan,
+    shown,
     stages,
+    to_do,
+    writes_one_of,
 )
+from tinybert_lite.pipeline.report import write_report
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher, pretrain, task_distill
 from tinybert_lite.stages.settings import Settings
@@ -41,97 +38,99 @@ def run_all(
     dry_run: bool = False,
     int8: bool = False,
 ) -> list[StageResult]:
-    """Plan, run what is stale or missing, and report. Returns the stages' results."""
+    """Plan, run what is stale or missing, and report. Returns one result per stage of the plan.
+
+    Raises UserError for missing inputs, a disk that is too small, and a workspace in use.
+    """
     names = [stage.name for stage in stages(baseline, int8)] + [REPORT]
     chosen = choose(names, first, last, only)
     check_inputs(workspace, chosen)
-    plan = make_plan(workspace, settings, chosen, force, baseline, int8)
+    plan = make_plan(workspace, settings, chosen, force)
     print_plan(plan, workspace, settings)
     if dry_run:
         return []
     with locked(workspace.root):
-        return run_plan(plan, workspace, settings, force, report=REPORT in chosen)
+        results = run_plan(plan, workspace, settings, force)
+        if REPORT in chosen:
+            write_report(workspace, settings)
+    return results
 
 
 def run_plan(
-    plan: list[Planned], workspace: Workspace, settings: Settings, force: bool, report: bool
+    plan: list[Planned], workspace: Workspace, settings: Settings, force: bool = False
 ) -> list[StageResult]:
-    results = []
+    """Run the stages that are to do. Returns one result per stage of the plan."""
+    results, todo = [], to_do(plan)
     for item in plan:
-        if item.state != "to do":
+        if item in todo:
+            say(f"── {item.stage.title} ".ljust(74, "─"))
+            results.append(item.stage.run(workspace, settings, force=force))
+            say(f"   {results[-1].seconds:.0f} s")
+        else:
             results.append(StageResult(item.stage.name, item.folder, skipped=item.reason))
-            continue
-        say(f"── {item.stage.title} " + "─" * max(0, 70 - len(item.stage.title)))
-        results.append(item.stage.run(workspace, settings, force=force))
-        say(f"   {results[-1].seconds:.0f} s")
-    if report:
-        from tinybert_lite.pipeline.report import write_report
-
-        write_report(workspace, settings)
     return results
 
 
 def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
-    """Say what is missing before minutes are spent: data files, and a student that fits the teacher."""
+    """Raise UserError for a missing data file or a student that does not fit the teacher."""
     if not workspace.task.dev_files:
         raise UserError(
-            f"{workspace.task_name} has no training rows: it is a test for another task's models; run that task, whose report "
-            f"answers {workspace.task_name}/ too, or python -m tinybert_lite.evaluate"
+            f"{workspace.task_name} has no training rows, it is a test set for another task's "
+            "models: run that task, whose report includes it, or python -m tinybert_lite.evaluate"
         )
-    if any(
-        name.startswith(("data_", "finetune", "task_", "pretrain", "baseline")) for name in chosen
-    ):
-        if lost := missing_rows(workspace):
-            raise UserError(
-                f"{lost} is missing: put {workspace.task_name}'s files there or name their folder with --data_dir (python -m tinybert_lite.download fetches the public ones)"
-            )
-    _ = workspace.student_source  # raises where none fits the teacher
+    read_rows = ("data_", "finetune", "task_", "pretrain", "baseline")
+    lost = missing_rows(workspace)
+    if lost and any(name.startswith(read_rows) for name in chosen):
+        raise UserError(
+            f"{lost} is missing: put {workspace.task_name}'s files there, name their folder with "
+            "--data_dir, or fetch a public task with python -m tinybert_lite.download"
+        )
+    _ = workspace.student_source  # raises if none fits the teacher
     if task_distill.OUT.name in chosen:
         check_other_teacher(workspace)
 
 
 def missing_rows(workspace: Workspace) -> Path | None:
-    """The first of a task's training and dev files that is not there."""
+    """The first of a task's training and dev files that does not exist."""
     return next((path for path in workspace.task_files.values() if not path.is_file()), None)
 
 
 def needed(
     workspace: Workspace, upto: str, made: Callable[[Stage], bool] = lambda stage: False
 ) -> list[Stage]:
-    """The stages whose results a stage (or the report) needs, in the order of a run; what is `made` already needs nothing more."""
+    """The stages whose outputs a stage or the report needs, in the order of a run.
+
+    A stage that is `made` is left out, and so is what only that stage needs.
+    """
     place = [*(stage.name for stage in STAGES), REPORT].index(upto)
-    read = (
-        [workspace.final_student] if upto == REPORT else [*STAGES[place].reads(workspace).values()]
-    )
+    read = [workspace.final_student]
+    if upto != REPORT:
+        read = [*STAGES[place].reads(workspace).values()]
     found: list[Stage] = []
     for stage in reversed(STAGES[:place]):
-        writes = [(stage.folder(workspace), stage.writes)]
-        if (
-            any(_is_among(path, writes) for path in read)
-            and not stage.needless(workspace)
-            and not made(stage)
-        ):
-            found.append(stage)
+        if writes_one_of(stage, workspace, read) and not (stage.needless(workspace) or made(stage)):
+            found.insert(0, stage)
             read += stage.reads(workspace).values()
-    return found[::-1]
+    return found
 
 
 def ensure(
     workspace: Workspace, settings: Settings, upto: str, quick: Settings | None = None
 ) -> None:
-    """Make whatever a stage needs and is missing; for notebooks that run alone. What is there stays, of whatever profile.
+    """Make the missing inputs of a stage, so that each notebook can run alone.
 
-    `quick` settings serve where given, but not for a teacher, which has to know its task, nor where a full run was cut, which goes on.
+    Outputs of any profile count as made. With `quick` settings a missing stage runs with those,
+    except for the teachers and for an interrupted run of `settings`, which is resumed.
     """
-    for stage in needed(workspace, upto, lambda stage: _is_there(stage, stage.folder(workspace))):
+    for stage in needed(workspace, upto, lambda stage: _is_made(stage, stage.folder(workspace))):
         running = stage.folder(workspace) / RUNNING
-        was_cut = running.is_file() and read_json(running).get("profile") == settings.profile
-        in_full = quick is None or was_cut or stage in (pretrain.STAGE, finetune_teacher.STAGE)
-        stage.run(workspace, settings if in_full else quick)
+        resumed = running.is_file() and read_json(running).get("profile") == settings.profile
+        teacher = stage in (pretrain.STAGE, finetune_teacher.STAGE)
+        stage.run(workspace, settings if resumed or teacher or not quick else quick)
 
 
-def _is_there(stage: Stage, folder: Path) -> bool:
-    """Whether a run finished here, or the user put files of their own in its place."""
+def _is_made(stage: Stage, folder: Path) -> bool:
+    """Whether a run has finished here, or the user has put their own files here instead."""
     manifest = read_manifest(folder)
     if manifest:
         return all((folder / name).is_file() for name in manifest["outputs"])
@@ -139,27 +138,24 @@ def _is_there(stage: Stage, folder: Path) -> bool:
 
 
 def agreed(question: str, ask=input) -> bool:
+    """Whether the user answers yes; no where nobody can answer."""
     try:
         return ask(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:  # nobody there to ask
+    except EOFError:
         return False
 
 
 def clean(workspace: Workspace, ask=input) -> None:
-    """Remove what runs wrote from the stage folders, after asking."""
-    outputs = [stage.outputs(stage.folder(workspace)) for stage in stages(baseline=True, int8=True)]
-    found = list(
-        dict.fromkeys(path for output in outputs for path in (*output.owned(), *output.stores()))
-    )
+    """Remove what runs wrote into the stage folders, after asking."""
+    outputs = [stage.outputs(stage.folder(workspace)) for stage in stages()]
+    found = dict.fromkeys(path for each in outputs for path in (*each.owned(), *each.stores()))
     if not found:
         say("nothing to remove: no run has written here")
         return
-    say("\n".join(f"  {_shown(path, workspace)}" for path in found))
+    say("\n".join(f"  {shown(path, workspace)}" for path in found))
     if not agreed(f"remove these {len(found)} files?", ask):
         say("nothing was removed")
         return
-    for path in (*found, workspace.root / LOCK, *(output.folder / LOCK for output in outputs)):
+    for path in (*found, workspace.root / LOCK, *(each.folder / LOCK for each in outputs)):
         path.unlink(missing_ok=True)
-    say(
-        f"removed {len(found)} files; what you put there yourself or what was moved into {ASIDE}/ is left alone"
-    )
+    say(f"removed {len(found)} files; your own files and those in {ASIDE}/ were left unchanged")

@@ -1,13 +1,15 @@
-"""The method with one part left out or chosen otherwise: the rows of an ablation, and where each keeps what it makes.
+"""The variants of an ablation: the method with one part left out or changed, and their folders.
 
-A variant differs from the full method in settings, in what stages 4 and 5 read, or in where the student comes from. Up to the
-first stage that this touches, it reads what the full method of the same seed made.
+A variant differs from the full method in settings, in what stages 4 and 5 read, or in the student
+that it starts from. Before the first stage that differs, it shares the outputs of the full method
+of the same seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 from tinybert_lite.models.loading import load_bert, load_model
@@ -18,74 +20,68 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.machine import seed_everything
 
 FULL, PAPER, CHOICES, ALL = "full", "paper", "choices", "all"
-CHAIN = (
-    "general_distill",
-    "task_distill_mid",
-    "task_distill_out",
-)  # what a variant may touch, in the order of a run
-GENERAL, MID, OUT = CHAIN
+# The stages that a variant may change, in the order of a run.
+CHAIN = GENERAL, MID, OUT = ("general_distill", "task_distill_mid", "task_distill_out")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row. `paper`: TinyBERT4's mean dev score there, of MNLI-m, MNLI-mm, MRPC and CoLA (tables 2, 3 and 4)."""
+    """One row of the table.
+
+    `paper`: TinyBERT4's mean dev score of MNLI-m, MNLI-mm, MRPC and CoLA (tables 2, 3 and 4).
+    `sets`: from the settings, the overrides as --set takes them. `random_student`: stage 4 starts
+    from random weights. `plain_rows`: the stages that train on the task's rows, not augmented.
+    """
 
     name: str
     title: str
     paper: float | None = None
-    sets: Callable[[Settings], list[str]] = lambda settings: []  # overrides as --set takes them
-    random_student: bool = False  # stage 4 starts from a student that knows nothing
+    sets: Callable[[Settings], list[str]] = lambda settings: []
+    random_student: bool = False
     without_mid: bool = False
-    plain_rows: tuple[
-        str, ...
-    ] = ()  # the stages that learn from the task's rows as they are, not augmented
+    plain_rows: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
         return CHOICES if self.paper is None else PAPER
 
     def overrides(self, settings: Settings) -> list[str]:
-        return [
-            *self.sets(settings),
-            *(
-                f"{stage}.max_rows={n}"
-                for stage in self.plain_rows
-                if (n := settings.data_augmentation.max_rows)
-            ),
-        ]
+        """Its overrides, with plain rows limited to those that the full method augments."""
+        found, limit = self.sets(settings), settings.data_augmentation.max_rows
+        return found + [f"{stage}.max_rows={limit}" for stage in self.plain_rows if limit]
 
     def first_changed(self, settings: Settings) -> int:
-        """The place in CHAIN from which on its results are its own. Stage 5's always are."""
+        """The place in CHAIN of the first stage that it does not share; stage 5 is never shared."""
         changed = settings.override(self.overrides(settings))
-        touched = [
-            stage for stage in CHAIN if getattr(changed, stage) != getattr(settings, stage)
-        ] + [*self.plain_rows]
-        touched += [GENERAL] * self.random_student + [MID] * self.without_mid + [OUT]
-        return min(map(CHAIN.index, touched))
+        differs = {GENERAL: self.random_student, MID: self.without_mid, OUT: True}
+        return next(
+            place
+            for place, stage in enumerate(CHAIN)
+            if differs[stage]
+            or stage in self.plain_rows
+            or getattr(changed, stage) != getattr(settings, stage)
+        )
 
 
-def both(*assignments: str) -> Callable[[Settings], list[str]]:
-    """In stages 3 and 4."""
-    return lambda settings: [
-        f"{stage}.{assignment}" for stage in (GENERAL, MID) for assignment in assignments
-    ]
+def in_stages(stages: tuple[str, ...], *assignments: str) -> Callable[[Settings], list[str]]:
+    """The same assignments in several stages, as `Variant.sets`."""
+    return lambda settings: [f"{stage}.{each}" for stage in stages for each in assignments]
 
 
-def predicting(*assignments: str) -> Callable[[Settings], list[str]]:
-    return lambda settings: [f"{OUT}.{assignment}" for assignment in assignments]
+both, out = partial(in_stages, (GENERAL, MID)), partial(in_stages, (OUT,))
 
 
 def _labels_for_as_many_epochs(settings: Settings) -> list[str]:
-    return [
-        f"{OUT}.hard_label_weight=1",
-        f"{OUT}.num_train_epochs={settings.task_distill_mid.num_train_epochs + settings.task_distill_out.num_train_epochs:g}",
-    ]
+    """Gold labels only, for the epochs of stages 4 and 5 together."""
+    epochs = settings.task_distill_mid.num_train_epochs + settings.task_distill_out.num_train_epochs
+    return [f"{OUT}.hard_label_weight=1", f"{OUT}.num_train_epochs={epochs:g}"]
 
 
 def _as_many_steps(settings: Settings) -> list[str]:
-    """An augmented row is there once as it was and N times changed."""
+    """As many epochs more as there are copies of a row among the augmented ones (1 + N)."""
+    copies = 1 + settings.data_augmentation.N
     return [
-        f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * (1 + settings.data_augmentation.N):g}"
+        f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * copies:g}"
         for stage in (MID, OUT)
     ]
 
@@ -108,7 +104,7 @@ VARIANTS = {
             "no_prediction",
             "without prediction loss",
             73.5,
-            predicting("hard_label_weight=1"),
+            out("hard_label_weight=1"),
             plain_rows=(OUT,),
         ),
         Variant("no_attention", "without attention loss", 71.0, both("attention_weight=0")),
@@ -124,26 +120,24 @@ VARIANTS = {
         Variant(
             "shared_projection", "one projection for all layers", None, both("projection=shared")
         ),
-        Variant("reference_padding", "padding as in the original", None, both("padding=reference")),
+        Variant(
+            "reference_padding", "padding as in the original code", None, both("padding=reference")
+        ),
         Variant(
             "random_start",
             "stage 3 from a random start",
             None,
-            lambda settings: [f"{GENERAL}.start=random"],
+            in_stages((GENERAL,), "start=random"),
         ),
         Variant(
             "polynomial",
             "stage 4: polynomial decay",
             None,
-            lambda settings: [f"{MID}.schedule=polynomial"],
+            in_stages((MID,), "schedule=polynomial"),
         ),
-        Variant("temperature_2", "temperature 2", None, predicting("temperature=2")),
-        Variant(
-            "half_labels", "half gold labels in stage 5", None, predicting("hard_label_weight=0.5")
-        ),
-        Variant(
-            "all_labels", "gold labels alone in stage 5", None, predicting("hard_label_weight=1")
-        ),
+        Variant("temperature_2", "temperature 2", None, out("temperature=2")),
+        Variant("half_labels", "half gold labels in stage 5", None, out("hard_label_weight=0.5")),
+        Variant("all_labels", "gold labels alone in stage 5", None, out("hard_label_weight=1")),
         Variant(
             "no_augmentation_long",
             "no augmentation, as many steps",
@@ -156,22 +150,37 @@ VARIANTS = {
 
 
 def chosen(names: list[str]) -> list[Variant]:
-    """The variants of these names or groups (paper, choices, all), the full method always among them; in the table's order."""
+    """The variants of these names or groups (paper, choices, all), and always the full method.
+
+    Returns them in the table's order. Raises UserError for an unknown name.
+    """
     for name in names:
         if name not in (*VARIANTS, PAPER, CHOICES, ALL):
             raise UserError(
-                f"--only {name}: there are the groups {PAPER}, {CHOICES} and {ALL}, and {', '.join(VARIANTS)}"
+                f"--only {name} is unknown: there are the groups {PAPER}, {CHOICES} and {ALL}, "
+                f"and the variants {', '.join(VARIANTS)}"
             )
     return [
         variant
         for variant in VARIANTS.values()
-        if {variant.name, variant.group, ALL} & set(names) or variant.name == FULL
+        if variant.name == FULL or {variant.name, variant.group, ALL} & {*names}
     ]
+
+
+def _own_or_shared(name: str, stage: str = "") -> property:
+    """The workspace's folder `name`: the variant's own from its first changed stage on."""
+
+    def folder(self: VariantWorkspace) -> Path:
+        own = stage and CHAIN.index(stage) >= self.first
+        below = getattr(super(VariantWorkspace, self), name).relative_to(self.root)
+        return (self.place if own else self.home / FULL) / below
+
+    return property(folder)
 
 
 @dataclass(frozen=True)
 class VariantWorkspace(Workspace):
-    """A task's folders where what one variant makes lies below `home`; what it has in common with the full method is read there."""
+    """A task's folders for one variant: its own below `home`, shared ones in the full method's."""
 
     home: Path = Path()  # of the seed
     variant: Variant = VARIANTS[FULL]
@@ -192,33 +201,12 @@ class VariantWorkspace(Workspace):
     def place(self) -> Path:
         return self.home / self.variant.name
 
-    def _below(self, folder: Path, stage: str = "") -> Path:
-        own = stage and CHAIN.index(stage) >= self.first
-        return (self.place if own else self.home / FULL) / folder.relative_to(self.root)
-
-    @property
-    def augmentation(self) -> Path:
-        return self._below(super().augmentation)
-
-    @property
-    def sequences(self) -> Path:
-        return self._below(super().sequences)
-
-    @property
-    def tuned_teacher(self) -> Path:
-        return self._below(super().tuned_teacher)
-
-    @property
-    def general_student(self) -> Path:
-        return self._below(super().general_student, GENERAL)
-
-    @property
-    def mid_student(self) -> Path:
-        return self._below(super().mid_student, MID)
-
-    @property
-    def final_student(self) -> Path:
-        return self._below(super().final_student, OUT)
+    augmentation = _own_or_shared("augmentation")
+    sequences = _own_or_shared("sequences")
+    tuned_teacher = _own_or_shared("tuned_teacher")
+    general_student = _own_or_shared("general_student", GENERAL)
+    mid_student = _own_or_shared("mid_student", MID)
+    final_student = _own_or_shared("final_student", OUT)
 
     @property
     def task_rows(self) -> Path:
@@ -230,7 +218,7 @@ class VariantWorkspace(Workspace):
 
     @property
     def without_layers(self) -> str:
-        return "this variant leaves it out" if self.variant.without_mid else super().without_layers
+        return "it is left out" if self.variant.without_mid else super().without_layers
 
     @property
     def student_source(self) -> Path:
@@ -241,7 +229,10 @@ class VariantWorkspace(Workspace):
         return self.variant.random_student or super().student_has_weights
 
     def draw_student(self, settings: Settings) -> None:
-        """A whole student of the same size with random weights and projections, for a variant that has no stage 3. The same for the same seed."""
+        """Write a student with random weights and projections, for a variant without stage 3.
+
+        The same seed gives the same weights.
+        """
         teacher = load_bert(self.teacher, settings.lower_case)
         seed_everything(settings.seed)
         config = teacher.model.config
