@@ -75,8 +75,8 @@ class Planned:
     seconds: float | None = None  # of its last run with this profile, else the typical ones
 
 
-def stages(baseline: bool = True, int8: bool = True) -> tuple[Stage, ...]:
-    """All stages in the order of a run; the undistilled student and 8 bits are optional."""
+def stages(baseline: bool = False, int8: bool = False) -> tuple[Stage, ...]:
+    """The stages in the order of a run, if asked also the undistilled student and 8 bits."""
     return (*STAGES, *[undistilled.STAGE] * baseline, *[quantize.STAGE] * int8)
 
 
@@ -88,7 +88,7 @@ def make_plan(
     A stage that reads the output of a stage to do is to do as well; with `force` every one is.
     """
     plan: list[Planned] = []
-    for stage in stages():
+    for stage in stages(baseline=True, int8=True):
         if stage.name not in chosen:
             continue
         folder = stage.folder(workspace)

@@ -53,7 +53,7 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         models["undistilled"] = loaded(workspace.baseline, device.name)
     models = {name: model for name, model in models.items() if model}
     student, tests = models["student"], {}
-    for its_task, its_files in [(task, files)] + [workspace.diagnostic] * bool(task.diagnostic):
+    for its_task, its_files in (task, files), *([workspace.diagnostic] if task.diagnostic else []):
         write_test_predictions(student, its_task, its_files, *inputs, final_folder)
         tests |= scores_on_test(models, its_task, its_files, *inputs)
     table = read_table(files["train"], task)

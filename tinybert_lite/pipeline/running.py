@@ -147,7 +147,7 @@ def agreed(question: str, ask=input) -> bool:
 
 def clean(workspace: Workspace, ask=input) -> None:
     """Remove what runs wrote into the stage folders, after asking."""
-    outputs = [stage.outputs(stage.folder(workspace)) for stage in stages()]
+    outputs = [stage.outputs(stage.folder(workspace)) for stage in stages(baseline=True, int8=True)]
     found = dict.fromkeys(path for each in outputs for path in (*each.owned(), *each.stores()))
     if not found:
         say("nothing to remove: no run has written here")

@@ -94,24 +94,24 @@ def times(found: tuple[float, float, float]) -> str:
 def head(results: dict) -> list[str]:
     """The machine, and how to read the rest."""
     cut_off = (
-        "cut sums off, which our rounding of weights leaves no sum for"
+        "cut large sums off; our weights are scaled so that no sum is that large"
         if results["saturates"]
-        else "do not cut sums off"
+        else "do not cut large sums off"
     )
     packages = ", ".join(
         f"{name} {results['versions'][name]}"
         for name in ("python", "torch", "onnxruntime", "transformers", "tokenizers")
     )
     where = (
-        f"{results['processor']}, {results['machine']}; int8 instructions: **{results['int8']}**, whose kernels {cut_off}. Threads of PyTorch and of ONNX Runtime: "
+        f"{results['processor']}, {results['machine']}; int8 instructions: **{results['int8']}** (its kernels {cut_off}). Threads of PyTorch and of ONNX Runtime: "
         f"{results['threads']}. {packages}. Load before the start: {results['load_before']}."
     )
     how = (
-        f"{results['rounds']} rounds; in each everyone of a setting has its turn: {results['seconds']:g} seconds in all, or {ENOUGH} calls of one row, or one long call a round. "
-        "`12.3 x (12.1 – 12.6)`: ratio of the medians in the same round, of the rounds the median, the 10th and the 90th percentile. "
-        f"95 %: 95th percentile, where there are {ENOUGH} calls. No padding."
+        f"{results['rounds']} rounds; in each round all models of a setting take turns. Over all rounds a model runs for {results['seconds']:g} seconds or {ENOUGH} calls of one row, or for one call per round where a call takes longer. "
+        "`12.3 x (12.1 – 12.6)`: the ratio of the medians within a round; its median over the rounds, and in brackets the 10th and the 90th percentile. "
+        f"95 %: the 95th percentile, given for {ENOUGH} calls or more. No padding."
     )
-    busy = "**The machine was busy when this began**: calls shorter than a time slice are rarely interrupted and come off too well."
+    busy = "**The machine was busy at the start**: calls shorter than a time slice are rarely interrupted, so their times look too good."
     return [
         where,
         "",
@@ -154,7 +154,7 @@ def headlines(pair: dict) -> list[str]:
     return [
         f"## {small} against {large}",
         "",
-        f"{large} in float32 PyTorch, by our class or Hugging Face's, whichever was faster, against {small}:",
+        f"{small} against {large} in float32 PyTorch (our class or Hugging Face's, whichever was faster):",
         "",
         *table(*rows),
     ]
@@ -304,7 +304,7 @@ def texts(pair: dict) -> list[str]:
                 else [name, way, *speed(found["milliseconds"], name, way, 1)[:3], ""]
             )
     return [
-        f"One text at a time, each another, {found['tokens']:.0f} tokens on average:",
+        f"One text at a time, never the same text twice, {found['tokens']:.0f} tokens on average:",
         "",
         *table(*rows),
     ]
@@ -352,7 +352,7 @@ def tables(results: dict) -> str:
         "",
         *int8_against_float32(results["pairs"]),
         *where_the_time_goes(results["pairs"]),
-        "By ONNX Runtime's profiler, one row at a time; medians of every operator, added, without what passes between operators.",
+        "Measured by ONNX Runtime's profiler, one row at a time: the sum of the medians of all operators, without the time between operators.",
         "",
     ]
     return "\n".join(lines)
