@@ -1,6 +1,6 @@
 """In a real browser: every notebook opens in JupyterLab, runs without an error, and each widget, moved, changes its picture.
 
-    python -m pytest tests/test_browser.py -m browser          # needs chromium and playwright: pip install -e ".[test,browser]"
+    python -m pytest tests/classroom/test_browser.py -m browser          # needs chromium and playwright: pip install -e ".[test,browser]"
 
 With TINYBERT_SCREENSHOTS=FOLDER it leaves a picture of every screenful there.
 """

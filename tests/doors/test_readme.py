@@ -31,38 +31,6 @@ def test_ci_calls_the_readmes_test_command():
     )
 
 
-@pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"(?:tools|docs|notebooks|dev)/[\w/.]+\.\w+", README)))
-)
-def test_each_file_it_names_is_there(path):
-    assert (SHIPPED / path).is_file()
-
-
-@pytest.mark.parametrize(
-    "page",
-    sorted([SHIPPED / "README.md", *(SHIPPED / "docs").glob("*.md")]),
-    ids=lambda page: page.name,
-)
-def test_links_lead_to_files_that_are_there(page):
-    text = page.read_text(encoding="utf-8")
-    targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]
-    assert [target for target in targets if not (page.parent / target).exists()] == []
-
-
-def test_each_command_of_the_docs_is_there():
-    named = {
-        name
-        for page in (SHIPPED / "docs").glob("*.md")
-        for name in re.findall(
-            r"python -m tinybert_lite\.(\w+)(?![.\w])", page.read_text(encoding="utf-8")
-        )
-    }
-    assert {"doctor", "reset"} <= named
-    assert [
-        name for name in sorted(named) if not (SHIPPED / f"tinybert_lite/{name}.py").is_file()
-    ] == []
-
-
 def test_jupyter_opens_at_a_notebook_that_is_there():
     (place,) = set(re.findall(r"jupyter lab --LabApp.default_url=/lab/tree/(\S+)", README))
     assert (SHIPPED / place).is_file()

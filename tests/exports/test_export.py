@@ -38,7 +38,7 @@ BATCH = random_batch([9, 4, 1])  # padded, with two token types
 INPUTS = {name: BATCH[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
 LABELS = {0: "bad", 1: "good", 2: "neither"}
 CLOSE = dict(rtol=1e-5, atol=1e-5)
-FORMATS = ("huggingface", "original", "classifier")  # of PyTorch; tests/test_onnx.py has `serving`
+FORMATS = ("huggingface", "original", "classifier")  # of PyTorch; tests/exports/test_onnx.py has `serving`
 
 
 # Kinds of folders: what makes them, and the stock classes' answer -----------------------------------------------------

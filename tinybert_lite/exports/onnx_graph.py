@@ -7,7 +7,7 @@ ONNX's own, of opset 20, so that any runtime reads them.
 States are matrices of (B·L, D), so that every Linear layer is one Gemm. Only [CLS] is classified, so the last layer computes it
 alone, from the keys and values of all tokens: the same numbers for a fifth of the last layer's work.
 
-An 8-bit model (`engine.quantization`) is the same graph with other Linear and Embedding layers: int8 weights (zero point 0), uint8 inputs
+An 8-bit model (`method.quantization`) is the same graph with other Linear and Embedding layers: int8 weights (zero point 0), uint8 inputs
 (zero point 128, so that -128 … 127 become 0 … 255), int32 biases, each beside its scale (QuantizeLinear, DequantizeLinear). A runtime
 with int8 kernels joins a Gemm with what stands around it; one without computes the same in float32.
 """

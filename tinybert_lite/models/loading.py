@@ -169,7 +169,7 @@ def vocabulary_of(folder: Path) -> Path:
 
 
 def load_bert(folder: Path, lower_case: bool | None = None, **parts) -> LoadedBert:
-    """Model and tokenizer of a folder, checked against each other. `parts`: see `engine.files.load_model`.
+    """Model and tokenizer of a folder, checked against each other. `parts`: see `load_model`.
 
     Raises UserError where a masked-LM head is wanted and the weights hold none, or where weights, config and vocabulary
     do not belong together.
