@@ -1,4 +1,4 @@
-"""The ablation: what each variant changes, what it shares, a cut run, a failing variant, the table and its picture."""
+"""The ablation: what each variant changes and shares, resuming, a failing variant, the table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FOLDERS = dict(zip(CHAIN, ("3_general_distill", "4_task_distill_mid", "5_task_di
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Every variant of one seed in a toy workspace: the folder, the stages that ran, and ablation.json."""
+    """Every variant of one seed on toy data: the folder, the stages that ran, ablation.json."""
     root, ran = lay_out(tmp_path_factory.mktemp("ablation")), []
     with pytest.MonkeyPatch.context() as patch:
         execute = Stage.execute
@@ -59,7 +59,8 @@ def finished(tmp_path_factory):
             ),
         )
         done = call(
-            f"{BRIEF} --workspace {root.as_posix()} --seeds 7 --only all --set pregenerate_training_data.max_seq_len=24"
+            f"{BRIEF} --workspace {root.as_posix()} --seeds 7 --only all"
+            " --set pregenerate_training_data.max_seq_len=24"
         )
     assert done.code == 0, done
     folder = root / "5_task_distill_out/ablation"
@@ -251,7 +252,7 @@ def test_the_record_of_a_run(finished):
     )
 
 
-def test_a_second_call_makes_nothing_and_a_cut_run_goes_on(workspace, monkeypatch):  # noqa: F811
+def test_a_second_call_runs_nothing_and_an_interrupted_one_is_resumed(workspace, monkeypatch):  # noqa: F811
     line = f"{BRIEF} --workspace {workspace.as_posix()} --seeds 7 --only no_attention"
     execute, ran = Stage.execute, []
 
@@ -274,7 +275,7 @@ def test_a_second_call_makes_nothing_and_a_cut_run_goes_on(workspace, monkeypatc
     assert again.code == 0 and len(ran) == before and again.out.count("already finished") == 2
 
 
-def test_a_variant_that_fails_is_named_and_the_others_go_on(workspace, monkeypatch):  # noqa: F811
+def test_a_variant_that_fails_is_named_and_the_others_run(workspace, monkeypatch):  # noqa: F811
     from tinybert_lite.system.errors import UserError
 
     execute = Stage.execute
