@@ -218,7 +218,7 @@ class VariantWorkspace(Workspace):
 
     @property
     def without_layers(self) -> str:
-        return "it is left out" if self.variant.without_mid else super().without_layers
+        return "left out in this variant" if self.variant.without_mid else super().without_layers
 
     @property
     def student_source(self) -> Path:
