@@ -78,7 +78,7 @@ def _labels_for_as_many_epochs(settings: Settings) -> list[str]:
 
 
 def _as_many_steps(settings: Settings) -> list[str]:
-    """As many steps as with augmentation, which makes 1 + N rows of each: 1 + N times the epochs."""
+    """As many steps as with augmentation, which makes 1 + N rows of one: more epochs."""
     copies = 1 + settings.data_augmentation.N
     return [
         f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * copies:g}"
