@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
@@ -193,7 +194,7 @@ def pieces(examples, row, tokenizer):
 
 
 def test_rows_become_cls_a_sep_b_sep(tokenizer):
-    single = encode(["good film", "bad"], None, tokenizer, 16, labels=[1, 0])
+    single = encode(["good film", "bad"], None, tokenizer, 16).with_labels(np.float32([1, 0]))
     assert [pieces(single, i, tokenizer) for i in (0, 1)] == [
         "[CLS] good film [SEP]",
         "[CLS] bad [SEP]",
