@@ -73,7 +73,7 @@ RESULTS = (
     "evaluated",
 )
 CURE = re.compile(
-    r"[;:,] (save|mend|put|fetch|take|use|run|add|give|break|make|name|is this|is it|[\w-]+ (has|needs)|a student folder needs)\b"
+    r"[;:,] (save|mend|fix|put|fetch|take|use|run|add|give|break|make|name|is this|is it|[\w-]+ (has|needs)|a student folder needs)\b"
 )
 
 

@@ -348,7 +348,7 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
         (lambda text: text + "[" * 100_000, "line 3: not a sequence as JSON"),
         (
             lambda text: text.replace('"segment_ids"', '"segments"', 1),
-            "line 1: 'segment_ids' is not in the vocabulary or the line lacks it",
+            "line 1: 'segment_ids' is missing in the vocabulary or in the line",
         ),
     ],
 )

@@ -128,8 +128,8 @@ def _line(row: IdRow, pieces: list[str]) -> bytes:
     masked = [(place, label) for place, label, weight in zip(*masked) if weight > 0]
     if not all(0 <= place < len(row.ids) and 0 <= label < len(pieces) for place, label in masked):
         raise UserError(
-            f"{record.where}: a masked position is not one of its {len(row.ids)} tokens, or its id is "
-            f"not one of the vocabulary's {len(pieces)} pieces; {AGAIN}"
+            f"{record.where}: a masked position is not one of its {len(row.ids)} tokens, or its id "
+            f"is not one of the vocabulary's {len(pieces)} pieces; {AGAIN}"
         )
     return epochs.json_line(
         [pieces[i] for i in row.ids],

@@ -114,8 +114,8 @@ def id_examples(
         for row in islice(id_rows(path, tokenizer, padding), max_rows or None):
             if len(row.ids) > most:
                 raise UserError(
-                    f"{row.record.where}: has {len(row.ids)} tokens, more than the {most} that are read, "
-                    "and ids are not cut; raise max_seq_length (not above the model's positions), "
+                    f"{row.record.where}: has {len(row.ids)} tokens, more than the {most} that "
+                    "are read, and ids are not cut; raise max_seq_length (not above the model's positions), "
                     "or make the file with a shorter length"
                 )
             labels.append(_target(row.record, task) if labelled else float("nan"))
@@ -145,14 +145,14 @@ def _target(record: Record, task: Task) -> float:
     if task.is_regression:
         if not abs(label) < LARGEST:
             raise UserError(
-                f"{record.where}: the label {label} is not a finite number; fix the row that it was "
-                "made from"
+                f"{record.where}: the label {label} is not a finite number; fix the row that it "
+                "was made from"
             )
         return (label - task.offset) / task.scale
     if not 0 <= label < len(task.labels):
         known = ", ".join(f"{number} {word}" for number, word in enumerate(task.labels))
         raise UserError(
-            f"{record.where}: the label {label} is not one of {task.name}'s ({known}); make the file "
-            "with these numbers"
+            f"{record.where}: the label {label} is not one of {task.name}'s ({known}); make the "
+            "file with these numbers"
         )
     return label

@@ -66,9 +66,9 @@ def read_own_rows(
         raise UserError(f"{path}: {_no_column(label, cells)}")
 
 
-def has_column(path: Path, name: str, *others: str) -> bool:
-    """Whether the first row has this column; `others` are columns that are known to be there."""
-    return name in next(_numbered_cells(path, [*others]), (1, {}))[1]
+def columns_of(path: Path, *known: str) -> list[str]:
+    """The columns of the first row; `known` names some that are there, to tell a CSV's delimiter."""
+    return list(next(_numbered_cells(path, [*known]), (1, {}))[1])
 
 
 def _numbered_cells(path: Path, wanted: list[str]) -> Iterator[tuple[int, Cells]]:

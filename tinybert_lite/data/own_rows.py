@@ -9,7 +9,7 @@ from pathlib import Path
 from reprlib import repr as short
 from statistics import fmean, pstdev
 
-from tinybert_lite.data.own_files import OwnRow, has_column, read_own_rows
+from tinybert_lite.data.own_files import OwnRow, columns_of, read_own_rows
 from tinybert_lite.data.splits import contradictions, stratified_split, without_duplicates
 from tinybert_lite.data.tables import number_of
 from tinybert_lite.system.console import remark
@@ -63,10 +63,9 @@ def understand(
     if dev:
         given["dev"] = _all_labelled(read_own_rows(dev, text, text_b, label))
     if test:
-        labelled = has_column(test, label, *filter(None, (text, text_b)))
+        labelled = label in columns_of(test, *filter(None, (text, text_b)))
         found = list(read_own_rows(test, text, text_b, label if labelled else None))
-        all_or_none = any(row.label is not None for row in found)
-        given["test"] = _all_labelled(found) if all_or_none else found
+        given["test"] = _all_labelled(found) if _with_label(found) else found
     elsewhere = {row.texts for part in given.values() for row in part}
     train = [row for row in without_duplicates(raw) if row.texts not in elsewhere]
     duplicates = len(raw) - len(train)

@@ -76,7 +76,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def count_records(path: Path) -> int:
-    """Counts by the records' lengths; raises UserError as `read_records` does, for lengths alone."""
+    """Counts by the records' lengths; raises UserError like `read_records` for wrong lengths."""
     return sum(1 for _ in _frames(path, whole=False))
 
 

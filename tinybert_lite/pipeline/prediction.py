@@ -11,8 +11,9 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from tinybert_lite.data.own_files import has_column, read_own_rows
+from tinybert_lite.data.own_files import columns_of, read_own_rows
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode
@@ -71,8 +72,7 @@ class Predictor:
         logits = predict(self.model, examples, self.batch_size).astype(float)
         if not self.labels:
             return logits * self.scale + self.offset
-        exponents = np.exp(logits - logits.max(1, keepdims=True))
-        return exponents / exponents.sum(1, keepdims=True)
+        return torch.from_numpy(logits).softmax(1).numpy()
 
     def answers(self, texts: Iterable[Texts]) -> Iterator[Answer]:
         """The answer to each (text a, text b or None): label and probability, or number and None.
@@ -143,12 +143,9 @@ def texts_of(
         yield from (row.texts for row in read_own_rows(path, text, text_b))
         return
     plain = path.suffix in (".tsv", ".txt")
-    header = next(lines_of(path), "").split("\t") if plain else ()
+    header = next(lines_of(path), "").split("\t") if plain else columns_of(path)
     wanted = [names for role, names in task.columns.items() if role != "label"]
-    columns = [
-        next((n for n in names.split("|") if (n in header if plain else has_column(path, n))), None)
-        for names in wanted
-    ]
+    columns = [next((n for n in names.split("|") if n in header), None) for names in wanted]
     if None in columns and not (task.places and plain):
         raise UserError(
             f"{path} has no column {wanted[columns.index(None)].replace('|', ' or ')!r}, as "
