@@ -115,8 +115,8 @@ def id_examples(
             if len(row.ids) > most:
                 raise UserError(
                     f"{row.record.where}: has {len(row.ids)} tokens, more than the {most} that "
-                    "are read, and ids are not cut; raise max_seq_length (not above the model's positions), "
-                    "or make the file with a shorter length"
+                    "are read, and ids are not cut; raise max_seq_length (not above the model's "
+                    "positions), or make the file with a shorter length"
                 )
             labels.append(_target(row.record, task) if labelled else float("nan"))
             yield [row.ids], [row.first]

@@ -67,7 +67,7 @@ def read_own_rows(
 
 
 def columns_of(path: Path, *known: str) -> list[str]:
-    """The columns of the first row; `known` names some that are there, to tell a CSV's delimiter."""
+    """The first row's columns; `known` names some of them, which helps to find the delimiter."""
     return list(next(_numbered_cells(path, [*known]), (1, {}))[1])
 
 
