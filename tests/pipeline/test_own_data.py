@@ -1,4 +1,4 @@
-"""A user's file becomes a task: formats, what is refused, what is left out, what is drawn to measure on."""
+"""A user's file becomes a task: formats, refusals, duplicates, and the rows drawn for dev."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def found(path, *columns):
     return [(*row.texts, row.label, row.line) for row in read_own_rows(path, *columns)]
 
 
-# Formats -------------------------------------------------------------------------------------------------------------
+# Formats ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -136,7 +136,7 @@ def test_any_text_comes_through_every_format_alike(tmp_path, rows, delimiter):
         ] == wanted
 
 
-# What is refused -----------------------------------------------------------------------------------------------------
+# What is refused ----------------------------------------------------------------------------------
 
 TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
 
@@ -148,7 +148,8 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
             "a.csv",
             TWO,
             "--text titel",
-            "line 1: no column is called 'titel'; the nearest is 'title'; use one of 'title', 'topic'",
+            "line 1: no column is called 'titel'; the nearest is 'title'; use one of 'title', "
+            "'topic'",
         ),
         ("a.csv", TWO, "--label tag", "line 1: no column is called 'tag'"),
         ("a.csv", "title,topic,title\na,x,b\n", "", "line 1: two columns are called 'title'"),
@@ -189,8 +190,18 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
             "",
             "line 1: the column 'title' holds ['a'], not a text",
         ),
-        ("a.jsonl", '{"title": "a\\u0000", "topic": "x"}\n', "", "with a code that is not a character"),
-        ("a.jsonl", '{"title": "a\\ud800", "topic": "x"}\n', "", "with a code that is not a character"),
+        (
+            "a.jsonl",
+            '{"title": "a\\u0000", "topic": "x"}\n',
+            "",
+            "with a code that is not a character",
+        ),
+        (
+            "a.jsonl",
+            '{"title": "a\\ud800", "topic": "x"}\n',
+            "",
+            "with a code that is not a character",
+        ),
         ("a.csv", "title,topic\na,\nb,\n", "", "no row has a label in the column 'topic'"),
         (
             "a.csv",
@@ -232,7 +243,8 @@ def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, fla
         save(tmp_path / name, text)
     before = snapshot(tmp_path)
     ran = call(
-        f"own_data {tmp_path / name} --text title --label topic --name t --workspace {tmp_path} {flags}"
+        f"own_data {tmp_path / name} --text title --label topic --name t --workspace {tmp_path} "
+        f"{flags}"
     )
     assert (
         ran.code == 2
@@ -261,19 +273,21 @@ def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, fla
 def test_further_files_are_named_too(tmp_path, flag, text, says):
     other = save(tmp_path / "other.csv", text)
     ran = call(
-        f"own_data {save(tmp_path / 'a.csv', TWO)} --text title --label topic --workspace {tmp_path} {flag} {other}"
+        f"own_data {save(tmp_path / 'a.csv', TWO)} --text title --label topic --workspace "
+        f"{tmp_path} {flag} {other}"
     )
     assert (
         ran.code == 2 and says in ran.err and ("other.csv" in ran.err or "no row except" in ran.err)
     ), ran.err
 
 
-# What is written -----------------------------------------------------------------------------------------------------
+# What is written ----------------------------------------------------------------------------------
 
 
 def test_a_csv_becomes_a_task_that_reads_back(tmp_path, desk):
     ran = call(
-        f"own_data {desk} --text title --label topic --name topics --metric macro_f1 --workspace {tmp_path}"
+        f"own_data {desk} --text title --label topic --name topics --metric macro_f1 --workspace "
+        f"{tmp_path}"
     )
     assert (
         ran.code == 0
@@ -481,7 +495,7 @@ def test_a_chinese_file_is_a_chinese_task(tmp_path):
     assert understand(path, "title", "topic", language="en").description["language"] == "en"
 
 
-# From a file to a student that predicts ------------------------------------------------------------------------------
+# From a file to a student that predicts -----------------------------------------------------------
 
 MOODS = {"good": "praise", "bad": "complaint", "sad": "sorrow", "cold": "weather"}
 
@@ -490,7 +504,8 @@ def told(count, seed=1):
     draw = random.Random(seed)
     return [
         (
-            f"the {draw.choice(NOUNS)} was {word} and the {draw.choice(NOUNS)} is {draw.choice(('long', 'warm', 'short'))} {n} ,",
+            f"the {draw.choice(NOUNS)} was {word} and the {draw.choice(NOUNS)} is "
+            f"{draw.choice(('long', 'warm', 'short'))} {n} ,",
             label,
         )
         for n in range(count)
@@ -500,7 +515,8 @@ def told(count, seed=1):
 
 def run_stages(root, name):
     return call(
-        f"run_all --task {name} --profile smoke --device cpu --threads 1 --workspace {root} --baseline"
+        f"run_all --task {name} --profile smoke --device cpu --threads 1 --workspace {root} "
+        "--baseline"
     )
 
 
@@ -511,7 +527,8 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
     test = save(tmp_path / "test.csv", as_csv(told(3, 3)))
     assert (
         call(
-            f"own_data {path} --text title --label topic --metric macro_f1 --test {test} --workspace {root}"
+            f"own_data {path} --text title --label topic --metric macro_f1 --test {test} "
+            f"--workspace {root}"
         ).code
         == 0
     )
@@ -534,7 +551,8 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
     }
     assert metrics["teacher_model"] == 44 and metrics["5_task_distill_out"] == len(augmented)
     ran = call(
-        f'predict --task moods --workspace {root} --device cpu "the river was cold" "the film is bad"'
+        f"predict --task moods --workspace {root} --device cpu "
+        '"the river was cold" "the film is bad"'
     )
     assert ran.code == 0 and [line.split("\t")[0] in words for line in ran.out.splitlines()] == [
         True,
@@ -561,13 +579,15 @@ def test_pairs_and_a_regression_by_the_same_commands(tmp_path):
     save(tmp_path / "price.csv", as_csv([(text, 1000 + 10 * n) for n, text in enumerate(texts)]))
     assert (
         call(
-            f"own_data {tmp_path / 'fits.jsonl'} --text question --text_b answer --label fits --workspace {root}"
+            f"own_data {tmp_path / 'fits.jsonl'} --text question --text_b answer --label fits "
+            f"--workspace {root}"
         ).code
         == 0
     )
     assert (
         call(
-            f"own_data {tmp_path / 'price.csv'} --text title --label topic --regression --workspace {root}"
+            f"own_data {tmp_path / 'price.csv'} --text title --label topic --regression "
+            f"--workspace {root}"
         ).code
         == 0
     )

@@ -59,13 +59,7 @@ def understand(
     raw = list(read_own_rows(path, text, text_b, label))
     if unlabelled:
         raw += read_own_rows(unlabelled, text, text_b)
-    given = {}
-    if dev:
-        given["dev"] = _all_labelled(read_own_rows(dev, text, text_b, label))
-    if test:
-        labelled = label in columns_of(test, *filter(None, (text, text_b)))
-        found = list(read_own_rows(test, text, text_b, label if labelled else None))
-        given["test"] = _all_labelled(found) if _with_label(found) else found
+    given = _given(dev, test, text, label, text_b)
     elsewhere = {row.texts for part in given.values() for row in part}
     train = [row for row in without_duplicates(raw) if row.texts not in elsewhere]
     duplicates = len(raw) - len(train)
@@ -97,6 +91,20 @@ def understand(
         description |= {"offset": fmean(numbers), "scale": pstdev(numbers)}
     splits = {"train": train, **{split: rows for split, rows in given.items() if rows}}
     return OwnData(description, splits, duplicates)
+
+
+def _given(
+    dev: Path | None, test: Path | None, text: str, label: str, text_b: str | None
+) -> dict[str, list[OwnRow]]:
+    """The rows of the dev and test files, where given; test rows may have no labels at all."""
+    given = {}
+    if dev:
+        given["dev"] = _all_labelled(read_own_rows(dev, text, text_b, label))
+    if test:
+        labelled = label in columns_of(test, *filter(None, (text, text_b)))
+        found = list(read_own_rows(test, text, text_b, label if labelled else None))
+        given["test"] = _all_labelled(found) if _with_label(found) else found
+    return given
 
 
 def _with_label(rows: Iterable[OwnRow]) -> list[OwnRow]:
