@@ -52,7 +52,7 @@ def test_all_tasks_are_known():
 
 
 def test_xnli_reads_its_own_language_alone(tmp_path):
-    """Rows in the layout of xnli.dev.tsv, with all languages, and of its translated training rows."""
+    """Rows as in xnli.dev.tsv, with all languages, and as in its translated training rows."""
     header = ["language", "gold_label", "sentence1", "sentence2", "pairID"]
     rows = [
         ["ar", "neutral", "a", "b", "1"],

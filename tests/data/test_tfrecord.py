@@ -1,4 +1,4 @@
-"""TFRecord rows: real TensorFlow's files, lossless round trips, and one sentence per damaged file."""
+"""TFRecord rows: TensorFlow's own files, lossless round trips, one sentence per damaged file."""
 
 from __future__ import annotations
 
