@@ -62,16 +62,15 @@ def read_records(path: Path) -> Iterator[Record]:
     for number, data in enumerate(_frames(path, whole=True), 1):
         where = f"{path}, record {number}"
         try:
-            found = example_class.FromString(data).features.feature.items()
+            features = {
+                name: (kind, list(getattr(feature, kind).value))
+                for name, feature in example_class.FromString(data).features.feature.items()
+                if (kind := feature.WhichOneof("kind"))
+            }
         except (DecodeError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{where}: is not a tf.train.Example ({short(str(error))}); {AGAIN}"
             ) from None
-        features = {
-            name: (kind, list(getattr(feature, kind).value))
-            for name, feature in found
-            if (kind := feature.WhichOneof("kind"))
-        }
         yield Record(features, where)
 
 
