@@ -95,7 +95,7 @@ def write_task_folder(
                 "language": task.language,
             }
             for role, cell in (("text_a", first), ("text_b", second), ("label", label)):
-                known |= dict.fromkeys(task.columns.get(role, ("",))[0].split("|"), cell)
+                known |= dict.fromkeys(task.columns.get(role, "").split("|"), cell)
             found.append([known.get(column, "x") for column in header])
         return found
 

@@ -127,12 +127,12 @@ def test_prediction_meets_every_row_once_longest_first(rows, size):
 
 
 @given(row_lists, st.integers(1, 5), st.floats(0, 1))
-def test_prediction_batches_hold_rows_that_are_alike(rows, size, alike):
+def test_prediction_batches_hold_rows_of_similar_length(rows, size, similar):
     seen = []
-    for numbers, batch in in_order(examples(rows), size, alike=alike):
+    for numbers, batch in in_order(examples(rows), size, similar=similar):
         seen += numbers.tolist()
         lengths = batch["attention_mask"].sum(1)
-        assert len(numbers) <= size and lengths.min() >= alike * lengths.max()
+        assert len(numbers) <= size and lengths.min() >= similar * lengths.max()
     assert sorted(seen) == list(range(len(rows)))
 
 

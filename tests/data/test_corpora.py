@@ -1,4 +1,4 @@
-"""Corpora of every kind, as documents of sentences: hand-worked ones, none of whose text is lost."""
+"""Corpora of every kind are read as documents of sentences, and none of their text is lost."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def read(*sources: Path, **more) -> list[list[str]]:
     return list(read_corpora(sources, **more))
 
 
-# Which files ---------------------------------------------------------------------------------------------------------
+# Which files --------------------------------------------------------------------------------------
 
 
 def test_files_folders_and_patterns_come_in_natural_order_each_once(tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_files_folders_and_patterns_come_in_natural_order_each_once(tmp_path, mo
     assert read(tmp_path / "AA", tmp_path / "wiki_1") == [["AA/wiki_9"], ["AA/wiki_10"], ["wiki_1"]]
 
 
-# What they hold ------------------------------------------------------------------------------------------------------
+# What they hold -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,10 @@ def test_a_file_is_known_by_what_it_holds(
 
 
 def test_wikitexts_marks_are_resolved_and_text_before_the_first_title_stays(tmp_path):
-    text = " the rest of an article . \n \n = Man @-@ ape = \n \n It has 1 @,@ 000 <unk> . A well @-@ known one = two . \n \n = = A = = \n \n End \n"
+    text = (
+        " the rest of an article . \n \n = Man @-@ ape = \n \n It has 1 @,@ 000 <unk> . "
+        "A well @-@ known one = two . \n \n = = A = = \n \n End \n"
+    )
     assert read(write(tmp_path / "wiki.train.tokens", text)) == [
         ["the rest of an article ."],
         ["It has 1,000 [UNK] .", "A well-known one = two .", "End"],
@@ -322,21 +325,21 @@ def test_the_splitter_finds_the_sentences_that_we_see(language, parted):
     ) == parted.split("|")
 
 
-# What is refused -----------------------------------------------------------------------------------------------------
+# What is refused ----------------------------------------------------------------------------------
 
 CUT = '<doc id="1" url="u" title="A">\nA\n\ntext\n'
 REFUSED = {
     "no </doc> at the end": (as_text(ENGLISH) + CUT, "line 28: this <doc> has no </doc>"),
     "no </doc> before the next": (CUT + as_text(ENGLISH), "line 1: this <doc> has no </doc>"),
-    "text between documents": (as_text(ENGLISH) + "lost\n", "line 28: stands outside"),
-    "a second </doc>": (as_text(ENGLISH) + "</doc>\n", "line 28: stands outside"),
+    "text between documents": (as_text(ENGLISH) + "lost\n", "line 28: is outside"),
+    "a second </doc>": (as_text(ENGLISH) + "</doc>\n", "line 28: is outside"),
     "JSON without text": (as_json(ENGLISH) + '{"title": "A"}\n', 'line 5: has no "text"'),
     "text that is none": ('{"text": 3}\n', 'line 1: has no "text"'),
     "half a surrogate pair": (
         '{"text": "a"}\n{"text": "\\ud800"}\n',
-        "line 2: .*a code that is no letter",
+        "line 2: .*a code that is not a character",
     ),
-    "NUL": ('{"text": "\\u0000"}\n', "line 1: .*a code that is no letter"),
+    "NUL": ('{"text": "\\u0000"}\n', "line 1: .*a code that is not a character"),
     "JSON that was cut": (as_json(ENGLISH)[:-9], "line 4: is not JSON"),
     "an array": ('[\n{"text": "a"}\n]\n', "line 1: is not JSON|line 1: holds"),
     "an object over several lines": ('{\n"text": "a"\n}\n', "line 1: is not JSON"),

@@ -1,4 +1,4 @@
-"""TFRecord rows: real TensorFlow's files read as they were meant, round trips lose nothing, and a damaged file costs one sentence."""
+"""TFRecord rows: TensorFlow's own files, lossless round trips, one sentence per damaged file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tinybert_lite.data.id_rows import id_rows, record_files
 from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import holds_ids, stream_table
 from tinybert_lite.data.tasks import TASKS
-from tinybert_lite.data.tfrecord import count_records, features_of, records, write_records
+from tinybert_lite.data.tfrecord import count_records, read_records, write_records
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
@@ -66,7 +66,7 @@ def same(one, other) -> bool:
     return parts(one) == parts(other) and np.array_equal(one.labels, other.labels, equal_nan=True)
 
 
-# What real TensorFlow wrote ------------------------------------------------------------------------------------------
+# What real TensorFlow wrote -----------------------------------------------------------------------
 
 
 def test_sequences_of_create_pretraining_data_are_read(tokenizer, tmp_path):
@@ -80,7 +80,7 @@ def test_sequences_of_create_pretraining_data_are_read(tokenizer, tmp_path):
         (ids[:5], min(first, 5)) for ids, first in wanted
     ]
     assert count_sequences(pretraining, 0) == count_records(pretraining) == 2
-    features = features_of(next(records(pretraining)), "")
+    features = next(read_records(pretraining)).features
     assert {name: kind for name, (kind, _) in features.items() if kind != "int64_list"} == {
         "masked_lm_weights": "float_list"
     }
@@ -101,7 +101,7 @@ def test_rows_of_run_classifier_are_read_without_those_that_fill_a_batch(tokeniz
         ([2, 85, 86, 3], 4),
         ([2, 90, 3, 91, 92, 3], 3),
     ] and found.labels.tolist() == [1, 0]
-    assert "2 rows of ids, 1 padding rows left out" in capsys.readouterr().out
+    assert "2 rows of ids, 1 padding rows skipped" in capsys.readouterr().out
     assert found.batch([0, 1])["token_type_ids"].tolist() == [[0] * 6, [0, 0, 0, 1, 1, 1]]
 
 
@@ -113,7 +113,7 @@ def test_a_ports_rows_of_a_regression_are_read(tokenizer):
     ]
 
 
-# Damaged and foreign files --------------------------------------------------------------------------------------------
+# Damaged and foreign files ------------------------------------------------------------------------
 
 
 def framed(data: bytes, length: int | None = None) -> bytes:
@@ -146,10 +146,10 @@ DAMAGED = {
     "another checksum": (flipped(GOOD, SECOND - 1), "record 1: its checksum is wrong"),
     "a hostile length": (
         GOOD + framed(b"", 2**63),
-        "record 4: says that it has 9,223,372,036,854,775,808 bytes",
+        "record 4: claims to have 9,223,372,036,854,775,808 bytes",
     ),
     "a length beyond the file": (framed(b"abc", 900_000), "record 1: the file ends"),
-    "no Example": (GOOD + framed(b"\xff" * 40), "record 4: is no tf.train.Example"),
+    "no Example": (GOOD + framed(b"\xff" * 40), "record 4: is not a tf.train.Example"),
     "an empty Example": (framed(b""), "record 1: has no feature 'input_ids', it has []"),
 }
 
@@ -176,7 +176,8 @@ WRONG = {
     "floats for ids": (row(input_ids=[2.0] * 8), "the feature 'input_ids' is a float_list"),
     "another length": (
         row(length=9),
-        "has 9 input_ids, 9 input_mask and 9 segment_ids, but every record of a file has as many of each as the first, 8",
+        "has 9 input_ids, 9 input_mask and 9 segment_ids, but every record of a file needs as "
+        "many of each as the first, 8",
     ),
     "a shorter mask": (row(input_mask=[1] * 4), "has 8 input_ids, 4 input_mask"),
     "a mask with a hole": (row(input_mask=[1, 0, 1, 1, 0, 0, 0, 0]), "its input_mask is not ones"),
@@ -193,7 +194,7 @@ WRONG = {
     ),
     "a negative id": (row([2, -1, 3]), "the id -1 is not below"),
     "another vocabulary's [CLS]": (row([101, 85, 102]), "begins with the id 101, but [CLS] is 2"),
-    "a label that is none": (row(label=2), "the label 2 is none of SST-2's (0 0, 1 1)"),
+    "a label that is none": (row(label=2), "the label 2 is not one of SST-2's (0 0, 1 1)"),
     "a float for a class": (row(label=1.0), "the feature 'label_ids' is a float_list"),
     "two labels": (row(label_ids=[0, 1]), "has 2 label_ids"),
     "a sequence without a label": (
@@ -220,9 +221,9 @@ def test_a_label_that_is_no_number_and_padding_rows_alone_are_refused(tokenizer,
     with pytest.raises(UserError, match="record 1: the label nan"):
         task_examples(tmp_path / "a.tfrecord", STSB, tokenizer, 8)
     write_records(tmp_path / "b.tfrecord", [row([], is_real_example=[0])])
-    with pytest.raises(UserError, match="padding rows alone"):
+    with pytest.raises(UserError, match="only padding rows"):
         task_examples(tmp_path / "b.tfrecord", SST2, tokenizer, 8)
-    with pytest.raises(UserError, match="record 1: only fills a batch"):
+    with pytest.raises(UserError, match="record 1: is a padding row"):
         read_epoch(tmp_path / "b.tfrecord", 0, tokenizer, 8)
 
 
@@ -268,7 +269,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch, package, module):
         UserError,
         match=rf'{package}, which is missing: python -m pip install -e "\.\[tensorflow\]"',
     ):
-        [features_of(data, "") for data in records(REAL / "train.tf_record")]
+        list(read_records(REAL / "train.tf_record"))
 
 
 def test_memory_does_not_grow_with_the_file(tokenizer, tmp_path):
@@ -287,14 +288,15 @@ def test_memory_does_not_grow_with_the_file(tokenizer, tmp_path):
     assert peak(1500) < peak(50) + 100_000  # the longer file has 330,000 bytes
 
 
-# There and back -------------------------------------------------------------------------------------------------------
+# There and back -----------------------------------------------------------------------------------
 
 
 def test_epochs_come_back_byte_for_byte_and_are_read_alike_on_the_way(workspace, tokenizer):
     """With masked places and both segments; the files' order is that of their numbers."""
     assert (
         call(
-            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made --bert_model teacher_model --epochs_to_generate 3 "
+            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made "
+            "--bert_model teacher_model --epochs_to_generate 3 "
             "--max_seq_len 32 --do_whole_word_mask"
         ).code
         == 0
@@ -348,7 +350,8 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
 def test_real_sequences_become_epochs_with_their_tokens(workspace):
     assert (
         call(
-            f"convert_rows {REAL / 'pretraining.tfrecord'} --to epochs --bert_model teacher_model --output_dir made"
+            f"convert_rows {REAL / 'pretraining.tfrecord'} --to epochs --bert_model teacher_model "
+            "--output_dir made"
         ).code
         == 0
     )
@@ -429,10 +432,10 @@ def test_mnlis_matched_rows_may_have_the_names_of_run_classifier(tmp_path):
         ("SST-2 --to epochs --output_dir out", "holds no .tfrecord"),
         ("SST-2 --to tfrecord --output_dir out", "holds no epoch_0.json"),
         ("nowhere --to tfrecord --output_dir out", "nowhere is missing"),
-        ("ids --to tfrecord --output_dir out", "holds TFRecord files already"),
+        ("ids --to tfrecord --output_dir out", "already holds TFRecord files"),
         (
             "SST-2 --to tfrecord --task_name sst-2 --output_dir taken",
-            "eval.tf_record is there already",
+            "eval.tf_record exists already",
         ),
         ("SST-2 --to tfrecord --task_name sst-2 --max_seq_length 0 --output_dir out", "at least 1"),
         ("epochs --to tfrecord --output_dir out --max_seq_length 2", "line 1: has 3 tokens"),
@@ -440,7 +443,7 @@ def test_mnlis_matched_rows_may_have_the_names_of_run_classifier(tmp_path):
             "epochs --to tfrecord --output_dir out --max_predictions_per_seq 1",
             "line 2: has 3 tokens and 2 masked",
         ),
-        ("odd --to tfrecord --output_dir out", "line 1: its segments, masked places"),
+        ("odd --to tfrecord --output_dir out", "line 1: its segments, masked positions"),
     ],
 )
 def test_what_cannot_be_converted_is_one_sentence_and_nothing_is_overwritten(workspace, line, said):
@@ -477,13 +480,14 @@ def test_what_cannot_be_converted_is_one_sentence_and_nothing_is_overwritten(wor
     ).read_text() == "mine"
 
 
-# In the stages --------------------------------------------------------------------------------------------------------
+# In the stages ------------------------------------------------------------------------------------
 
 
 def test_the_stages_learn_the_same_from_ids_as_from_texts(workspace):
     assert (
         call(
-            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made --bert_model teacher_model --epochs_to_generate 1 "
+            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made "
+            "--bert_model teacher_model --epochs_to_generate 1 "
             "--max_seq_len 32"
         ).code
         == 0
@@ -494,22 +498,28 @@ def test_the_stages_learn_the_same_from_ids_as_from_texts(workspace):
     )
     assert (
         call(
-            "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model --output_dir ids --max_seq_length 32"
+            "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model "
+            "--output_dir ids --max_seq_length 32"
         ).code
         == 0
     )
     found = {}
     for rows, sequences, out in (("SST-2", "made", "a"), ("ids", "there/epoch_0.tfrecord", "b")):
         steps = (
-            f"general_distill --pregenerated_data {sequences} --teacher_model teacher_model --student_model student_model --output_dir {out}/3 --device cpu "
+            f"general_distill --pregenerated_data {sequences} --teacher_model teacher_model "
+            f"--student_model student_model --output_dir {out}/3 --device cpu "
             f"--num_train_epochs 2",
-            f"finetune_teacher --data_dir {rows} --task_name sst-2 --teacher_model teacher_model --output_dir {out}/teacher --device cpu "
+            f"finetune_teacher --data_dir {rows} --task_name sst-2 --teacher_model teacher_model "
+            f"--output_dir {out}/teacher --device cpu "
             f"--num_train_epochs 4 --learning_rate 1e-3 --max_seq_length 32",
-            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher --student_model {out}/3 --output_dir {out}/4 --device cpu "
+            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher "
+            f"--student_model {out}/3 --output_dir {out}/4 --device cpu "
             f"--num_train_epochs 1 --max_seq_length 32",
-            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher --student_model {out}/4 --output_dir {out}/5 --device cpu "
+            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher "
+            f"--student_model {out}/4 --output_dir {out}/5 --device cpu "
             f"--num_train_epochs 1 --max_seq_length 32 --pred_distill",
-            f"task_distill --do_eval --data_dir {rows} --task_name sst-2 --student_model {out}/5 --output_dir {out}/eval --device cpu --max_seq_length 32",
+            f"task_distill --do_eval --data_dir {rows} --task_name sst-2 --student_model {out}/5 "
+            f"--output_dir {out}/eval --device cpu --max_seq_length 32",
         )
         for step in steps:
             ran = call(step)
@@ -535,14 +545,20 @@ def test_a_folders_fingerprint_sees_its_records(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        "data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 1",
-        "task_distill --data_dir SST-2 --task_name sst-2 --task_teacher other --student_model student --output_dir out --pred_distill --max_seq_length 32",
-        "task_distill --data_dir SST-2 --task_name sst-2 --teacher_logits logits.npy --student_model student --output_dir out --pred_distill --max_seq_length 32",
+        "data_augmentation --pretrained_bert_model teacher_model --glove_embs "
+        "1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 1",
+        "task_distill --data_dir SST-2 --task_name sst-2 --task_teacher other --student_model "
+        "student --output_dir out --pred_distill --max_seq_length 32",
+        "task_distill --data_dir SST-2 --task_name sst-2 --teacher_logits logits.npy "
+        "--student_model student --output_dir out --pred_distill --max_seq_length 32",
         "run_all --profile smoke --device cpu",
     ],
 )
 def test_what_needs_texts_refuses_ids_in_one_sentence(workspace, line):
-    ids = "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model --output_dir ids --max_seq_length 32"
+    ids = (
+        "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model "
+        "--output_dir ids --max_seq_length 32"
+    )
     assert call(ids).code == 0
     shutil.rmtree(workspace / "SST-2")
     (workspace / "ids").rename(workspace / "SST-2")
@@ -552,4 +568,4 @@ def test_what_needs_texts_refuses_ids_in_one_sentence(workspace, line):
     ran = call(line)
     assert ran.code == 2 and "Traceback" not in ran.err
     errors = [said for said in ran.err.splitlines() if said.startswith("error:")]
-    assert len(errors) == 1 and ("holds token ids, not texts" in errors[0]), errors
+    assert len(errors) == 1 and ("holds token ids, but texts" in errors[0]), errors

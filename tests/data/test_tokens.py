@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
@@ -145,7 +146,8 @@ def test_a_vocabulary_may_be_padded_a_little_but_never_be_larger(tokenizer, tmp_
         return check()
     with pytest.raises(
         UserError,
-        match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json says vocab_size {len(VOCABULARY) + size}",
+        match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json says vocab_size "
+        f"{len(VOCABULARY) + size}",
     ):
         check()
 
@@ -193,7 +195,7 @@ def pieces(examples, row, tokenizer):
 
 
 def test_rows_become_cls_a_sep_b_sep(tokenizer):
-    single = encode(["good film", "bad"], None, tokenizer, 16, labels=[1, 0])
+    single = encode(["good film", "bad"], None, tokenizer, 16).with_labels(np.float32([1, 0]))
     assert [pieces(single, i, tokenizer) for i in (0, 1)] == [
         "[CLS] good film [SEP]",
         "[CLS] bad [SEP]",

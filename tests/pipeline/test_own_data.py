@@ -1,4 +1,4 @@
-"""A user's file becomes a task: formats, what is refused, what is left out, what is drawn to measure on."""
+"""A user's file becomes a task: formats, refusals, duplicates, and the rows drawn for dev."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from tests.makers import write_tsv
 from tests.pipeline.test_workspace import NOUNS, call, lay_out, one_thread, snapshot  # noqa: F401
-from tinybert_lite.data.records import read_records
+from tinybert_lite.data.own_files import OwnRow, read_own_rows
+from tinybert_lite.data.own_rows import understand
 from tinybert_lite.data.splits import stratified_split
-from tinybert_lite.data.tables import Record, label_ids, read_table
+from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tasks import OWN, find_task
 from tinybert_lite.models.configuration import read_config
-from tinybert_lite.pipeline.own_data import understand, write
+from tinybert_lite.pipeline.own_data import write
 from tinybert_lite.pipeline.prediction import Predictor
 from tinybert_lite.system.files import read_json
 
@@ -49,10 +50,10 @@ def desk(tmp_path):
 
 
 def found(path, *columns):
-    return [(*row.texts, row.label, row.line) for row in read_records(path, *columns)]
+    return [(*row.texts, row.label, row.line) for row in read_own_rows(path, *columns)]
 
 
-# Formats -------------------------------------------------------------------------------------------------------------
+# Formats ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -87,7 +88,7 @@ def test_json_lines_with_labels_of_any_kind(tmp_path):
         + as_json_lines([(f"t{n}\nx", label) for n, label in enumerate(labels)])
         + '{"title": "no label"}\n',
     )
-    assert [row.label for row in read_records(path, "title", None, "topic")] == [
+    assert [row.label for row in read_own_rows(path, "title", None, "topic")] == [
         "true",
         "false",
         None,
@@ -131,11 +132,11 @@ def test_any_text_comes_through_every_format_alike(tmp_path, rows, delimiter):
     ):
         assert [
             (row.text_a, row.label)
-            for row in read_records(save(tmp_path / name, content), "title", None, "topic")
+            for row in read_own_rows(save(tmp_path / name, content), "title", None, "topic")
         ] == wanted
 
 
-# What is refused -----------------------------------------------------------------------------------------------------
+# What is refused ----------------------------------------------------------------------------------
 
 TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
 
@@ -147,7 +148,8 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
             "a.csv",
             TWO,
             "--text titel",
-            "line 1: no column is called 'titel'; the nearest is 'title', and there are 'title', 'topic'",
+            "line 1: no column is called 'titel'; the nearest is 'title'; use one of 'title', "
+            "'topic'",
         ),
         ("a.csv", TWO, "--label tag", "line 1: no column is called 'tag'"),
         ("a.csv", "title,topic,title\na,x,b\n", "", "line 1: two columns are called 'title'"),
@@ -168,7 +170,7 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
         ("a.csv", TWO + "a\0b,x\n", "", "line 6: holds a NUL byte"),
         ("a.csv", None, "", "is missing"),
         ("a.xlsx", TWO, "", "does not end in .csv, .tsv or .jsonl"),
-        ("a.jsonl", "[1, 2]\n", "", "line 1: holds '[1, 2]', not one object"),
+        ("a.jsonl", "[1, 2]\n", "", "line 1: holds '[1, 2]', not an object"),
         ("a.jsonl", '{"title": "a", "topic": "x"}\n{"title": \n', "", "line 2: is not JSON"),
         (
             "a.jsonl",
@@ -188,23 +190,33 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
             "",
             "line 1: the column 'title' holds ['a'], not a text",
         ),
-        ("a.jsonl", '{"title": "a\\u0000", "topic": "x"}\n', "", "with a code that is no letter"),
-        ("a.jsonl", '{"title": "a\\ud800", "topic": "x"}\n', "", "with a code that is no letter"),
+        (
+            "a.jsonl",
+            '{"title": "a\\u0000", "topic": "x"}\n',
+            "",
+            "with a code that is not a character",
+        ),
+        (
+            "a.jsonl",
+            '{"title": "a\\ud800", "topic": "x"}\n',
+            "",
+            "with a code that is not a character",
+        ),
         ("a.csv", "title,topic\na,\nb,\n", "", "no row has a label in the column 'topic'"),
         (
             "a.csv",
             "title,topic\na,x\nb,x\n",
             "",
-            "every row has the label 'x', so there is nothing to tell apart",
+            "every row has the label 'x', so there is nothing to learn",
         ),
-        ("a.csv", TWO + "a,z\n", "", "line 6: the label 'z' stands in this row alone, and"),
+        ("a.csv", TWO + "a,z\n", "", "line 6: the label 'z' is in this row only, and"),
         (
             "a.csv",
             TWO + "a,z\nb,w\n",
             "",
-            "line 6: the label 'z' stands in this row alone (and 1 more labels do)",
+            "line 6: the label 'z' is in this row only (and 1 more labels are)",
         ),
-        ("a.csv", "title,topic\na,x\na,y\nb,x\nb,y\n", "", "no row can be drawn to measure on"),
+        ("a.csv", "title,topic\na,x\na,y\nb,x\nb,y\n", "", "no row can be drawn for dev"),
         ("a.csv", TWO, "--regression", "line 2: the label 'x' is not a number"),
         (
             "a.csv",
@@ -219,11 +231,11 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
             "every row has the label '1'",
         ),
         ("a.csv", TWO, "--regression --metric accuracy", "use one of the two"),
-        ("a.csv", TWO, "--dev_share 1.5", "--dev_share 1.5 makes no sense"),
+        ("a.csv", TWO, "--dev_share 1.5", "--dev_share 1.5 is not between 0 and 1"),
         ("a.csv", TWO, "--name mnli", "--name mnli is taken"),
         ("a.csv", TWO, "--name zh", "--name zh is taken"),
         ("a.csv", TWO, "--name 5_task_distill_out", "is taken"),
-        ("a.csv", TWO, "--name a/b", "--name 'a/b' is not one of letters"),
+        ("a.csv", TWO, "--name a/b", "--name 'a/b' has other characters than letters"),
     ],
 )
 def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, flags, says):
@@ -231,7 +243,8 @@ def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, fla
         save(tmp_path / name, text)
     before = snapshot(tmp_path)
     ran = call(
-        f"own_data {tmp_path / name} --text title --label topic --name t --workspace {tmp_path} {flags}"
+        f"own_data {tmp_path / name} --text title --label topic --name t --workspace {tmp_path} "
+        f"{flags}"
     )
     assert (
         ran.code == 2
@@ -249,30 +262,32 @@ def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, fla
         (
             "--dev",
             "title,topic\nnew,z\n",
-            "line 2: the label 'z' is not among those to learn from, x, y",
+            "line 2: the label 'z' is not one of the training labels, x, y",
         ),
         ("--test", "title,topic\nnew,x\nold,\n", "line 3: has no label"),
         ("--unlabelled", "text\nnew\n", "line 1: no column is called 'title'; the nearest is"),
         ("--dev", "title,topic\nnew,x\nold,x\n", "every row has the label 'x'"),
-        ("--dev", TWO, "no row but those of dev or test has a label"),
+        ("--dev", TWO, "no row except those of dev or test has a label"),
     ],
 )
 def test_further_files_are_named_too(tmp_path, flag, text, says):
     other = save(tmp_path / "other.csv", text)
     ran = call(
-        f"own_data {save(tmp_path / 'a.csv', TWO)} --text title --label topic --workspace {tmp_path} {flag} {other}"
+        f"own_data {save(tmp_path / 'a.csv', TWO)} --text title --label topic --workspace "
+        f"{tmp_path} {flag} {other}"
     )
     assert (
-        ran.code == 2 and says in ran.err and ("other.csv" in ran.err or "no row but" in ran.err)
+        ran.code == 2 and says in ran.err and ("other.csv" in ran.err or "no row except" in ran.err)
     ), ran.err
 
 
-# What is written -----------------------------------------------------------------------------------------------------
+# What is written ----------------------------------------------------------------------------------
 
 
 def test_a_csv_becomes_a_task_that_reads_back(tmp_path, desk):
     ran = call(
-        f"own_data {desk} --text title --label topic --name topics --metric macro_f1 --workspace {tmp_path}"
+        f"own_data {desk} --text title --label topic --name topics --metric macro_f1 --workspace "
+        f"{tmp_path}"
     )
     assert (
         ran.code == 0
@@ -327,7 +342,7 @@ def test_a_regression_in_the_users_unit(tmp_path):
         as_csv([(f"house {n}", price) for n, price in enumerate(prices)], ("text", "price")),
     )
     data = understand(path, "text", "price", regression=True, dev_share=0.2)
-    folder = write(data, tmp_path)
+    folder = write(data, tmp_path / "a")
     task = find_task("a", folder)
     assert task.is_regression and task.metric == "pearson_and_spearman"
     train, dev = (
@@ -358,9 +373,11 @@ def test_pairs_in_json_lines_with_given_files(tmp_path):
         as_csv([("dq", "da", "true"), ("dq2", "da", "false"), ("q0", "a0", "true")], keys),
     )
     test = write_tsv(tmp_path / "test.tsv", [("tq", "ta"), ("q1", "a1")], keys[:2])
-    folder = write(understand(path, "question", "fits", "answer", dev=dev, test=test), tmp_path)
+    folder = write(
+        understand(path, "question", "fits", "answer", dev=dev, test=test), tmp_path / "pairs"
+    )
     task = find_task("pairs", folder)
-    assert task.labels == ("false", "true") and task.text_b == ("text_b", 1)
+    assert task.labels == ("false", "true") and task.text_b == "text_b"
     tables = {
         split: read_table(folder / f"{split}.tsv", task, split != "test")
         for split in ("train", "dev", "test")
@@ -386,8 +403,8 @@ def test_unlabelled_rows_stay_for_distillation_alone(tmp_path, desk):
         "what is this ?",
         "and this ?",
     ]
-    assert all(row.label for row in data.splits["dev"]) and data.doubles == 3
-    folder = write(data, tmp_path)
+    assert all(row.label for row in data.splits["dev"]) and data.duplicates == 3
+    folder = write(data, tmp_path / "desk")
     assert (
         (folder / "train.tsv")
         .read_text(encoding="utf-8")
@@ -398,11 +415,11 @@ def test_unlabelled_rows_stay_for_distillation_alone(tmp_path, desk):
     ] == [None, None]
 
 
-def test_doubles_are_counted_and_a_text_with_two_labels_is_named(tmp_path, desk, capsys):
+def test_duplicates_are_counted_and_a_text_with_two_labels_is_named(tmp_path, desk, capsys):
     save(desk, as_csv([*ROWS, ROWS[0], ROWS[0], (ROWS[1][0], "fines")]))
     for seed in range(20):
         data = understand(desk, "title", "topic", dev_share=0.5, seed=seed)
-        assert data.doubles == 2
+        assert data.duplicates == 2
         assert not {row.text_a for row in data.splits["train"]} & {
             row.text_a for row in data.splits["dev"]
         }
@@ -420,7 +437,7 @@ def test_doubles_are_counted_and_a_text_with_two_labels_is_named(tmp_path, desk,
 )
 def test_a_split_is_stratified_repeatable_and_without_leaks(pairs, share, seed):
     rows = [
-        Record(f"t{n}", None, label, line, None)
+        OwnRow(f"t{n}", None, label, line, None)
         for line, (n, label) in enumerate(dict.fromkeys(pairs), 2)
     ]
     drawn = stratified_split(rows, [row.label for row in rows], share, seed)
@@ -478,7 +495,7 @@ def test_a_chinese_file_is_a_chinese_task(tmp_path):
     assert understand(path, "title", "topic", language="en").description["language"] == "en"
 
 
-# From a file to a student that predicts ------------------------------------------------------------------------------
+# From a file to a student that predicts -----------------------------------------------------------
 
 MOODS = {"good": "praise", "bad": "complaint", "sad": "sorrow", "cold": "weather"}
 
@@ -487,7 +504,8 @@ def told(count, seed=1):
     draw = random.Random(seed)
     return [
         (
-            f"the {draw.choice(NOUNS)} was {word} and the {draw.choice(NOUNS)} is {draw.choice(('long', 'warm', 'short'))} {n} ,",
+            f"the {draw.choice(NOUNS)} was {word} and the {draw.choice(NOUNS)} is "
+            f"{draw.choice(('long', 'warm', 'short'))} {n} ,",
             label,
         )
         for n in range(count)
@@ -497,7 +515,8 @@ def told(count, seed=1):
 
 def run_stages(root, name):
     return call(
-        f"run_all --task {name} --profile smoke --device cpu --threads 1 --workspace {root} --baseline"
+        f"run_all --task {name} --profile smoke --device cpu --threads 1 --workspace {root} "
+        "--baseline"
     )
 
 
@@ -508,7 +527,8 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
     test = save(tmp_path / "test.csv", as_csv(told(3, 3)))
     assert (
         call(
-            f"own_data {path} --text title --label topic --metric macro_f1 --test {test} --workspace {root}"
+            f"own_data {path} --text title --label topic --metric macro_f1 --test {test} "
+            f"--workspace {root}"
         ).code
         == 0
     )
@@ -531,7 +551,8 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
     }
     assert metrics["teacher_model"] == 44 and metrics["5_task_distill_out"] == len(augmented)
     ran = call(
-        f'predict --task moods --workspace {root} --device cpu "the river was cold" "the film is bad"'
+        f"predict --task moods --workspace {root} --device cpu "
+        '"the river was cold" "the film is bad"'
     )
     assert ran.code == 0 and [line.split("\t")[0] in words for line in ran.out.splitlines()] == [
         True,
@@ -541,7 +562,7 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
         row.split("\t")[1]
         for row in (final / "moods.tsv").read_text(encoding="utf-8").splitlines()[1:]
     ]
-    texts = [row.text_a for row in read_records(root / "moods/test.tsv", "text_a")]
+    texts = [row.text_a for row in read_own_rows(root / "moods/test.tsv", "text_a")]
     assert said == [
         label
         for _, label, _ in Predictor(final, "cpu", max_length=48).answers(
@@ -558,13 +579,15 @@ def test_pairs_and_a_regression_by_the_same_commands(tmp_path):
     save(tmp_path / "price.csv", as_csv([(text, 1000 + 10 * n) for n, text in enumerate(texts)]))
     assert (
         call(
-            f"own_data {tmp_path / 'fits.jsonl'} --text question --text_b answer --label fits --workspace {root}"
+            f"own_data {tmp_path / 'fits.jsonl'} --text question --text_b answer --label fits "
+            f"--workspace {root}"
         ).code
         == 0
     )
     assert (
         call(
-            f"own_data {tmp_path / 'price.csv'} --text title --label topic --regression --workspace {root}"
+            f"own_data {tmp_path / 'price.csv'} --text title --label topic --regression "
+            f"--workspace {root}"
         ).code
         == 0
     )

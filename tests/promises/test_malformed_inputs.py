@@ -1,6 +1,6 @@
-"""Hundreds of damaged files, made by kind: each is refused in one sentence that names it, and what was there before stays.
+"""Hundreds of damaged files: each is refused in one sentence that names it, results are unchanged.
 
-The commands run in one process on a workspace where every stage has run before, so there is something to lose.
+The commands run in one process in a workspace where every stage has run, so that there are results.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ RESULTS = (
     "evaluated",
 )
 CURE = re.compile(
-    r"[;:,] (save|mend|put|fetch|take|use|run|add|give|break|make|name|is this|is it|[\w-]+ (has|needs)|a student folder needs)\b"
+    r"[;:,] (save|mend|fix|put|fetch|take|use|run|add|give|break|make|name|is this|is it|"
+    r"[\w-]+ (has|needs)|a student folder needs)\b"
 )
 
 
@@ -237,6 +238,12 @@ VECTOR_LINES = {
     "a count alone": lambda lines, n: ["400000 100"],
     "words alone": every(lambda line: line.split(" ")[0]),
 }
+
+
+def without_line(text: str):
+    return lambda lines, n: [line for line in lines if line != text]
+
+
 PIECES = {
     "a piece twice": lambda lines, n: [*lines, lines[n]],
     "a piece twice, far apart": lambda lines, n: [*lines[:n], lines[-1], *lines[n:]],
@@ -245,12 +252,7 @@ PIECES = {
     "small special tokens": every(str.lower),
     "a column of counts": every(lambda line: line + "\t7"),
     "JSON": lambda lines, n: [json.dumps({line: number for number, line in enumerate(lines)})],
-    **{
-        f"no {token}": (lambda token: lambda lines, n: [line for line in lines if line != token])(
-            token
-        )
-        for token in SPECIAL
-    },
+    **{f"no {token}": without_line(token) for token in SPECIAL},
 }
 DOCUMENTS = {
     "one document": lambda lines, n: [line for line in lines if line],

@@ -18,7 +18,7 @@ from tests.makers import SPECIAL, make_bert_folder, write_tsv, write_vocabulary
 from tests.pipeline.test_workspace import call, one_thread, write_toy_corpus, write_toy_vectors  # noqa: F401
 from tinybert_lite.data.chinese import joined, segment, word_starts
 from tinybert_lite.data.corpus import TokenisedCorpus
-from tinybert_lite.data.masked import IGNORED, Masked, packed
+from tinybert_lite.data.masked_lm import IGNORED, Masked, packed
 from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS

@@ -328,7 +328,7 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
     "damage, problem",
     [
         (lambda text: text[:-20], "line 2: not a sequence as JSON"),
-        (lambda text: text.replace("film", "Vodka"), "line 1: 'Vodka' is not in the vocabulary"),
+        (lambda text: text.replace("film", "Vodka"), "line 1: 'Vodka' is missing in the vocabulary"),
         (
             lambda text: text.splitlines()[0] + "\n",
             "holds 1 sequences, but its metrics file says 2",
@@ -348,7 +348,7 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
         (lambda text: text + "[" * 100_000, "line 3: not a sequence as JSON"),
         (
             lambda text: text.replace('"segment_ids"', '"segments"', 1),
-            "line 1: 'segment_ids' is not in the vocabulary or the line lacks it",
+            "line 1: 'segment_ids' is missing in the vocabulary or in the line",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from tests.pipeline.test_workspace import (  # noqa: F401
     write_toy_vectors,
 )
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, plain, read_documents
-from tinybert_lite.data.masked import IGNORED, Masked, packed
+from tinybert_lite.data.masked_lm import IGNORED, Masked, packed
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode

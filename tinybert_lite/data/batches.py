@@ -1,9 +1,9 @@
-"""Token sequences in flat arrays, and batches of similar length made from them."""
+"""Token sequences in flat arrays, and batches of sequences of similar length."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,25 +14,21 @@ import torch
 
 @dataclass(frozen=True)
 class Examples:
-    """Sequences end to end in one array: 4 bytes a token, however many rows.
+    """n sequences end to end in one array: 4 bytes per token for any number of rows."""
 
-    ids: (tokens,) int32 · starts: (n + 1,) int64, row i is ids[starts[i]:starts[i + 1]] · first: (n,) int32, tokens of
-    segment A · labels: (n,) float32 or None · soft_targets: (n, K) float32, the teacher's logits, or None
-    """
-
-    ids: np.ndarray
-    starts: np.ndarray
-    first: np.ndarray
-    labels: np.ndarray | None = None
-    soft_targets: np.ndarray | None = None
+    ids: np.ndarray  # (tokens,) int32
+    starts: np.ndarray  # (n + 1,) int64; row i is ids[starts[i]:starts[i + 1]]
+    first: np.ndarray  # (n,) int32, number of tokens in segment A
+    labels: np.ndarray | None = None  # (n,) float32: class numbers or regression targets
+    soft_targets: np.ndarray | None = None  # (n, K) float32, the teacher's logits
 
     @classmethod
     def joined(
         cls, blocks: Iterable[tuple[list[list[int]], list[int]]], file: Path | None = None
     ) -> Examples:
-        """From blocks of (rows, tokens of segment A in each), as they come: one block's lists are held at a time.
+        """From blocks of (rows of ids, tokens of segment A in each row), one held at a time.
 
-        With `file` the ids lie there, mapped into memory, and may be more than fit.
+        With `file` the ids are written there and mapped into memory: they may exceed the memory.
         """
         ids, starts, first = array("i"), array("q", [0]), array("i")
         with open(file, "wb") if file else nullcontext() as on_disk:
@@ -53,17 +49,13 @@ class Examples:
         return replace(self, labels=labels)
 
     def labelled(self) -> Examples:
-        """The rows that have a label; itself where all do."""
-        kept = np.flatnonzero(~np.isnan(self.labels))
-        if len(kept) == len(self):
+        """The rows that have a label (without soft targets); itself if all have one."""
+        kept, lengths = ~np.isnan(self.labels), self.lengths
+        if kept.all():
             return self
-        ids = [self.ids[self.starts[row] : self.starts[row + 1]] for row in kept]
-        return Examples(
-            np.concatenate([*ids, np.empty(0, np.int32)]),
-            np.concatenate([[0], np.cumsum(self.lengths[kept])]),
-            self.first[kept],
-            self.labels[kept],
-        )
+        starts = np.concatenate([[0], np.cumsum(lengths[kept])])
+        ids = self.ids[np.repeat(kept, lengths)]
+        return Examples(ids, starts, self.first[kept], self.labels[kept])
 
     def __len__(self) -> int:
         return len(self.first)
@@ -72,38 +64,45 @@ class Examples:
     def lengths(self) -> np.ndarray:
         return np.diff(self.starts)
 
+    def row(self, number: int) -> np.ndarray:
+        """The ids of one row."""
+        return self.ids[self.starts[number] : self.starts[number + 1]]
+
     def batch(self, rows) -> dict[str, torch.Tensor]:
-        """Rows padded to their longest: input_ids, attention_mask, token_type_ids (B, L), labels (B,), soft_targets (B, K)."""
+        """These rows padded to the longest: B rows, L tokens.
+
+        input_ids, attention_mask, token_type_ids (B, L) int64; labels (B,) and soft_targets (B, K)
+        where there are any.
+        """
         rows = np.asarray(rows)
-        lengths = self.starts[rows + 1] - self.starts[rows]
-        place = np.arange(lengths.max())[None, :]
-        real = place < lengths[:, None]
-        where = np.where(real, self.starts[rows][:, None] + place, 0)
-        batch = {
-            "input_ids": np.where(real, self.ids[where], 0).astype(
-                np.int64
-            ),  # 0 is [PAD] in every BERT vocabulary
-            "attention_mask": real.astype(np.int64),
-            "token_type_ids": (real & (place >= self.first[rows][:, None])).astype(np.int64),
+        starts = self.starts[rows][:, None]
+        lengths = self.starts[rows + 1][:, None] - starts
+        place = np.arange(lengths.max())
+        real = place < lengths
+        batch = {  # 0 is [PAD] in every BERT vocabulary
+            "input_ids": np.where(real, self.ids[np.where(real, starts + place, 0)], 0),
+            "attention_mask": real,
+            "token_type_ids": real & (place >= self.first[rows][:, None]),
         }
-        if self.labels is not None:
-            batch["labels"] = self.labels[rows]
-        if self.soft_targets is not None:
-            batch["soft_targets"] = self.soft_targets[rows]
-        return {
-            name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()
-        }
+        tensors = {name: torch.from_numpy(found.astype(np.int64)) for name, found in batch.items()}
+        for name in ("labels", "soft_targets"):
+            if (found := getattr(self, name)) is not None:
+                tensors[name] = torch.from_numpy(np.ascontiguousarray(found[rows]))
+        return tensors
 
 
 class Batches:
-    """The batches of each epoch: shuffled by (seed, epoch), rows of similar length together.
+    """The batches of each epoch, shuffled by (seed, epoch), with rows of similar length together.
 
-    `examples(epoch)` gives the epoch's data: the same each time for a task, a new file each epoch in stage 3.
-    Every process sees the same batches and takes every `processes`-th row, so the global batch does not depend on them.
+    Every process sees the same batches and takes its share of each one's rows, so the global batch
+    does not depend on the number of processes.
     """
 
     def __init__(self, examples, batch_size: int, seed: int, rows=None):
-        """`rows(epoch)` counts an epoch's rows where `examples` would have to read a file for that."""
+        """`examples`, or a function of the epoch that gives them (stage 3: one file per epoch).
+
+        `rows(epoch)` counts an epoch's rows where `examples` would have to read a file for that.
+        """
         self.examples = examples if callable(examples) else lambda epoch: examples
         self.rows = rows or (lambda epoch: len(self.examples(epoch)))
         self.batch_size, self.seed = batch_size, seed
@@ -112,18 +111,17 @@ class Batches:
         return -(-self.rows(epoch) // self.batch_size)
 
     def epoch(self, epoch: int) -> tuple[Examples, list[np.ndarray]]:
-        examples = self.examples(epoch)
-        return examples, bucketed(
-            examples.lengths, self.batch_size, np.random.default_rng([self.seed, epoch])
-        )
+        """The epoch's examples, and the row numbers of each batch."""
+        examples, rng = self.examples(epoch), np.random.default_rng([self.seed, epoch])
+        return examples, bucketed(examples.lengths, self.batch_size, rng)
 
 
 def bucketed(
     lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 50
 ) -> list[np.ndarray]:
-    """Row numbers in batches: shuffle, sort pools of `pool` batches by length, cut, shuffle the batches.
+    """Row numbers in batches: shuffle, sort pools of `pool` batches by length, cut, shuffle again.
 
-    Every row comes once; the last, partial batch counts.
+    Every row comes once; the last batch may be smaller.
     """
     order = rng.permutation(len(lengths))
     batches = []
@@ -135,17 +133,18 @@ def bucketed(
 
 
 def in_order(
-    examples: Examples, batch_size: int, rows: np.ndarray | None = None, alike: float = 0.0
-):
-    """Batches for prediction, of all rows or some: longest first, so that memory peaks at once. Yields (row numbers, batch).
+    examples: Examples, batch_size: int, rows: np.ndarray | None = None, similar: float = 0.0
+) -> Iterator[tuple[np.ndarray, dict[str, torch.Tensor]]]:
+    """(row numbers, batch) for prediction, of all rows or some; the longest first.
 
-    A batch ends early where rows get shorter than `alike` times its longest.
+    The largest batch thus comes first, and so does the peak of memory. A batch ends early where
+    rows are shorter than `similar` times its longest.
     """
     rows = np.arange(len(examples)) if rows is None else rows
     lengths = examples.lengths
     order, start = rows[np.argsort(-lengths[rows], kind="stable")], 0
     while start < len(order):
         rows = order[start : start + batch_size]
-        rows = rows[lengths[rows] >= alike * lengths[rows[0]]]
+        rows = rows[lengths[rows] >= similar * lengths[rows[0]]]
         yield rows, examples.batch(rows)
         start += len(rows)

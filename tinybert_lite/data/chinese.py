@@ -1,31 +1,29 @@
-"""Chinese text: its words, which no blanks show, and words as a text again."""
+"""Chinese text: words without blanks between them, and words joined to a text again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import accumulate
 
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.optional import optional
 
 
 def segment(text: str) -> list[str]:
-    """The words of a text, which joined are the text: punctuation and blanks stand alone. Raises UserError without rjieba."""
-    try:
-        import rjieba
-    except ImportError:
-        raise UserError(
-            'the words of Chinese text are found by the package rjieba, which is missing: python -m pip install -e ".[chinese]"'
-        ) from None
-    return rjieba.cut(text)
+    """A text's words, which joined give the text; punctuation and blanks are words of their own.
+
+    Raises UserError without the package rjieba.
+    """
+    found = optional("rjieba", "rjieba", "chinese", "words of Chinese text are found")
+    return found.cut(text)
 
 
 def word_starts(text: str) -> set[int]:
-    """The places of the characters that words start with."""
+    """The indices of the characters that begin a word."""
     return set(accumulate(map(len, segment(text)), initial=0))
 
 
 def joined(words: Iterable[str]) -> str:
-    """Words as a text: blanks stand only between two words of other scripts (`word`, `4s`)."""
+    """Words as a text, with blanks only between two words of other scripts (`word`, `4s`)."""
     text = ""
     for word in words:
         text += f" {word}" if text and _needs_blanks(text[-1]) and _needs_blanks(word[0]) else word

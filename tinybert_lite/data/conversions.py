@@ -1,21 +1,21 @@
-"""Sequences and task rows as TFRecord files, and sequences back: what `python -m tinybert_lite.convert_rows` does."""
+"""Sequences and task rows to TFRecord files, and sequences back, for `convert_rows`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from reprlib import repr as short
 
-from tinybert_lite.data.batches import Examples
-from tinybert_lite.data.epochs import count_sequences, epoch_files, json_line, json_sequences
+from tinybert_lite.data import epochs, record_schema
 from tinybert_lite.data.id_rows import (
+    AGAIN,
     IDS,
     LABEL,
     MASK,
+    NEXT,
     REAL,
-    SCHEMA,
     SEGMENTS,
     IdRow,
     id_rows,
@@ -31,227 +31,176 @@ from tinybert_lite.system.files import read_json, write_json
 from tinybert_lite.system.growing import GrowingFile
 
 GOOGLES = {"dev": "eval", "test": "predict"}  # names of run_classifier.py
-PLACES, LABELS, WEIGHTS, NEXT = (
-    "masked_lm_positions",
-    "masked_lm_ids",
-    "masked_lm_weights",
-    "next_sentence_labels",
-)
+POSITIONS, LABELS, WEIGHTS = "masked_lm_positions", "masked_lm_ids", "masked_lm_weights"
 Features = dict[str, list]
 
 
 def epochs_to_records(
     source: Path, output: Path, tokenizer, max_length: int, most_masked: int
 ) -> None:
-    """Every `epoch_i.json` as `epoch_i.tfrecord`, padded to its metrics' length, else to `max_length`; with at most so many masked places."""
-    files = epoch_files(source)
+    """Every `epoch_i.json` as `epoch_i.tfrecord` with at most `most_masked` masked positions.
+
+    Rows are padded to the length in the epoch's metrics file, or to `max_length` without one.
+    """
+    files = epochs.epoch_files(source)
     if record_files(source) == files:
         raise UserError(
-            f"{source} holds TFRecord files already; name a folder of epoch_i.json, or --to epochs"
+            f"{source} already holds TFRecord files; name a folder of epoch_i.json, or --to epochs"
         )
-    targets = _free([output / f"{path.stem}.tfrecord" for path in files])
+    targets = _free(*(output / f"{path.stem}.tfrecord" for path in files))
     for epoch, (path, target) in enumerate(zip(files, targets)):
-        metrics = path.with_name(f"{path.stem}_metrics.json")
-        length = (
-            read_json(metrics).get("max_seq_len", max_length) if metrics.is_file() else max_length
-        )
+        length, metrics = max_length, epochs.metrics_file(path)
+        if metrics.is_file():
+            length = read_json(metrics).get("max_seq_len", max_length)
         if type(length) is not int or not 0 < length <= 1 << 16:
             raise UserError(
-                f"{metrics}: max_seq_len is {short(length)}, not a whole number above 0; mend it"
+                f"{metrics}: max_seq_len is {short(length)}, not a whole number above 0; fix it"
             )
-        lines = progress(
-            _sequences(path, tokenizer, length, most_masked),
-            path.name,
-            count_sequences(source, epoch),
-        )
-        say(f"{target}: {write_records(target, lines)} sequences")
+        rows = _sequences(path, tokenizer.get_vocab(), length, most_masked)
+        _write(target, rows, path, epochs.count_sequences(source, epoch))
 
 
-def _sequences(path: Path, tokenizer, length: int, most_masked: int) -> Iterator[Features]:
-    vocab = tokenizer.get_vocab()
-    for number, (ids, segments, found) in enumerate(json_sequences(path, vocab), 1):
+def _sequences(
+    path: Path, vocab: dict[str, int], length: int, most_masked: int
+) -> Iterator[Features]:
+    sequences = epochs.json_sequences(path, vocab)
+    for number, (ids, segments, found) in enumerate(sequences, 1):
         where = f"{path}, line {number}"
         try:
-            places, labels = (
-                list(found[PLACES]),
-                [vocab[piece] for piece in found["masked_lm_labels"]],
+            positions = list(found[POSITIONS])
+            labels = [vocab[piece] for piece in found["masked_lm_labels"]]
+            fits = len(positions) == len(labels) and {*segments} <= {0, 1}
+            fits &= all(type(place) is int and 0 <= place < len(ids) for place in positions)
+        except (KeyError, TypeError):
+            fits = False
+        if not fits:
+            raise UserError(
+                f"{where}: its segments, masked positions or their labels do not fit its tokens or "
+                "this vocabulary; run pregenerate_training_data again"
             )
-            if len(places) != len(labels) or not all(
-                type(place) is int and 0 <= place < len(ids) for place in places
-            ):
-                raise ValueError
-            if not set(segments) <= {0, 1}:
-                raise ValueError
-        except (KeyError, TypeError, ValueError):
+        if len(ids) > length or len(positions) > most_masked:
             raise UserError(
-                f"{where}: its segments, masked places or their labels are none of this vocabulary's; run pregenerate_training_data again"
-            ) from None
-        if len(ids) > length or len(places) > most_masked:
-            raise UserError(
-                f"{where}: has {len(ids)} tokens and {len(places)} masked places, more than {length} and {most_masked}; "
-                f"name more with --max_seq_length or --max_predictions_per_seq"
+                f"{where}: has {len(ids)} tokens and {len(positions)} masked positions, more than "
+                f"{length} and {most_masked}; raise --max_seq_length or --max_predictions_per_seq"
             )
         yield {
-            **_padded(ids, segments, length),
-            PLACES: _filled(places, most_masked),
-            LABELS: _filled(labels, most_masked),
-            WEIGHTS: _filled([1.0] * len(places), most_masked, 0.0),
+            **_tokens(ids, segments, length),
+            POSITIONS: _padded(positions, most_masked),
+            LABELS: _padded(labels, most_masked),
+            WEIGHTS: _padded([1.0] * len(positions), most_masked, 0.0),
             NEXT: [int(bool(found.get("is_random_next")))],
         }
 
 
 def records_to_epochs(source: Path, output: Path, tokenizer) -> None:
-    """Every TFRecord file, in the order of the names, as `epoch_i.json` with its metrics."""
+    """Every TFRecord file, in natural order, as `epoch_i.json` with its metrics file."""
     files = record_files(source)
     if not files:
         raise UserError(
-            f"{source} holds no .tfrecord or .tf_record; name a folder of such files, or one"
+            f"{source} holds no .tfrecord or .tf_record; name a folder of such files, or one file"
         )
-    stems = [output / f"epoch_{number}" for number in range(len(files))]
-    _free([stem.with_name(stem.name + end) for stem in stems for end in (".json", "_metrics.json")])
+    targets = [output / f"epoch_{number}.json" for number in range(len(files))]
+    _free(*targets, *map(epochs.metrics_file, targets))
     pieces = sorted(vocab := tokenizer.get_vocab(), key=vocab.get)
-    for path, stem in zip(files, stems):
-        rows, count, length = (
-            iter(progress(id_rows(path, tokenizer), path.name, count_records(path))),
-            0,
-            0,
-        )
-        with GrowingFile(stem.with_suffix(".json")) as file:
+    for path, target in zip(files, targets):
+        rows = iter(progress(id_rows(path, tokenizer), path.name, count_records(path)))
+        count = length = 0
+        with GrowingFile(target) as file:
             while block := list(islice(rows, 1000)):
                 file.add(b"".join(_line(row, pieces) for row in block))
                 count, length = count + len(block), block[0].length
-        write_json(
-            stem.with_name(f"{stem.name}_metrics.json"),
-            {"num_training_examples": count, "max_seq_len": length},
-        )
-        say(f"{stem}.json: {count} sequences of {path.name}")
+        metrics = {"num_training_examples": count, "max_seq_len": length}
+        write_json(epochs.metrics_file(target), metrics)
+        say(f"{target}: {count} sequences of {path.name}")
 
 
 def _line(row: IdRow, pieces: list[str]) -> bytes:
-    """A record as a line of `epoch_i.json`; without masked_lm_* (as general distillation needs none) nothing counts as masked."""
-    masked = []
-    if PLACES in row.features:
-        places, labels, weights = (
-            row.values(PLACES),
-            row.values(LABELS),
-            row.values(WEIGHTS, (FLOATS,)),
+    """A record as a line of `epoch_i.json`; without masked_lm_* features nothing is masked."""
+    record, masked = row.record, []
+    if POSITIONS in record.features:
+        masked = [*map(record.integers, (POSITIONS, LABELS)), record.values(WEIGHTS, FLOATS)]
+        sizes = [*map(len, masked)]
+        if len({*sizes}) > 1:
+            raise UserError(
+                f"{record.where}: has {sizes[0]} {POSITIONS}, {sizes[1]} {LABELS} and {sizes[2]} "
+                f"{WEIGHTS}; {AGAIN}"
+            )
+    masked = [(place, label) for place, label, weight in zip(*masked) if weight > 0]
+    if not all(0 <= place < len(row.ids) and 0 <= label < len(pieces) for place, label in masked):
+        raise UserError(
+            f"{record.where}: a masked position is not one of its {len(row.ids)} tokens, or its id "
+            f"is not one of the vocabulary's {len(pieces)} pieces; {AGAIN}"
         )
-        if not len(places) == len(labels) == len(weights):
-            raise UserError(
-                f"{row}: has {len(places)} {PLACES}, {len(labels)} {LABELS} and {len(weights)} {WEIGHTS}; make the file again"
-            )
-        masked = [
-            (place, label) for place, label, weight in zip(places, labels, weights) if weight > 0
-        ]
-        if not all(
-            0 <= place < len(row.ids) and 0 <= label < len(pieces) for place, label in masked
-        ):
-            raise UserError(
-                f"{row}: a masked place lies beyond its {len(row.ids)} tokens, or its id beyond the vocabulary of {len(pieces)}; make the file again"
-            )
-    is_random = row.values(NEXT) == [1] if NEXT in row.features else False
-    segments = [0] * row.first + [1] * (len(row.ids) - row.first)
-    return json_line(
+    return epochs.json_line(
         [pieces[i] for i in row.ids],
-        segments,
-        is_random,
+        [0] * row.first + [1] * (len(row.ids) - row.first),
+        NEXT in record.features and record.integers(NEXT) == [1],
         [place for place, _ in masked],
         [pieces[label] for _, label in masked],
     )
 
 
 def tables_to_records(workspace, output: Path, tokenizer, max_length: int) -> None:
-    """A task's files as `train`, `eval` and `predict.tf_record` with `schema.json`; a label is its number in the task's order."""
+    """A task's files as train, eval and predict.tf_record with schema.json; labels as numbers."""
     task = workspace.task
-    splits = [
-        split
+    sources = {
+        split: path
         for split in ("train", *task.dev_files, *task.test_files)
-        if workspace.data_file(split).is_file()
-    ]
-    if not splits:
+        if (path := workspace.data_file(split)).is_file()
+    }
+    if not sources:
         raise UserError(
             f"{workspace.data_file('train')} is missing: name the folder of {task.name}'s files"
         )
-    *targets, schema = _free(
-        [*(output / f"{GOOGLES.get(split, split)}.tf_record" for split in splits), output / SCHEMA]
-    )
-    for split, target in zip(splits, targets):
-        path = workspace.data_file(split)
-        examples = encode_table(
-            stream_table(path, task, labelled=split not in task.test_files),
-            task,
-            tokenizer,
-            max_length,
-        )
-        rows = progress(
-            _task_rows(examples, task, path, max_length, split in task.test_files),
-            path.name,
-            len(examples),
-        )
-        say(f"{target}: {write_records(target, rows)} rows of {path.name}")
-    kinds = {name: "int64" for name in (IDS, MASK, SEGMENTS, LABEL, REAL)} | (
-        {LABEL: "float32"} if task.is_regression else {}
-    )
-    write_json(
-        schema,
-        {
-            "datasetType": "TF",
-            "columns": {
-                name: {
-                    "type": kind,
-                    "rank": 1,
-                    "shape": [1 if name in (LABEL, REAL) else max_length],
-                }
-                for name, kind in kinds.items()
-            },
-        },
-    )
+    targets = [output / f"{GOOGLES.get(split, split)}.tf_record" for split in sources]
+    _free(*targets, record_schema.schema_file(output))
+    for (split, path), target in zip(sources.items(), targets):
+        is_test = split in task.test_files
+        table = stream_table(path, task, labelled=not is_test)
+        examples = encode_table(table, task, tokenizer, max_length)
+        rows = _task_rows(examples, task, path, max_length, is_test)
+        _write(target, rows, path, len(examples))
+    columns = {name: ("int64", max_length) for name in (IDS, MASK, SEGMENTS)}
+    columns[LABEL] = ("float32" if task.is_regression else "int64", 1)
+    record_schema.write_schema(output, {**columns, REAL: ("int64", 1)})
 
 
-def _task_rows(
-    examples: Examples, task: Task, path: Path, length: int, is_test: bool
-) -> Iterator[Features]:
+def _task_rows(examples, task: Task, path: Path, length: int, is_test: bool) -> Iterator[Features]:
     for row, label in enumerate(examples.labels.tolist()):
-        if math.isnan(label) and not is_test:
-            raise UserError(
-                f"{path}: row {row + 1} has no label, for which TFRecord rows have no sign; label or remove it"
-            )
-        label = (
-            0.0
-            if math.isnan(label)
-            else label * task.scale + task.offset
-            if task.is_regression
-            else int(label)
-        )
-        ids, first = (
-            examples.ids[examples.starts[row] : examples.starts[row + 1]].tolist(),
-            int(examples.first[row]),
-        )
+        if math.isnan(label):
+            if not is_test:
+                raise UserError(
+                    f"{path}: row {row + 1} has no label, which TFRecord rows need; add it or "
+                    "remove the row"
+                )
+            label = 0.0
+        elif task.is_regression:
+            label = label * task.scale + task.offset
+        ids, first = examples.row(row), int(examples.first[row])
         yield {
-            **_padded(ids, [0] * first + [1] * (len(ids) - first), length),
+            **_tokens(ids.tolist(), [0] * first + [1] * (len(ids) - first), length),
             LABEL: [label if task.is_regression else int(label)],
             REAL: [1],
         }
 
 
-def _padded(ids: list[int], segments: list[int], length: int) -> Features:
-    return {
-        IDS: _filled(ids, length),
-        MASK: _filled([1] * len(ids), length),
-        SEGMENTS: _filled(segments, length),
-    }
+def _tokens(ids: list[int], segments: list[int], length: int) -> Features:
+    found = {IDS: ids, MASK: [1] * len(ids), SEGMENTS: segments}
+    return {name: _padded(values, length) for name, values in found.items()}
 
 
-def _filled(values: list, length: int, filling=0) -> list:
-    return values + [filling] * (length - len(values))
+def _padded(values: list, length: int, padding: float = 0) -> list:
+    return values + [padding] * (length - len(values))
 
 
-def _free(targets: Iterable[Path]) -> list[Path]:
-    targets = list(targets)
+def _write(target: Path, rows: Iterator[Features], source: Path, total: int) -> None:
+    count = write_records(target, progress(rows, source.name, total))
+    say(f"{target}: {count} rows of {source.name}")
+
+
+def _free(*targets: Path) -> tuple[Path, ...]:
+    """The targets, in a folder that exists. Raises UserError where a file is there already."""
     if taken := next((path for path in targets if path.exists()), None):
-        raise UserError(
-            f"{taken} is there already, and is not overwritten: name another --output_dir"
-        )
-    for path in targets[:1]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        raise UserError(f"{taken} exists already and is not overwritten: name another --output_dir")
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
     return targets

@@ -1,11 +1,11 @@
-"""Text as documents of sentences, and a corpus of any size as token ids on disk, read through memory maps."""
+"""Text as documents of sentences, and a corpus of any size as token ids in memory-mapped files."""
 
 from __future__ import annotations
 
 import os
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,17 +20,15 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 from tinybert_lite.system.processes import in_parallel
 
+LAYOUT = "one sentence per line, a blank line between documents"
 TOKENIZER = "tokenizer.json"  # beside a tokenised corpus, for worker processes
 Reader = Callable[[Path], Iterator[list[str]]]
 
 
 def read_documents(path: Path) -> Iterator[list[str]]:
-    """One document after another: its sentences, one a line; a blank line ends a document."""
+    """Each document's sentences: one per line; a blank line ends a document."""
     document: list[str] = []
-    for line in lines_of(
-        path, "put a corpus there, one sentence a line, a blank line between documents"
-    ):
-        line = line.strip()
+    for line in map(str.strip, lines_of(path, f"put a corpus there, {LAYOUT}")):
         if line:
             document.append(line)
         elif document:
@@ -43,23 +41,22 @@ def read_documents(path: Path) -> Iterator[list[str]]:
 def documents_of(
     path: Path, task: Task, together: int = 8, read: Reader = read_documents
 ) -> Iterator[list[str]]:
-    """A text's documents as `read` finds them, or a task's rows as documents of `together` sentences."""
+    """A text's documents as `read` finds them, or a task's rows, `together` texts per document."""
     if path.suffix == ".tsv":
-        texts = [
-            text for row in read_table(path, task).rows for text in (row.text_a, row.text_b) if text
-        ]
+        rows = read_table(path, task).rows
+        texts = [text for row in rows for text in (row.text_a, row.text_b) if text]
         yield from (texts[start : start + together] for start in range(0, len(texts), together))
     else:
         yield from read(path)
 
 
 def plain(line: str) -> str:
-    """A line without WikiText's marks: ` @,@ ` is a comma inside a number, `<unk>` a word that was taken out."""
+    """A line without WikiText's marks: ` @,@ ` for a comma inside a number, `<unk>` for a word."""
     return re.sub(r" @(.)@ ", r"\1", line).replace("<unk>", "[UNK]")
 
 
 def is_held_out(number: int, held_out: int) -> bool:
-    """Whether a text's document of this number (from 0) is kept from training, to measure on."""
+    """Whether document `number` (from 0) is the last of `held_out`: kept to evaluate on."""
     return held_out > 0 and number % held_out == held_out - 1
 
 
@@ -71,7 +68,10 @@ def gather_text(
     test: Path,
     read: Reader = read_documents,
 ) -> None:
-    """Write all documents of `sources` into two corpora. Documents are held out of texts alone: a task has a dev set."""
+    """Write all documents of `sources` into two corpora, to train and to evaluate on.
+
+    Only documents of texts are held out, not those of a task's rows: a task has a dev set.
+    """
     with (
         open(train, "w", encoding="utf-8", newline="\n") as learnt,
         open(test, "w", encoding="utf-8", newline="\n") as kept,
@@ -90,38 +90,37 @@ def _tokenizer(folder: Path) -> Tokenizer:
 def tokenised(
     folder: Path, documents: list[list[str]], one_thread: bool, language: str = "en"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Token ids (int32), tokens a sentence and sentences a document (int64); sentences and documents without any left out.
+    """Token ids (int32), tokens per sentence and sentences per document (int64).
 
-    In Chinese ("zh") a token inside a word has its id plus the vocabulary's size, as `TokenisedCorpus.pieces` numbers it.
+    Empty sentences and documents are left out. In Chinese ("zh") a token inside a word has its id
+    plus the vocabulary's size, as `TokenisedCorpus.pieces` numbers it.
     """
     if one_thread:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    tokenizer = _tokenizer(folder)
-    pieces, encode = (
-        tokenizer.get_vocab_size(),
-        tokenizer.encode_batch if language == "zh" else tokenizer.encode_batch_fast,
-    )  # fast: no offsets
+    tokenizer, chinese = _tokenizer(folder), language == "zh"
+    size = tokenizer.get_vocab_size()
+    # the fast variant gives no offsets
+    encode = tokenizer.encode_batch if chinese else tokenizer.encode_batch_fast
     found = iter(encode([s for document in documents for s in document], add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
     for document in documents:
         before = len(lengths)
         for sentence, encoding in zip(document, found):
-            if row := encoding.ids:
-                if language == "zh":
-                    starts = word_starts(sentence)
-                    row = [
-                        token + pieces * (start not in starts)
-                        for token, (start, _) in zip(row, encoding.offsets)
-                    ]
-                ids.fromlist(row)
-                lengths.append(len(row))
+            if not (row := encoding.ids):
+                continue
+            if chinese:
+                starts = word_starts(sentence)
+                inner = (start not in starts for start, _ in encoding.offsets)
+                row = [token + size * is_inner for token, is_inner in zip(row, inner)]
+            ids.fromlist(row)
+            lengths.append(len(row))
         if len(lengths) > before:
             counts.append(len(lengths) - before)
     return np.asarray(ids), np.asarray(lengths), np.asarray(counts)
 
 
-def _blocks(documents: Iterator[list[str]], sentences: int) -> Iterator[list[list[str]]]:
-    """Documents in lists of at least so many sentences."""
+def _blocks(documents: Iterable[list[str]], sentences: int) -> Iterator[list[list[str]]]:
+    """Lists of documents, each list of at least so many sentences (the last may have fewer)."""
     block: list[list[str]] = []
     waiting = 0
     for document in documents:
@@ -135,7 +134,7 @@ def _blocks(documents: Iterator[list[str]], sentences: int) -> Iterator[list[lis
 
 
 class TokenisedCorpus:
-    """Token ids of all sentences in one file; memory stays flat, since the system pages it in as needed."""
+    """Token ids of all sentences in one file, mapped into memory: the system loads what is read."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -151,6 +150,7 @@ class TokenisedCorpus:
         return len(self.documents) - 1
 
     def sentence(self, number: int) -> list[int]:
+        """Its token ids."""
         return self.tokens[self.sentences[number] : self.sentences[number + 1]].tolist()
 
     def document(self, number: int) -> range:
@@ -161,10 +161,9 @@ class TokenisedCorpus:
         return int(np.searchsorted(self.documents, sentence, side="right")) - 1
 
     def pieces(self) -> list[str]:
-        """What the token ids number: the vocabulary, then its pieces again as they stand inside Chinese words."""
-        return with_inner(
-            sorted(vocabulary := _tokenizer(self.folder).get_vocab(), key=vocabulary.get)
-        )
+        """The pieces by id: the V of the vocabulary, then V more as inside Chinese words."""
+        vocabulary = _tokenizer(self.folder).get_vocab()
+        return with_inner(sorted(vocabulary, key=vocabulary.get))
 
     @classmethod
     def build(
@@ -177,7 +176,10 @@ class TokenisedCorpus:
         language: str = "en",
         read: Reader = read_documents,
     ) -> TokenisedCorpus:
-        """Tokenise `corpus`, as `read` finds its documents, into files in `folder`. Raises UserError for an empty or a one-document corpus."""
+        """Tokenise the documents that `read` finds in `corpus` into files in `folder`.
+
+        Raises UserError for an empty corpus or a single document.
+        """
         (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
         tokens_end = sentences_end = 0
         with (
@@ -185,25 +187,20 @@ class TokenisedCorpus:
             open(folder / "sentences.i8", "wb") as sentences,
             open(folder / "documents.i8", "wb") as documents,
         ):
-            jobs = (
-                (folder, documents, workers > 1, language)
-                for documents in _blocks(read(corpus), block)
-            )
+            jobs = ((folder, some, workers > 1, language) for some in _blocks(read(corpus), block))
             for ids, lengths, counts in in_parallel(tokenised, jobs, workers):
-                tokens.write(ids)  # not ids.tofile, which tells nobody that the disk is full
+                tokens.write(ids)  # not ids.tofile, which does not report a full disk
                 sentences.write(tokens_end + np.cumsum(lengths) - lengths)
                 documents.write(sentences_end + np.cumsum(counts) - counts)
                 tokens_end, sentences_end = tokens_end + len(ids), sentences_end + len(lengths)
             documents.write(np.asarray([sentences_end], np.int64))
             sentences.write(np.asarray([tokens_end], np.int64))
-        found = cls(folder) if sentences_end else None
-        if found is None:
-            raise UserError(
-                f"{corpus} is empty: it needs sentences, one a line, a blank line between documents"
-            )
+        if not sentences_end:
+            raise UserError(f"{corpus} is empty: it needs {LAYOUT}")
+        found = cls(folder)
         if len(found) < 2:
             raise UserError(
-                f"{corpus}, sentences 1 to {sentences_end}: holds one document only, and next sentences are drawn from "
-                f"others; put a blank line between documents"
+                f"{corpus}, sentences 1 to {sentences_end}: holds one document only, and next "
+                "sentences are drawn from other documents; put a blank line between documents"
             )
         return found

@@ -1,4 +1,7 @@
-"""Sequences for general distillation, cut from a corpus and masked: what the worker processes of stage 2 do."""
+"""Training sequences on disk, one `epoch_i.json` or TFRecord file per epoch: written and read.
+
+Stage 2's worker processes write them from a tokenised corpus; stage 3 reads them.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,12 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
 from tinybert_lite.system.lines import lines_of
 
+AGAIN = "run pregenerate_training_data again"
+
 
 @lru_cache(maxsize=1)
 def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str]]:
-    """Once a process: the corpus, what its ids number, and the pieces that a masked place may become."""
+    """Once per process: the corpus, its pieces by id, and the pieces for random replacement."""
     corpus = TokenisedCorpus(folder)
     pieces = corpus.pieces()
     return corpus, pieces, random_pieces(pieces)
@@ -36,10 +41,10 @@ close_corpus = _opened.cache_clear
 def lines_of_documents(
     folder: Path, documents: list[int], settings, seed: int, epoch: int
 ) -> tuple[int, bytes]:
-    """The number of sequences in these documents of the corpus in `folder`, and their JSON Lines.
+    """Sequences of these documents of the corpus in `folder`: how many, and their JSON Lines.
 
-    A document has a random stream of its own, so that no other document and no number of workers changes its sequences.
-    With n documents, number n + d is document d once more, with another stream.
+    Each document has its own random stream, so that its sequences depend neither on other documents
+    nor on the number of workers. Of n documents, number n + d is document d with another stream.
     """
     corpus, pieces, others = _opened(folder)
     lines = []
@@ -59,18 +64,15 @@ def lines_of_documents(
                 settings.do_whole_word_mask,
                 others,
             )
-            lines.append(
-                json_line(
-                    without_inner(tokens), segments, is_random, positions, without_inner(labels)
-                )
-            )
+            tokens, labels = without_inner(tokens), without_inner(labels)
+            lines.append(json_line(tokens, segments, is_random, positions, labels))
     return len(lines), b"".join(lines)
 
 
 def json_line(
     tokens: list[str], segments: list[int], is_random: bool, positions: list[int], labels: list[str]
 ) -> bytes:
-    """A sequence as `epoch_i.json` has it."""
+    """A sequence as a line of `epoch_i.json`."""
     found = {
         "tokens": tokens,
         "segment_ids": segments,
@@ -82,44 +84,53 @@ def json_line(
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:
-    """Later epochs than there are files start over, as in the original. Raises UserError where there is none."""
+    """Starts over after the last file, as in the original. Raises UserError without files."""
     files = epoch_files(folder)
     return files[epoch % len(files)]
 
 
 def epoch_files(folder: Path) -> list[Path]:
-    """`epoch_i.json` by their numbers, else TFRecord files by their names, or `folder` itself where it is such a file."""
-    numbered = {path.stem.removeprefix("epoch_"): path for path in folder.glob("epoch_*.json")}
-    files = [
-        numbered[n] for n in sorted((n for n in numbered if n.isdigit()), key=int)
-    ] or record_files(folder)
+    """`epoch_i.json` by number, else TFRecord files by name; or `folder` itself if it is one."""
+    numbers = (path.stem.removeprefix("epoch_") for path in folder.glob("epoch_*.json"))
+    found = sorted((number for number in numbers if number.isdigit()), key=int)
+    files = [folder / f"epoch_{number}.json" for number in found] or record_files(folder)
     if not files:
         raise UserError(
-            f"{folder} holds no epoch_0.json, and no .tfrecord or .tf_record: run pregenerate_training_data first"
+            f"{folder} holds no epoch_0.json, and no .tfrecord or .tf_record: run "
+            "pregenerate_training_data first"
         )
     return files
 
 
+def metrics_file(path: Path) -> Path:
+    """The file beside `epoch_i.json` that holds its number and length of sequences."""
+    return path.with_name(f"{path.stem}_metrics.json")
+
+
 def count_sequences(folder: Path, epoch: int) -> int:
-    """From the metrics file; by counting lines or records where there is none. Raises UserError where that is no number above 0."""
+    """From the metrics file; without one by counting. Raises UserError for no number above 0."""
     path = epoch_file(folder, epoch)
-    metrics = path.with_name(f"{path.stem}_metrics.json")
+    metrics = metrics_file(path)
     if metrics.is_file():
         found = read_json(metrics).get("num_training_examples")
         if type(found) is not int or found < 1:
             raise UserError(
-                f"{metrics}: num_training_examples is {short(found)}, not a whole number above 0; run pregenerate_training_data again"
+                f"{metrics}: num_training_examples is {short(found)}, not a whole number above 0; "
+                f"{AGAIN}"
             )
         return found
     if found := count_records(path) if holds_ids(path) else sum(1 for _ in lines_of(path)):
         return found
-    raise UserError(f"{path} is empty: run pregenerate_training_data again")
+    raise UserError(f"{path} is empty: {AGAIN}")
 
 
 def json_sequences(
     path: Path, vocab: dict[str, int], max_length: int | None = None
 ) -> Iterator[tuple[list[int], list[int], dict]]:
-    """Each line's ids and segments, cut at `max_length`, and the line itself. Raises UserError for one that is no sequence."""
+    """Each line's ids and segments, cut at `max_length`, and the line as an object.
+
+    Raises UserError with file and line for one that is not a sequence of this vocabulary's pieces.
+    """
     for number, line in enumerate(lines_of(path), 1):
         try:
             found = json.loads(line)
@@ -129,38 +140,34 @@ def json_sequences(
             ids = [vocab[token] for token in tokens[:max_length]]
         except KeyError as error:
             raise UserError(
-                f"{path}, line {number}: {short(error.args[0])} is not in the vocabulary or the line lacks it; run "
-                f"pregenerate_training_data again with this teacher"
+                f"{path}, line {number}: {short(error.args[0])} is missing in the vocabulary or in "
+                f"the line; {AGAIN} with this teacher"
             ) from None
         except (ValueError, TypeError, RecursionError):
-            raise UserError(
-                f"{path}, line {number}: not a sequence as JSON; run pregenerate_training_data again"
-            ) from None
+            raise UserError(f"{path}, line {number}: not a sequence as JSON; {AGAIN}") from None
         yield ids, segments[:max_length], found
 
 
 def read_epoch(
     folder: Path, epoch: int, tokenizer, max_length: int, file: Path | None = None
 ) -> Examples:
-    """The masked sequences of an epoch, without what was masked, which no stage asks for; with `file` mapped from there.
+    """An epoch's masked sequences, cut at `max_length`; with `file` the ids are mapped from there.
 
-    Raises UserError for a missing file, a line that is no sequence, a piece the vocabulary does not have, or a record that `id_rows` refuses.
+    What was masked is not read, since no stage needs it. Raises UserError for a missing file, for
+    what `json_sequences` or `id_rows` refuses, and for another number of sequences than expected.
     """
     path = epoch_file(folder, epoch)
     if holds_ids(path):
         say(f"{path.name}: {UNCHECKED}")
-        sequences = (
-            ([row.ids[:max_length]], [min(row.first, max_length)])
-            for row in id_rows(path, tokenizer)
-        )
+        found = ((row.ids[:max_length], row.first) for row in id_rows(path, tokenizer))
     else:
-        sequences = (
-            ([ids], [segments.count(0)])
-            for ids, segments, _ in json_sequences(path, tokenizer.get_vocab(), max_length)
-        )
-    examples, expected = Examples.joined(sequences, file), count_sequences(folder, epoch)
+        lines = json_sequences(path, tokenizer.get_vocab(), max_length)
+        found = ((ids, segments.count(0)) for ids, segments, _ in lines)
+    blocks = (([ids], [min(first, max_length)]) for ids, first in found)
+    examples, expected = Examples.joined(blocks, file), count_sequences(folder, epoch)
     if expected != len(examples):
         raise UserError(
-            f"{path} holds {len(examples)} sequences, but its metrics file says {expected}; it was cut short, make it again"
+            f"{path} holds {len(examples)} sequences, but its metrics file says {expected}, so it "
+            "is incomplete or changed; make it again"
         )
     return examples

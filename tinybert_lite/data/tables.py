@@ -1,4 +1,4 @@
-"""A task's rows from GLUE's quoting-free TSV."""
+"""A task's rows from GLUE's TSV files: no quoting, columns found by the header."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
 
-from tinybert_lite.data.tasks import Task
+from tinybert_lite.data.tasks import LARGEST, Task
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
-LARGEST = 3.4e38  # a score must fit 32 bits
-NO_VERDICT = "-"  # SNLI's label where its annotators did not agree
-RECORDS = (".tf_record", ".tfrecord")  # TensorFlow's files: rows as token ids
+NO_AGREEMENT = "-"  # SNLI's label where its annotators did not agree
+RECORDS = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of token ids
 
 
 @dataclass(frozen=True)
@@ -28,60 +27,44 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A row of a user's own file."""
-
-    text_a: str
-    text_b: str | None
-    label: str | None  # None: the row has none
-    line: int  # where it begins
-    path: Path
-
-    @property
-    def texts(self) -> tuple[str, str | None]:
-        return self.text_a, self.text_b
-
-    def __str__(self) -> str:
-        return f"{self.path}, line {self.line}"
-
-
-@dataclass(frozen=True)
 class Table:
     path: Path
     header: tuple[str, ...] | None
-    rows: Iterable[Row]  # a list, or once through the file
-    places: dict[str, int]  # text_a, text_b, label -> column
-    skipped: list[int] = field(
-        default_factory=list
-    )  # lines with missing or surplus fields or no verdict, where the task allows them
+    rows: Iterable[Row]  # a list, or an iterator that reads the file once
+    places: dict[str, int]  # text_a, text_b, label -> index of the column
+    # numbers of the lines that the task allows to leave out: missing or surplus fields, or
+    # annotators who did not agree
+    skipped: list[int] = field(default_factory=list)
 
 
 def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
-    """Class numbers, or for a regression the numbers on the scale they are learnt on; NaN where there is no label."""
+    """Class numbers, or a regression's targets (label - offset) / scale; NaN without a label."""
     place = {label: float(i) for i, label in enumerate(task.labels)}
-    number = (
-        place.__getitem__
-        if task.labels
-        else lambda label: (float(label) - task.offset) / task.scale
-    )
-    return [float("nan") if row.label is None else number(row.label) for row in rows]
+
+    def target(label: str | None) -> float:
+        if label is None:
+            return float("nan")
+        return place[label] if place else (float(label) - task.offset) / task.scale
+
+    return [target(row.label) for row in rows]
 
 
 def holds_ids(path: Path) -> bool:
-    """Whether its name is that of a TFRecord file, or of a part of one (`.tfrecord-00000-of-00010`): rows of token ids, no texts."""
+    """Whether the name is a TFRecord file's, or that of a part (`.tfrecord-00000-of-00010`)."""
     return re.sub(r"-\d+-of-\d+$", "", path.name).endswith(RECORDS)
 
 
 def has_labels(table: Table, task: Task) -> bool:
-    """Whether a test file has the label column, which most have not."""
-    return any(name in (table.header or ()) for name in task.label[0].split("|"))
+    """Whether a test file has the label column, which most do not have."""
+    return not {*task.label.split("|")}.isdisjoint(table.header or ())
 
 
 def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
-    """Read a GLUE file. Columns go by the header's names, in any order; `labelled=False` reads a test file.
+    """Read a GLUE file; `labelled=False` reads a test file.
 
-    Raises UserError naming file and line for a missing file, an empty one, a column that is not there or there twice,
-    a row with missing or surplus fields (some tasks: skipped and counted), an empty text, an unknown label, or an id that comes twice.
+    Columns are found by the header's names, in any order. Raises UserError with file and line for a
+    missing or empty file, a missing or duplicate column, a row with missing or surplus fields (some
+    tasks: skipped and counted), an empty text, an unknown label, or a duplicate id.
     """
     table = stream_table(path, task, labelled)
     rows = list(table.rows)
@@ -90,112 +73,126 @@ def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
 
 
 def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
-    """As `read_table`, with rows that are read as they are asked for, once: a file of any length in little memory.
+    """Like `read_table`, but the rows are read one at a time, once: little memory for any file.
 
-    Ids may come twice, as in augmented rows.
+    Duplicate ids are allowed, since augmented rows repeat theirs.
     """
     if holds_ids(path):
         raise UserError(
-            f"{path} holds token ids, not texts, which are needed here; put the .tsv that it was made from into the folder"
+            f"{path} holds token ids, but texts are needed here; put the .tsv that it was made "
+            "from into the folder"
         )
-    lines = lines_of(path)
-    first = next(lines, "")
-    header = tuple(first.split("\t")) if task.header or not labelled else None
-    if not first.strip() and not any(line.strip() for line in lines):
-        raise UserError(f"{path} is empty: it needs one row a line, columns separated by tabs")
-    most = len(first.split("\t"))
-    places, width = _places(path, task, header, most, labelled)
+    lines = enumerate(lines_of(path), 1)
+    first = next(lines, (1, ""))[1]
+    header = tuple(first.split("\t")) if not (task.places and labelled) else None
+    if not first.strip() and not any(line.strip() for _, line in lines):
+        raise UserError(f"{path} is empty: it needs one row per line, columns separated by tabs")
+    most = first.count("\t") + 1
+    places = _places(path, task, header, most, labelled)
+    if header is None:
+        lines = chain([(1, first)], lines)
+    table = Table(path, header, (), places)
+    return replace(table, rows=_rows(table, task, lines, most, labelled))
+
+
+def _rows(
+    table: Table, task: Task, lines: Iterable[tuple[int, str]], most: int, labelled: bool
+) -> Iterator[Row]:
+    """Checked rows of numbered lines with at most `most` fields; appends to `table.skipped`."""
+    places, found = table.places, False
+    width = max(places.values()) + 1
     filled = [place for role, place in places.items() if not (task.own and role == "label")]
-    only = (
-        (header.index(task.only[0]), task.only[1])
-        if task.only and header and task.only[0] in header
-        else None
-    )
-    skipped: list[int] = []
-
-    def rows() -> Iterator[Row]:
-        number = found = 0
-        for number, line in enumerate(
-            lines if header else chain([first], lines), start=2 if header else 1
+    only = None
+    if task.only and table.header and task.only[0] in table.header:
+        only = table.header.index(task.only[0])
+    for number, line in lines:
+        cells = tuple(line.split("\t"))
+        where = f"{table.path}, line {number}"
+        if only is not None and len(cells) > only and cells[only] != task.only[1]:
+            continue
+        fits = width <= len(cells) <= most and all(cells[i].strip() for i in filled)
+        if fits and not (
+            task.skips_misfits and labelled and cells[places["label"]].strip() == NO_AGREEMENT
         ):
-            cells = tuple(line.split("\t"))
-            if only and len(cells) > only[0] and cells[only[0]] != only[1]:
-                continue
-            if width <= len(cells) <= most and all(cells[i].strip() for i in filled):
-                if task.skips_misfits and labelled and cells[places["label"]].strip() == NO_VERDICT:
-                    skipped.append(number)
-                else:
-                    found += 1
-                    yield _row(path, task, number, cells, places)
-            elif task.skips_misfits:
-                skipped.append(number)
-            elif len(cells) > most:
-                raise UserError(
-                    f"{path}, line {number}: has {len(cells)} fields, but line 1 has {most}; take the tab out of the text"
-                )
-            else:
-                need = (
-                    f"{width} tab-separated fields with a text{' and a label' if labelled else ''}"
-                )
-                raise UserError(
-                    f"{path}, line {number}: has {len(cells)} fields, but {task.name} needs {need}; mend or remove the row"
-                )
-        if not found:
-            of = f" whose {task.only[0]} is {task.only[1]}" if only else ""
-            raise UserError(f"{path} holds a header but no rows{of}: add at least one")
-
-    return Table(path, header, rows(), places, skipped)
+            found = True
+            yield _row(where, task, number, cells, places)
+        elif task.skips_misfits:
+            table.skipped.append(number)
+        elif len(cells) > most:
+            raise UserError(
+                f"{where}: has {len(cells)} fields, but line 1 has {most}; take the tab out of the "
+                "text"
+            )
+        else:
+            raise UserError(
+                f"{where}: has {len(cells)} fields, but {task.name} needs {width} tab-separated "
+                f"fields with a text{' and a label' if labelled else ''}; fix or remove the row"
+            )
+    if not found:
+        of = f" whose {task.only[0]} is {task.only[1]}" if only is not None else ""
+        raise UserError(f"{table.path} holds a header but no rows{of}: add at least one")
 
 
 def _places(
-    path: Path, task: Task, header, width: int, labelled: bool
-) -> tuple[dict[str, int], int]:
-    wanted = {role: column for role, column in task.columns.items() if labelled or role != "label"}
+    path: Path, task: Task, header: tuple[str, ...] | None, width: int, labelled: bool
+) -> dict[str, int]:
+    """The index of each role's column in a file whose first line has `width` fields."""
     if header is None:
-        places = {role: number % width for role, (_, number) in wanted.items()}
-        if max(places.values()) >= width or width <= max(number for _, number in wanted.values()):
+        places = dict(task.places)
+        if width <= max(places.values()):
             raise UserError(
-                f"{path}, line 1: {width} tab-separated fields, but {task.name} has more; is it a {task.name} file?"
+                f"{path}, line 1: {width} tab-separated fields, but {task.name} has more; is it a "
+                f"{task.name} file?"
             )
-        return places, max(places.values()) + 1
+        return places
+    wanted = {role: names for role, names in task.columns.items() if labelled or role != "label"}
     places = {}
-    for role, (names, _) in wanted.items():
+    for role, names in wanted.items():
         name = next((name for name in names.split("|") if name in header), names)
         if header.count(name) != 1:
             raise UserError(
-                f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in the header {short(header)}; "
-                f"{task.name} needs the columns {', '.join(repr(n) for n, _ in wanted.values())}"
+                f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in "
+                f"the header {short(header)}; {task.name} needs the columns "
+                f"{', '.join(map(repr, wanted.values()))}"
             )
         places[role] = header.index(name)
-    return places, max(places.values()) + 1
+    return places
 
 
 def _check_ids(table: Table, rows: list[Row]) -> None:
-    for column in [name for name in table.header or () if name in ("index", "id")]:
-        place, seen = table.header.index(column), set()
+    for place, column in enumerate(table.header or ()):
+        if column not in ("index", "id"):
+            continue
+        seen = set()
         for row in rows:
             cell = row.fields[place] if place < len(row.fields) else None
             if cell is not None and cell in seen:
                 raise UserError(
-                    f"{table.path}, line {row.line}: the {column} {short(cell)} stands there twice; give each row its own"
+                    f"{table.path}, line {row.line}: the {column} {short(cell)} is a duplicate; "
+                    "give each row its own"
                 )
             seen.add(cell)
 
 
-def _row(path: Path, task: Task, number: int, cells, places) -> Row:
-    label = cells[places["label"]].strip() or None if "label" in places else None
+def _row(
+    where: str, task: Task, number: int, cells: tuple[str, ...], places: dict[str, int]
+) -> Row:
+    found = {role: cells[place] for role, place in places.items()}
+    label = found.get("label", "").strip() or None
     label = dict(task.spellings).get(label, label)
-    if label is not None and task.is_regression:
-        try:
-            if not abs(float(label)) < LARGEST:
-                raise ValueError
-        except ValueError:
-            raise UserError(
-                f"{path}, line {number}: the label {short(label)} is not a number; mend the row"
-            ) from None
-    elif label is not None and label not in task.labels:
+    if label is not None and task.is_regression and number_of(label) is None:
+        raise UserError(f"{where}: the label {short(label)} is not a number; fix the row")
+    if label is not None and task.labels and label not in task.labels:
         raise UserError(
-            f"{path}, line {number}: unknown label {short(label)}; {task.name} has {', '.join(task.labels)}"
+            f"{where}: unknown label {short(label)}; {task.name} has {', '.join(task.labels)}"
         )
-    text_b = cells[places["text_b"]] if "text_b" in places else None
-    return Row(cells[places["text_a"]], text_b, label, cells, number)
+    return Row(found["text_a"], found.get("text_b"), label, cells, number)
+
+
+def number_of(label: str) -> float | None:
+    """A regression's label as a number; None for a word, NaN, or a number beyond 32 bits."""
+    try:
+        number = float(label)
+    except ValueError:
+        return None
+    return number if abs(number) < LARGEST else None

@@ -1,4 +1,4 @@
-"""The one list of tasks: GLUE's, its relatives, and how a task of one's own is described."""
+"""The list of tasks (GLUE, SNLI, XNLI, ChnSentiCorp) and the description of a user's own task."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.files import read_json
 
-Column = tuple[str, int]
+LARGEST = 3.4e38  # a regression's label must fit 32 bits
 
 
 @dataclass(frozen=True)
 class Task:
-    """A column is named as in the header, `a|b` where files differ; the number is its place in a file without one (negative: from the end)."""
+    """What a task's files hold, and how it is learnt and measured.
+
+    A column is its name in the header, `a|b` where published files differ.
+    """
 
     name: str
-    text_a: Column
-    text_b: Column | None
-    label: Column
-    labels: tuple[
-        str, ...
-    ]  # in the order of the classifier's outputs; empty: a number (regression)
-    metric: str  # the score that decides: accuracy | macro_f1 | matthews | f1_and_accuracy | pearson_and_spearman
+    text_a: str
+    text_b: str | None
+    label: str
+    labels: tuple[str, ...]  # in the order of the classifier's outputs; empty for a regression
+    metric: str  # primary: accuracy, macro_f1, matthews, f1_and_accuracy or pearson_and_spearman
     variants: int = 20  # N of the original augmentation
     mid_epochs: int = 20  # of stage 4 in the paper
     language: str = "en"
-    header: bool = True
+    places: tuple[tuple[str, int], ...] = ()  # (role, index of its column) without a header
     dev_files: tuple[str, ...] = ("dev",)
     test_files: tuple[str, ...] = ("test",)
-    other_files: tuple[
-        tuple[str, str], ...
-    ] = ()  # split and its published name, where it is not split.tsv
-    skips_misfits: bool = False  # its published files hold rows with missing fields (QQP) or without a verdict (SNLI's label -)
-    spellings: tuple[tuple[str, str], ...] = ()  # of a label in some file, and in `labels`
-    only: tuple[str, str] | None = None  # a column, and what has to stand there where a file has it
-    diagnostic: str = ""  # a test without training rows of its own, for this task's models
-    own: bool = False  # a user's: training rows may lack a label
+    # (split, published file name) for every split whose file is not called split.tsv
+    other_files: tuple[tuple[str, str], ...] = ()
+    # published files hold rows with missing fields (QQP) or without an agreed label (SNLI's -)
+    skips_misfits: bool = False
+    spellings: tuple[tuple[str, str], ...] = ()  # (a label in some file, the same in `labels`)
+    only: tuple[str, str] | None = None  # (column, the value a row must have to be read)
+    diagnostic: str = ""  # a test set without training rows, for models of this task
+    own: bool = False  # a user's task: training rows may lack a label
     offset: float = 0.0  # a regression is learnt as (label - offset) / scale
     scale: float = 1.0
 
@@ -51,257 +53,157 @@ class Task:
         return len(self.labels) or 1
 
     @property
-    def columns(self) -> dict[str, Column]:
+    def columns(self) -> dict[str, str]:
         """text_a, text_b (pairs only) and label."""
         named = {"text_a": self.text_a, "text_b": self.text_b, "label": self.label}
         return {role: column for role, column in named.items() if column}
 
     def order_of(self, words: Sequence[str]) -> list[int] | None:
-        """Where the labels stand among a classifier's words for its outputs; None where those are other words."""
+        """Each label's index among the words of a classifier's outputs; None for other words."""
         for spelt in (str, str.casefold):
-            place = {spelt(word): number for number, word in enumerate(words)}
-            if len(place) == len(words) and place.keys() == {spelt(label) for label in self.labels}:
-                return [place[spelt(label)] for label in self.labels]
+            index = {spelt(word): i for i, word in enumerate(words)}
+            if len(index) == len(words) and index.keys() == {*map(spelt, self.labels)}:
+                return [index[spelt(label)] for label in self.labels]
         return None
 
 
 FOLDERS_OWN_TASK = "SST-2"  # other tasks use sub-folders of the stage folders
+OWN = "task.json"  # beside the rows of a user's task
+_BINARY = ("0", "1")
 _ENTAILMENT = ("entailment", "not_entailment")
 _INFERENCE = ("contradiction", "entailment", "neutral")
-_XNLI_LANGUAGES = "ar bg de el en es fr hi ru sw th tr ur vi zh".split()
 
 
 def _xnli(language: str) -> Task:
-    """Its dev and test files hold all languages, its training rows are MNLI's in translation."""
+    """Dev and test files hold all languages; the training rows are MNLI's in translation."""
+    files = {
+        "train": f"multinli.train.{language}.tsv",
+        "dev": "xnli.dev.tsv",
+        "test": "xnli.test.tsv",
+    }
     return Task(
         f"XNLI-{language}",
-        ("sentence1|premise", 0),
-        ("sentence2|hypo", 1),
-        ("gold_label|label", 2),
+        "sentence1|premise",
+        "sentence2|hypo",
+        "gold_label|label",
         _INFERENCE,
         "accuracy",
         10,
         10,
         language,
-        other_files=(
-            ("train", f"multinli.train.{language}.tsv"),
-            ("dev", "xnli.dev.tsv"),
-            ("test", "xnli.test.tsv"),
-        ),
+        other_files=tuple(files.items()),
         skips_misfits=True,
         spellings=(("contradictory", "contradiction"),),
         only=("language", language),
     )
 
 
-TASKS = {
-    task.name: task
-    for task in (
-        Task(FOLDERS_OWN_TASK, ("sentence", 0), None, ("label", 1), ("0", "1"), "accuracy"),
-        Task(
-            "CoLA",
-            ("sentence", 3),
-            None,
-            ("label", 1),
-            ("0", "1"),
-            "matthews",
-            30,
-            50,
-            header=False,
-        ),
-        Task(
-            "MRPC",
-            ("#1 String", 3),
-            ("#2 String", 4),
-            ("Quality", 0),
-            ("0", "1"),
-            "f1_and_accuracy",
-            30,
-        ),
-        Task(
-            "STS-B",
-            ("sentence1", 7),
-            ("sentence2", 8),
-            ("score", -1),
-            (),
-            "pearson_and_spearman",
-            30,
-        ),
-        Task(
-            "QQP",
-            ("question1", 3),
-            ("question2", 4),
-            ("is_duplicate", 5),
-            ("0", "1"),
-            "f1_and_accuracy",
-            10,
-            10,
-            skips_misfits=True,
-        ),
-        Task(
-            "MNLI",
-            ("sentence1", 8),
-            ("sentence2", 9),
-            ("gold_label", -1),
-            _INFERENCE,
-            "accuracy",
-            10,
-            10,
-            dev_files=("dev_matched", "dev_mismatched"),
-            test_files=("test_matched", "test_mismatched"),
-            diagnostic="AX",
-        ),
-        Task(
-            "QNLI", ("question", 1), ("sentence", 2), ("label", -1), _ENTAILMENT, "accuracy", 20, 10
-        ),
-        Task("RTE", ("sentence1", 1), ("sentence2", 2), ("label", -1), _ENTAILMENT, "accuracy", 30),
-        Task("WNLI", ("sentence1", 1), ("sentence2", 2), ("label", -1), ("0", "1"), "accuracy", 30),
-        Task(
-            "AX",
-            ("sentence1|Premise", 1),
-            ("sentence2|Hypothesis", 2),
-            ("label|Label", -1),
-            _INFERENCE,
-            "matthews",
-            dev_files=(),
-            test_files=("diagnostic",),
-            other_files=(("diagnostic", "diagnostic-full.tsv"),),
-        ),
-        Task(
-            "SNLI",
-            ("sentence1", 7),
-            ("sentence2", 8),
-            ("gold_label", -1),
-            _INFERENCE,
-            "accuracy",
-            10,
-            10,
-            other_files=tuple(
-                (split, f"snli_1.0_{split}.txt") for split in ("train", "dev", "test")
-            ),
-            skips_misfits=True,
-        ),
-        *map(_xnli, _XNLI_LANGUAGES),
-        Task(
-            "ChnSentiCorp",
-            ("text_a", 1),
-            None,
-            ("label", 0),
-            ("0", "1"),
-            "accuracy",
-            20,
-            language="zh",
-        ),
-    )
-}
+# fmt: off
+_TASKS = (
+    # name, text_a, text_b, label, labels, metric, variants, mid_epochs
+    Task(FOLDERS_OWN_TASK, "sentence", None, "label", _BINARY, "accuracy"),
+    Task("CoLA", "sentence", None, "label", _BINARY, "matthews", 30, 50,
+         places=(("text_a", 3), ("label", 1))),
+    Task("MRPC", "#1 String", "#2 String", "Quality", _BINARY, "f1_and_accuracy", 30),
+    Task("STS-B", "sentence1", "sentence2", "score", (), "pearson_and_spearman", 30),
+    Task("QQP", "question1", "question2", "is_duplicate", _BINARY, "f1_and_accuracy", 10, 10,
+         skips_misfits=True),
+    Task("MNLI", "sentence1", "sentence2", "gold_label", _INFERENCE, "accuracy", 10, 10,
+         dev_files=("dev_matched", "dev_mismatched"),
+         test_files=("test_matched", "test_mismatched"), diagnostic="AX"),
+    Task("QNLI", "question", "sentence", "label", _ENTAILMENT, "accuracy", 20, 10),
+    Task("RTE", "sentence1", "sentence2", "label", _ENTAILMENT, "accuracy", 30),
+    Task("WNLI", "sentence1", "sentence2", "label", _BINARY, "accuracy", 30),
+    Task("AX", "sentence1|Premise", "sentence2|Hypothesis", "label|Label", _INFERENCE, "matthews",
+         dev_files=(), test_files=("diagnostic",),
+         other_files=(("diagnostic", "diagnostic-full.tsv"),)),
+    Task("SNLI", "sentence1", "sentence2", "gold_label", _INFERENCE, "accuracy", 10, 10,
+         skips_misfits=True,
+         other_files=tuple((split, f"snli_1.0_{split}.txt") for split in ("train", "dev", "test"))),
+    *map(_xnli, "ar bg de el en es fr hi ru sw th tr ur vi zh".split()),
+    Task("ChnSentiCorp", "text_a", None, "label", _BINARY, "accuracy", language="zh"),
+)
+# fmt: on
+TASKS = {task.name: task for task in _TASKS}
 
 
 def find_task(name: str, folder: Path | None = None) -> Task:
-    """Any case is accepted (`sst-2`). Else the task that `folder`/task.json describes. Raises UserError with the nearest name."""
-    by_lower = {
-        **{task.lower(): task for task in TASKS},
-        "mnli-mm": "MNLI",
-    }  # the original's name for its second dev set
+    """The task of this name in any case (`sst-2`), else the one that `folder`/task.json describes.
+
+    Raises UserError with the nearest name for an unknown one.
+    """
+    by_lower = {task.lower(): task for task in TASKS}
+    by_lower["mnli-mm"] = "MNLI"  # the original's name for its second dev set
     if name.lower() in by_lower:
         return TASKS[by_lower[name.lower()]]
     if folder and (folder / OWN).is_file():
         found = own_task(folder / OWN)
         if found.name.lower() != name.lower():
             raise UserError(
-                f"{folder / OWN} describes the task {found.name!r}, not {name!r}; name that one, or mend the file"
+                f"{folder / OWN} describes the task {found.name!r}, not {name!r}; use its name, or "
+                "fix the file"
             )
         return found
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)
-    known = ", ".join(
-        [task for task in TASKS if not task.startswith("XNLI")] + ["XNLI-zh and so on"]
-    )
+    near = by_lower[difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)[0]]
+    known = [task for task in TASKS if not task.startswith("XNLI")]
     raise UserError(
-        f"no task is called {name!r}; the nearest is {by_lower[near[0]]} (there are {known}; "
-        f"python -m tinybert_lite.own_data makes one of your own rows)"
+        f"no task is called {name!r}; the nearest is {near} (there are {', '.join(known)}, XNLI-zh "
+        "and so on; python -m tinybert_lite.own_data makes a task of your own rows)"
     )
-
-
-OWN = "task.json"  # beside the rows of a user's task
-_NAME = re.compile(r"[\w-]+")
-_METRICS = ("accuracy", "macro_f1", "pearson_and_spearman")
 
 
 def own_task(path: Path) -> Task:
-    """A user's task: rows with the columns `text_a`, `text_b` (a pair) and `label`. Raises UserError for a description that makes none.
+    """A user's task from its description; rows have the columns text_a, text_b (pairs), label.
 
-    {"name": "topics", "pair": false, "labels": ["sports", "science"], "metric": "macro_f1", "language": "en"}; no labels: a regression,
-    with the "offset" and "scale" of its numbers, so that they are learnt as numbers around 0 whatever their unit.
+    {"name": "topics", "pair": false, "labels": ["sports", "science"], "metric": "macro_f1",
+    "language": "en"}. Without labels it is a regression, whose "offset" and "scale" (in the unit of
+    its labels) make the targets numbers around 0. Raises UserError for a description that is wrong.
     """
-    from tinybert_lite.system.files import read_json
-
     found = {
-        "pair": False,
-        "labels": [],
-        "metric": "accuracy",
-        "language": "en",
-        "offset": 0.0,
-        "scale": 1.0,
+        **{"pair": False, "labels": [], "metric": "accuracy", "language": "en"},
+        **{"offset": 0.0, "scale": 1.0},
         **read_json(path),
     }
     name, labels, metric = found.get("name"), found["labels"], found["metric"]
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name):
         raise UserError(
-            f"{path}: the name {name!r} is not one of letters, digits, - and _; mend it"
+            f"{path}: the name {name!r} has other characters than letters, digits, - and _; fix it"
         )
+    if not isinstance(labels, list) or len(labels) == 1 or len({*map(str, labels)}) < len(labels):
+        raise UserError(
+            f"{path}: labels must list at least two different words, or none for a regression; "
+            "fix it"
+        )
+    fitting = ("accuracy", "macro_f1") if labels else ("pearson_and_spearman",)
+    if metric not in fitting:
+        raise UserError(
+            f"{path}: the metric {metric!r} does not fit the labels; use {' or '.join(fitting)}"
+        )
+    offset, scale = found["offset"], found["scale"]
     if (
-        not isinstance(labels, list)
-        or len(set(map(str, labels))) != len(labels)
-        or len(labels) == 1
+        not all(isinstance(n, (int, float)) and abs(n) < LARGEST for n in (offset, scale))
+        or scale <= 0
     ):
-        raise UserError(
-            f"{path}: labels has to list at least two different words, or none for a regression; mend it"
-        )
-    if metric not in _METRICS or (metric == "pearson_and_spearman") != (not labels):
-        raise UserError(
-            f"{path}: the metric {metric!r} does not fit; use {'accuracy or macro_f1' if labels else 'pearson_and_spearman'}"
-        )
-    if (
-        not all(
-            isinstance(found[part], (int, float)) and abs(found[part]) < 3e38
-            for part in ("offset", "scale")
-        )
-        or found["scale"] <= 0
-    ):
-        raise UserError(
-            f"{path}: offset and scale have to be numbers, scale one above 0; mend them"
-        )
-    columns = ("text_a", "text_b", "label") if found["pair"] else ("text_a", "label")
-    places = {column: (column, place) for place, column in enumerate(columns)}
+        raise UserError(f"{path}: offset and scale must be numbers, scale above 0; fix them")
     return Task(
         name,
-        places["text_a"],
-        places.get("text_b"),
-        places["label"],
+        "text_a",
+        "text_b" if found["pair"] else None,
+        "label",
         tuple(map(str, labels)),
         metric,
         language=str(found["language"]),
         own=True,
-        offset=float(found["offset"]),
-        scale=float(found["scale"]),
+        offset=float(offset),
+        scale=float(scale),
     )
 
 
-def describe(task: Task) -> dict:
-    """What `own_task` reads."""
-    return {
-        "name": task.name,
-        "pair": task.text_b is not None,
-        "labels": list(task.labels),
-        "metric": task.metric,
-        "language": task.language,
-        **({} if task.labels else {"offset": task.offset, "scale": task.scale}),
-    }
-
-
 def need_two_classes(labels: Iterable[float], task: Task, path: Path) -> None:
-    """Raise UserError where all rows of a classification have one label: nothing can be learnt from them, or measured on them."""
-    found = {int(label) for label in labels} if task.labels else ()
+    """Raise UserError where all rows of a classification have one label: nothing can be learnt."""
+    found = {*map(int, labels)} if task.labels else ()
     if len(found) == 1:
         raise UserError(
-            f"{path}: every row that is read has the label {task.labels[found.pop()]!r}; add rows of another label"
+            f"{path}: every row that is read has the label {task.labels[found.pop()]!r}; add rows "
+            "of another label"
         )

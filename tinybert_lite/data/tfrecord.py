@@ -1,12 +1,14 @@
-"""TFRecord files of tf.train.Example, without TensorFlow: the framing with its checksums, and features by name.
+"""TFRecord files of tf.train.Example without TensorFlow: framing, checksums, features by name.
 
-A record is its length (8 bytes, little-endian), the masked CRC-32C of these 8 bytes, its bytes, and their masked CRC-32C. The checksums are
-Google's own package, and so is protobuf, which reads the bytes by the four message types below (tensorflow/core/example/*.proto).
+A record is its length (8 bytes, little-endian), the masked CRC-32C of these 8 bytes, its bytes, and
+their masked CRC-32C. Google's packages do the work: google-crc32c the checksums, protobuf the bytes
+by the message types below, those of tensorflow/core/example/*.proto.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -15,25 +17,65 @@ from reprlib import repr as short
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.lines import LONGEST
+from tinybert_lite.system.optional import optional
 
 HEAD, TAIL = 12, 4  # bytes before and after a record's own
-KINDS = (
-    "bytes_list",
-    "float_list",
-    "int64_list",
-)  # of a feature, in the order of their field numbers
-INTEGERS, FLOATS = "int64_list", "float_list"
+BYTES, FLOATS, INTEGERS = "bytes_list", "float_list", "int64_list"  # kinds of features
 AGAIN = "fetch or make it again"
+NEED = "tensorflow", "TFRecord files are read"  # the extra, and what for
 Feature = tuple[str, list]  # its kind and its values
 
 
-def records(path: Path) -> Iterator[bytes]:
-    """Each record's bytes, one at a time, checked. Raises UserError with the record's number for a file that is cut, damaged or no TFRecord."""
-    return _frames(path, whole=True)
+@dataclass(frozen=True)
+class Record:
+    features: dict[str, Feature]
+    where: str  # FILE, record N
+
+    def values(self, name: str, *kinds: str) -> list:
+        """A feature's values. Raises UserError where it is missing or of none of these kinds."""
+        if name not in self.features:
+            raise UserError(
+                f"{self.where}: has no feature {name!r}, it has {short(sorted(self.features))}; "
+                "name a file that BERT's create_pretraining_data.py or run_classifier.py wrote"
+            )
+        kind, values = self.features[name]
+        if kind not in kinds:
+            raise UserError(
+                f"{self.where}: the feature {name!r} is a {kind}, but must be "
+                f"{' or '.join(kinds)}; {AGAIN}"
+            )
+        return values
+
+    def integers(self, name: str) -> list[int]:
+        return self.values(name, INTEGERS)
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records, one at a time, with both checksums verified.
+
+    Raises UserError with the record's number for a file that is truncated, damaged or no TFRecord,
+    and for a record that is no tf.train.Example.
+    """
+    example_class = _example()
+    from google.protobuf.message import DecodeError
+
+    for number, data in enumerate(_frames(path, whole=True), 1):
+        where = f"{path}, record {number}"
+        try:
+            features = {
+                name: (kind, list(getattr(feature, kind).value))
+                for name, feature in example_class.FromString(data).features.feature.items()
+                if (kind := feature.WhichOneof("kind"))
+            }
+        except (DecodeError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{where}: is not a tf.train.Example ({short(str(error))}); {AGAIN}"
+            ) from None
+        yield Record(features, where)
 
 
 def count_records(path: Path) -> int:
-    """By hopping from head to head; raises UserError as `records` does for what it sees on its way."""
+    """Counts by the records' lengths; raises UserError like `read_records` for wrong lengths."""
     return sum(1 for _ in _frames(path, whole=False))
 
 
@@ -44,72 +86,51 @@ def _frames(path: Path, whole: bool) -> Iterator[bytes]:
     with open(path, "rb") as file:
         while head := file.read(HEAD):
             number += 1
+            where = f"{path}, record {number}"
             length = int.from_bytes(head[:8], "little")
             if len(head) == HEAD:
                 if checksum(head[:8]) != head[8:]:
                     raise UserError(
-                        _not_one(path, head)
+                        _not_tfrecord(path, head)
                         if number == 1
-                        else f"{path}, record {number}: the checksum of its length is wrong; {AGAIN}"
+                        else f"{where}: the checksum of its length is wrong; {AGAIN}"
                     )
-                if (
-                    length > LONGEST
-                ):  # with a right checksum still no reason to ask for so much memory
+                if length > LONGEST:  # the checksum is right, but memory must not be wasted
                     raise UserError(
-                        f"{path}, record {number}: says that it has {length:,} bytes, more than any row; {AGAIN}"
+                        f"{where}: claims to have {length:,} bytes, more than any row; {AGAIN}"
                     )
             if len(head) < HEAD or file.tell() + length + TAIL > size:
-                raise UserError(f"{path}, record {number}: the file ends within it; {AGAIN}")
-            if whole:
-                data = file.read(length)
-                if checksum(data) != file.read(TAIL):
-                    raise UserError(
-                        f"{path}, record {number}: its checksum is wrong, so it is damaged; {AGAIN}"
-                    )
-                yield data
-            else:
+                raise UserError(f"{where}: the file ends within it; {AGAIN}")
+            if not whole:
                 file.seek(length + TAIL, 1)
                 yield b""
+                continue
+            data = file.read(length)
+            if checksum(data) != file.read(TAIL):
+                raise UserError(f"{where}: its checksum is wrong, so it is damaged; {AGAIN}")
+            yield data
     if not number:
         raise UserError(f"{path} is empty: it needs at least one record")
 
 
-def _not_one(path: Path, head: bytes) -> str:
-    packed = head.startswith(b"\x1f\x8b")
-    return f"{path} is {'a gzip file: unpack it with gunzip first' if packed else 'not a TFRecord file, whatever its name says: name another'}"
-
-
-def features_of(data: bytes, where: str) -> dict[str, Feature]:
-    """An Example's features. Raises UserError, which begins with `where`, for bytes that are none."""
-    from google.protobuf.message import DecodeError
-
-    try:
-        example = _example()().FromString(data)
-        return {
-            name: (kind, list(getattr(feature, kind).value))
-            for name, feature in example.features.feature.items()
-            if (kind := feature.WhichOneof("kind"))
-        }
-    except (DecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{where}: is no tf.train.Example ({short(str(error))}); only such records are rows"
-        ) from None
+def _not_tfrecord(path: Path, head: bytes) -> str:
+    if head.startswith(b"\x1f\x8b"):
+        return f"{path} is a gzip file: unpack it with gunzip first"
+    return f"{path} is not a TFRecord file, although its name says so: name another"
 
 
 def write_records(path: Path, examples: Iterable[dict[str, list]]) -> int:
-    """Integers become an int64_list, other numbers a float_list; the same bytes each time. Returns the number of records.
+    """Writes integers as int64_list, other numbers as float_list; returns the number of records.
 
-    The file has its name only when it is whole.
+    The same examples give the same bytes. The file has its name only when it is complete.
     """
     checksum, rows, count = _checksum(), iter(examples), 0
 
     def framed(features: dict[str, list]) -> bytes:
         example = _example()()
         for name, values in features.items():
-            getattr(
-                example.features.feature[name],
-                FLOATS if values and isinstance(values[0], float) else INTEGERS,
-            ).value.extend(values)
+            kind = FLOATS if values and isinstance(values[0], float) else INTEGERS
+            getattr(example.features.feature[name], kind).value.extend(values)
         data = example.SerializeToString(deterministic=True)
         head = len(data).to_bytes(8, "little")
         return head + checksum(head) + data + checksum(data)
@@ -123,11 +144,8 @@ def write_records(path: Path, examples: Iterable[dict[str, list]]) -> int:
 
 @cache
 def _checksum() -> Callable[[bytes], bytes]:
-    """CRC-32C, turned right by 15 bits plus a constant, as TFRecord masks it; 4 bytes, little-endian."""
-    try:
-        from google_crc32c import value
-    except ImportError:
-        raise _lacks("google-crc32c") from None
+    """CRC-32C, rotated right by 15 bits plus a constant as TFRecord masks it; 4 bytes."""
+    value = optional("google_crc32c", "google-crc32c", *NEED).value
 
     def masked(data: bytes) -> bytes:
         crc = value(data)
@@ -138,47 +156,39 @@ def _checksum() -> Callable[[bytes], bytes]:
 
 @cache
 def _example():
-    """The class of tf.train.Example, in a pool of its own, so that it meets no TensorFlow's in the same process."""
-    try:
-        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError:
-        raise _lacks("protobuf") from None
-    Field = descriptor_pb2.FieldDescriptorProto
+    """The class of tf.train.Example, in a pool of its own: TensorFlow may be loaded as well."""
+    optional("google.protobuf", "protobuf", *NEED)
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    def field(name: str, number: int, label="LABEL_OPTIONAL", message="", **more) -> dict:
+        if message:
+            more["type_name"] = f".tensorflow.{message}"
+        return {"name": name, "number": number, "label": label, **more}
+
+    repeated, kinds = "LABEL_REPEATED", (BYTES, FLOATS, INTEGERS)
+    lists = [
+        {"name": kind, "field": [field("value", 1, repeated, type=scalar)]}
+        for kind, scalar in zip(kinds, ("TYPE_BYTES", "TYPE_FLOAT", "TYPE_INT64"))
+    ]
+    oneof = [field(kind, n, message=kind, oneof_index=0) for n, kind in enumerate(kinds, 1)]
+    feature = {"name": "Feature", "oneof_decl": [{"name": "kind"}], "field": oneof}
+    entry = {  # how protobuf writes a map
+        "name": "FeatureEntry",
+        "options": {"map_entry": True},
+        "field": [field("key", 1, type="TYPE_STRING"), field("value", 2, message="Feature")],
+    }
+    features = {
+        "name": "Features",
+        "nested_type": [entry],
+        "field": [field("feature", 1, repeated, "Features.FeatureEntry")],
+    }
+    example = {"name": "Example", "field": [field("features", 1, message="Features")]}
     file = descriptor_pb2.FileDescriptorProto(
-        name="example.proto", package="tensorflow", syntax="proto3"
+        name="example.proto",
+        package="tensorflow",
+        syntax="proto3",
+        message_type=[*lists, feature, features, example],
     )
-
-    def message(name: str, inside=file.message_type):
-        return inside.add(name=name)
-
-    def field(owner, name: str, number: int, kind, label=Field.LABEL_OPTIONAL, **more) -> None:
-        kind = (
-            {"type": Field.TYPE_MESSAGE, "type_name": f".tensorflow.{kind}"}
-            if isinstance(kind, str)
-            else {"type": kind}
-        )
-        owner.field.add(name=name, number=number, label=label, **kind, **more)
-
-    feature = message("Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, (kind, scalar) in enumerate(
-        zip(KINDS, (Field.TYPE_BYTES, Field.TYPE_FLOAT, Field.TYPE_INT64)), 1
-    ):
-        field(message(kind), "value", 1, scalar, Field.LABEL_REPEATED)
-        field(feature, kind, number, kind, oneof_index=0)
-    features = message("Features")
-    entry = message("FeatureEntry", features.nested_type)  # how protobuf writes a map
-    entry.options.map_entry = True
-    field(entry, "key", 1, Field.TYPE_STRING)
-    field(entry, "value", 2, "Feature")
-    field(features, "feature", 1, "Features.FeatureEntry", Field.LABEL_REPEATED)
-    field(message("Example"), "features", 1, "Features")
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))
-
-
-def _lacks(package: str) -> UserError:
-    return UserError(
-        f'TFRecord files are read by the package {package}, which is missing: python -m pip install -e ".[tensorflow]"'
-    )

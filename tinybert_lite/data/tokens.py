@@ -1,4 +1,4 @@
-"""Tokenizers from a model folder, the words of a text, and rows as token ids."""
+"""The words of a text, and texts as rows of token ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
+from tokenizers.normalizers import BertNormalizer
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.chinese import segment
@@ -15,59 +16,40 @@ from tinybert_lite.models.tokenizers import is_lower_case
 
 
 def words(tokenizer, text: str, language: str = "en") -> list[str]:
-    """The words BERT's basic tokenizer finds: cleaned, lower-cased for an uncased model, punctuation apart.
+    """The words of BERT's basic tokenizer: cleaned, lower-cased if uncased, punctuation apart.
 
-    In Chinese ("zh") the segmenter's, cleaned alike, but without the blanks that BERT puts around characters.
+    In Chinese ("zh") the segmenter's words, cleaned in the same way, but without the blanks that
+    BERT puts around characters.
     """
     if language == "zh":
-        from tokenizers.normalizers import BertNormalizer
-
-        cleaned = BertNormalizer(
-            handle_chinese_chars=False, lowercase=is_lower_case(tokenizer)
-        ).normalize_str(text)
-        return [word for word in segment(cleaned) if not word.isspace()]
+        cleaner = BertNormalizer(handle_chinese_chars=False, lowercase=is_lower_case(tokenizer))
+        return [word for word in segment(cleaner.normalize_str(text)) if not word.isspace()]
     backend = tokenizer.backend_tokenizer
-    return [
-        word
-        for word, _ in backend.pre_tokenizer.pre_tokenize_str(
-            backend.normalizer.normalize_str(text)
-        )
-    ]
+    cleaned = backend.normalizer.normalize_str(text)
+    return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(cleaned)]
 
 
 def encode(
-    texts_a: list[str],
-    texts_b: list[str] | None,
-    tokenizer,
-    max_length: int,
-    labels=None,
-    block: int = 10_000,
+    texts_a: list[str], texts_b: list[str] | None, tokenizer, max_length: int, block: int = 10_000
 ) -> Examples:
-    """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` from the longer side, as BERT's own scripts do."""
+    """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` tokens.
+
+    The longer text is cut first, as in BERT's own scripts.
+    """
     parts = (slice(start, start + block) for start in range(0, len(texts_a), block))
-    examples = _encoded(
-        ((texts_a[part], texts_b and texts_b[part]) for part in parts), tokenizer, max_length
-    )
-    return (
-        examples if labels is None else examples.with_labels(np.asarray(labels, dtype=np.float32))
-    )
+    blocks = ((texts_a[part], texts_b and texts_b[part]) for part in parts)
+    return _encoded(blocks, tokenizer, max_length)
 
 
 def _encoded(
     blocks: Iterable[tuple[list[str], list[str] | None]], tokenizer, max_length: int
 ) -> Examples:
-    max_length = min(
-        max_length, tokenizer.model_max_length
-    )  # no more than the model has positions for
+    most = min(max_length, tokenizer.model_max_length)  # the model's positions
 
     def ids():
-        for texts_a, texts_b in blocks:
+        for texts in blocks:
             found = tokenizer(
-                texts_a,
-                texts_b,
-                truncation="longest_first",
-                max_length=max_length,
-                return_attention_mask=False,
+                *texts, truncation="longest_first", max_length=most, return_attention_mask=False
             )
             yield found["input_ids"], [types.count(0) for types in found["token_type_ids"]]
 
@@ -77,17 +59,17 @@ def _encoded(
 def encode_table(
     table: Table, task: Task, tokenizer, max_length: int, max_rows: int = 0
 ) -> Examples:
-    """A task's rows with their label numbers (NaN where a row has none); of a streamed table a block at a time."""
+    """A task's rows (all, or the first `max_rows`) with class numbers or regression targets.
+
+    The label is NaN where a row has none. A streamed table is read block by block.
+    """
     rows, labels = islice(table.rows, max_rows or None), []
 
     def blocks():
         while block := list(islice(rows, 10_000)):
             labels.extend(label_ids(block, task))
-            yield (
-                [row.text_a for row in block],
-                [row.text_b for row in block] if task.text_b else None,
-            )
+            texts_b = [row.text_b for row in block] if task.text_b else None
+            yield [row.text_a for row in block], texts_b
 
-    return _encoded(blocks(), tokenizer, max_length).with_labels(
-        np.asarray(labels, dtype=np.float32)
-    )
+    examples = _encoded(blocks(), tokenizer, max_length)
+    return examples.with_labels(np.float32(labels))

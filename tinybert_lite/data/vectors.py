@@ -10,9 +10,14 @@ import torch
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
+CURE = (
+    "put a GloVe file there, name another with --glove_embs, or run "
+    "python -m tinybert_lite.download glove.6B"
+)
+
 
 class WordVectors:
-    """words: list of W · matrix: (W, d) float32, rows of length 1."""
+    """words: W words · matrix: (W, D) float32, rows of length 1."""
 
     def __init__(self, words: list[str], matrix: np.ndarray):
         self.words = words
@@ -21,18 +26,15 @@ class WordVectors:
         self._found: dict[tuple[str, int], list[str]] = {}
 
     @classmethod
-    @np.errstate(over="ignore")  # a number too large for 32 bits is infinity, and refused as such
+    @np.errstate(over="ignore")  # a number beyond 32 bits becomes infinity, which is refused
     def read(cls, path: Path, most: int = 400_000) -> WordVectors:
-        """The first `most` rows `word v1 … vd`; a word may hold spaces. Raises UserError with the line that is wrong."""
+        """The first `most` lines `word v1 … vD`; a word may hold spaces.
+
+        Of duplicate words the first, more frequent one counts. Raises UserError with file and line.
+        """
         found: dict[str, np.ndarray] = {}
         width = 0
-        for number, line in enumerate(
-            lines_of(
-                path,
-                "put a GloVe file there, name another with --glove_embs, or run python -m tinybert_lite.download glove.6B",
-            ),
-            1,
-        ):
+        for number, line in enumerate(lines_of(path, CURE), 1):
             cells = line.split(" ")
             if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
                 continue  # word2vec's "count width" line
@@ -43,11 +45,10 @@ class WordVectors:
                 row = np.empty(0)
             if width < 2 or len(cells) <= width or len(row) != width or not np.isfinite(row).all():
                 raise UserError(
-                    f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a GloVe text file?"
+                    f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a "
+                    "GloVe text file?"
                 )
-            found.setdefault(
-                " ".join(cells[:-width]), row
-            )  # the first, most frequent, of two that are spelt alike
+            found.setdefault(" ".join(cells[:-width]), row)
             if len(found) == most:
                 break
         if not found:
@@ -55,7 +56,10 @@ class WordVectors:
         return cls(list(found), np.stack(list(found.values())))
 
     def neighbours(self, words: list[str], k: int, block: int = 64) -> dict[str, list[str]]:
-        """The k nearest words by cosine for each known word, itself left out: one matrix product a block of new words."""
+        """The k nearest other words by cosine, for each known word.
+
+        One matrix product per `block` of words; equal cosines are in the order of the file.
+        """
         known = [word for word in dict.fromkeys(words) if word in self.place]
         new = [word for word in known if (word, k) not in self._found]
         matrix = torch.from_numpy(self.matrix)
@@ -65,11 +69,6 @@ class WordVectors:
             cosines = matrix[rows] @ matrix.T
             cosines[range(len(rows)), rows] = -torch.inf
             nearest = cosines.topk(min(k, len(self.words) - 1))
-            for word, values, places in zip(
-                part, nearest.values.tolist(), nearest.indices.tolist()
-            ):
-                self._found[word, k] = [
-                    self.words[i]
-                    for _, i in sorted(zip(values, places), key=lambda found: (-found[0], found[1]))
-                ]
+            for word, *found in zip(part, (-nearest.values).tolist(), nearest.indices.tolist()):
+                self._found[word, k] = [self.words[i] for _, i in sorted(zip(*found))]
         return {word: self._found[word, k] for word in known}

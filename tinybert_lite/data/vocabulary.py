@@ -1,4 +1,4 @@
-"""Tokenizers from a model folder, the words of a text, and rows as token ids."""
+"""A WordPiece vocabulary learnt from lines of text."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tokenizers import BertWordPieceTokenizer
+
 from tinybert_lite.method.masking import SPECIAL_TOKENS
 from tinybert_lite.system.files import write_atomically
 
 
 def build_vocabulary(text: Iterator[str], size: int, path: Path, language: str = "en") -> None:
-    """Learn an uncased WordPiece vocabulary from lines of text; the same text gives the same bytes."""
-    from tokenizers import BertWordPieceTokenizer
-
+    """Write an uncased vocabulary of at most `size` pieces; the same text gives the same bytes."""
     learner = BertWordPieceTokenizer(lowercase=True)
     lines = (learner.normalizer.normalize_str(line) for line in text)
-    pieces = (
-        character_pieces(lines, size, learner.pre_tokenizer)
-        if language == "zh"
-        else learnt_pieces(list(lines), size, learner)
-    )
+    if language == "zh":
+        pieces = character_pieces(lines, size, learner.pre_tokenizer)
+    else:
+        pieces = learnt_pieces(list(lines), size, learner)
     write_atomically(path, "".join(f"{piece}\n" for piece in pieces).encode("utf-8"))
 
 
-def learnt_pieces(lines: list[str], size: int, learner) -> list[str]:
-    """At most 200 letters, and what WordPiece joins of them."""
+def learnt_pieces(lines: list[str], size: int, learner: BertWordPieceTokenizer) -> list[str]:
+    """The 200 most frequent letters, and the pieces that WordPiece joins of them."""
     seen = Counter()
     for line in lines:
         seen.update(line)
     letters = sorted(letter for letter, _ in seen.most_common(200) if not letter.isspace())
-    # The trainer would number the inner letters (##a, ##b, …) in the order of a hash, another one in each run.
+    # The trainer itself would number the inner letters (##a, ##b, …) differently in each run.
     learner.train_from_iterator(
         lines,
         vocab_size=size,
@@ -43,16 +42,15 @@ def learnt_pieces(lines: list[str], size: int, learner) -> list[str]:
 
 
 def character_pieces(lines: Iterable[str], size: int, pre_tokenizer) -> list[str]:
-    """Every character seen at least twice, then words of several (Latin ones: BERT parts Chinese characters) seen ten times."""
+    """Every character seen at least twice, then words of several letters seen ten times.
+
+    Such words are of other scripts, since BERT makes each Chinese character a word of its own.
+    """
     characters, words = Counter(), Counter()
     for line in lines:
         for word, _ in pre_tokenizer.pre_tokenize_str(line):
             characters.update([word[0], *(f"##{character}" for character in word[1:])])
             words[word] += len(word) > 1 and word.isalpha()
-    frequent = [
-        piece
-        for seen, least in ((characters, 2), (words, 10))
-        for piece, times in seen.most_common()
-        if times >= least
-    ]
+    frequent = [piece for piece, times in characters.most_common() if times >= 2]
+    frequent += [piece for piece, times in words.most_common() if times >= 10]
     return [*SPECIAL_TOKENS, *frequent][:size]

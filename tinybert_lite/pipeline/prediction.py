@@ -1,8 +1,6 @@
-"""What a finished model says of new texts: the label and its probability, or the number of a regression.
+"""A finished model's answers to new texts: a label and its probability, or a regression's number.
 
-python -m tinybert_lite.predict --task topics "When does the reading room close?" "My card is lost."
-python -m tinybert_lite.predict --task topics --file new.csv --text title --output answers.csv
-python -m tinybert_lite.predict --runtime int8 --file SST-2/test.tsv
+What `python -m tinybert_lite.predict` and notebooks call.
 """
 
 from __future__ import annotations
@@ -13,8 +11,9 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from tinybert_lite.data.records import has_column, read_records
+from tinybert_lite.data.own_files import columns_of, read_own_rows
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode
@@ -30,10 +29,14 @@ from tinybert_lite.system.lines import PACKED, lines_of
 
 BLOCK = 1000  # rows read, predicted and written at once
 Texts = tuple[str, str | None]
+Answer = tuple[Texts, str, float | None]  # the texts, the label or number, its probability
 
 
 class Predictor:
-    """A finished model folder as a function of texts. `labels`: their words, in the order of the columns; none for a regression."""
+    """A finished model folder as a function of texts.
+
+    labels: the K labels' words in the order of the outputs; empty for a regression.
+    """
 
     def __init__(
         self,
@@ -43,94 +46,86 @@ class Predictor:
         batch_size: int = 64,
         runtime: str | None = None,
     ):
-        """runtime: pytorch, or onnx or int8 for a serving folder; None: pytorch, and of a serving folder the fastest there is.
+        """runtime: pytorch, or for a serving folder onnx or int8; by default the fastest there is.
 
         Raises UserError for a folder without a fine-tuned model.
         """
         self.max_length, self.batch_size = max_length, batch_size
         if runtime in MODELS or runtime is None and fastest(folder):
-            self.model = served = Served(folder, runtime)
-            self.tokenizer, self.labels, self.offset, self.scale = (
-                served.tokenizer,
-                served.labels,
-                served.offset,
-                served.scale,
-            )
+            self.model = found = Served(folder, runtime)
+            self.labels, self.offset, self.scale = found.labels, found.offset, found.scale
         else:
-            self._load(folder, device)
-
-    def _load(self, folder: Path, device: str) -> None:
-        if weights_file(folder) is None:
-            raise UserError(
-                f"{folder} holds no model{' of PyTorch' if fastest(folder) else ''}: name a finished one with --student_model, or make it with run_all"
-            )
-        found = load_bert(folder, projection="none")
-        if found.model.classifier is None:
-            raise UserError(
-                f"{folder} holds a model without a classifier, which has no answers; name one that went through stage 5"
-            )
-        self.model, self.tokenizer = (
-            found.model.to(choose_device(device).name).eval(),
-            found.tokenizer,
-        )
-        config, classes = self.model.config, self.model.classifier.out_features
-        self.labels = (
-            [str(config.id2label.get(i, i)) for i in range(classes)] if classes > 1 else []
-        )
-        self.offset, self.scale = (
-            getattr(config, "label_offset", 0.0),
-            getattr(config, "label_scale", 1.0),
-        )  # of a regression
+            found = _fine_tuned(folder)
+            self.model = found.model.to(choose_device(device).name).eval()
+            config, classes = self.model.config, self.model.classifier.out_features
+            words = [str(config.id2label.get(i, i)) for i in range(classes)]
+            self.labels = words if classes > 1 else []
+            self.offset = getattr(config, "label_offset", 0.0)
+            self.scale = getattr(config, "label_scale", 1.0)
+        self.tokenizer = found.tokenizer
 
     def predict(self, texts_a: list[str], texts_b: list[str] | None = None) -> np.ndarray:
-        """Probabilities (n, K) in the order of `labels`; (n, 1) numbers in the labels' unit for a regression."""
+        """Probabilities (n, K) in the order of `labels`; a regression's numbers (n, 1)."""
         if not texts_a:
             return np.zeros((0, max(1, len(self.labels))))
-        logits = predict(
-            self.model, encode(texts_a, texts_b, self.tokenizer, self.max_length), self.batch_size
-        ).astype(float)
+        examples = encode(texts_a, texts_b, self.tokenizer, self.max_length)
+        logits = predict(self.model, examples, self.batch_size).astype(float)
         if not self.labels:
             return logits * self.scale + self.offset
-        exponents = np.exp(logits - logits.max(1, keepdims=True))
-        return exponents / exponents.sum(1, keepdims=True)
+        return torch.from_numpy(logits).softmax(1).numpy()
 
-    def answers(self, texts: Iterable[Texts]) -> Iterator[tuple[Texts, str, float | None]]:
-        """The texts (b is None where there is one), each with its label and the label's probability; or a number and None. Block by block."""
+    def answers(self, texts: Iterable[Texts]) -> Iterator[Answer]:
+        """The answer to each (text a, text b or None): label and probability, or number and None.
+
+        Texts are read and predicted block by block.
+        """
         texts = iter(texts)
         while block := list(islice(texts, BLOCK)):
-            texts_b = [b for _, b in block]
-            found = self.predict([a for a, _ in block], None if None in texts_b else texts_b)
-            best = found.argmax(1)
-            for pair, row, place in zip(block, found, best):
-                yield (
-                    (pair, self.labels[place], row[place])
-                    if self.labels
-                    else (pair, f"{row[0]:.6g}", None)
-                )
+            texts_a, texts_b = zip(*block)
+            found = self.predict(list(texts_a), None if None in texts_b else list(texts_b))
+            for pair, row, best in zip(block, found, found.argmax(1)):
+                if self.labels:
+                    yield pair, self.labels[best], row[best]
+                else:
+                    yield pair, f"{row[0]:.6g}", None
 
 
-def cells(answer: tuple[Texts, str, float | None]) -> list[str]:
-    """An answer's columns: what is said, how sure (not of a number), and the texts."""
+def _fine_tuned(folder: Path):
+    if weights_file(folder) is None:
+        raise UserError(
+            f"{folder} holds no model{' of PyTorch' if fastest(folder) else ''}: name a finished "
+            "one with --student_model, or make it with run_all"
+        )
+    found = load_bert(folder, projection="none")
+    if found.model.classifier is None:
+        raise UserError(
+            f"{folder} holds a model without a classifier, so it cannot answer; name one that went "
+            "through stage 5"
+        )
+    return found
+
+
+def cells(answer: Answer) -> list[str]:
+    """An answer's columns: label or number, probability (of a label), and the texts."""
     texts, said, probability = answer
-    return [
-        said,
-        *([] if probability is None else [f"{probability:.4f}"]),
-        *(text for text in texts if text is not None),
-    ]
+    sure = [] if probability is None else [f"{probability:.4f}"]
+    return [said, *sure, *(text for text in texts if text is not None)]
 
 
-def write_answers(path: Path, answers: Iterable, regression: bool, pairs: bool) -> int:
-    """A table of answers, as `.csv` or `.tsv`, under its name when it is whole. Returns the number of rows."""
-    beside, rows = path.with_name(path.name + ".part"), 0
+def write_answers(path: Path, answers: Iterable[Answer], regression: bool, pairs: bool) -> int:
+    """Write a `.csv` or `.tsv` of answers, named so when complete; returns the number of rows."""
+    beside, rows = path.with_name(path.name + ".part"), -1  # the header is no row
     header = ["prediction", *["probability"] * (not regression), "text_a", *["text_b"] * pairs]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(beside, "w", encoding="utf-8", newline="") as file:
             quoted = csv.writer(file, lineterminator="\n")
-            for rows, line in enumerate(chain([header], map(cells, answers))):
-                quoted.writerow(line) if path.suffix == ".csv" else file.write(
-                    "\t".join(line) + "\n"
-                )
+            for line in chain([header], map(cells, answers)):
+                if path.suffix == ".csv":
+                    quoted.writerow(line)
+                else:
+                    file.write("\t".join(line) + "\n")
+                rows += 1
         replace_file(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -140,41 +135,38 @@ def write_answers(path: Path, answers: Iterable, regression: bool, pairs: bool) 
 def texts_of(
     path: Path, task: Task, text: str | None = None, text_b: str | None = None
 ) -> Iterator[Texts]:
-    """A file's texts as they are asked for: of the columns that are named, else of the task's own.
+    """A file's texts, one row at a time, from the named columns, or else from the task's own.
 
     Raises UserError with file and line where a column is missing or a row does not fit.
     """
     if text:
-        yield from (row.texts for row in read_records(path, text, text_b))
+        yield from (row.texts for row in read_own_rows(path, text, text_b))
         return
-    names = [column[0] for role, column in task.columns.items() if role != "label"]
     plain = path.suffix in (".tsv", ".txt")
-    has = (
-        next(lines_of(path), "").split("\t").__contains__
-        if plain
-        else lambda name: has_column(path, name)
-    )
-    columns = [next(filter(has, alike.split("|")), None) for alike in names]
-    if None in columns and (task.header or not plain):
+    header = next(lines_of(path), "").split("\t") if plain else columns_of(path)
+    wanted = [names for role, names in task.columns.items() if role != "label"]
+    columns = [next((n for n in names.split("|") if n in header), None) for names in wanted]
+    if None in columns and not (task.places and plain):
         raise UserError(
-            f"{path} has no column {names[columns.index(None)].replace('|', ' or ')!r}, as {task.name}'s rows have: name its column of texts with "
-            f"--text{', and that of the second texts with --text_b' if task.text_b else ''}"
+            f"{path} has no column {wanted[columns.index(None)].replace('|', ' or ')!r}, as "
+            f"{task.name}'s rows have: name its column of texts with --text"
+            f"{', and that of the second texts with --text_b' if task.text_b else ''}"
         )
     if not plain:
-        yield from (row.texts for row in read_records(path, *columns))
+        yield from (row.texts for row in read_own_rows(path, *columns))
         return
-    table = stream_table(
-        path, task, labelled=None in columns
-    )  # by GLUE's rules: some files have no header, some have rows to leave out
+    # by the rules of GLUE's files: some have no header, some have rows to leave out
+    table = stream_table(path, task, labelled=None in columns)
     yield from ((row.text_a, row.text_b) for row in table.rows)
     if table.skipped:
         remark(
-            f"{path}: {len(table.skipped)} rows left out, the first in line {table.skipped[0]}: they lack a field"
+            f"{path}: {len(table.skipped)} rows skipped, the first in line {table.skipped[0]}: a "
+            "field is missing"
         )
 
 
 def count_lines(path: Path) -> int | None:
-    """About as many as a file has rows below a header; None for a packed one, which would have to be unpacked for that."""
+    """Roughly the number of rows below a header; None for a packed file, to save unpacking it."""
     if path.suffix in PACKED or not path.is_file():
         return None
     with open(path, "rb") as file:

@@ -119,7 +119,7 @@ class Augmenter:
         # One candidate more, for the word itself may be among them.
         k = min(self.settings.M + 1, len(self.usable))
         examples = encode(masked, whole, self.tokenizer, self.settings.max_seq_length)
-        for rows, batch in in_order(examples, self.settings.batch_size, alike=0.9):
+        for rows, batch in in_order(examples, self.settings.batch_size, similar=0.9):
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             at = batch["input_ids"] == self.tokenizer.mask_token_id
             at &= at.cumsum(1) == 1  # a text may hold the word [MASK] itself; the first is enough

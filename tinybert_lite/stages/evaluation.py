@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from tinybert_lite.data.batches import Examples, in_order
-from tinybert_lite.data.masked import Masked
+from tinybert_lite.data.masked_lm import Masked
 from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import Table, read_table
 from tinybert_lite.data.tasks import Task, need_two_classes

@@ -19,7 +19,7 @@ from transformers import BertConfig
 from tinybert_lite.data.batches import Batches
 from tinybert_lite.data.corpora import numbered, read_corpora
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, read_documents
-from tinybert_lite.data.masked import Masked, packed
+from tinybert_lite.data.masked_lm import Masked, packed
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
 from tinybert_lite.method.encoder import Bert

@@ -38,7 +38,7 @@ def table(args: argparse.Namespace) -> str:
     total = args.epochs * tokens * args.places_per_token / args.length * sequence
     lines = [
         f"{args.words / 1e6:,.0f} million words, {args.pieces_per_word:.2f} word pieces each: {tokens / 1e6:,.0f} million tokens, {args.epochs} epochs of them; "
-        f"{sequence / 1e9:.1f} GFLOP a sequence of {args.length} tokens, {total:.2g} FLOP in all",
+        f"{sequence / 1e9:.1f} GFLOP per sequence of {args.length} tokens, {total:.2g} FLOP in all",
         "",
         "| machine | stage 2, all epochs | stage 3 | disk, each epoch's sequences |",
         "|---|---|---|---|",

@@ -354,7 +354,7 @@ def augmentation(
             ours = (time.perf_counter() - started) / len(masked)
         padding = 1 - examples.lengths.sum() / sum(
             batch["input_ids"].numel()
-            for _, batch in in_order(examples, args.batch_size, alike=0.9)
+            for _, batch in in_order(examples, args.batch_size, similar=0.9)
         )
         some = random.Random(0).sample(masked, min(40, len(masked)))
         one_word_a_forward(model, some[:3], tokenizer, device.name)

@@ -1,11 +1,10 @@
-"""Masked-LM sequences of plain text: whole sentences packed to a length, masked anew in every epoch."""
+"""Masked-LM examples from plain text: whole sentences packed to a length, masked in each epoch."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from tinybert_lite.data.batches import Examples
@@ -18,9 +17,10 @@ IGNORED = -100  # a place without a target
 def packed(
     corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: float, seed: int
 ) -> Examples:
-    """`[CLS] sentences [SEP]` of one document each, as full as whole sentences allow; one longer than that is cut.
+    """`[CLS] sentences [SEP]` of one document each, filled with whole sentences.
 
-    A share of `short_seq_prob` aims at a random shorter length, for the single sentences of later tasks.
+    A longer sentence is cut. A share of `short_seq_prob` of the rows gets a random shorter length,
+    for the single sentences of later tasks.
     """
     rng, room = random.Random(seed), max_length - 2
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
@@ -45,36 +45,33 @@ def packed(
 
 
 class Masked:
-    """`Examples` whose batches are masked when they are made, by (seed, epoch, row): whole words, 80/10/10."""
+    """`Examples` whose batches are masked by (seed, epoch, row): whole words, 80/10/10."""
 
     def __init__(
         self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0
     ):
         self.examples, self.probability, self.seed, self.epoch = examples, probability, seed, epoch
-        self.pieces = with_inner(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))
-        self.plain = {piece: i % len(tokenizer) for i, piece in enumerate(self.pieces)}
+        self.lengths, self.size = examples.lengths, len(tokenizer)
+        self.pieces = with_inner(tokenizer.convert_ids_to_tokens(range(self.size)))
+        self.plain = {piece: i % self.size for i, piece in enumerate(self.pieces)}
         self.others, self.unknown = random_pieces(self.pieces), tokenizer.unk_token_id
 
     def __len__(self) -> int:
         return len(self.examples)
 
-    @property
-    def lengths(self) -> np.ndarray:
-        return self.examples.lengths
-
     def batch(self, rows) -> dict[str, torch.Tensor]:
-        """As `Examples.batch`, with targets (B, L): the piece to guess at masked places, IGNORED elsewhere."""
+        """Like `Examples.batch`, with targets (B, L): the piece at masked places, else IGNORED."""
         batch = self.examples.batch(rows)
         ids = batch["input_ids"]
-        plain = ids % (len(self.pieces) // 2)
+        plain = ids % self.size
         targets = torch.full_like(ids, IGNORED)
         for i, (row, length) in enumerate(zip(rows, batch["attention_mask"].sum(1).tolist())):
             tokens = [self.pieces[t] for t in ids[i, :length].tolist()]
             rng = random.Random(f"{self.seed} {self.epoch} {row}")
             masked, places, _ = mask_tokens(
-                tokens, rng, self.probability, len(tokens), True, self.others
+                tokens, rng, self.probability, length, True, self.others
             )
             targets[i, places] = plain[i, places]
             ids[i, :length] = torch.tensor([self.plain[token] for token in masked])
-        targets[targets == self.unknown] = IGNORED  # nobody can guess a word that was not even read
+        targets[targets == self.unknown] = IGNORED  # a word that was not even read has no answer
         return {**batch, "targets": targets}

@@ -1,0 +1,200 @@
+"""A user's rows as a task: labels found, duplicates removed, a dev set drawn, mistakes refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as short
+from statistics import fmean, pstdev
+
+from tinybert_lite.data.own_files import OwnRow, columns_of, read_own_rows
+from tinybert_lite.data.splits import contradictions, stratified_split, without_duplicates
+from tinybert_lite.data.tables import number_of
+from tinybert_lite.system.console import remark
+from tinybert_lite.system.errors import UserError
+
+MANY = 10  # more different numbers as labels are rather a scale than classes
+BANDS = 5  # of a regression's labels, from low to high
+LANGUAGES, METRICS = ("en", "zh", "auto"), ("accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """What was found in a user's files."""
+
+    description: dict  # task.json without the task's name
+    splits: dict[str, list[OwnRow]]  # train, dev and, where there is one, test
+    duplicates: int  # rows removed from train, since train, dev or test has them already
+
+
+def understand(
+    path: Path,
+    text: str,
+    label: str,
+    text_b: str | None = None,
+    *,
+    dev: Path | None = None,
+    test: Path | None = None,
+    unlabelled: Path | None = None,
+    dev_share: float = 0.1,
+    regression: bool = False,
+    metric: str | None = None,
+    language: str = "auto",
+    seed: int = 42,
+) -> OwnData:
+    """Read and check a user's rows; `text`, `text_b` and `label` name columns.
+
+    Without a `dev` file, `dev_share` of the labelled rows are drawn by `seed`. Raises UserError
+    with file and line for rows that make no task.
+    """
+    if not 0 < dev_share < 1:
+        raise UserError(f"--dev_share {dev_share:g} is not between 0 and 1; use one such as 0.1")
+    if regression and metric:
+        raise UserError(
+            f"--metric {metric} is for classes, but --regression is measured by correlation; use "
+            "one of the two"
+        )
+    raw = list(read_own_rows(path, text, text_b, label))
+    if unlabelled:
+        raw += read_own_rows(unlabelled, text, text_b)
+    given = _given(dev, test, text, label, text_b)
+    elsewhere = {row.texts for part in given.values() for row in part}
+    train = [row for row in without_duplicates(raw) if row.texts not in elsewhere]
+    duplicates = len(raw) - len(train)
+    to_learn = _with_label(train)
+    if not to_learn:
+        raise UserError(
+            f"{path}: no row{' except those of dev or test' if elsewhere else ''} has a label in "
+            f"the column {label!r}; add some"
+        )
+    labels = [] if regression else _classes(to_learn, label, to_split=not dev)
+    for part in (to_learn, *given.values()):
+        _check_labels(part, labels)
+    _report_contradictions(to_learn)
+    if not dev:
+        given = {"dev": _drawn(to_learn, regression, dev_share, seed), **given}
+        chosen = {*given["dev"]}
+        train = [row for row in train if row not in chosen]
+        to_learn = _with_label(train)
+    for part in (to_learn, given["dev"] if len(given["dev"]) > 1 else ()):
+        _need_different_labels(part, regression)
+    description = {
+        "pair": text_b is not None,
+        "labels": labels,
+        "metric": "pearson_and_spearman" if regression else metric or METRICS[0],
+        "language": _language(to_learn) if language == "auto" else language,
+    }
+    if regression:  # learnt as (label - offset) / scale, around 0 for every unit
+        numbers = [float(row.label) for row in to_learn]
+        description |= {"offset": fmean(numbers), "scale": pstdev(numbers)}
+    splits = {"train": train, **{split: rows for split, rows in given.items() if rows}}
+    return OwnData(description, splits, duplicates)
+
+
+def _given(
+    dev: Path | None, test: Path | None, text: str, label: str, text_b: str | None
+) -> dict[str, list[OwnRow]]:
+    """The rows of the dev and test files, where given; test rows may have no labels at all."""
+    given = {}
+    if dev:
+        given["dev"] = _all_labelled(read_own_rows(dev, text, text_b, label))
+    if test:
+        labelled = label in columns_of(test, *filter(None, (text, text_b)))
+        found = list(read_own_rows(test, text, text_b, label if labelled else None))
+        given["test"] = _all_labelled(found) if _with_label(found) else found
+    return given
+
+
+def _with_label(rows: Iterable[OwnRow]) -> list[OwnRow]:
+    return [row for row in rows if row.label is not None]
+
+
+def _all_labelled(rows: Iterable[OwnRow]) -> list[OwnRow]:
+    rows = list(rows)
+    for row in rows:
+        if row.label is None:
+            raise UserError(
+                f"{row}: has no label, but rows to evaluate on need one; add it or remove the row"
+            )
+    return rows
+
+
+def _classes(rows: list[OwnRow], column: str, to_split: bool) -> list[str]:
+    """The labels in order, as numbers if all are. Raises UserError if they cannot be split."""
+    counts = Counter(row.label for row in rows)
+    found = sorted(counts)
+    if None not in map(number_of, found):
+        found.sort(key=float)
+        if len(found) > MANY:
+            remark(
+                f"{rows[0].path}: the column {column!r} holds {len(found)} different numbers; if "
+                "they measure something, add --regression"
+            )
+    single = [row for row in rows if counts[row.label] == 1] if to_split and len(counts) > 1 else ()
+    if single:
+        others = f" (and {len(single) - 1} more labels are)" if len(single) > 1 else ""
+        raise UserError(
+            f"{single[0]}: the label {short(single[0].label)} is in this row only{others}, and one "
+            "row cannot be both in train and in dev; fix a typing error, add rows, or check that "
+            f"{column!r} is the column of the labels"
+        )
+    return found
+
+
+def _check_labels(rows: list[OwnRow], labels: list[str]) -> None:
+    """Raises UserError for a label that is not one of `labels`, or without these not a number."""
+    for row in _with_label(rows):
+        if labels and row.label not in labels:
+            raise UserError(
+                f"{row}: the label {short(row.label)} is not one of the training labels, "
+                f"{', '.join(labels[:20])}; fix the row"
+            )
+        if not labels and number_of(row.label) is None:
+            raise UserError(
+                f"{row}: the label {short(row.label)} is not a number, which --regression needs; "
+                "fix the row or omit --regression"
+            )
+
+
+def _need_different_labels(rows: list[OwnRow], regression: bool) -> None:
+    if rows and len({float(row.label) if regression else row.label for row in rows}) < 2:
+        raise UserError(
+            f"{rows[0].path}: every row has the label {rows[0].label!r}, so there is nothing to "
+            "learn; add rows of another label"
+        )
+
+
+def _report_contradictions(rows: list[OwnRow]) -> None:
+    if found := contradictions(rows):
+        first, second = found[0][:2]
+        remark(
+            f"{len(found)} text{'s have' if len(found) > 1 else ' has'} more than one label, such "
+            f"as {short(first.text_a)}: {first.label!r} in line {first.line}, {second.label!r} in "
+            f"line {second.line} of {second.path}; such rows are kept in train.tsv"
+        )
+
+
+def _drawn(rows: list[OwnRow], regression: bool, share: float, seed: int) -> list[OwnRow]:
+    """Rows for dev, of every label; of a regression from every band between low and high."""
+    strata: list = [row.label for row in rows]
+    if regression:
+        bands = max(1, min(BANDS, round(share * len(rows))))
+        order = sorted(range(len(rows)), key=lambda place: float(rows[place].label))
+        for rank, place in enumerate(order):
+            strata[place] = rank * bands // len(rows)
+    found = stratified_split(rows, strata, share, seed)
+    if not found:
+        raise UserError(
+            f"{rows[0].path}: no row can be drawn for dev, since each text has several labels or "
+            "is the only one of its label; add rows or name a file with --dev"
+        )
+    return found
+
+
+def _language(rows: list[OwnRow]) -> str:
+    """zh where more than a third of the letters are Chinese characters."""
+    letters = [letter for row in rows[:1000] for letter in row.text_a if letter.isalpha()]
+    chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
+    return "zh" if 3 * chinese > len(letters) else "en"

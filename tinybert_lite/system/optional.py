@@ -1,0 +1,19 @@
+"""Packages that only some commands need."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from tinybert_lite.system.errors import UserError
+
+
+def optional(module: str, package: str, extra: str, need: str) -> ModuleType:
+    """The imported module. Raises UserError, beginning with `need`, where it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise UserError(
+            f"{need} by the package {package}, which is missing: "
+            f'python -m pip install -e ".[{extra}]"'
+        ) from None
