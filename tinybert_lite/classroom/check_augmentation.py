@@ -6,16 +6,7 @@ import random
 
 import torch
 
-from tinybert_lite.classroom.checking import (
-    attempt,
-    beside,
-    check,
-    chips,
-    described,
-    expect,
-    number,
-    panels,
-)
+from tinybert_lite.classroom.checking import attempt, bars, check, chips, described, expect, number
 
 STOP = {"the", "a", "of", "is", "and", "it"}
 SENTENCES = (
@@ -23,40 +14,37 @@ SENTENCES = (
     ("A", "joke", "is", "3d", ";", "The", "plot", "of", "1999", "drags"),
 )
 PLACES = ([2, 6, 8], [1, 6, 9])  # by hand
+PIECES = "[MASK] film ##s movie . picture story ##ly play [unused1] show plot".split()
 
 
 @check
 def eligible_words(yours, seed: int = 0) -> None:
-    """yours(words, stop words) -> the places of words that may be replaced."""
+    """yours(words, stop words) -> the places of the words that may be replaced."""
     words, wanted = list(SENTENCES[seed % 2]), PLACES[seed % 2]
 
     def draw(found):
-        places = None if found is None else {place for place in found if isinstance(place, int)}
-        return chips(
-            {"sentence": words, "expected": words, "yours": words},
-            {"expected": set(wanted), "yours": places},
-        )
+        return chips("sentence", words, expected=(words, wanted), yours=found and (words, found))
 
     found = attempt(yours, words, STOP, like=wanted, draw=draw)
     expect(
         all(isinstance(place, int) for place in found),
-        f"places are wanted, not words: {wanted}, yours are {found}",
+        f"places are wanted, not words: expected {wanted}, yours are {found}",
     )
     for place in found:
         expect(
             place < len(words),
             f"places count from 0: the sentence has {len(words)} words, yours names {place}",
         )
-        word = words[place]
+        word, where = words[place], f"place {place} is {words[place]!r}"
         expect(
             any(letter.isalpha() for letter in word),
-            f"a mark or a number is no word: place {place} is {word!r}",
+            f"a punctuation mark or a number is not a word: {where}",
         )
-        expect(word.isalpha(), f"a word has letters only: place {place} is {word!r}")
-        expect(word not in STOP, f"a stop word stays: place {place} is {word!r}")
+        expect(word.isalpha(), f"a word has letters only: {where}")
+        expect(word not in STOP, f"a stop word is not replaced: {where}")
         expect(
             word.lower() not in STOP,
-            f"a stop word stays with a capital letter too: place {place} is {word!r}",
+            f"a stop word with a capital letter is not replaced either: {where}",
         )
     expect(
         found == wanted,
@@ -66,58 +54,41 @@ def eligible_words(yours, seed: int = 0) -> None:
 
 @check
 def candidates(yours, seed: int = 0) -> None:
-    """yours(scores, pieces, word, M) -> the M best pieces that may stand for `word`, best first."""
-    pieces = [
-        "[MASK]",
-        "film",
-        "##s",
-        "movie",
-        ".",
-        "picture",
-        "story",
-        "##ly",
-        "play",
-        "[unused1]",
-        "show",
-        "plot",
-    ]
-    scores = torch.randn(len(pieces), generator=torch.Generator().manual_seed(seed))
-    scores[[0, 2, 4]] += 4  # what may not come is what a careless answer would take first
+    """yours(scores, pieces, word, M) -> the M best pieces that may replace `word`, best first."""
+    scores = torch.randn(len(PIECES))
+    scores[[0, 2, 4]] += 4  # excluded pieces score highest, so a careless answer takes them
     scores[1] = scores.max() + 1
     M, word = 4, "film"
-    wanted = slow_candidates(scores.tolist(), pieces, word, M)
+    wanted = slow_candidates(scores.tolist(), PIECES, word, M)
 
     def draw(found):
-        figure, (ax,) = panels(1, 7, 2.8)
         chosen = [
             [
-                float(score) if piece in (answer or ()) else float("nan")
-                for piece, score in zip(pieces, scores)
+                score if piece in answer else torch.nan
+                for piece, score in zip(PIECES, scores.tolist())
             ]
-            for answer in (wanted, found)
+            for answer in (wanted, found or ())
         ]
-        beside(ax, pieces, chosen[0], None if found is None else chosen[1])
-        ax.set(title=f"for {word!r}: the pieces chosen, M = {M}", ylabel="score")
-        ax.plot(range(len(pieces)), scores, "_", color="black", ms=14)
+        figure = bars(*chosen, PIECES, title=f"scores of pieces chosen for {word!r}", width=7)
+        figure.axes[0].plot(range(len(PIECES)), scores, "_", color="black", ms=14)
         return figure
 
-    found = attempt(yours, scores, pieces, word, M, like=wanted, draw=draw)
+    found = attempt(yours, scores, PIECES, word, M, like=wanted, draw=draw)
     expect(
         all(isinstance(piece, str) for piece in found),
-        f"the pieces themselves are wanted: {wanted}, yours are {found}",
+        f"the pieces themselves are wanted: expected {wanted}, yours are {found}",
     )
-    expect(
-        word not in found, f"a word is no candidate for itself: {word!r} is among yours, {found}"
-    )
+    expect(word not in found, f"a word is not a candidate for itself: {word!r} is in {found}")
     for piece in found:
         expect(
             not piece.startswith("##"),
-            f"a piece with ## is the end of a word, not a word: {piece!r}",
+            f"a piece with ## is the end of a word, not a whole word: {piece!r}",
         )
-        expect(piece.isalpha(), f"special tokens and marks are no words: {piece!r}")
+        expect(piece.isalpha(), f"special tokens and punctuation are not words: {piece!r}")
     expect(
         len(found) == M,
-        f"what may not come takes nobody's place: {M} candidates are left for {word!r}, yours are {len(found)}, {found}",
+        f"excluded pieces do not use up places: {M} candidates are left for {word!r}, "
+        f"yours are {len(found)}, {found}",
     )
     expect(
         set(found) == set(wanted), f"the best ones are taken: expected {wanted}, yours are {found}"
@@ -131,9 +102,10 @@ def candidates(yours, seed: int = 0) -> None:
 
 
 def slow_candidates(scores: list[float], pieces: list[str], word: str, M: int) -> list[str]:
+    """The same by taking the best piece that is left, one after the other."""
     left, found = dict(zip(pieces, scores)), []
     while left and len(found) < M:
-        best = next(piece for piece in left if all(left[piece] >= other for other in left.values()))
+        best = max(left, key=left.get)
         del left[best]
         if best.isalpha() and best != word:
             found.append(best)
@@ -142,65 +114,68 @@ def slow_candidates(scores: list[float], pieces: list[str], word: str, M: int) -
 
 @check
 def variants(yours, seed: int = 0) -> None:
-    """yours(words, candidates, p, N, rng) -> at most N different new sentences, as lists of words."""
+    """yours(words, candidates, p, N, rng) -> up to N different new sentences (lists of words)."""
     words = [f"w{i}" for i in range(300)]
     options = {i: [f"x{i}", f"y{i}"] for i in range(300)}
     chances = [0.0, 0.25, 0.5, 1.0]
 
+    def call(sentence, candidates, p: float, N: int):
+        return yours(sentence, candidates, p, N, random.Random(seed))
+
     def shares(sentence, candidates):
-        made = [yours(list(sentence), candidates, p, 1, random.Random(seed)) for p in chances]
+        made = [call(list(sentence), candidates, p, 1) for p in chances]
         expect(
             all(isinstance(answer, list) for answer in made),
             f"a list of variants is wanted: yours is {described(made[0])}",
         )
         return [share_replaced(sentence, answer) for answer in made]
 
-    def draw(found):
-        figure, (ax,) = panels(1, 5, 2.8)
-        beside(ax, [f"p = {p}" for p in chances], chances, found)
-        ax.set(title="share of words replaced")
-        return figure
-
-    found = attempt(shares, words, options, like=chances, draw=draw)
+    names = [f"p = {p}" for p in chances]
+    found = attempt(
+        shares, words, options, like=chances, names=names, title="share of words replaced"
+    )
     short, few = ["a", "warm", "film"], {1: ["kind", "cosy"], 2: ["play"]}
-    came_in = list(short)
-    yours(came_in, few, 1.0, 1, random.Random(seed))
-    expect(came_in == short, f"the sentence that came in stays as it is: {short} became {came_in}")
-    made = yours(short, few, 0.5, 200, random.Random(seed))
-    expect(short not in made, f"the original is no variant: {short} is among yours")
+    given = list(short)
+    call(given, few, 1.0, 1)
+    expect(given == short, f"the input sentence is not modified: {short} became {given}")
+    made = call(short, few, 0.5, 200)
+    expect(short not in made, f"the original is not a variant: {short} is among yours")
+    different = {tuple(variant) for variant in made}
     expect(
-        len({tuple(v) for v in made}) == len(made),
-        f"each variant comes once: {len(made)} are yours, {len({tuple(v) for v in made})} of them different",
+        len(different) == len(made),
+        f"each variant is returned once: of your {len(made)} only {len(different)} are different",
     )
     expect(
         all(len(v) == 3 and v[0] == "a" for v in made),
-        f"a word without candidates stays: 'a' in {made[:3]}",
+        f"a word without candidates is not replaced: 'a' in {made[:3]}",
     )
     seen = {v[1] for v in made}
     expect(
         {"kind", "cosy"} <= seen,
-        f"every candidate has its chance: of kind and cosy 200 variants of yours hold {sorted(seen)}",
+        f"every candidate can be drawn: instead of kind and cosy, 200 variants have {sorted(seen)}",
     )
-    alone = [v for v in made if (v[1] == "warm") != (v[2] == "film")]
     expect(
-        alone,
-        f"words are drawn one by one: of {len(made)} variants none replaces just one of two words",
+        any((v[1] == "warm") != (v[2] == "film") for v in made),
+        f"each word is drawn on its own: no variant of {len(made)} replaces just one of two words",
     )
     for chance, share in zip(chances, found):
         expect(
             abs(share - chance) < 0.15,
-            f"a word is replaced with probability p: p = {chance} replaced {number(share)} of 300 words",
+            f"a word is replaced with probability p: p = {chance} replaced a share of "
+            f"{number(share)} of 300 words",
         )
-    last = yours(words, options, 0.25, 8, random.Random(seed))
+    last = call(words, options, 0.25, 8)
     share = share_replaced(words, last[-1:])
     expect(
         abs(share - 0.25) < 0.15,
-        f"each variant starts from the original: p = 0.25, and the eighth has {number(share)} of its words replaced",
+        "each variant starts from the original: at p = 0.25 the eighth variant has a share of "
+        f"{number(share)} of its words replaced",
     )
     expect(len(last) == 8, f"N variants are made: expected 8, yours are {len(last)}")
     expect(
         len(made) == 5,
-        f"all variants turn up: (warm, kind, cosy) × (film, play) without the original are 5, and 200 draws gave yours {len(made)}",
+        "all variants are found: (warm, kind, cosy) × (film, play) without the original are 5; "
+        f"200 draws gave yours {len(made)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Checks of the exercises on 8 bits: numbers on a grid, ranges that follow, the gradient of a staircase, products of whole numbers."""
+"""Checks of the exercises on 8 bits: rounding, ranges, the gradient of rounding, products."""
 
 from __future__ import annotations
 
@@ -8,85 +8,69 @@ import torch
 
 from tinybert_lite.classroom.checking import (
     attempt,
+    bars,
     check,
     close,
-    compared,
     expect,
+    expect_close,
+    expect_unlike,
     need_kind,
     number,
+    numbers,
 )
 
 
 @check
 def to_whole_numbers(yours, seed: int = 0) -> None:
-    """yours(x, bits) -> k, whole numbers of the shape of x, and their scale max |x| / (2^(bits − 1) − 1), a scalar."""
-    x = torch.tensor([[3.0, -63.5, 32.4], [-15.3, 25.0, 50.0]])[
-        :, torch.randperm(3, generator=torch.Generator().manual_seed(seed))
-    ]
-    k = torch.tensor([[by_hand(value, 0.5) for value in row] for row in x.tolist()])
-    names = [f"{row + 1}, {column + 1}" for row in range(2) for column in range(3)]
-    found = attempt(
-        yours,
-        x,
-        8,
-        like=(),
-        draw=lambda found: compared(names, k, found and found[0], {"x": x}, "k (row, column)"),
-    )
+    """yours(x, bits) -> (integers k of the shape of x, the scale max |x| / (2^(bits − 1) − 1))."""
+    x = torch.tensor([[3.0, -63.5, 32.4], [-15.3, 25.0, 50.0]])[:, torch.randperm(3)]
+    k = torch.tensor([[nearest(value, 0.5) for value in row] for row in x.tolist()])
+
+    def draw(found):
+        return bars(k, found and found[0], inputs={"x": x}, title="k (row, column)")
+
+    found = attempt(yours, x, 8, like=(), draw=draw)
     expect(len(found) == 2, f"two things are wanted, k and the scale: yours are {len(found)}")
-    need_kind(found[0], k)
-    need_kind(found[1], torch.tensor(0.0))
-    scale = found[1]
+    whole, scale = found
+    need_kind(whole, k)
+    need_kind(scale, 0.0)
+    for wrong, why in (
+        (50 / 127, "negative numbers count too: -63.5 has the largest absolute value, not 50"),
+        (63.5 / 128, "the largest number is 127: divided by 128, 63.5 would become 128 itself"),
+        (63.5 / 255, "half of the numbers are negative: 8 bits go up to 127, not to 255"),
+    ):
+        expect_unlike(scale, wrong, f"{why}; the scale is 63.5 / 127 = 0.5")
+    expect_close(scale, 0.5, "the scale is max |x| / 127: here 63.5 / 127 = 0.5")
     expect(
-        not close(scale, 50 / 127),
-        f"a range has two sides: -63.5 is the farthest from 0, so the scale is 63.5 / 127 = 0.5; yours is {number(scale)}, from the largest number",
-    )
-    expect(
-        not close(scale, 63.5 / 128),
-        f"127 is the last number up: max |x| / 128 = {number(scale)} would make 128 of it, which 8 bits do not hold; the scale is 0.5",
-    )
-    expect(
-        not close(scale, 63.5 / 255),
-        f"half of the numbers are below 0: 8 bits go up to 127, not to 255, so the scale is 0.5; yours is {number(scale)}",
-    )
-    expect(
-        close(scale, 0.5),
-        f"the scale is max |x| / 127: here 63.5 / 127 = 0.5; yours is {number(scale)}",
-    )
-    expect(
-        close(found[0], torch.round(found[0].double())),
-        f"whole numbers are wanted: yours begin {number(found[0].flatten()[0])}, {number(found[0].flatten()[1])}",
+        close(whole, numbers(whole).round()), f"whole numbers are wanted: yours are {number(whole)}"
     )
     low = yours(torch.tensor([32.4, 63.5]), 8)[0][0]
-    expect(
-        not close(low, 64),
-        "to the nearest: 32.4 is 64.8 steps of 0.5, and 65 is nearer than 64; yours cuts the rest off",
-    )
-    expect(
-        close(found[0], k),
-        f"k is round(x / scale): expected {k.flatten().tolist()}, yours is {found[0].flatten().tolist()}",
-    )
+    expect_unlike(low, 64, "round to the nearest: 32.4 / 0.5 = 64.8 is 65, not cut off to 64")
+    expect_close(whole, k, f"k is round(x / scale): expected {number(k)}")
     three, step = yours(torch.tensor([0.3, -0.11]), 3)
     expect(
-        close(step, 0.1) and close(three, torch.tensor([3, -1])),
-        f"3 bits go up to 3: for 0.3 and -0.11 the scale is 0.1 and k is 3, -1; yours are {number(step)} and {three.tolist()}",
+        close(step, 0.1) and close(three, [3, -1]),
+        "3 bits go up to 3: for 0.3 and -0.11 the scale is 0.1 and k is 3, -1; "
+        f"yours are {number(step)} and {number(three)}",
     )
-    nothing, _ = yours(torch.zeros(2), 8)
-    expect(
-        close(nothing, torch.zeros(2)),
-        f"a matrix of zeros stays one: its largest number is 0, by which nothing can be divided; yours is {nothing.tolist()}",
+    zeros = torch.zeros(2)
+    expect_close(
+        yours(zeros, 8)[0], zeros, "a matrix of zeros stays zero: avoid the division 0 / 0"
     )
 
 
-def by_hand(value: float, scale: float) -> int:
-    """The whole number whose place on the grid is nearest, found by trying all."""
+def nearest(value: float, scale: float) -> int:
+    """The integer k whose k · scale is nearest, found by trying all."""
     return min(range(-128, 128), key=lambda k: abs(k * scale - value))
 
 
 @check
 def follow(yours, seed: int = 0) -> None:
-    """yours(input_range, batch, decay) -> the range after a batch: decay · range + (1 − decay) · max |batch|; after the first batch its own."""
-    draws = torch.Generator().manual_seed(seed)
-    batches = [torch.randn(4, 5, generator=draws) * size - 1 for size in (2.0, 1.0, 3.0, 0.5)]
+    """yours(range, batch, decay) -> the new range: decay · range + (1 − decay) · max |batch|.
+
+    The first range is 0, and then the result is max |batch|.
+    """
+    batches = [torch.randn(4, 5) * size - 1 for size in (2.0, 1.0, 3.0, 0.5)]
     decay, wanted, along = 0.75, [], 0.0
     for batch in batches:
         largest = max(abs(value) for row in batch.tolist() for value in row)
@@ -101,74 +85,43 @@ def follow(yours, seed: int = 0) -> None:
             found.append(float(input_range))
         return found
 
-    found = attempt(
-        run,
-        0.0,
-        batches,
-        like=[],
-        draw=lambda found: compared(
-            [f"batch {i + 1}" for i in range(len(batches))],
-            wanted,
-            found,
-            title="range after each batch",
-        ),
+    found = attempt(run, 0.0, batches, like=wanted, title="range after each batch")
+    (first,) = run(0.0, [torch.tensor([1.5, -4.0])])
+    for wrong in (1.5, 1.5 * (1 - decay)):
+        expect_unlike(first, wrong, "the absolute value counts: of 1.5 and -4 the largest is 4")
+    expect_unlike(
+        first,
+        4 * (1 - decay),
+        "the first batch sets the range: from no range (0) to a batch with 4 it is 4, or most of "
+        "the next batch is cut off",
     )
-    first = float(yours(0.0, torch.tensor([1.5, -4.0]), decay))
+    expect_unlike(first, 2.75, "the largest, not the mean: of |1.5| and |-4| it is 4")
+    expect_close(first, 4, "the first batch's range is its largest |x|: 4 for 1.5 and -4")
+    (down,), (up,) = (run(8.0, [torch.tensor([value])]) for value in (4.0, 16.0))
+    case = "after the range 8, a batch with 4 gives 0.75 · 8 + 0.25 · 4 = 7"
+    for wrong, why in (
+        (8, "a range can shrink, or one outlier would set it for good"),
+        (4, "the range remembers past batches"),
+        (6, "decay is the weight of the past, which is not the plain average of both"),
+        (5, "the past has the weight decay, the batch 1 − decay, not the other way round"),
+    ):
+        expect_unlike(down, wrong, f"{why}: {case}")
     expect(
-        not close(first, 1.5) and not close(first, 1.5 * (1 - decay)),
-        f"below 0 counts too: of 1.5 and -4 the largest is |-4| = 4; yours is {number(first)}",
+        close([down, up], [7, 10]),
+        "decay · range + (1 − decay) · max |x|: after the range 8, batches with 4 and 16 give 7 "
+        f"and 10; yours are {number(down)} and {number(up)}",
     )
-    expect(
-        not close(first, 4 * (1 - decay)),
-        f"the first batch is taken as it is: from no range (0) to a batch with 4 the range is 4; yours is {number(first)}, which cuts off most of the next batch",
-    )
-    expect(
-        not close(first, 2.75),
-        f"the largest, not the mean: of |1.5| and |-4| it is 4; yours is {number(first)}",
-    )
-    expect(
-        close(first, 4),
-        f"the first batch's range is its largest |x|: 4 for 1.5 and -4; yours is {number(first)}",
-    )
-    down, up = (float(yours(8.0, torch.tensor([value]), decay)) for value in (4.0, 16.0))
-    expect(
-        not close(down, 8),
-        f"a range can shrink: after 8 a batch with 4 brings it to 7; yours stays at {number(down)}, and one outlier would rule for ever",
-    )
-    expect(
-        not close(down, 4),
-        f"it remembers: after 8 a batch with 4 brings it to 7, not to that batch's own {number(down)}",
-    )
-    expect(
-        not close(down, 6),
-        f"decay is the weight of the past: after 8 a batch with 4 brings it to 0.75 · 8 + 0.25 · 4 = 7; yours is {number(down)}, the plain average of both",
-    )
-    expect(
-        not close(down, 5),
-        f"the past weighs decay, the batch the rest: 0.75 · 8 + 0.25 · 4 = 7; yours is {number(down)}, the other way round",
-    )
-    expect(
-        close(down, 7) and close(up, 10),
-        f"decay · range + (1 − decay) · max |x|: after 8 batches with 4 and 16 bring 7 and 10; yours are {number(down)} and {number(up)}",
-    )
-    expect(
-        close(found, wanted),
-        f"over four batches a loop gives {number(wanted[-1])}, yours is {number(found[-1])}",
-    )
+    expect_close(found, wanted, f"over four batches: a loop gives {number(wanted)}")
 
 
 @check
 def rounded_gradient(yours, seed: int = 0) -> None:
-    """yours(gradient, x, scale, bits) -> what the straight-through estimator hands back for x, of its shape."""
-    draws = torch.Generator().manual_seed(seed)
+    """yours(gradient, x, scale, bits) -> the straight-through gradient for x, of its shape."""
     x = torch.tensor([-3.0, -1.09, -0.7, -0.1, 0.0, 0.3, 0.8, 0.97, 2.0])
-    gradient = torch.randn(len(x), generator=draws) + 3
-    inside = torch.tensor(
-        [0.0, 1, 1, 1, 1, 1, 1, 0, 0]
-    )  # a grid of 0.25 with 3 bits: -1 … 0.75, and half a step beyond
+    gradient = torch.randn(len(x)) + 3
+    # 3 bits with scale 0.25 are -1 … 0.75, and half a step beyond still rounds to them.
+    inside = torch.tensor([0.0, 1, 1, 1, 1, 1, 1, 0, 0])
     wanted = gradient * inside
-    names = [f"{value:g}" for value in x.tolist()]
-    inputs = {"gradient that comes": gradient[None]}
     found = attempt(
         yours,
         gradient,
@@ -176,124 +129,78 @@ def rounded_gradient(yours, seed: int = 0) -> None:
         0.25,
         3,
         like=wanted,
-        draw=lambda found: compared(names, wanted, found, inputs, "handed back, by x"),
+        names=[f"{value:g}" for value in x.tolist()],
+        inputs={"incoming gradient": gradient},
+        title="returned, by x",
     )
-    first = number(found[0])
-    expect(
-        not close(found, torch.zeros(len(x))),
-        "rounding's own gradient is 0, and so would be every weight's step: inside of the range the gradient passes as it came",
+    for wrong, why in (
+        (0 * wanted, "rounding's own gradient is 0, and nothing would train: pass it on inside"),
+        (gradient, "no gradient passes outside the range: -3 is cut off to -1, so it gets 0"),
+        (inside, "the incoming gradient is passed on: not 1, but what came in"),
+        (wanted / 0.25, "dividing by the scale and multiplying by it cancel: not 4 times as much"),
+        (wanted * 0.25, "dividing by the scale and multiplying by it cancel: not a quarter"),
+    ):
+        expect_unlike(found, wrong, f"{why}; expected {number(wanted)}")
+    expect_close(
+        found[1],
+        wanted[1],
+        "what rounds to the last value is inside: -1.09 becomes -1, a value of the grid; "
+        f"expected {number(wanted[1])}",
     )
-    expect(
-        not close(found, gradient),
-        f"nothing passes outside: -3 was cut off to -1, and no small change shows; 0 is wanted there, yours is {first}",
+    expect_close(
+        found[7],
+        wanted[7],
+        "3 bits go from -4 to 3: 0.97 is 3.88 steps of 0.25, rounds to 4 and is cut off to 3; "
+        "expected 0",
     )
-    expect(
-        not close(found, inside),
-        f"the gradient that came is handed on: for x = 0.3 that is {number(gradient[5])}, yours is {number(found[5])}",
-    )
-    expect(
-        not close(found, wanted / 0.25) and not close(found, wanted * 0.25),
-        f"divided by the scale and multiplied again: it cancels; for x = 0.3 expected {number(wanted[5])}, yours is {number(found[5])}",
-    )
-    expect(
-        close(found[1], wanted[1]),
-        f"what rounds to the last value is inside: -1.09 becomes -1, a step of the grid, as -1.05 does; expected {number(wanted[1])}, yours is {number(found[1])}",
-    )
-    expect(
-        close(found[7], wanted[7]),
-        f"3 bits end at 3 above and at -4 below: 0.97 is 3.88 steps of 0.25, rounds to 4 and is cut off to 3; 0 is wanted, yours is {number(found[7])}",
-    )
-    expect(
-        close(found, wanted),
-        f"1 inside of the range, 0 outside: expected {[round(value, 3) for value in wanted.tolist()]}, yours is {[round(value, 3) for value in found.tolist()]}",
-    )
+    expect_close(found, wanted, f"1 inside the range, 0 outside: expected {number(wanted)}")
 
 
 @check
 def whole_product(yours, seed: int = 0) -> None:
-    """yours(kx, of_x, kw, of_w, bias): int8 (B, I) and (O, I), a scale each, float32 (O,) -> the layer's output (B, O) by whole numbers."""
-    draws = torch.Generator().manual_seed(seed)
-    kx, kw = (
-        torch.randint(-128, 128, shape, generator=draws).to(torch.int8)
-        for shape in ((2, 300), (3, 300))
-    )
-    of_x, of_w, bias = 0.05, 0.002, torch.tensor([1.00004, -20.3, 0.0])
-    wanted = slow_product(kx, of_x, kw, of_w, bias)
-    names = [f"{row + 1}, {column + 1}" for row in range(2) for column in range(3)]
-    found = attempt(
-        yours,
-        kx,
-        of_x,
-        kw,
-        of_w,
-        bias,
-        like=wanted,
-        draw=lambda found: compared(
-            names, wanted, found, {"bias": bias[None]}, "output (row, output)"
+    """yours(kx, of_x, kw, of_w, bias) -> a linear layer's output (B, O), computed in integers.
+
+    kx: int8 (B, I), kw: int8 (O, I), with the scales of_x and of_w; bias: float32 (O,).
+    """
+    kx, kw = (torch.randint(-128, 128, (rows, 300)).to(torch.int8) for rows in (2, 3))
+    arguments = (kx, 0.05, kw, 0.002, torch.tensor([1.00004, -20.3, 0.0]))
+    wanted = slow_product(*arguments)
+    inputs = {"bias": arguments[-1]}
+    found = attempt(yours, *arguments, like=wanted, inputs=inputs, title="output (row, output)")
+
+    def one(x: list[int], w: list[int], bias: float = 0.0, scales=(0.5, 0.25)) -> float:
+        x, w = (torch.tensor([values], dtype=torch.int8) for values in (x, w))
+        return float(yours(x, scales[0], w, scales[1], torch.tensor([bias])))
+
+    two = one([100, 100], [1, 1], scales=(1.0, 1.0))
+    expect_close(two, 200, "8 bits do not hold a sum: 100 + 100 is 200")
+    many = one([127] * 4, [127] * 4, scales=(1.0, 1.0))
+    expect_close(many, 64516, "16 bits do not hold a sum either: 4 · 127 · 127 is 64516")
+    scaled, case = one([10], [10]), "10 · 10 with scales of 0.5 and 0.25 is 12.5"
+    expect_unlike(scaled, 100, f"the product needs its scales: {case}")
+    for wrong in (50, 25):
+        expect_unlike(scaled, wrong, f"both scales count: {case}")
+    expect_close(scaled, 12.5, f"the product is multiplied by both scales: {case}")
+    step = "one step of the product is of_x · of_w = 0.125"
+    for bias, wrong, why in (
+        (3.0, 0, "the bias is added: 0 · 0 with a bias of 3 is 3"),
+        (
+            3.0,
+            0.375,
+            f"the bias is divided by the scales before it is added: 3 is 24 steps; {step}",
         ),
-    )
-
-    def simple(
-        x: list[int], w: list[int], b: float = 0.0, of_x: float = 1.0, of_w: float = 1.0
-    ) -> float:
-        return float(
-            yours(
-                torch.tensor([x], dtype=torch.int8),
-                of_x,
-                torch.tensor([w], dtype=torch.int8),
-                of_w,
-                torch.tensor([b]),
-            )[0, 0]
-        )
-
-    two = simple([100, 100], [1, 1])
-    expect(close(two, 200), f"8 bits do not hold a sum: 100 + 100 is 200, yours is {number(two)}")
-    many = simple([127] * 4, [127] * 4)
-    expect(
-        close(many, 64516),
-        f"16 bits are soon full: four products of 127 · 127 add up to 64516, yours is {number(many)}",
-    )
-    scaled = simple([10], [10], 0.0, 0.5, 0.25)
-    expect(
-        not close(scaled, 100),
-        f"whole numbers stand for something: 10 · 10 with scales of 0.5 and 0.25 is 12.5; yours is {number(scaled)}",
-    )
-    expect(
-        not any(close(scaled, wrong) for wrong in (50, 25)),
-        f"both scales count: 10 · 10 with scales of 0.5 and 0.25 is 12.5; yours is {number(scaled)}",
-    )
-    expect(
-        close(scaled, 12.5),
-        f"the product is scaled by both: 10 · 10 with scales of 0.5 and 0.25 is 12.5; yours is {number(scaled)}",
-    )
-    with_bias = simple([0], [0], 3.0, 0.5, 0.25)
-    expect(not close(with_bias, 0), "the bias is added: 0 · 0 with a bias of 3 is 3; yours is 0")
-    expect(
-        not close(with_bias, 0.375),
-        f"the bias is divided before it is added: 3 is 24 of the product's steps of 0.125, and they stand for 3 again; yours is {number(with_bias)}",
-    )
-    large = simple([0], [0], 30.0, 0.5, 0.25)
-    expect(
-        close(large, 30),
-        f"a bias needs 32 bits: 30 is 240 steps of 0.125, more than 127; yours is {number(large)}",
-    )
-    exact = simple([0], [0], 3.1, 0.5, 0.25)
-    expect(
-        not close(exact, 3.1),
-        f"the bias becomes a whole number too: 3.1 is 24.8 steps of 0.125, so 25 of them, 3.125; yours keeps {number(exact)}",
-    )
-    expect(
-        close(exact, 3.125),
-        f"steps of the product: the bias is a whole number of of_x · of_w = 0.125, and 3.1 becomes 25 · 0.125 = 3.125; yours is {number(exact)}",
-    )
-    expect(
-        close(found, wanted, 1e-5),
-        f"a loop over all numbers gives {number(wanted[0, 0])} for the first, yours is {number(found[0, 0])}",
-    )
+        (3.1, 3.1, f"the bias becomes an integer too: 3.1 is 24.8 steps, rounded to 25; {step}"),
+    ):
+        expect_unlike(one([0], [0], bias), wrong, why)
+    large = one([0], [0], 30.0)
+    expect_close(large, 30, f"a bias needs 32 bits: 30 is 240 steps, more than 127; {step}")
+    exact = one([0], [0], 3.1)
+    expect_close(exact, 3.125, f"the bias is counted in steps of the product: 3.1 is 25; {step}")
+    expect_close(found, wanted, f"in integers throughout: a loop gives {number(wanted)}", 1e-5)
 
 
 def slow_product(kx, of_x: float, kw, of_w: float, bias) -> torch.Tensor:
-    """Number by number, in Python's own whole numbers."""
+    """The layer's output number by number, in Python's own integers."""
     step = of_x * of_w
     return torch.tensor(
         [

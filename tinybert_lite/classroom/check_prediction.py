@@ -1,4 +1,4 @@
-"""Checks of the exercises on stage 5, prediction-layer distillation, and on what it is handed."""
+"""Checks of the exercises on stage 5, prediction-layer distillation, and on its checkpoints."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from tinybert_lite.classroom.checking import (
     attempt,
     check,
     chips,
-    close,
-    compared,
     expect,
+    expect_close,
+    expect_unlike,
     number,
-    plain,
 )
 
 FOLDERS = (
@@ -36,15 +35,11 @@ def newest_checkpoint(yours, seed: int = 0) -> None:
     names, wanted = FOLDERS[seed % 2], NEWEST[seed % 2]
 
     def draw(found):
-        return chips(
-            {"folder": names, "expected": names, "yours": names},
-            {
-                "expected": {names.index(wanted)},
-                "yours": None
-                if found is None
-                else {i for i, name in enumerate(names) if name == found},
-            },
+        expected, answer = (
+            (names, [i for i, name in enumerate(names) if name == chosen])
+            for chosen in (wanted, found)
         )
+        return chips("folder", names, expected=expected, yours=found and answer)
 
     found = attempt(yours, names, like="", draw=draw)
     expect(
@@ -52,83 +47,72 @@ def newest_checkpoint(yours, seed: int = 0) -> None:
     )
     expect(
         found != max(name for name in names if name.startswith("model_")),
-        f"numbers are compared as numbers: 10 comes after 9, and as text before it; yours is {found}",
+        "numbers are compared as numbers: 10 comes after 9, although the text '10' comes before; "
+        f"yours is {found}",
     )
     expect(
         found == wanted,
-        f"the largest N is wanted, wherever it stands in the list: expected {wanted}, yours is {found}",
+        f"the largest N is wanted, wherever it is in the list: expected {wanted}, yours is {found}",
     )
     half = ["model_epoch_1.bin", "model_epoch_2.bin.part"]
     expect(
         yours(list(half)) == half[0],
-        f"a half-written file is none: of {half} the first is wanted, yours is {yours(list(half))}",
+        f"a half-written file does not count: of {half} the first is wanted, "
+        f"yours is {yours(list(half))}",
     )
     try:
         none = yours(["config.json", "pytorch_model.bin"])
     except Exception as error:
-        raise AssertionError(
-            f"a folder without an epoch gives None: yours raises {type(error).__name__}"
-        ) from error
-    expect(none is None, f"a folder without an epoch gives None: yours is {none}")
+        none = f"a {type(error).__name__}"
+    expect(none is None, f"a folder without an epoch gives None: yours gives {none}")
 
 
 @check
 def soft_cross_entropy(yours, seed: int = 0) -> None:
-    """yours(student, teacher, t): logits (B, K) twice -> −softmax(z_T / t) · log softmax(z_S / t), the mean over rows."""
-    draws = torch.Generator().manual_seed(seed)
-    student, teacher = 2 * torch.randn(2, 3, 4, generator=draws)
+    """yours(student, teacher, t) -> −softmax(z_T / t) · log softmax(z_S / t), the mean over rows.
+
+    student, teacher: logits (B, K).
+    """
+    student, teacher = 2 * torch.randn(2, 3, 4)
     t = 2.0
     wanted = slow_cross_entropy(student, teacher, t)
     inputs = {"student's logits": student, "teacher's logits": teacher}
-    found = attempt(
-        yours,
-        student,
-        teacher,
-        t,
-        like=torch.tensor(0.0),
-        draw=lambda found: compared(["loss"], wanted, found, inputs),
-    )
+    found = attempt(yours, student, teacher, t, like=wanted, inputs=inputs, title="loss")
     far, undecided = torch.tensor([[1000.0, 0.0]]), torch.zeros(1, 2)
     loss = yours(far, undecided, 1.0)
     expect(
-        math.isfinite(plain(loss)),
-        f"large logits stay finite: a student with (1000, 0) and a teacher with (0, 0) give 500; yours is {number(loss)}",
+        math.isfinite(loss),
+        "large logits stay finite: a student with (1000, 0) and a teacher with (0, 0) give 500; "
+        f"yours is {number(loss)}",
     )
-    loss = yours(undecided.repeat(3, 1), far.repeat(3, 1), 1.0)
-    expect(
-        not close(loss, 3 * math.log(2)),
-        f"the mean over rows: three rows of log 2 = {number(math.log(2))} are that on average; yours is their sum, {number(loss)}",
-    )
-    expect(
-        close(loss, math.log(2)),
-        f"the sum over classes: a sure teacher and a student with (0, 0) give log 2 = {number(math.log(2))}; yours is {number(loss)}",
+    loss, log2 = yours(undecided.repeat(3, 1), far.repeat(3, 1), 1.0), math.log(2)
+    expect_unlike(loss, 3 * log2, "the mean over rows: three rows of log 2 = 0.6931 have that mean")
+    expect_close(
+        loss,
+        log2,
+        "the sum over classes: a certain teacher and a student with (0, 0) give log 2 = 0.6931",
     )
     leaning = torch.tensor([[0.0, 1.0]])
-    surer, less_sure = (yours(leaning, torch.tensor([[0.0, z]]), 1.0) for z in (3.0, 0.5))
-    expect(
-        not close(surer, less_sure),
-        f"soft targets: teachers with (0, 3) and with (0, 0.5) ask for different things; both give yours {number(surer)}",
+    certain, unsure = (yours(leaning, z * leaning, 1.0) for z in (3.0, 0.5))
+    expect_unlike(
+        certain,
+        unsure,
+        "soft targets: teachers with (0, 3) and with (0, 0.5) must give different losses",
     )
-    floor = yours(leaning, leaning, 1.0)
     p = 1 / (1 + math.exp(-1))
     entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)
-    expect(
-        close(floor, entropy),
-        f"the floor is the teacher's entropy, not zero: equal logits (0, 1) give {number(entropy)}; yours is {number(floor)}",
+    expect_close(
+        yours(leaning, leaning, 1.0),
+        entropy,
+        "the smallest loss is the teacher's entropy, not zero: equal logits (0, 1) give "
+        f"{number(entropy)}",
     )
-    two = torch.tensor([[0.0, 2.0]])
-    loss, by_hand = yours(two, undecided, 2.0), -0.5 * math.log(p) - 0.5 * math.log(1 - p)
-    expect(
-        not close(loss, 4 * by_hand),
-        f"Eq. 10 has no t² in it: at t = 2 your loss is 4 times the expected {number(by_hand)}",
-    )
-    expect(
-        close(loss, by_hand),
-        f"the student's logits are divided by t: (0, 2) at t = 2 against (0, 0) give {number(by_hand)}; yours is {number(loss)}",
-    )
-    expect(
-        close(found, wanted),
-        f"the teacher's logits are divided by t: a loop over rows and classes gives {number(wanted)}, yours is {number(found)}",
+    loss, by_hand = yours(2 * leaning, undecided, 2.0), -0.5 * math.log(p * (1 - p))
+    case = f"(0, 2) at t = 2 against (0, 0) gives {number(by_hand)}"
+    expect_unlike(loss, 4 * by_hand, f"Eq. 10 has no factor t²: {case}")
+    expect_close(loss, by_hand, f"the student's logits are divided by t: {case}")
+    expect_close(
+        found, wanted, f"the teacher's logits are divided by t: a loop gives {number(wanted)}"
     )
 
 
@@ -143,68 +127,49 @@ def slow_cross_entropy(student, teacher, t: float) -> float:
 
 @check
 def soft_gradient(yours, seed: int = 0) -> None:
-    """yours(student, teacher, t) -> the gradient of t² times the loss above for the student's logits, (B, K)."""
-    draws = torch.Generator().manual_seed(seed)
-    student, teacher = (2 * torch.randn(2, 2, 3, generator=draws)).double()
+    """yours(student, teacher, t) -> the gradient of t² times the loss above, (B, K).
+
+    The gradient is the one for the student's logits; student, teacher: logits (B, K).
+    """
+    student, teacher = (2 * torch.randn(2, 2, 3)).double()
     t = 3.0
     wanted = by_differences(student, teacher, t)
-    names = [f"{b + 1}, {k + 1}" for b in range(2) for k in range(3)]
     inputs = {"student's logits": student, "teacher's logits": teacher}
     found = attempt(
-        yours,
-        student,
-        teacher,
-        t,
-        like=wanted,
-        draw=lambda found: compared(names, wanted, found, inputs, "gradient (row, class)"),
+        yours, student, teacher, t, like=wanted, inputs=inputs, title="gradient (row, class)"
     )
-    equal = yours(student, student, t)
-    expect(
-        close(equal, 0 * equal),
-        f"nothing to learn from an equal: with the teacher's own logits the gradient is 0, yours begins {number(equal.flatten()[0])}",
+    expect_close(
+        yours(student, student, t),
+        torch.zeros(2, 3),
+        "equal logits give no gradient: where the student equals the teacher it is 0",
     )
-    expect(
-        close(found.sum(1), torch.zeros(2)),
-        f"what one class gains the others lose: each row adds up to 0, your first to {number(found[0].sum())}",
+    expect_close(
+        found.sum(1), torch.zeros(2), "each row of the gradient sums to 0: softmax sums to 1"
     )
-    first, expected = number(found[0, 0]), number(wanted[0, 0])
     for factor, why in (
-        (-1, "the gradient points uphill: the descent goes the other way, so signs are"),
-        (
-            2,
-            "the loss is a mean over rows, so each row has a B-th: for two rows yours is twice what is",
-        ),
-        (
-            1 / t**2,
-            "the t² keeps the gradient's size: without it a gradient shrinks as 1/t², and yours is a ninth of what is",
-        ),
-        (
-            1 / t,
-            "both factors count, t² before the loss and 1/t from the inner derivative: yours is a third of what is",
-        ),
-        (
-            t,
-            "the chain rule has a 1/t: the logits are divided before the softmax, and yours is 3 times what is",
-        ),
+        (-1, "the gradient points uphill: the update subtracts it, so the signs are swapped"),
+        (2, "the loss is a mean over rows: divide by B, yours is twice the expected for two rows"),
+        (1 / t**2, "the factor t² is missing: yours is a ninth of the expected at t = 3"),
+        (1 / t, "both factors count, t² outside and 1/t inside: yours is a third of the expected"),
+        (t, "the chain rule gives a factor 1/t: yours is 3 times the expected"),
     ):
-        expect(not close(found, factor * wanted), f"{why} expected: {expected}, yours {first}")
-    expect(
-        close(found, wanted, 1e-3),
-        f"both sides are softened: moving each logit a little and looking gives {expected} for the first, yours is {first}",
+        expect_unlike(found, factor * wanted, f"{why}; expected {number(wanted)}")
+    expect_close(
+        found,
+        wanted,
+        f"teacher and student are both divided by t: finite differences give {number(wanted)}",
+        1e-3,
     )
 
 
 def by_differences(student, teacher, t: float, step: float = 1e-5) -> torch.Tensor:
     """The gradient by moving each logit a little up and a little down."""
     gradient = torch.zeros_like(student)
-    for b in range(len(student)):
-        for k in range(student.shape[1]):
-            up, down = student.clone(), student.clone()
-            up[b, k] += step
-            down[b, k] -= step
-            gradient[b, k] = (
-                t**2
-                * (slow_cross_entropy(up, teacher, t) - slow_cross_entropy(down, teacher, t))
-                / (2 * step)
-            )
+    for place in torch.cartesian_prod(*map(torch.arange, student.shape)):
+        moved = torch.zeros_like(student)
+        moved[tuple(place)] = step
+        up, down = (
+            slow_cross_entropy(each, teacher, t) for each in (student + moved, student - moved)
+        )
+        gradient[tuple(place)] = t**2 * (up - down) / (2 * step)
     return gradient

@@ -45,6 +45,32 @@ def open_frame(ax: plt.Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
+def legend_beside(ax: plt.Axes, loc: str = "upper left", height: float = 1, **style) -> None:
+    """The legend at the right of the axes, at a height from 0 to 1."""
+    options = {"fontsize": 8, **style}
+    ax.legend(frameon=False, loc=loc, bbox_to_anchor=(1.01, height), **options)
+
+
+def cell_texts(
+    ax: plt.Axes, values, form: str, high=None, colours=("black", "white"), **style
+) -> None:
+    """Write each number of a heat map (rows, columns) in its cell; NaN stays empty.
+
+    form: a format such as "{:.2g}" · high: cells that get the second of `colours`, (rows, columns).
+    """
+    options = {"ha": "center", "va": "center", "fontsize": 8, **style}
+    for (row, column), value in np.ndenumerate(np.asarray(values)):
+        colour = colours[int(high is not None and high[row, column])]
+        ax.text(column, row, "" if value != value else form.format(value), color=colour, **options)
+
+
+def model_colour(name: str) -> str:
+    """Blue for a name that starts with teacher, orange for student, black for any other."""
+    if name.startswith("teacher"):
+        return TEACHER
+    return STUDENT if name.startswith("student") else "black"
+
+
 def pair_names(mapping: list[int], gap: str = "\n") -> list[str]:
     """Names of the matched pairs m = 0 … M; their first are the embeddings."""
     return [

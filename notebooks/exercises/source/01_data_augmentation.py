@@ -43,12 +43,12 @@ def eligible_words(words, stop_words):
 def eligible_words(words, stop_words):
     return [place for place, word in enumerate(words) if word.isalnum() and word.lower() not in stop_words]
 
-# %% [wrong: a mark or a number is no word]
+# %% [wrong: a punctuation mark or a number is not a word]
 def eligible_words(words, stop_words):
     places = [place for place, word in enumerate(words) if word.lower() not in stop_words]
     return [place for place in places if not words[place][0].isdigit()]
 
-# %% [wrong: a stop word stays with a capital letter too]
+# %% [wrong: a stop word with a capital letter is not replaced either]
 def eligible_words(words, stop_words):
     return [place for place, word in enumerate(words) if word.isalpha() and word not in stop_words]
 
@@ -96,11 +96,11 @@ check_augmentation.candidates(candidates)
 check_augmentation.candidates(candidates, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: a word is no candidate for itself]
+# %% [wrong: a word is not a candidate for itself]
 def candidates(scores, pieces, word, M):
     return [pieces[i] for i in scores.argsort(descending=True).tolist() if pieces[i].isalpha()][:M]
 
-# %% [wrong: what may not come takes nobody's place]
+# %% [wrong: excluded pieces do not use up places]
 def candidates(scores, pieces, word, M):
     best = [pieces[i] for i in scores.topk(min(M, len(pieces))).indices.tolist()]
     return [piece for piece in best if piece.isalpha() and piece != word]
@@ -110,7 +110,7 @@ def candidates(scores, pieces, word, M):
     ranked = [pieces[i] for i in scores.argsort(descending=True).tolist()]
     return [piece for piece in ranked if piece[-1].isalpha() and piece != word][:M]
 
-# %% [wrong: special tokens and marks are no words]
+# %% [wrong: special tokens and punctuation are not words]
 def candidates(scores, pieces, word, M):
     ranked = [pieces[i] for i in scores.argsort(descending=True).tolist()]
     return [piece for piece in ranked if not piece.startswith("##") and piece != word][:M]
@@ -171,29 +171,29 @@ check_augmentation.variants(variants)
 check_augmentation.variants(variants, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: the sentence that came in stays as it is]
+# %% [wrong: the input sentence is not modified]
 def variants(words, candidates, p, N, rng):
     for i in candidates:
         if rng.random() < p:
             words[i] = rng.choice(candidates[i])
     return [words]
 
-# %% [wrong: the original is no variant]
+# %% [wrong: the original is not a variant]
 def variants(words, candidates, p, N, rng):
     found = {tuple(rng.choice(candidates[i]) if i in candidates and rng.random() < p else word for i, word in enumerate(words)) for _ in range(N)}
     return [list(variant) for variant in sorted(found)]
 
-# %% [wrong: each variant comes once]
+# %% [wrong: each variant is returned once]
 def variants(words, candidates, p, N, rng):
     made = [[rng.choice(candidates[i]) if i in candidates and rng.random() < p else word for i, word in enumerate(words)] for _ in range(N)]
     return [variant for variant in made if variant != words]
 
-# %% [wrong: every candidate has its chance]
+# %% [wrong: every candidate can be drawn]
 def variants(words, candidates, p, N, rng):
     found = {tuple(candidates[i][0] if i in candidates and rng.random() < p else word for i, word in enumerate(words)) for _ in range(N)}
     return [list(variant) for variant in sorted(found - {tuple(words)})]
 
-# %% [wrong: words are drawn one by one]
+# %% [wrong: each word is drawn on its own]
 def variants(words, candidates, p, N, rng):
     found = set()
     for _ in range(N):

@@ -51,14 +51,14 @@ def whole_words(tokens):
 def whole_words(tokens):
     return [[place] for place, token in enumerate(tokens) if token not in ("[CLS]", "[SEP]")]
 
-# %% [wrong: places count with [CLS] at 0]
+# %% [wrong: places count from [CLS] at 0]
 def whole_words(tokens):
     words = []
     for place, token in enumerate(token for token in tokens if token not in ("[CLS]", "[SEP]")):
         words[-1].append(place) if token.startswith("##") else words.append([place])
     return words
 
-# %% [wrong: the last word is a word too]
+# %% [wrong: the last word counts too]
 def whole_words(tokens):
     words, word = [], []
     for place, token in enumerate(tokens):
@@ -143,7 +143,7 @@ def mask_tokens(tokens, chosen, pieces, rng):
             masked[place] = rng.choice(pieces)
     return masked, [tokens[place] for place in chosen]
 
-# %% [wrong: labels are what stood there before]
+# %% [wrong: labels are the original tokens]
 def mask_tokens(tokens, chosen, pieces, rng):
     masked = list(tokens)
     for place in chosen:
@@ -151,13 +151,13 @@ def mask_tokens(tokens, chosen, pieces, rng):
         masked[place] = "[MASK]" if draw < 0.8 else rng.choice(pieces) if draw < 0.9 else tokens[place]
     return masked, [masked[place] for place in chosen]
 
-# %% [wrong: a place that was not chosen stays]
+# %% [wrong: places that were not chosen are unchanged]
 def mask_tokens(tokens, chosen, pieces, rng):
     draws = [rng.random() for _ in tokens]
     masked = ["[MASK]" if draw < 0.8 else rng.choice(pieces) if draw < 0.9 else token for token, draw in zip(tokens, draws)]
     return masked, [tokens[place] for place in chosen]
 
-# %% [wrong: random pieces are drawn anew each time]
+# %% [wrong: each random piece is a new draw from all pieces]
 def mask_tokens(tokens, chosen, pieces, rng):
     masked, piece = list(tokens), rng.choice(pieces)
     for place in chosen:
@@ -218,18 +218,18 @@ def bucketed(lengths, batch_size, rng):
     rng.shuffle(batches)
     return batches
 
-# %% [wrong: rows of like length share a batch]
+# %% [wrong: rows of similar length share a batch]
 def bucketed(lengths, batch_size, rng):
     order = list(range(len(lengths)))
     rng.shuffle(order)
     return [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
 
-# %% [wrong: batches come in random order]
+# %% [wrong: batches are in random order]
 def bucketed(lengths, batch_size, rng):
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])
     return [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
 
-# %% [wrong: another epoch, another order]
+# %% [wrong: each epoch has a new order]
 def bucketed(lengths, batch_size, rng):
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])
     batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]

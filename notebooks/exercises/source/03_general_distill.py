@@ -40,7 +40,7 @@ check_general.layer_mapping(layer_mapping, seed=1)
 def layer_mapping(M, N):
     return [m * N // M for m in range(1, M + 1)]
 
-# %% [wrong: layers are whole numbers]
+# %% [wrong: layers are integers, as they index a list]
 def layer_mapping(M, N):
     if N % M:
         raise ValueError("uneven")
@@ -123,7 +123,7 @@ def attention_loss(student, teacher, mask):
 def attention_loss(student, teacher, mask):
     return (student - teacher)[mask.bool()[:, None, None, :].expand_as(student)].square().mean()
 
-# %% [wrong: padding must not thin the mean]
+# %% [wrong: padding must not lower the mean]
 def attention_loss(student, teacher, mask):
     pairs = (mask[:, :, None] * mask[:, None, :])[:, None]
     return ((student - teacher).square() * pairs).mean()
@@ -188,7 +188,7 @@ def hidden_loss(student, teacher, W, mask):
 def hidden_loss(student, teacher, W, mask):
     return (student @ W - teacher).square().mean()
 
-# %% [wrong: padding must not thin the mean]
+# %% [wrong: padding must not lower the mean]
 def hidden_loss(student, teacher, W, mask):
     return ((student @ W - teacher).square() * mask[:, :, None]).mean()
 
@@ -197,11 +197,11 @@ def hidden_loss(student, teacher, W, mask):
     squares = (student @ W - teacher).square().mean(-1) * mask
     return (squares.sum(1) / mask.sum(1)).mean()
 
-# %% [wrong: the projection learns too]
+# %% [wrong: the projection gets a gradient]
 def hidden_loss(student, teacher, W, mask):
     return (student @ W.detach() - teacher)[mask.bool()].square().mean()
 
-# %% [wrong: the student learns]
+# %% [wrong: the student gets a gradient]
 def hidden_loss(student, teacher, W, mask):
     return (student.detach() @ W - teacher)[mask.bool()].square().mean()
 

@@ -36,7 +36,7 @@ check_intermediate.teach(teach)
 check_intermediate.teach(teach, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: two looks at one sentence agree]
+# %% [wrong: two calls give the same output]
 def teach(teacher, x):
     with torch.no_grad():
         return teacher(x)
@@ -45,11 +45,11 @@ def teach(teacher, x):
 def teach(teacher, x):
     return teacher.eval()(x)
 
-# %% [wrong: not even through its input]
+# %% [wrong: no gradient flows to the input either]
 def teach(teacher, x):
     return teacher.eval().requires_grad_(False)(x)
 
-# %% [wrong: the teacher says what it knows, unchanged]
+# %% [wrong: the teacher's output is returned unchanged]
 def teach(teacher, x):
     with torch.no_grad():
         return teacher.eval()(x).softmax(-1)
@@ -124,7 +124,7 @@ def layer_terms(student_scores, teacher_scores, student_states, teacher_states, 
         terms[f"hidden/{m}"] = (student_states[m] - teacher_states[mapping[m]]).square().mean()
     return terms
 
-# %% [wrong: every pair counts in full]
+# %% [wrong: every pair has the weight λ = 1]
 def layer_terms(student_scores, teacher_scores, student_states, teacher_states, mapping):
     M = len(mapping) - 1
     terms = {f"attention/{m}": (student_scores[m - 1] - teacher_scores[mapping[m] - 1]).square().mean() / M for m in range(1, M + 1)}
@@ -171,16 +171,16 @@ check_intermediate.part_losses(part_losses)
 check_intermediate.part_losses(part_losses, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: padding neither counts nor thins the mean]
+# %% [wrong: padding neither counts nor lowers the mean]
 def part_losses(parts):
     places = sum(mask.numel() for _, mask in parts)
     return [(errors * mask).sum() / places for errors, mask in parts]
 
-# %% [wrong: cutting a batch in two changes nothing]
+# %% [wrong: splitting a batch changes nothing]
 def part_losses(parts):
     return [(errors * mask).sum() / mask.sum() for errors, mask in parts]
 
-# %% [wrong: a small part weighs little]
+# %% [wrong: a part with fewer tokens has a smaller weight]
 def part_losses(parts):
     return [(errors * mask).sum() / mask.sum() / len(parts) for errors, mask in parts]
 
@@ -194,7 +194,7 @@ def part_losses(parts):
     total = sum((errors * mask).sum() for errors, mask in parts) / sum(mask.sum() for _, mask in parts)
     return [total / len(parts) for _ in parts]
 
-# %% [wrong: a loss teaches]
+# %% [wrong: each loss carries a gradient]
 def part_losses(parts):
     tokens = sum(mask.sum() for _, mask in parts)
     return [((errors * mask).sum() / tokens).item() for errors, mask in parts]

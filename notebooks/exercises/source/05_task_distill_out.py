@@ -54,7 +54,7 @@ def newest_checkpoint(names):
 def newest_checkpoint(names):
     return max((name for name in names if re.fullmatch(r"model_epoch_\d+\.bin", name)), key=lambda name: int(re.search(r"\d+", name)[0]))
 
-# %% [wrong: a half-written file is none]
+# %% [wrong: a half-written file does not count]
 def newest_checkpoint(names):
     numbered = [(int(match[1]), name) for name in names if (match := re.match(r"model_epoch_(\d+)", name))]
     return max(numbered)[1] if numbered else None
@@ -113,12 +113,12 @@ def soft_cross_entropy(student, teacher, t):
 def soft_cross_entropy(student, teacher, t):
     return torch.nn.functional.cross_entropy(student / t, teacher.argmax(-1))
 
-# %% [wrong: the floor is the teacher's entropy]
+# %% [wrong: the smallest loss is the teacher's entropy, not zero]
 def soft_cross_entropy(student, teacher, t):
     targets = (teacher / t).softmax(-1)
     return (targets * (targets.clamp_min(1e-30).log() - (student / t).log_softmax(-1))).sum(-1).mean()
 
-# %% [wrong: Eq. 10 has no t² in it]
+# %% [wrong: Eq. 10 has no factor t²]
 def soft_cross_entropy(student, teacher, t):
     return -t**2 * ((teacher / t).softmax(-1) * (student / t).log_softmax(-1)).sum(-1).mean()
 
@@ -173,7 +173,7 @@ check_prediction.soft_gradient(soft_gradient, seed=1)
 def soft_gradient(student, teacher, t):
     return t * ((teacher / t).softmax(-1) - (student / t).softmax(-1)) / len(student)
 
-# %% [wrong: the t² keeps the gradient's size]
+# %% [wrong: the factor t² is missing]
 def soft_gradient(student, teacher, t):
     return ((student / t).softmax(-1) - (teacher / t).softmax(-1)) / t / len(student)
 
@@ -181,7 +181,7 @@ def soft_gradient(student, teacher, t):
 def soft_gradient(student, teacher, t):
     return ((student / t).softmax(-1) - (teacher / t).softmax(-1)) / len(student)
 
-# %% [wrong: the chain rule has a 1/t]
+# %% [wrong: the chain rule gives a factor 1/t]
 def soft_gradient(student, teacher, t):
     return t**2 * ((student / t).softmax(-1) - (teacher / t).softmax(-1)) / len(student)
 
@@ -189,15 +189,15 @@ def soft_gradient(student, teacher, t):
 def soft_gradient(student, teacher, t):
     return t * ((student / t).softmax(-1) - (teacher / t).softmax(-1))
 
-# %% [wrong: both sides are softened]
+# %% [wrong: teacher and student are both divided by t]
 def soft_gradient(student, teacher, t):
     return t * (student.softmax(-1) - teacher.softmax(-1)) / len(student)
 
-# %% [wrong: nothing to learn from an equal]
+# %% [wrong: equal logits give no gradient]
 def soft_gradient(student, teacher, t):
     return t * ((student / t).softmax(-1) - torch.nn.functional.one_hot(teacher.argmax(-1), teacher.shape[-1])) / len(student)
 
-# %% [wrong: what one class gains the others lose]
+# %% [wrong: each row of the gradient sums to 0]
 def soft_gradient(student, teacher, t):
     return (student - teacher) / len(student)
 

@@ -45,14 +45,14 @@ def compare(teacher, student, labels):
     right, their_right = ((answers == labels).double().mean().item() for answers in (mine, theirs))
     return {"accuracy": their_right, "agreement": (mine == theirs).double().mean().item(), "retention": right / their_right}
 
-# %% [wrong: agreement asks no labels]
+# %% [wrong: agreement does not use the labels]
 def compare(teacher, student, labels):
     theirs, mine = teacher.argmax(1), student.argmax(1)
     right, their_right = ((answers == labels).double().mean().item() for answers in (mine, theirs))
     both = ((mine == theirs) & (mine == labels)).double().mean().item()
     return {"accuracy": right, "agreement": both, "retention": right / max(their_right, 1e-9)}
 
-# %% [wrong: agreement is row by row]
+# %% [wrong: agreement is counted row by row]
 def compare(teacher, student, labels):
     theirs, mine = teacher.argmax(1), student.argmax(1)
     right, their_right = ((answers == labels).double().mean().item() for answers in (mine, theirs))
@@ -115,7 +115,7 @@ def matthews(predicted, gold):
     tp, tn, fp, fn = (int(((predicted == p) & (gold == g)).sum()) for p, g in ((1, 1), (0, 0), (1, 0), (0, 1)))
     return 2 * (2 * tp / (2 * tp + fp + fn)) - 1
 
-# %% [wrong: there is nothing to correlate, and yours is not a number]
+# %% [wrong: the correlation is 0 / 0]
 def matthews(predicted, gold):
     return torch.corrcoef(torch.stack([predicted, gold]).double())[0, 1]
 
@@ -190,11 +190,11 @@ def margin(first, second):
 def margin(first, second):
     return (second - first).mean().item(), ((first - second).std() / math.sqrt(len(first))).item()
 
-# %% [wrong: the rows' own mean was used]
+# %% [wrong: the variance uses the sample's own mean]
 def margin(first, second):
     return (first - second).mean().item(), ((first - second).std(correction=0) / math.sqrt(len(first))).item()
 
-# %% [wrong: leaving out one row after the other]
+# %% [wrong: leaving out each row in turn]
 def margin(first, second):
     return (first - second).mean().item(), (first - second).abs().mean().item() / math.sqrt(len(first))
 

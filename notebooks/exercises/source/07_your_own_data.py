@@ -46,12 +46,12 @@ def confusion(predicted, gold, K):
         table[row, column] += 1
     return table
 
-# %% [wrong: a class without rows has its place too]
+# %% [wrong: a class without rows has a row and a column too]
 def confusion(predicted, gold, K):
     K = int(torch.cat([predicted, gold]).max()) + 1
     return torch.bincount(gold * K + predicted, minlength=K * K).view(K, K)
 
-# %% [wrong: rows are counted, not shares]
+# %% [wrong: entries are counts, not shares]
 def confusion(predicted, gold, K):
     table = torch.bincount(gold * K + predicted, minlength=K * K).view(K, K)
     return table / table.sum()
@@ -103,7 +103,7 @@ check_classes.macro_f1(macro_f1)
 check_classes.macro_f1(macro_f1, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: yours is 0.9, the accuracy]
+# %% [wrong: 0.9 is the accuracy]
 def macro_f1(table):
     return (table.diagonal().sum() / table.sum()).item()
 
@@ -112,16 +112,16 @@ def macro_f1(table):
     scores = 2 * table.diagonal() / (table.sum(0) + table.sum(1)).clamp(min=1)
     return (scores * table.sum(1) / table.sum()).sum().item()
 
-# %% [wrong: answers that are wrong cost too]
+# %% [wrong: precision counts, not recall alone]
 def macro_f1(table):
     return (table.diagonal() / table.sum(1).clamp(min=1)).double().mean().item()
 
-# %% [wrong: there is nothing to divide by, and yours is not a number]
+# %% [wrong: a class that is never predicted and never right has an F1 of 0]
 def macro_f1(table):
     precision, recall = table.diagonal() / table.sum(0), table.diagonal() / table.sum(1)
     return (2 * precision * recall / (precision + recall)).mean().item()
 
-# %% [wrong: a class that is never answered counts as 0]
+# %% [wrong: a class that is never predicted counts as 0]
 def macro_f1(table):
     answered = table.sum(0) > 0
     return (2 * table.diagonal() / (table.sum(0) + table.sum(1)).clamp(min=1))[answered].mean().item()
@@ -173,7 +173,7 @@ check_classes.rows_to_measure_on(rows_to_measure_on)
 check_classes.rows_to_measure_on(rows_to_measure_on, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: a small class has a row there too]
+# %% [wrong: a small class gives at least one row]
 def rows_to_measure_on(texts, labels, share, rng):
     drawn = []
     for label in sorted(set(labels)):
@@ -188,7 +188,7 @@ def rows_to_measure_on(texts, labels, share, rng):
     rest = [place for place in free if place not in first]
     return [*first, *rng.sample(rest, round(share * len(texts)) - len(first))]
 
-# %% [wrong: no text lies on both sides]
+# %% [wrong: no text is on both sides]
 def rows_to_measure_on(texts, labels, share, rng):
     drawn = []
     for label in sorted(set(labels)):
@@ -196,7 +196,7 @@ def rows_to_measure_on(texts, labels, share, rng):
         drawn += rng.sample(mine, max(1, round(share * len(mine))))
     return drawn
 
-# %% [wrong: a text that comes twice stays in training]
+# %% [wrong: duplicate texts stay in training]
 def rows_to_measure_on(texts, labels, share, rng):
     drawn = []
     for label in sorted(set(labels)):
@@ -209,7 +209,7 @@ def rows_to_measure_on(texts, labels, share, rng):
         drawn += chosen
     return drawn
 
-# %% [wrong: rows are drawn by chance]
+# %% [wrong: rows are drawn at random]
 def rows_to_measure_on(texts, labels, share, rng):
     drawn = []
     for label in sorted(set(labels)):

@@ -38,17 +38,17 @@ check_eight_bits.to_whole_numbers(to_whole_numbers)
 check_eight_bits.to_whole_numbers(to_whole_numbers, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: a range has two sides]
+# %% [wrong: negative numbers count too]
 def to_whole_numbers(x, bits):
     scale = x.max().clamp(min=1e-12) / (2 ** (bits - 1) - 1)
     return torch.round(x / scale), scale
 
-# %% [wrong: 127 is the last number up]
+# %% [wrong: the largest number is 127]
 def to_whole_numbers(x, bits):
     scale = x.abs().max().clamp(min=1e-12) / 2 ** (bits - 1)
     return torch.round(x / scale), scale
 
-# %% [wrong: half of the numbers are below 0]
+# %% [wrong: half of the numbers are negative]
 def to_whole_numbers(x, bits):
     scale = x.abs().max().clamp(min=1e-12) / (2**bits - 1)
     return torch.round(x / scale), scale
@@ -78,7 +78,7 @@ def to_whole_numbers(x, bits):
     scale = x.abs().max().clamp(min=1e-12) / 127
     return torch.round(x / scale), scale
 
-# %% [wrong: a matrix of zeros stays one]
+# %% [wrong: a matrix of zeros stays zero]
 def to_whole_numbers(x, bits):
     scale = x.abs().max() / (2 ** (bits - 1) - 1)
     return torch.round(x / scale), scale
@@ -121,11 +121,11 @@ check_eight_bits.follow(follow)
 check_eight_bits.follow(follow, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: below 0 counts too]
+# %% [wrong: the absolute value counts]
 def follow(input_range, batch, decay):
     return decay * input_range + (1 - decay) * float(batch.max()) if input_range else float(batch.max())
 
-# %% [wrong: the first batch is taken as it is]
+# %% [wrong: the first batch sets the range]
 def follow(input_range, batch, decay):
     return decay * input_range + (1 - decay) * float(batch.abs().max())
 
@@ -137,7 +137,7 @@ def follow(input_range, batch, decay):
 def follow(input_range, batch, decay):
     return max(input_range, float(batch.abs().max()))
 
-# %% [wrong: it remembers]
+# %% [wrong: the range remembers past batches]
 def follow(input_range, batch, decay):
     return float(batch.abs().max())
 
@@ -149,7 +149,7 @@ def follow(input_range, batch, decay):
 def follow(input_range, batch, decay):
     return (1 - decay) * input_range + decay * float(batch.abs().max()) if input_range else float(batch.abs().max())
 
-# %% [wrong: bring 7 and 10]
+# %% [wrong: give 7 and 10]
 def follow(input_range, batch, decay):
     largest = float(batch.abs().max())
     return min(input_range, decay * input_range + (1 - decay) * largest) if input_range else largest
@@ -194,16 +194,16 @@ def rounded_gradient(gradient, x, scale, bits):
     x = x.clone().requires_grad_()
     return torch.autograd.grad((torch.round(x / scale) * scale * gradient).sum(), x)[0]
 
-# %% [wrong: nothing passes outside]
+# %% [wrong: no gradient passes outside the range]
 def rounded_gradient(gradient, x, scale, bits):
     return gradient
 
-# %% [wrong: the gradient that came is handed on]
+# %% [wrong: the incoming gradient is passed on]
 def rounded_gradient(gradient, x, scale, bits):
     k, most = torch.round(x / scale), 2 ** (bits - 1) - 1
     return ((k >= -most - 1) & (k <= most)).float()
 
-# %% [wrong: divided by the scale and multiplied again]
+# %% [wrong: dividing by the scale and multiplying by it cancel]
 def rounded_gradient(gradient, x, scale, bits):
     k, most = torch.round(x / scale), 2 ** (bits - 1) - 1
     return gradient * ((k >= -most - 1) & (k <= most)) / scale
@@ -213,7 +213,7 @@ def rounded_gradient(gradient, x, scale, bits):
     most = 2 ** (bits - 1) - 1
     return gradient * ((x >= (-most - 1) * scale) & (x <= most * scale))
 
-# %% [wrong: 3 bits end at 3 above and at -4 below]
+# %% [wrong: 3 bits go from -4 to 3]
 def rounded_gradient(gradient, x, scale, bits):
     k = torch.round(x / scale)
     return gradient * (k.abs() <= 2 ** (bits - 1))
@@ -259,12 +259,12 @@ def whole_product(kx, of_x, kw, of_w, bias):
     step = of_x * of_w
     return step * ((kx[:, None] * kw[None]).sum(-1, dtype=torch.int8) + torch.round(bias / step).int())
 
-# %% [wrong: 16 bits are soon full]
+# %% [wrong: 16 bits do not hold a sum either]
 def whole_product(kx, of_x, kw, of_w, bias):
     step = of_x * of_w
     return step * ((kx.short()[:, None] * kw.short()[None]).sum(-1, dtype=torch.int16) + torch.round(bias / step).int())
 
-# %% [wrong: whole numbers stand for something]
+# %% [wrong: the product needs its scales]
 def whole_product(kx, of_x, kw, of_w, bias):
     return (kx.int() @ kw.int().T + bias).float()
 
@@ -276,7 +276,7 @@ def whole_product(kx, of_x, kw, of_w, bias):
 def whole_product(kx, of_x, kw, of_w, bias):
     return of_x * of_w * (kx.int() @ kw.int().T)
 
-# %% [wrong: the bias is divided before it is added]
+# %% [wrong: the bias is divided by the scales before it is added]
 def whole_product(kx, of_x, kw, of_w, bias):
     return of_x * of_w * (kx.int() @ kw.int().T + torch.round(bias))
 
@@ -285,7 +285,7 @@ def whole_product(kx, of_x, kw, of_w, bias):
     step = of_x * of_w
     return step * (kx.int() @ kw.int().T + torch.round(bias / step).clamp(-128, 127))
 
-# %% [wrong: the bias becomes a whole number too]
+# %% [wrong: the bias becomes an integer too]
 def whole_product(kx, of_x, kw, of_w, bias):
     return of_x * of_w * (kx.int() @ kw.int().T) + bias
 

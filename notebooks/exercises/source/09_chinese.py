@@ -33,19 +33,19 @@ check_chinese.continues(continues)
 check_chinese.continues(continues, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: a flag for each character, not for each word]
+# %% [wrong: one flag per character, not per word]
 def continues(words):
     return [len(word) > 1 for word in words]
 
-# %% [wrong: True is for a character that continues a word]
+# %% [wrong: True marks a character that continues a word, not one that begins it]
 def continues(words):
     return [place == 0 for word in words for place in range(len(word))]
 
-# %% [wrong: the first character of a word continues nothing]
+# %% [wrong: the first character of a word is False]
 def continues(words):
     return [len(word) > 1 for word in words for _ in word]
 
-# %% [wrong: every character after the first continues its word]
+# %% [wrong: every character after the first is True]
 def continues(words):
     return [0 < place == len(word) - 1 for word in words for place in range(len(word))]
 
@@ -90,36 +90,36 @@ check_chinese.joined(joined)
 check_chinese.joined(joined, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: Chinese words stand side by side]
+# %% [wrong: no space between Chinese words]
 def joined(words):
     return " ".join(words)
 
-# %% [wrong: two Latin words would run into one]
+# %% [wrong: two Latin words need a space between them]
 def joined(words):
     return "".join(words)
 
-# %% [wrong: a Chinese word asks for no blank before a Latin one]
+# %% [wrong: no space between a Chinese and a Latin word]
 def joined(words):
     text = ""
     for word in words:
         text += f" {word}" if text and word[0].isascii() and word[0].isalnum() else word
     return text
 
-# %% [wrong: a punctuation mark asks for no blank]
+# %% [wrong: no space beside punctuation]
 def joined(words):
     text = ""
     for word in words:
         text += f" {word}" if text and text[-1].isascii() and word[0].isascii() else word
     return text
 
-# %% [wrong: digits part from letters too]
+# %% [wrong: a number and its neighbour need a space between them]
 def joined(words):
     text = ""
     for word in words:
         text += f" {word}" if text and text[-1].isascii() and text[-1].isalpha() and word[0].isascii() and word[0].isalpha() else word
     return text
 
-# %% [wrong: no blank stands at an end]
+# %% [wrong: no space at either end]
 def joined(words):
     text = ""
     for word in words:
@@ -172,7 +172,7 @@ check_chinese.mask_words(mask_words)
 check_chinese.mask_words(mask_words, seed=1)
 ### END HIDDEN TESTS
 
-# %% [wrong: a word is hidden whole or not at all]
+# %% [wrong: a word is masked whole or not at all]
 def mask_words(words, most, rng):
     text = "".join(words)
     places = [i for i, character in enumerate(text) if character.isalpha()]
@@ -189,7 +189,7 @@ def mask_words(words, most, rng):
             most -= len(words[i])
     return ["[MASK]" if i in hidden else word for i, word in enumerate(words)]
 
-# %% [wrong: characters at most: yours hid]
+# %% [wrong: too many characters are masked]
 def mask_words(words, most, rng):
     order, hidden, count = [i for i, word in enumerate(words) if word.isalpha()], set(), 0
     rng.shuffle(order)
@@ -199,7 +199,7 @@ def mask_words(words, most, rng):
             count += len(words[i])
     return ["[MASK]" if i in hidden else character for i, word in enumerate(words) for character in word]
 
-# %% [wrong: punctuation is never hidden]
+# %% [wrong: punctuation is never masked]
 def mask_words(words, most, rng):
     order, hidden = list(range(len(words))), set()
     rng.shuffle(order)
@@ -220,7 +220,7 @@ def mask_words(words, most, rng):
         most -= len(words[i])
     return ["[MASK]" if i in hidden else character for i, word in enumerate(words) for character in word]
 
-# %% [wrong: every word has its turn]
+# %% [wrong: every word can be masked]
 def mask_words(words, most, rng):
     hidden = set()
     for i, word in enumerate(words):
@@ -229,7 +229,7 @@ def mask_words(words, most, rng):
             most -= len(word)
     return ["[MASK]" if i in hidden else character for i, word in enumerate(words) for character in word]
 
-# %% [wrong: what is not hidden stays]
+# %% [wrong: characters that are not masked are unchanged]
 def mask_words(words, most, rng):
     order, hidden = [i for i, word in enumerate(words) if word.isalpha()], set()
     rng.shuffle(order)
