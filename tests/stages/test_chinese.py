@@ -27,7 +27,7 @@ from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
 from tinybert_lite.method.masking import mask_tokens, random_pieces, with_inner, without_inner
 from tinybert_lite.models.loading import load_bert
-from tinybert_lite.models.starts import start_from_vectors
+from tinybert_lite.method.starts import start_from_vectors
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.data_augmentation import Augmenter, augment_table
 from tinybert_lite.stages.pregenerate_training_data import pregenerate

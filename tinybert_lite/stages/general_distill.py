@@ -13,7 +13,7 @@ from tinybert_lite.data.epochs import count_sequences, read_epoch
 from tinybert_lite.method.objectives import Intermediate
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
-from tinybert_lite.models.starts import start_from_embeddings
+from tinybert_lite.method.starts import start_from_embeddings
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import MODEL_FILES, Stage, StageResult

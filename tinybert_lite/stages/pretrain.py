@@ -26,7 +26,7 @@ from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.objectives import MaskedLm
 from tinybert_lite.models.loading import LoadedBert, load_bert
 from tinybert_lite.models.saving import save_model_folder, save_safetensors, save_weights
-from tinybert_lite.models.starts import extend_positions, start_from_vectors, start_from_waves
+from tinybert_lite.method.starts import extend_positions, start_from_vectors, start_from_waves
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.evaluation import masked_lm_scores
 from tinybert_lite.stages.session import Session
