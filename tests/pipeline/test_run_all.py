@@ -25,10 +25,11 @@ from tests.pipeline.test_workspace import (  # noqa: F401
     write_toy_data,
     write_toy_vectors,
 )
+from tinybert_lite import task_distill
 from tinybert_lite.pipeline import running as run_all
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
-from tinybert_lite.stages import finetune_teacher, general_distill, pretrain, task_distill
+from tinybert_lite.stages import finetune_teacher, general_distill, pretrain
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
 from tinybert_lite.stages.settings import (
     Augmenting,

@@ -19,14 +19,15 @@ from tests.pipeline.test_workspace import (  # noqa: F401
     write_toy_corpus,
     write_toy_data,
 )
+from tinybert_lite import task_distill
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS, find_task
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.models.weights import read_weights, weight_names
-from tinybert_lite.stages import finetune_teacher, general_distill, task_distill
-from tinybert_lite.stages.evaluation import check_learnt, predict
+from tinybert_lite.stages import finetune_teacher, general_distill
+from tinybert_lite.stages.evaluation import DevSet, check_learnt, predict
 from tinybert_lite.stages.metrics import agreement
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
 from tinybert_lite.stages.settings import (
@@ -169,7 +170,7 @@ def test_the_student_comes_to_agree_with_its_teacher(rooms, distilled):
 def test_stage_5_reports_the_scores_of_the_file_it_leaves(rooms, distilled):
     scores = (distilled / "5/eval_results.txt").read_text().splitlines()
     model = load_model(distilled / "5")[0]
-    dev = task_distill.DevSet(
+    dev = DevSet(
         TASKS["SST-2"],
         {"dev": rooms / "data/dev.tsv"},
         load_tokenizer(distilled / "5/vocab.txt"),
@@ -473,4 +474,4 @@ def test_dev_rows_of_ones_own_task_need_a_label(tmp_path, tokenizer):
         tmp_path / "dev.tsv", [["good", "a"], ["bad", ""], ["fine", "b"]], ["text_a", "label"]
     )
     with pytest.raises(UserError, match=r"dev\.tsv, line 3: has no label"):
-        task_distill.DevSet(find_task("t", tmp_path), {"dev": tmp_path / "dev.tsv"}, tokenizer, 16)
+        DevSet(find_task("t", tmp_path), {"dev": tmp_path / "dev.tsv"}, tokenizer, 16)

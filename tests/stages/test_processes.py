@@ -12,8 +12,9 @@ import torch
 
 from tests.pipeline.test_workspace import write_toy_vectors
 from tests.stages.test_distillation import SETTINGS, distil_general, distil_task, quick, rooms  # noqa: F401
+from tinybert_lite import task_distill
 from tinybert_lite.models.weights import read_weights
-from tinybert_lite.stages import data_augmentation, finetune_teacher, task_distill
+from tinybert_lite.stages import data_augmentation, finetune_teacher
 from tinybert_lite.system.files import read_json, write_json
 from tinybert_lite.training.history import read_history
 

@@ -1,7 +1,7 @@
 """A BERT whose one call gives hidden states, attention scores and logits.
 
-Section 2.1, Eqs. 1 to 4. The layers are Hugging Face's own. Attention scores leave them through an attention function that is
-registered with transformers, without patches or hooks.
+Section 2.1, Eqs. 1 to 4. The layers are Hugging Face's own. Attention scores leave them through an
+attention function that is registered with transformers, without patches or hooks.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from tinybert_lite.stages import (
     pregenerate_training_data,
     pretrain,
     quantize,
-    task_distill,
+    task_distill_mid,
+    task_distill_out,
     undistilled,
 )
 from tinybert_lite.stages.settings import Settings
@@ -37,8 +38,8 @@ STAGES: tuple[Stage, ...] = (
     pregenerate_training_data.STAGE,
     general_distill.STAGE,
     finetune_teacher.STAGE,
-    task_distill.MID,
-    task_distill.OUT,
+    task_distill_mid.STAGE,
+    task_distill_out.STAGE,
 )
 REPORT = "report"
 # Seconds on two CPU cores, for the plan's first estimate; afterwards the last run's own time is shown.
@@ -95,15 +96,15 @@ def make_plan(
     for stage in stages(baseline, int8):
         if stage.name not in chosen:
             continue
-        needless, folder = stage.needless(workspace), stage.folder(workspace)
+        skip_reason, folder = stage.skip_reason(workspace), stage.folder(workspace)
         manifest = read_manifest(folder)
         typical = TYPICAL_SECONDS.get(settings.profile, {}).get(stage.name)
         same = (
             manifest and manifest["stage"] == stage.name and manifest["profile"] == settings.profile
         )
         seconds = manifest["seconds"] if same else typical
-        if needless:
-            plan.append(Planned(stage, folder, "not needed", needless, None))
+        if skip_reason:
+            plan.append(Planned(stage, folder, "not needed", skip_reason, None))
             continue
         reason = "asked for" if force else ""
         remade = [(item.folder, item.stage.writes) for item in plan if item.state == "to do"]

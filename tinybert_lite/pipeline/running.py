@@ -20,7 +20,7 @@ from tinybert_lite.pipeline.plan import (
     stages,
 )
 from tinybert_lite.pipeline.workspace import Workspace
-from tinybert_lite.stages import finetune_teacher, pretrain, task_distill
+from tinybert_lite.stages import finetune_teacher, pretrain, task_distill_out
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage, StageResult
 from tinybert_lite.stages.teachers import check_other_teacher
@@ -86,7 +86,7 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
                 f"{lost} is missing: put {workspace.task_name}'s files there or name their folder with --data_dir (python -m tinybert_lite.download fetches the public ones)"
             )
     _ = workspace.student_source  # raises where none fits the teacher
-    if task_distill.OUT.name in chosen:
+    if task_distill_out.STAGE.name in chosen:
         check_other_teacher(workspace)
 
 
@@ -108,7 +108,7 @@ def needed(
         writes = [(stage.folder(workspace), stage.writes)]
         if (
             any(_is_among(path, writes) for path in read)
-            and not stage.needless(workspace)
+            and not stage.skip_reason(workspace)
             and not made(stage)
         ):
             found.append(stage)
