@@ -58,10 +58,10 @@ def toy(tmp_path, monkeypatch):
     (root / "in.txt").write_text("text", encoding="utf-8")
     runs = []
 
-    def work(reads, folder, settings, session):
-        runs.append(settings.seed)
-        (folder / "result.txt").write_text(
-            reads["text"].read_text().upper() + settings.profile, encoding="utf-8"
+    def work(job):
+        runs.append(job.settings.seed)
+        (job.folder / "result.txt").write_text(
+            job.reads["text"].read_text().upper() + job.settings.profile, encoding="utf-8"
         )
         return {"runs": len(runs)}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -20,16 +19,10 @@ from tinybert_lite.data.tables import Table, read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.method.augmentation import (
-    Candidates,
-    Place,
-    draw_variants,
-    find_candidates,
-    is_word,
-)
-from tinybert_lite.models.loading import load_bert
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Augmenting, Settings
+from tinybert_lite.method import augmentation
+from tinybert_lite.method.augmentation import Candidates, Place, is_word
+from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.settings import Augmenting
 from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, say
@@ -86,7 +79,7 @@ class Augmenter:
 
     def candidates(self, texts: list[list[str]]) -> list[Candidates]:
         """For each text (its words), the candidates of each eligible word that has some."""
-        return find_candidates(
+        return augmentation.find_candidates(
             texts,
             self.eligible,
             self.single_pieces,
@@ -137,7 +130,7 @@ class Augmenter:
         self, text_words: list[str], candidates: Candidates, rng: random.Random
     ) -> list[str]:
         """At most N different new texts."""
-        return draw_variants(
+        return augmentation.draw_variants(
             text_words, candidates, rng, self.settings.N, self.settings.p, self.join
         )
 
@@ -168,28 +161,28 @@ def augment_table(
         yield min(start + step, len(table.rows)), processes.gathered(block)
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = settings.task, settings.data_augmentation
-    table = read_table(reads["train"], task)
+def work(job: Job) -> dict:
+    options, task, device = job.options, job.task, job.session.device
+    table = read_table(job.reads["train"], task)
     if options.max_rows:
         table = replace(table, rows=table.rows[: options.max_rows])
-    teacher = load_bert(reads["teacher"], settings.lower_case, masked_lm=True)
+    teacher = job.load("teacher", masked_lm=True)
     augmenter = Augmenter(
         teacher.model,
         teacher.tokenizer,
-        WordVectors.read(reads["vectors"]),
+        WordVectors.read(job.reads["vectors"]),
         options,
-        session.device.name,
-        session.device.precision,
+        device.name,
+        device.precision,
         task.language,
     )
-    file, total = GrowingFile(folder / "aug.tsv", session.identity), len(table.rows)
+    file, total = GrowingFile(job.folder / "aug.tsv", job.session.identity), len(table.rows)
     done, lines = file.state.get("rows", 0), file.state.get("lines", 0)
     if done:
         say(f"data augmentation: resuming from row {done} of {total}")
     header = ["\t".join(table.header)] if table.header and not done else []
     blocks = progress(
-        augment_table(table, task, augmenter, session.seed, done),
+        augment_table(table, task, augmenter, job.session.seed, done),
         f"data augmentation, blocks of {BLOCK} rows",
         -(-(total - done) // (BLOCK * processes.count())),
     )
@@ -200,8 +193,8 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
             file.add(text.encode("utf-8"), rows=rows, lines=lines)
             header = []
     say(
-        f"data augmentation: {total} rows became {lines} in {folder / 'aug.tsv'}, with vectors "
-        f"{reads['vectors'].name}"
+        f"data augmentation: {total} rows became {lines} in {file.path}, with vectors "
+        f"{job.reads['vectors'].name}"
     )
     return {"rows": total, "augmented_rows": lines, "skipped_rows": len(table.skipped)}
 

@@ -89,8 +89,8 @@ def masked_lm_scores(
     chosen = np.unique(np.linspace(0, len(held_out) - 1, most).astype(int))
     right = places = loss = 0.0
     with evaluating(model) as moved:
-        for start in range(0, len(chosen), batch_size):
-            batch = moved(held_out.batch(chosen[start : start + batch_size]))
+        for _, batch in in_order(held_out, batch_size, chosen):
+            batch = moved(batch)
             masked = batch["targets"] >= 0
             wanted, logits = batch["targets"][masked], model(batch, masked_lm=masked).masked_lm
             right += (logits.argmax(-1) == wanted).sum().item()

@@ -10,30 +10,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.method.objectives import Labels
-from tinybert_lite.models.loading import load_bert
 from tinybert_lite.models.weights import weight_names
-from tinybert_lite.stages.evaluation import DevSet, check_teacher
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.evaluation import check_teacher
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.task_training import train_on_task
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = settings.task, settings.finetune_teacher
-    head = options.classifier_head
-    teacher = load_bert(
-        reads["teacher"],
-        settings.lower_case,
-        num_labels=task.num_labels,
-        projection="none",
-        classifier_head="relu" if head == "original" else head,
-    )
-    dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
-    metrics = train_on_task(
-        teacher, Labels(), task, reads["train"], options, session, folder, "teacher", dev
-    )
-    check_teacher(metrics["dev"], dev.first.labels, settings, folder)
+def work(job: Job) -> dict:
+    head = job.options.classifier_head
+    teacher = job.classifier("teacher", classifier_head="relu" if head == "original" else head)
+    dev = job.dev_set(teacher.tokenizer)
+    metrics = train_on_task(job, teacher, Labels(), "teacher", dev)
+    check_teacher(metrics["dev"], dev.first.labels, job.settings, job.folder)
     return metrics
 
 

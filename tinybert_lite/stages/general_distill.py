@@ -7,30 +7,26 @@ student learns the teacher's attention scores, hidden states and embeddings on t
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tinybert_lite.data.batches import Batches
 from tinybert_lite.data.epochs import count_sequences, read_epoch
 from tinybert_lite.method.objectives import Intermediate
 from tinybert_lite.method.starts import start_from_embeddings
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.outputs import scratch
-from tinybert_lite.training.loop import Loop
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    options, sequences = settings.general_distill, reads["sequences"]
-    bert = load_bert(reads["teacher"], settings.lower_case)
+def work(job: Job) -> dict:
+    options, folder, sequences = job.options, job.folder, job.reads["sequences"]
+    bert = job.load("teacher")
     teacher, tokenizer = bert.model, bert.tokenizer
     vocab_size = teacher.config.vocab_size
     student, new = load_model(
-        reads["student"],
+        job.reads["student"],
         from_scratch=not options.continue_train,
         vocab_size=vocab_size,
         num_labels=0,
@@ -39,8 +35,8 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     )
     if student.config.vocab_size != vocab_size:
         raise UserError(
-            f"{reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher "
-            f"{reads['teacher']} one of {vocab_size}; use a student of this teacher's vocabulary"
+            f"{job.reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher "
+            f"{job.reads['teacher']} one of {vocab_size}; use a student of this teacher's vocabulary"
         )
     objective = Intermediate(
         student, teacher, options.mapping, options.padding, options.heads, options.weights
@@ -62,28 +58,18 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
                 sequences, epoch, tokenizer, length, ids / f"epoch_{epoch}.i4"
             ),
             options.train_batch_size,
-            session.seed,
+            job.session.seed,
             rows=lambda epoch: count_sequences(sequences, epoch),
         )
-        trained = Loop(
+        metrics = job.train(
             student,
             objective,
             batches,
-            options,
-            session.accelerator(),
-            folder,
-            identity=session.identity,
-            label="general distillation",
-            say=say,
+            "general distillation",
             on_epoch=lambda model, epoch: save_weights(model, folder, epoch),
-        ).run()
+        )
     say(f"general distillation: the student is in {hand_off(folder)}")
-    return {
-        "steps": trained.steps,
-        "resumed_from": trained.resumed_from,
-        "loss_terms": trained.last_terms,
-        "mapping": objective.mapping,
-    }
+    return {**metrics, "mapping": objective.mapping}
 
 
 STAGE = Stage(

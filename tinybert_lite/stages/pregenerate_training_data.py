@@ -16,8 +16,8 @@ from tinybert_lite.data.corpora import numbered, read_corpora
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.epochs import close_corpus, lines_of_documents
 from tinybert_lite.models.tokenizers import load_tokenizer
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Pregenerating, Settings
+from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.settings import Pregenerating
 from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.files import write_json
@@ -97,20 +97,20 @@ def write_epoch(
     return count
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
+def work(job: Job) -> dict:
     counts = pregenerate(
-        [path for name, path in reads.items() if name != "vocabulary"],
-        reads["vocabulary"],
-        folder,
-        settings.pregenerate_training_data,
-        session.seed,
-        settings.lower_case,
-        session.identity,
-        settings.task.language,
+        [path for name, path in job.reads.items() if name != "vocabulary"],
+        job.reads["vocabulary"],
+        job.folder,
+        job.options,
+        job.session.seed,
+        job.settings.lower_case,
+        job.session.identity,
+        job.task.language,
     )
     say(
         f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in "
-        f"{folder}"
+        f"{job.folder}"
     )
     return {"epochs": len(counts), "sequences": counts}
 

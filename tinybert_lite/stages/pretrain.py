@@ -21,34 +21,32 @@ from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, read_documen
 from tinybert_lite.data.masked import Masked, packed
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
+from tinybert_lite.method import starts
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.objectives import MaskedLm
-from tinybert_lite.method.starts import extend_positions, start_from_vectors, start_from_waves
-from tinybert_lite.models.loading import LoadedBert, load_bert
+from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import save_model_folder, save_safetensors, save_weights
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.evaluation import masked_lm_scores
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Pretraining, Settings
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.system.console import say
 from tinybert_lite.system.outputs import scratch
-from tinybert_lite.training.loop import Loop
 
 
-def new_bert(
-    text: Path,
-    vectors: Path | None,
-    options: Pretraining,
-    folder: Path,
-    tokenizer=None,
-    language: str = "en",
-) -> LoadedBert:
-    """A BERT of random weights, for a tokenizer, or for a vocabulary learnt from the text."""
-    if tokenizer is None:
+def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
+    """A BERT of random weights, for the vocabulary given, or one learnt from the text.
+
+    folder: where a learnt vocabulary is written.
+    """
+    options, vectors = job.options, job.reads.get("vectors")
+    if "vocabulary" in job.reads:
+        tokenizer = load_tokenizer(job.reads["vocabulary"], job.settings.lower_case)
+    else:
         lines = (line for document in read_documents(text) for line in document)
-        build_vocabulary(lines, options.vocab_size, folder / "vocab.txt", language)
-        tokenizer = load_tokenizer(folder / "vocab.txt", lower_case=True)
+        vocabulary = folder / "vocab.txt"
+        build_vocabulary(lines, options.vocab_size, vocabulary, job.task.language)
+        tokenizer = load_tokenizer(vocabulary, lower_case=True)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=options.hidden_size,
@@ -59,55 +57,53 @@ def new_bert(
         classifier_head="huggingface",
     )
     model = Bert(config, masked_lm=True)
-    start_from_waves(model)
-    known = start_from_vectors(model, tokenizer, WordVectors.read(vectors)) if vectors else 0
+    starts.start_from_waves(model)
+    known = vectors and starts.start_from_vectors(model, tokenizer, WordVectors.read(vectors))
     say(
         f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, "
-        f"{len(tokenizer)} word pieces, {known} of them from word vectors"
+        f"{len(tokenizer)} word pieces, {known or 0} of them from word vectors"
     )
     return LoadedBert(model, tokenizer, folder, [])
 
 
-def model_and_text(
-    reads: dict[str, Path], place: Path, settings: Settings, session: Session
-) -> tuple[LoadedBert, Examples, Examples | None]:
-    """The BERT to train, its training sequences, and held-out ones where some are kept out."""
-    options, language = settings.pretrain, settings.task.language
+def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Examples | None]:
+    """The BERT to train, its training sequences, and held-out ones where some are kept out.
+
+    folder: where text and tokens are kept meanwhile.
+    """
+    options, language = job.options, job.task.language
     models = ("vectors", "model", "vocabulary")
-    sources = [path for name, path in reads.items() if name not in models]
-    train, test = place / "train.txt", place / "held_out.txt"
+    sources = [path for name, path in job.reads.items() if name not in models]
+    train, test = folder / "train.txt", folder / "held_out.txt"
     gather_text(
         sources,
-        settings.task,
+        job.task,
         options.held_out,
         train,
         test,
         lambda source: read_corpora([source], language, options.split_sentences),
     )
-    if "model" in reads:
-        bert = load_bert(reads["model"], settings.lower_case, masked_lm=True)
+    if "model" in job.reads:
+        bert = job.load("model", masked_lm=True)
     else:
-        vocabulary = reads.get("vocabulary")
-        given = vocabulary and load_tokenizer(vocabulary, settings.lower_case)
-        bert = new_bert(train, reads.get("vectors"), options, place, given, language)
-    extend_positions(bert.model, options.max_seq_length)
+        bert = new_bert(job, train, folder)
+    starts.extend_positions(bert.model, options.max_seq_length)
     say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
 
     def sequences(text: Path) -> Examples | None:
         if not text.stat().st_size:
             return None
-        corpus = TokenisedCorpus.build(text, bert.tokenizer, place, language=language)
-        return packed(
-            corpus, bert.tokenizer, options.max_seq_length, options.short_seq_prob, session.seed
-        )
+        corpus = TokenisedCorpus.build(text, bert.tokenizer, folder, language=language)
+        length, short = options.max_seq_length, options.short_seq_prob
+        return packed(corpus, bert.tokenizer, length, short, job.session.seed)
 
     return bert, sequences(train), sequences(test)
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    options, seed = settings.pretrain, session.seed
+def work(job: Job) -> dict:
+    options, folder, seed = job.options, job.folder, job.session.seed
     with scratch(folder) as place:
-        bert, examples, held_out = model_and_text(reads, place, settings, session)
+        bert, examples, held_out = model_and_text(job, place)
     model, tokenizer = bert.model, bert.tokenizer
     parameters = sum(p.numel() for p in model.parameters())
     say(
@@ -118,38 +114,23 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = options.dropout
-    evaluate = None
+    measured = {}
     if held_out:
-        kept = Masked(held_out, tokenizer, 0.15, seed)
-        evaluate = partial(masked_lm_scores, held_out=kept, batch_size=options.eval_batch_size)
-    trained = Loop(
-        model,
-        MaskedLm(),
-        Batches(
-            lambda epoch: Masked(examples, tokenizer, options.masked_lm_prob, seed, epoch),
-            options.train_batch_size,
-            seed,
-            rows=lambda epoch: len(examples),
-        ),
-        options,
-        session.accelerator(),
-        folder,
-        identity=session.identity,
-        label="pre-training the teacher",
-        say=say,
-        evaluate=evaluate,
-        metric="accuracy",
-    ).run()
+        held_out, batch_size = Masked(held_out, tokenizer, 0.15, seed), options.eval_batch_size
+        evaluate = partial(masked_lm_scores, held_out=held_out, batch_size=batch_size)
+        measured = {"evaluate": evaluate, "metric": "accuracy"}
+    batches = Batches(
+        lambda epoch: Masked(examples, tokenizer, options.masked_lm_prob, seed, epoch),
+        options.train_batch_size,
+        seed,
+        rows=lambda epoch: len(examples),
+    )
+    metrics = job.train(model, MaskedLm(), batches, "pre-training the teacher", **measured)
     if options.half:
         save_safetensors(model, folder, torch.half)
     else:
         save_weights(model, folder)
-    return {
-        "steps": trained.steps,
-        "resumed_from": trained.resumed_from,
-        "parameters": parameters,
-        "loss_terms": trained.last_terms,
-    }
+    return {**metrics, "parameters": parameters}
 
 
 def reads_of(ws) -> dict[str, Path]:

@@ -15,74 +15,59 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.method.quantization import calibrate, is_quantized, quantize
-from tinybert_lite.models.loading import LoadedBert, in_the_tasks_order, load_bert
+from tinybert_lite.models.loading import LoadedBert, in_the_tasks_order
 from tinybert_lite.models.saving import save_model_folder, save_weights
-from tinybert_lite.stages.evaluation import DevSet
+from tinybert_lite.stages import task_models
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Quantizing, Settings
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.submissions import write_eval_results
-from tinybert_lite.stages.task_distill_out import Teaching
+from tinybert_lite.stages.task_distill_out import teaching_of
 from tinybert_lite.stages.task_training import train_on_task
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = settings.task, settings.quantize
-    teaching = None
-    if "teacher" in reads and not options.post_training:
-        teaching = Teaching.of(reads, options, settings, session)
+def work(job: Job) -> dict:
+    options, folder, teaching = job.options, job.folder, None
+    if "teacher" in job.reads and not options.post_training:
+        teaching = teaching_of(job)
         student, dev = teaching.student, teaching.dev
     else:
-        student = load_bert(
-            reads["student"], settings.lower_case, num_labels=task.num_labels, projection="none"
-        )
-        student = in_the_tasks_order(student, task)
-        dev = DevSet(
-            task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size
-        )
-    check_source(student, task)
-    metrics = {"before_dev": dev(student.model.to(session.device.name))}
+        student = in_the_tasks_order(job.classifier("student"), job.task)
+        dev = job.dev_set(student.tokenizer)
+    check_source(student, job.task)
+    metrics = {"before_dev": dev(student.model.to(job.device))}
     say(f"before: {as_text(metrics['before_dev'])}")
     if options.do_quant:
-        calibrated(student, task, reads["rows"], options, session.device.name)
+        make_8_bit(job, student)
         metrics["post_training_dev"] = dev(student.model)
         say(f"post training: {as_text(metrics['post_training_dev'])}")
     label = "8-bit training" if options.do_quant else "training in floating point"
     if options.post_training:
         save_model_folder(student.model, student.tokenizer, folder)
         save_weights(student.model, folder)
-        trained = {"steps": 0, "dev": dev.of_folder(folder, session.device.name)}
+        metrics |= {"steps": 0, "dev": dev.of_folder(folder, job.device)}
     elif teaching:
-        trained = teaching.train(reads, options, settings, session, folder, label, finished=True)
+        metrics |= teaching.train(job, label, finished=True)
     else:
-        trained = train_on_task(
-            student,
-            Labels(),
-            task,
-            reads["rows"],
-            options,
-            session,
-            folder,
-            label,
-            dev,
-            finished=True,
-        )
-    write_eval_results(folder, trained["dev"], trained["steps"])
-    return {**metrics, **trained}
+        metrics |= train_on_task(job, student, Labels(), label, dev, finished=True)
+    write_eval_results(folder, metrics["dev"], metrics["steps"])
+    return metrics
 
 
-def calibrated(
-    student: LoadedBert, task: Task, rows: Path, options: Quantizing, device: str
-) -> None:
-    """Make a student 8-bit, its ranges set by the first training rows."""
+def make_8_bit(job: Job, student: LoadedBert) -> None:
+    """Quantize a student; its ranges are set by the first training rows."""
+    options = job.options
     examples = task_examples(
-        rows, task, student.tokenizer, options.max_seq_length, options.calibration_rows
+        job.reads["rows"],
+        job.task,
+        student.tokenizer,
+        options.max_seq_length,
+        options.calibration_rows,
     )
     batches = (
-        {name: tensor.to(device) for name, tensor in batch.items()}
+        {name: tensor.to(job.device) for name, tensor in batch.items()}
         for _, batch in in_order(examples, options.eval_batch_size)
     )
     calibrate(quantize(student.model), batches)
@@ -111,15 +96,14 @@ def reads_of(workspace, teacher: Path | None = None, rows: Path | None = None) -
 
     Rows are the augmented ones where they are there; a teacher is named only where there is one.
     """
-    teacher = teacher or workspace.task_teacher
-    train, augmented = workspace.data_file("train"), workspace.rows_for_prediction
-    dev = {name: path for name, path in workspace.task_files.items() if name != "train"}
-    return {
-        "rows": rows or (augmented if augmented.is_file() else train),
-        **dev,
-        "student": workspace.final_student,
-        **({"teacher": teacher} if teacher.exists() else {}),
-    }
+    if rows is None:
+        rows = workspace.rows_for_prediction
+        rows = rows if rows.is_file() else workspace.data_file("train")
+    found = task_models.reads_of(workspace, rows, workspace.final_student)
+    found["teacher"] = teacher or found["teacher"]
+    if not found["teacher"].exists():
+        del found["teacher"]
+    return found
 
 
 STAGE = Stage(

@@ -13,6 +13,7 @@ import torch
 
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.models.weights import WEIGHTS
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import WITHOUT_EFFECT, Settings
 from tinybert_lite.system import processes
@@ -38,14 +39,14 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. `work(reads, folder, settings, session)` does it and returns its metrics."""
+    """One stage. `work(job)` does it and returns its metrics."""
 
     name: str  # also the name of its settings
     title: str
     reads: Callable[[object], dict[str, Path]]  # of a workspace: what it reads, by name
     folder: Callable[[object], Path]  # of a workspace: where it writes
     writes: tuple[str, ...]  # patterns of the files it may write there
-    work: Callable[[dict[str, Path], Path, Settings, Session], dict]
+    work: Callable[[Job], dict]
     # Of a workspace: why the stage is not needed there, "" where it is.
     skip_reason: Callable[[object], str] = lambda workspace: ""
     # What it reads -> the stages that may have made it.
@@ -102,7 +103,7 @@ class Stage:
             write_json(folder / RUNNING, running)
         processes.wait()
         try:
-            metrics = self.work(reads, folder, settings, session)
+            metrics = self.work(Job(self.name, reads, folder, settings, session))
         except UserError:
             if processes.is_main():
                 outputs.restore()

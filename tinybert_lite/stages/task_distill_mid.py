@@ -7,12 +7,9 @@ states on the task's rows; labels are not used.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tinybert_lite.method.objectives import Intermediate
 from tinybert_lite.models.weights import weight_names
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.task_models import (
     SOURCES,
@@ -25,24 +22,22 @@ from tinybert_lite.stages.task_training import train_on_task
 from tinybert_lite.system.console import remark
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = settings.task, settings.task_distill_mid
-    teacher, _, scores = load_teacher(reads, options, settings, session)
-    warn_of_order(reads["student"], prediction=False)
+def work(job: Job) -> dict:
+    options, folder = job.options, job.reads["student"]
+    teacher, _, scores = load_teacher(job)
+    warn_of_order(folder, prediction=False)
     # A student that comes with one projection for all layers keeps it.
-    one_for_all = "fit_dense.weight" in weight_names(reads["student"])
+    one_for_all = "fit_dense.weight" in weight_names(folder)
     student = load_student(
-        reads["student"],
+        job,
         teacher,
-        task,
-        settings.lower_case,
         projection="original" if one_for_all else options.projection,
         teacher_width=teacher.model.config.hidden_size,
     )
     if any(part.startswith("fit_dense") for part in student.new_parts):
         remark(
-            f"{reads['student']} holds no projections to the teacher's width: new ones are drawn "
-            f"and learnt here"
+            f"{folder} holds no projections to the teacher's width: new ones are drawn and learnt "
+            f"here"
         )
     objective = Intermediate(
         student.model,
@@ -52,9 +47,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         options.heads,
         options.weights,
     )
-    metrics = train_on_task(
-        student, objective, task, reads["rows"], options, session, folder, "intermediate layers"
-    )
+    metrics = train_on_task(job, student, objective, "intermediate layers")
     return {**metrics, "mapping": objective.mapping, "teacher_dev": scores}
 
 

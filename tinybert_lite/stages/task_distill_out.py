@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +20,7 @@ from tinybert_lite.method.objectives import Prediction
 from tinybert_lite.models.folder import is_bert
 from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.stages.evaluation import DevSet, check_learnt
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Predicting, Settings
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.soft_targets import asking, with_soft_targets
 from tinybert_lite.stages.stage import MODEL_FILES, REPORT_FILES, Stage
 from tinybert_lite.stages.submissions import write_eval_results
@@ -39,12 +37,11 @@ from tinybert_lite.stages.teachers import OtherClassifier, read_logits
 from tinybert_lite.system.console import say
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    options = settings.task_distill_out
-    teaching = Teaching.of(reads, options, settings, session)
-    metrics = teaching.train(reads, options, settings, session, folder, "prediction layer")
-    check_learnt(settings.task, metrics["dev"], teaching.dev.first.labels, folder)
-    write_eval_results(folder, metrics["dev"], metrics["steps"])
+def work(job: Job) -> dict:
+    teaching = teaching_of(job)
+    metrics = teaching.train(job, "prediction layer")
+    check_learnt(job.task, metrics["dev"], teaching.dev.first.labels, job.folder)
+    write_eval_results(job.folder, metrics["dev"], metrics["steps"])
     return {**metrics, "teacher_dev": teaching.teacher_dev}
 
 
@@ -57,83 +54,54 @@ class Teaching:
     teacher_dev: dict[str, float] | None  # the teacher's scores, None where they are not known
     ask: Callable[[Examples], np.ndarray]  # the teacher's logits (n, K) for the training rows
 
-    @classmethod
-    def of(
-        cls, reads: dict[str, Path], options: Predicting, settings: Settings, session: Session
-    ) -> Teaching:
-        """From what a stage reads; the kind of teacher is found out."""
-        kind = cls._by_bert if is_bert(reads["teacher"]) else cls._by_other
-        return kind(reads, options, settings, session)
-
-    @classmethod
-    def _by_bert(
-        cls, reads: dict[str, Path], options: Predicting, settings: Settings, session: Session
-    ) -> Teaching:
-        teacher, dev, scores = load_teacher(reads, options, settings, session)
-        if options.hard_label_weight < 1:  # labels alone leave distillation out on purpose
-            warn_of_order(reads["student"], prediction=True)
-        student = load_student(
-            reads["student"], teacher, settings.task, settings.lower_case, projection="none"
-        )
-        return cls(student, dev, scores, asking(teacher.model, options.eval_batch_size))
-
-    @classmethod
-    def _by_other(
-        cls, reads: dict[str, Path], options: Predicting, settings: Settings, session: Session
-    ) -> Teaching:
-        """By a classifier that reads texts and not the student's tokens, or by a file of logits."""
-        task, place, rows = settings.task, reads["teacher"], reads["rows"]
-        length, batch_size = options.max_seq_length, options.eval_batch_size
-        student = load_student(reads["student"], None, task, settings.lower_case, projection="none")
-        dev = DevSet(task, reads, student.tokenizer, length, batch_size)
-        if place.is_file():
-            say(
-                f"teacher: {place} holds logits of the training rows only, so its dev score is not "
-                f"known"
-            )
-            return cls(
-                student, dev, None, lambda examples: read_logits(place, task, rows)[: len(examples)]
-            )
-        teacher = OtherClassifier(place, task, length, batch_size, session.device.name)
-        scores = dev.scores_of(lambda part: teacher.logits(read_table(reads[part], task).rows))
-        report_teacher(scores, dev, settings, place)
-        return cls(
-            student,
-            dev,
-            scores,
-            lambda examples: teacher.logits(islice(stream_table(rows, task).rows, len(examples))),
-        )
-
-    def train(
-        self,
-        reads: dict[str, Path],
-        options: Predicting,
-        settings: Settings,
-        session: Session,
-        folder: Path,
-        label: str,
-        finished: bool = False,
-    ) -> dict:
-        """Train the student on Eq. 10; the teacher's logits are computed once, kept in `folder`."""
+    def train(self, job: Job, label: str, finished: bool = False) -> dict:
+        """Train the student on Eq. 10; the teacher's logits are computed once and kept."""
+        options, reads = job.options, job.reads
         objective = Prediction(
             None, options.temperature, options.reduction, options.hard_label_weight
         )
-        made_from = (
-            f"{fingerprint(reads['teacher'])} {fingerprint(reads['rows'])} {options.max_seq_length}"
+        teacher, rows = fingerprint(reads["teacher"]), fingerprint(reads["rows"])
+        made_from = f"{teacher} {rows} {options.max_seq_length}"
+
+        def prepare(examples: Examples) -> Examples:
+            return with_soft_targets(examples, self.ask, made_from, job.folder)
+
+        return train_on_task(job, self.student, objective, label, self.dev, prepare, finished)
+
+
+def teaching_of(job: Job) -> Teaching:
+    """Load the student and the teacher of a job, whatever kind of teacher it is."""
+    return (_by_bert if is_bert(job.reads["teacher"]) else _by_other)(job)
+
+
+def _by_bert(job: Job) -> Teaching:
+    teacher, dev, scores = load_teacher(job)
+    if job.options.hard_label_weight < 1:  # labels alone leave distillation out on purpose
+        warn_of_order(job.reads["student"], prediction=True)
+    ask = asking(teacher.model, job.options.eval_batch_size)
+    return Teaching(load_student(job, teacher), dev, scores, ask)
+
+
+def _by_other(job: Job) -> Teaching:
+    """By a classifier that reads texts and not the student's tokens, or by a file of logits."""
+    task, options, place, rows = job.task, job.options, job.reads["teacher"], job.reads["rows"]
+    student = load_student(job)
+    dev = job.dev_set(student.tokenizer)
+    if place.is_file():
+        say(f"teacher: {place} holds logits of training rows only: its dev score is not known")
+        return Teaching(
+            student, dev, None, lambda examples: read_logits(place, task, rows)[: len(examples)]
         )
-        return train_on_task(
-            self.student,
-            objective,
-            settings.task,
-            reads["rows"],
-            options,
-            session,
-            folder,
-            label,
-            self.dev,
-            lambda examples: with_soft_targets(examples, self.ask, made_from, folder),
-            finished,
-        )
+    teacher = OtherClassifier(
+        place, task, options.max_seq_length, options.eval_batch_size, job.device
+    )
+
+    def ask(examples: Examples) -> np.ndarray:
+        return teacher.logits(islice(stream_table(rows, task).rows, len(examples)))
+
+    scores = dev.scores_of(lambda part: teacher.logits(read_table(job.reads[part], task).rows))
+    report_teacher(job, scores, dev)
+    return Teaching(student, dev, scores, ask)
 
 
 STAGE = Stage(

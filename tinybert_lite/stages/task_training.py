@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.data.rows import task_examples
@@ -12,44 +11,41 @@ from tinybert_lite.method.objectives import Labels, Objective
 from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
 from tinybert_lite.stages.evaluation import DevSet
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Training
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.training.loop import Loop
 
 MOST_UNKNOWN = 0.1  # share of [UNK] above which a vocabulary is suspect
 
 
 def train_on_task(
+    job: Job,
     bert: LoadedBert,
     objective: Objective,
-    task: Task,
-    rows: Path,
-    settings: Training,
-    session: Session,
-    folder: Path,
     label: str,
     dev: DevSet | None = None,
     prepare: Callable[[Examples], Examples] = lambda examples: examples,
     finished: bool = False,
 ) -> dict:
-    """Train on the rows of a file, after `prepare(examples)`; write a model folder; return metrics.
+    """Train on the job's "rows", else its "train"; write a model folder; return metrics.
 
-    With `dev`, pytorch_model.bin is the best model by the primary metric, and "dev" its scores as it
-    lies in the folder. Without, every epoch is kept as model_epoch_N.bin, the last is handed on.
-    finished: see `Loop`. Raises UserError for rows that cannot be read, and where labels are to be
-    learnt and there are none, or only one.
+    `prepare` gets the examples before they are used. With `dev`, pytorch_model.bin is the best model
+    by the primary metric, and "dev" its scores as it lies in the folder. Without, every epoch is
+    kept as model_epoch_N.bin, and the last is handed on. finished: see `Loop`.
+    Raises UserError for rows that cannot be read, and where labels are to be learnt and there are
+    none, or only one.
     """
+    task, options, folder = job.task, job.options, job.folder
+    rows = job.reads.get("rows") or job.reads["train"]
     model, tokenizer = bert.model, bert.tokenizer
-    if settings.max_seq_length > tokenizer.model_max_length:
+    if options.max_seq_length > tokenizer.model_max_length:
         say(
             f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model "
-            f"has positions, not at {settings.max_seq_length}"
+            f"has positions, not at {options.max_seq_length}"
         )
     examples = prepare(
-        task_examples(rows, task, tokenizer, settings.max_seq_length, settings.max_rows)
+        task_examples(rows, task, tokenizer, options.max_seq_length, options.max_rows)
     )
     if isinstance(objective, Labels):
         examples = examples.labelled()
@@ -71,34 +67,23 @@ def train_on_task(
     )
     _note_labels(model.config, task)
     save_model_folder(model, tokenizer, folder)
-    trained = Loop(
-        model,
-        objective,
-        Batches(examples, settings.train_batch_size, session.seed),
-        settings,
-        session.accelerator(),
-        folder,
-        identity=session.identity,
-        label=label,
-        say=say,
-        finished=finished,
-        evaluate=dev,
-        metric=task.metric,
-        on_best=(lambda model, scores: save_weights(model, folder)) if dev else None,
-        on_epoch=None if dev else lambda model, epoch: save_weights(model, folder, epoch),
-    ).run()
-    metrics = {
-        "rows": len(examples),
-        "steps": trained.steps,
-        "resumed_from": trained.resumed_from,
-        "loss_terms": trained.last_terms,
-    }
-    if dev is None:
+    if dev:
+        kept = {
+            "evaluate": dev,
+            "metric": task.metric,
+            "on_best": lambda model, scores: save_weights(model, folder),
+        }
+    else:
+        kept = {"on_epoch": lambda model, epoch: save_weights(model, folder, epoch)}
+    batches = Batches(examples, options.train_batch_size, job.session.seed)
+    metrics = {"rows": len(examples)}
+    metrics |= job.train(model, objective, batches, label, finished=finished, **kept)
+    if dev:
+        metrics["dev"] = dev.of_folder(folder, job.device)
+        say(f"{label}: {as_text(metrics['dev'])}, in {folder}")
+    else:
         hand_off(folder)
-        return metrics
-    scores = dev.of_folder(folder, session.device.name)
-    say(f"{label}: {as_text(scores)}, in {folder}")
-    return {**metrics, "best_dev": trained.best_score, "dev": scores}
+    return metrics
 
 
 def _note_labels(config, task: Task) -> None:

@@ -6,34 +6,16 @@ Reads `train.tsv`, `dev.tsv` and the student's config; writes a model folder int
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tinybert_lite.method.objectives import Labels
-from tinybert_lite.models.loading import load_bert
-from tinybert_lite.stages.evaluation import DevSet
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.task_training import train_on_task
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = settings.task, settings.baseline
-    student = load_bert(
-        reads["student"], from_scratch=True, num_labels=task.num_labels, projection="none"
-    )
-    dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
-    return train_on_task(
-        student,
-        Labels(),
-        task,
-        reads["train"],
-        options,
-        session,
-        folder,
-        "undistilled student",
-        dev,
-    )
+def work(job: Job) -> dict:
+    student = job.classifier("student", from_scratch=True)
+    dev = job.dev_set(student.tokenizer)
+    return train_on_task(job, student, Labels(), "undistilled student", dev)
 
 
 STAGE = Stage(
