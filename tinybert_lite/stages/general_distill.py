@@ -36,7 +36,8 @@ def work(job: Job) -> dict:
     if student.config.vocab_size != vocab_size:
         raise UserError(
             f"{job.reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher "
-            f"{job.reads['teacher']} one of {vocab_size}; use a student of this teacher's vocabulary"
+            f"{job.reads['teacher']} one of {vocab_size}; use a student of this teacher's "
+            f"vocabulary"
         )
     objective = Intermediate(
         student, teacher, options.mapping, options.padding, options.heads, options.weights

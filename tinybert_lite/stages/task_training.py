@@ -30,9 +30,9 @@ def train_on_task(
 ) -> dict:
     """Train on the job's "rows", else its "train"; write a model folder; return metrics.
 
-    `prepare` gets the examples before they are used. With `dev`, pytorch_model.bin is the best model
-    by the primary metric, and "dev" its scores as it lies in the folder. Without, every epoch is
-    kept as model_epoch_N.bin, and the last is handed on. finished: see `Loop`.
+    `prepare` gets the examples before they are used. With `dev`, pytorch_model.bin is the best
+    model by the primary metric, and "dev" its scores as it lies in the folder. Without, every epoch
+    is kept as model_epoch_N.bin, and the last is handed on. finished: see `Loop`.
     Raises UserError for rows that cannot be read, and where labels are to be learnt and there are
     none, or only one.
     """
