@@ -27,7 +27,7 @@ from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.models.weights import read_weights, weight_names
 from tinybert_lite.stages import finetune_teacher, general_distill
-from tinybert_lite.stages.evaluation import DevSet, check_learnt, predict
+from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.metrics import agreement
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
 from tinybert_lite.stages.settings import (
@@ -37,6 +37,7 @@ from tinybert_lite.stages.settings import (
     Pregenerating,
     Settings,
 )
+from tinybert_lite.stages.task_models import check_learnt
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.training.history import read_history
 

@@ -4,8 +4,6 @@ The parameters of one layer serve all N, and embeddings of width E are mapped to
 In memory its parts carry `Bert`'s names; files have ALBERT's own (`file_name`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -8,8 +8,6 @@ The original code lets the masked LM read the whole text after the masked one; s
 context="original" of `stages.data_augmentation`, whose default reads the masked text only.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Collection, Sequence
 

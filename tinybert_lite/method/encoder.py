@@ -4,8 +4,6 @@ Section 2.1, Eqs. 1 to 4. The layers are Hugging Face's own. Attention scores le
 attention function that is registered with transformers, without patches or hooks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, field
 

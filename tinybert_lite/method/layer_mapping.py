@@ -1,7 +1,5 @@
 """Layer mapping g(m), section 3.1: the teacher layer that each student layer learns from."""
 
-from __future__ import annotations
-
 from tinybert_lite.system.errors import UserError
 
 

@@ -1,7 +1,5 @@
 """Masking for the masked LM, as BERT does it (Devlin et al. 2019): [MASK], the same, or random."""
 
-from __future__ import annotations
-
 import random
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

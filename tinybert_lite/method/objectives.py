@@ -6,8 +6,6 @@ after the other: `Intermediate` for m = 0 … M, `Prediction` for m = M + 1. The
 mode and outside autograd; in the original code its dropout is active and its graph is built.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

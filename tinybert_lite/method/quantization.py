@@ -10,8 +10,6 @@ biases are rounded in training already; values beyond the range have no gradient
 keeps the products of two neighbouring inputs below what older processors can add.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

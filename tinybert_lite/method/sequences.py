@@ -1,7 +1,5 @@
 """Training sequences for general distillation, cut from a corpus as BERT's own are."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from itertools import chain

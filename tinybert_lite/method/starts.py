@@ -1,7 +1,5 @@
 """The weights that a model starts from, where not all are drawn at random. None is in the paper."""
 
-from __future__ import annotations
-
 import math
 
 import torch

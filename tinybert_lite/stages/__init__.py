@@ -9,6 +9,7 @@
    `undistilled`, `quantize`    the student to compare with, and the student in 8 bits
 
 `stage` runs each of them: skips what is up to date, resumes what was interrupted, and writes the
-manifest. `task_training` trains on a task's rows, `task_models` loads teacher and student,
-`evaluation`, `metrics` and `submissions` measure.
+manifest; `job` is what it hands to a stage's work. `task_models` loads teacher and student,
+`task_training` trains on a task's rows, `evaluation`, `metrics` and `submissions` measure,
+`teachers` and `soft_targets` ask teachers of any kind.
 """

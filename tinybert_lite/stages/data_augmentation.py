@@ -4,8 +4,6 @@ Reads `train.tsv`, a BERT with its masked-LM head and word vectors; writes `aug.
 columns, into `1_pre_data/`. Each original row comes once, followed by its variants.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -164,8 +162,7 @@ def augment_table(
 def work(job: Job) -> dict:
     options, task, device = job.options, job.task, job.session.device
     table = read_table(job.reads["train"], task)
-    if options.max_rows:
-        table = replace(table, rows=table.rows[: options.max_rows])
+    table = replace(table, rows=table.rows[: options.max_rows or None])
     teacher = job.load("teacher", masked_lm=True)
     augmenter = Augmenter(
         teacher.model,

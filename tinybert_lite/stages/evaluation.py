@@ -1,16 +1,13 @@
 """A model's predictions on examples, its dev scores, and a probe of its hidden states."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from tinybert_lite.data.batches import Examples, in_order
 from tinybert_lite.data.masked import Masked
@@ -20,10 +17,8 @@ from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.exports.serving import Served
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.models.loading import load_model
-from tinybert_lite.stages.metrics import at_chance, scores
-from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system import processes
-from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
 
 
@@ -39,18 +34,8 @@ def predict(
     return _each(model, examples, batch_size, lambda batch: model(batch, logits=True).logits, rows)
 
 
-def sentence_states(model: Bert, examples: Examples, batch_size: int = 64) -> np.ndarray:
-    """The mean of the last hidden state over real tokens, (n, D)."""
-
-    def mean(batch: dict[str, Tensor]) -> Tensor:
-        state, mask = model(batch).hidden[-1], batch["attention_mask"][:, :, None]
-        return (state * mask).sum(1) / mask.sum(1)
-
-    return _each(model, examples, batch_size, mean)
-
-
 @contextmanager
-def evaluating(model: Bert) -> Iterator[Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
+def evaluating(model: Bert):
     """The model in eval mode and outside autograd; gives a function that moves a batch to it."""
     training, device = model.training, next(model.parameters()).device
     model.eval()
@@ -60,11 +45,7 @@ def evaluating(model: Bert) -> Iterator[Callable[[dict[str, Tensor]], dict[str, 
 
 
 def _each(
-    model: Bert,
-    examples: Examples,
-    batch_size: int,
-    function: Callable[[dict[str, Tensor]], Tensor],
-    chosen: np.ndarray | None = None,
+    model: Bert, examples: Examples, batch_size: int, function, chosen: np.ndarray | None = None
 ) -> np.ndarray:
     """A function of every batch, (B, …) each, in the order of the examples: (n, …) float32.
 
@@ -120,13 +101,13 @@ class DevSet:
         self, task: Task, files: dict[str, Path], tokenizer, max_length: int, batch_size: int = 64
     ):
         self.task, self.batch_size = task, batch_size
-        self.parts: dict[str, Examples] = {}
-        for name in task.dev_files:
-            self.parts[name] = task_examples(
-                files[name], task, tokenizer, max_length, read=_all_labelled
-            )
-            if len(self.parts[name]) > 1:
-                need_two_classes(self.parts[name].labels, task, files[name])
+        self.parts = {
+            name: task_examples(files[name], task, tokenizer, max_length, read=_all_labelled)
+            for name in task.dev_files
+        }
+        for name, examples in self.parts.items():
+            if len(examples) > 1:
+                need_two_classes(examples.labels, task, files[name])
 
     @property
     def first(self) -> Examples:
@@ -152,56 +133,26 @@ class DevSet:
         return found
 
 
-def check_learnt(task: Task, dev_scores: dict[str, float], labels: np.ndarray, where: Path) -> None:
-    """Warn where a student's dev score is at chance."""
-    if found := at_chance(task, dev_scores, labels):
-        remark(
-            f"warning: {where}: the student's {found}; it has not learnt: more epochs, a higher "
-            f"learning rate, or a look at the teacher and stage 4 may help"
-        )
-
-
-def check_teacher(
-    dev_scores: dict[str, float], labels: np.ndarray, settings: Settings, where: Path
-) -> None:
-    """Raise UserError where a teacher's dev score is at chance: distillation would copy noise.
-
-    Only warn in the smoke profile, or where the settings allow a weak teacher.
-    """
-    task = settings.task
-    found = at_chance(task, dev_scores, labels)
-    if not found:
-        return
-    order = ", ".join(task.labels) or "of numbers"
-    hint = (
-        f"{where}: the teacher's {found}; is it fine-tuned on {task.name}, with the labels in the "
-        f"order {order}?"
-    )
-    if not (settings.finetune_teacher.allow_weak_teacher or settings.profile == "smoke"):
-        raise UserError(
-            f"{hint} Fine-tune it longer (finetune_teacher --num_train_epochs N, or --set "
-            f"finetune_teacher.num_train_epochs=N), or insist with --allow_weak_teacher (--set "
-            f"finetune_teacher.allow_weak_teacher=true)"
-        )
-    remark(f"warning: {hint}")
-
-
 def probe_answers(
     model: Bert, train: Examples, dev: Examples, regression: bool = False
 ) -> np.ndarray:
-    """Predictions (n,) on dev by a logistic (or ridge) regression on frozen sentence states.
+    """Predictions (n,) on dev by a logistic (or ridge) regression on frozen hidden states.
 
-    They show what a model knows before it has a classifier.
+    Its inputs are means of the last hidden state over real tokens, (n, D). They show what a model
+    knows before it has a classifier.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    head = make_pipeline(
-        StandardScaler(), Ridge(100.0) if regression else LogisticRegression(C=0.01, max_iter=500)
-    )
-    head.fit(sentence_states(model, train), train.labels)
-    return head.predict(sentence_states(model, dev))
+    def mean(batch):
+        state, mask = model(batch).hidden[-1], batch["attention_mask"][:, :, None]
+        return (state * mask).sum(1) / mask.sum(1)
+
+    states, dev_states = (_each(model, examples, 64, mean) for examples in (train, dev))
+    classifier = Ridge(100.0) if regression else LogisticRegression(C=0.01, max_iter=500)
+    head = make_pipeline(StandardScaler(), classifier)
+    return head.fit(states, train.labels).predict(dev_states)
 
 
 def probe(model: Bert, train: Examples, dev: Examples, regression: bool = False) -> float:

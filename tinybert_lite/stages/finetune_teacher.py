@@ -5,15 +5,13 @@ folder, into `teacher_model/<TASK>/`, keyed by the teacher's fingerprint. Distil
 teacher that was only pre-trained would copy noise: its classifier is random.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.models.weights import weight_names
-from tinybert_lite.stages.evaluation import check_teacher
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
+from tinybert_lite.stages.task_models import check_teacher
 from tinybert_lite.stages.task_training import train_on_task
 
 
@@ -22,7 +20,7 @@ def work(job: Job) -> dict:
     teacher = job.classifier("teacher", classifier_head="relu" if head == "original" else head)
     dev = job.dev_set(teacher.tokenizer)
     metrics = train_on_task(job, teacher, Labels(), "teacher", dev)
-    check_teacher(metrics["dev"], dev.first.labels, job.settings, job.folder)
+    check_teacher(job, metrics["dev"], dev, job.folder)
     return metrics
 
 

@@ -5,8 +5,6 @@ general student, a model folder, and model_epoch_N.bin of every epoch into `3_ge
 student learns the teacher's attention scores, hidden states and embeddings on text without labels.
 """
 
-from __future__ import annotations
-
 from tinybert_lite.data.batches import Batches
 from tinybert_lite.data.epochs import count_sequences, read_epoch
 from tinybert_lite.method.objectives import Intermediate

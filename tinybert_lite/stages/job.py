@@ -1,7 +1,5 @@
 """One run of a stage: what it reads, where it writes, its settings, and the machine."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Metrics of a task's predictions: scores, the level of chance, and the agreement of two models."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

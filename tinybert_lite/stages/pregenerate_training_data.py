@@ -5,8 +5,6 @@ writes `epoch_i.json` and `epoch_i_metrics.json` into `2_pregenerate_data/`, in 
 format: JSON Lines of tokens, segment_ids, is_random_next, masked_lm_positions, masked_lm_labels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -6,8 +6,6 @@ masked. Unlike BERT (Devlin et al. 2019): no next-sentence prediction, a new mas
 word embeddings that start from word vectors, and positions that start from sines.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

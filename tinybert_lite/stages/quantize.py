@@ -6,8 +6,6 @@ The model is calibrated, and then trained with rounded weights and activations. 
 simulated 8 bits; `python -m tinybert_lite.export --format serving` makes the file for real ones.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.data.batches import in_order

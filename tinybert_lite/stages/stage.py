@@ -1,7 +1,5 @@
 """A stage: what it reads and writes, whether it is up to date, running it, and its manifest."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

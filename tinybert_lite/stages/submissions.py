@@ -1,7 +1,5 @@
 """Predictions and scores for a task's test files, and the original code's `eval_results.txt`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path

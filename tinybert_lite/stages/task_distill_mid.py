@@ -5,8 +5,6 @@ folder into `4_task_distill_mid/`. The student learns the teacher's attention sc
 states on the task's rows; labels are not used.
 """
 
-from __future__ import annotations
-
 from tinybert_lite.method.objectives import Intermediate
 from tinybert_lite.models.weights import weight_names
 from tinybert_lite.stages.job import Job

@@ -5,8 +5,6 @@ student and `eval_results.txt` into `5_task_distill_out/`. The student learns th
 targets. The teacher may be a BERT, another classifier, or a file of logits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -19,13 +17,14 @@ from tinybert_lite.data.tables import read_table, stream_table
 from tinybert_lite.method.objectives import Prediction
 from tinybert_lite.models.folder import is_bert
 from tinybert_lite.models.loading import LoadedBert
-from tinybert_lite.stages.evaluation import DevSet, check_learnt
+from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.soft_targets import asking, with_soft_targets
 from tinybert_lite.stages.stage import MODEL_FILES, REPORT_FILES, Stage
 from tinybert_lite.stages.submissions import write_eval_results
 from tinybert_lite.stages.task_models import (
     SOURCES,
+    check_learnt,
     load_student,
     load_teacher,
     reads_of,

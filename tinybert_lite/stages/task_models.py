@@ -1,14 +1,15 @@
-"""What stages 4 and 5 start from: the task's own teacher, the student, and their right order."""
-
-from __future__ import annotations
+"""The task's own teacher and the student: loaded for stages 4 and 5, and checked."""
 
 from pathlib import Path
 
+import numpy as np
+
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.loading import LoadedBert, check_same_vocabulary, in_the_tasks_order
 from tinybert_lite.models.weights import weights_file
-from tinybert_lite.stages.evaluation import DevSet, check_teacher
+from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
-from tinybert_lite.stages.metrics import as_text
+from tinybert_lite.stages.metrics import as_text, at_chance
 from tinybert_lite.stages.stage import stage_of
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
@@ -54,7 +55,27 @@ def load_teacher(job: Job) -> tuple[LoadedBert, DevSet, dict[str, float]]:
 def report_teacher(job: Job, scores: dict[str, float], dev: DevSet) -> None:
     """Print a teacher's dev scores. Raises UserError where they are at chance."""
     say(f"teacher {job.reads['teacher']}: {as_text(scores)}")
-    check_teacher(scores, dev.first.labels, job.settings, job.reads["teacher"])
+    check_teacher(job, scores, dev, job.reads["teacher"])
+
+
+def check_teacher(job: Job, scores: dict[str, float], dev: DevSet, where: Path) -> None:
+    """Raise UserError where a teacher's dev score is at chance: distillation would copy noise.
+
+    Only warn in the smoke profile, or where the settings allow a weak teacher.
+    """
+    task, settings = job.task, job.settings
+    if found := at_chance(task, scores, dev.first.labels):
+        hint = (
+            f"{where}: the teacher's {found}; is it fine-tuned on {task.name}, with the labels in "
+            f"the order {', '.join(task.labels) or 'of numbers'}?"
+        )
+        if not (settings.finetune_teacher.allow_weak_teacher or settings.profile == "smoke"):
+            raise UserError(
+                f"{hint} Fine-tune it longer (finetune_teacher --num_train_epochs N, or --set "
+                f"finetune_teacher.num_train_epochs=N), or insist with --allow_weak_teacher (--set "
+                f"finetune_teacher.allow_weak_teacher=true)"
+            )
+        remark(f"warning: {hint}")
 
 
 def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> LoadedBert:
@@ -79,6 +100,15 @@ def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> Loaded
     for bert in both:
         bert.tokenizer.model_max_length = length
     return student
+
+
+def check_learnt(task: Task, dev_scores: dict[str, float], labels: np.ndarray, where: Path) -> None:
+    """Warn where a student's dev score is at chance."""
+    if found := at_chance(task, dev_scores, labels):
+        remark(
+            f"warning: {where}: the student's {found}; it has not learnt: more epochs, a higher "
+            f"learning rate, or a look at the teacher and stage 4 may help"
+        )
 
 
 def warn_of_order(student: Path, prediction: bool) -> None:

@@ -1,7 +1,5 @@
 """Training on a task's rows, as fine-tuning, stages 4 and 5, `undistilled` and `quantize` do it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from tinybert_lite.data.batches import Batches, Examples

@@ -4,8 +4,6 @@ Reads `train.tsv`, `dev.tsv` and the student's config; writes a model folder int
 `5_task_distill_out/undistilled/`. All of its weights start random.
 """
 
-from __future__ import annotations
-
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
