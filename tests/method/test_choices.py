@@ -95,6 +95,21 @@ def test_nothing_to_learn_is_refused():
             Intermediate(student, teacher, **given)
 
 
+def test_original_and_the_older_words_for_it_mean_the_same():
+    student, teacher = pair()
+    by_word = [
+        Intermediate(student, teacher, padding=padding)(student, BATCH)
+        for padding in ("original", "reference", "exact")
+    ]
+    assert by_word[0] == by_word[1] != by_word[2]
+    one, same = (pair(projection=word)[0] for word in ("original", "shared"))
+    assert one.fit_dense.weight.equal(same.fit_dense.weight) and one.fit_denses is None
+    student.config.classifier_head = "original"
+    logits = student(BATCH, logits=True).logits
+    student.config.classifier_head = "relu"
+    assert logits.equal(student(BATCH, logits=True).logits)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_hard_labels_are_mixed_in_by_their_share(share):
     student, teacher = pair(projection=None)

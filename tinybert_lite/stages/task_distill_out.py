@@ -87,7 +87,10 @@ def _by_other(job: Job) -> Teaching:
     student = load_student(job)
     dev = job.dev_set(student.tokenizer)
     if place.is_file():
-        say(f"teacher: {place} holds logits of training rows only: its dev score is not known")
+        say(
+            f"teacher: {place} holds logits of the training rows only, so its dev score is not "
+            f"known"
+        )
         return Teaching(
             student, dev, None, lambda examples: read_logits(place, task, rows)[: len(examples)]
         )
