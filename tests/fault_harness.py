@@ -37,7 +37,8 @@ from tinybert_lite.stages import (
     pregenerate_training_data,
     pretrain,
     quantize,
-    task_distill,
+    task_distill_mid,
+    task_distill_out,
     undistilled,
 )
 from tinybert_lite.stages.settings import (
@@ -65,8 +66,8 @@ STAGES = {
         pregenerate_training_data.STAGE,
         general_distill.STAGE,
         finetune_teacher.STAGE,
-        task_distill.MID,
-        task_distill.OUT,
+        task_distill_mid.STAGE,
+        task_distill_out.STAGE,
         undistilled.STAGE,
         quantize.STAGE,
     )
@@ -251,7 +252,7 @@ def main() -> int:
             killed = forked(lambda: run(stage, root, folder, at), log)
             resumed = forked(lambda: run(stage, root, folder), log)
             text = log.read_text()
-            went_on = re.search(r"going on from [a-z ]*(\d+)", text)
+            went_on = re.search(r"(?:going on|resum\w+) from [a-z ]*(\d+)", text)
             problem = (
                 f"was not killed ({killed})"
                 if killed != -signal.SIGKILL

@@ -26,7 +26,10 @@ from tinybert_lite.stages.flags import (
     training_parser,
 )
 from tinybert_lite.stages.settings import Distilling, FineTuning, Predicting
-from tinybert_lite.stages.task_distill import MID, OUT, run_mid, run_out
+from tinybert_lite.stages.task_distill_mid import STAGE as MID
+from tinybert_lite.stages.task_distill_mid import run as run_mid
+from tinybert_lite.stages.task_distill_out import STAGE as OUT
+from tinybert_lite.stages.task_distill_out import run as run_out
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError

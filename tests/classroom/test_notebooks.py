@@ -10,7 +10,7 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from tinybert_lite.stages.task_distill import SWAPPED
+from tinybert_lite.stages.task_models import SWAPPED
 from tools.build_notebooks import (
     CHINESE,
     METADATA,

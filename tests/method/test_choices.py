@@ -1,4 +1,6 @@
-"""The choices of the method (docs/method.md): each does what it says, and reaches the work from settings and command lines."""
+"""The choices of the method (docs/method.md): each does what it says, and reaches the work from
+settings and command lines.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +95,21 @@ def test_nothing_to_learn_is_refused():
             Intermediate(student, teacher, **given)
 
 
+def test_original_and_the_older_words_for_it_mean_the_same():
+    student, teacher = pair()
+    by_word = [
+        Intermediate(student, teacher, padding=padding)(student, BATCH)
+        for padding in ("original", "reference", "exact")
+    ]
+    assert by_word[0] == by_word[1] != by_word[2]
+    one, same = (pair(projection=word)[0] for word in ("original", "shared"))
+    assert one.fit_dense.weight.equal(same.fit_dense.weight) and one.fit_denses is None
+    student.config.classifier_head = "original"
+    logits = student(BATCH, logits=True).logits
+    student.config.classifier_head = "relu"
+    assert logits.equal(student(BATCH, logits=True).logits)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_hard_labels_are_mixed_in_by_their_share(share):
     student, teacher = pair(projection=None)
@@ -182,7 +199,7 @@ def terms_of(folder):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Every choice that a command line has, through both kinds of distillation, as it was recorded."""
+    """Every choice of the command lines, through both kinds of distillation."""
     from tests.pipeline.test_workspace import lay_out
 
     root = lay_out(tmp_path_factory.mktemp("method") / "workspace")
@@ -192,14 +209,21 @@ def ran(tmp_path_factory):
         torch.set_num_threads(1)
         short = "--num_train_epochs 1 --train_batch_size 8 --max_seq_length 24"
         lines = [
-            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1 --max_seq_len 24",
-            f"general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model student_model --output_dir first {short} "
-            "--mapping top --projection shared --attention_weight 0 --embedding_weight 2 --start embeddings --schedule polynomial --power 2 --end_learning_rate 1e-5",
-            f"general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model first --output_dir second {short} "
-            "--continue_train --projection shared --hidden_weight 0 --heads skip --padding reference",
-            f"task_distill --data_dir SST-2 --teacher_model teacher_model --student_model first --task_name sst-2 --output_dir mid {short} --hidden_weight 0 "
+            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir "
+            "2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1 --max_seq_len 24",
+            "general_distill --pregenerated_data 2_pregenerate_data --teacher_model "
+            f"teacher_model --student_model student_model --output_dir first {short} "
+            "--mapping top --projection shared --attention_weight 0 --embedding_weight 2 --start "
+            "embeddings --schedule polynomial --power 2 --end_learning_rate 1e-5",
+            "general_distill --pregenerated_data 2_pregenerate_data --teacher_model "
+            f"teacher_model --student_model first --output_dir second {short} "
+            "--continue_train --projection shared --hidden_weight 0 --heads skip --padding "
+            "reference",
+            "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model first "
+            f"--task_name sst-2 --output_dir mid {short} --hidden_weight 0 "
             "--schedule polynomial --mapping bottom",
-            f"task_distill --data_dir SST-2 --teacher_model teacher_model --student_model mid --task_name sst-2 --output_dir out {short} --pred_distill "
+            "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model mid "
+            f"--task_name sst-2 --output_dir out {short} --pred_distill "
             "--hard_label_weight 0.4 --temperature 3 --schedule constant",
         ]
         for line in lines:

@@ -128,7 +128,9 @@ def test_last_layer_stops_early(pair):
 
 @torch.no_grad()
 def test_the_stock_forward_under_our_attention_respects_the_padding_mask(pair):
-    """The trap: without a mask function of the same name transformers drops the mask without a word."""
+    """The trap: without a mask function of the same name transformers drops the mask without a
+    word.
+    """
     stock, model = pair
     assert model.bert.config._attn_implementation == SCORES_ATTENTION
     expected = stock(**INPUTS).last_hidden_state
@@ -165,11 +167,11 @@ def test_every_kind_of_mask_gives_the_same_attention_on_both_paths(kind):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["shared", "per_layer"])
+@pytest.mark.parametrize("kind", ["original", "per_layer"])
 def test_projections_are_linear_maps_of_every_hidden_state(pair, kind):
     model = ours(pair[0], projection=kind, teacher_width=10)
     found = model(BATCH)
-    fits = [model.fit_dense] * 4 if kind == "shared" else model.fit_denses
+    fits = [model.fit_dense] * 4 if kind == "original" else model.fit_denses
     assert len(found.projected) == len(fits) == LAYERS + 1
     for projected, hidden, fit in zip(found.projected, found.hidden, fits):
         close(projected, hidden @ fit.weight.T + fit.bias)

@@ -23,7 +23,7 @@ from tinybert_lite.method.objectives import (
 from tinybert_lite.system.errors import UserError
 
 lengths = st.lists(st.integers(1, 6), min_size=1, max_size=4)
-paddings = pytest.mark.parametrize("padding", ["exact", "reference"])
+paddings = pytest.mark.parametrize("padding", ["exact", "original"])
 seeds = st.integers(0, 1000)
 
 
@@ -52,7 +52,7 @@ def slow_attention(student, teacher, mask, padding):
             for q in range(L):
                 for k in range(L):
                     s, t = float(student[b, h, q, k]), float(teacher[b, h, q, k])
-                    if padding == "reference":
+                    if padding == "original":
                         masked = -10000.0 if not mask[b, k] else 0.0
                         s, t = (0.0 if score + masked <= -100 else score for score in (s, t))
                     elif not (mask[b, q] and mask[b, k]):
@@ -67,7 +67,7 @@ def slow_hidden(student, teacher, mask, padding):
         float((student[b, i] - teacher[b, i]).double().square().mean())
         for b in range(student.shape[0])
         for i in range(student.shape[1])
-        if padding == "reference" or mask[b, i]
+        if padding == "original" or mask[b, i]
     ]
     return sum(errors) / len(errors)
 
@@ -123,17 +123,19 @@ def test_soft_cross_entropy_equals_the_loop(rows, classes, temperature, seed):
 
 
 def test_attention_by_hand():
-    """Two tokens and one padded: a difference of 3 at one of the four real pairs is 9/4; of nine places it is 9/9."""
+    """Two tokens and one padded: a difference of 3 at one of the four real pairs is 9/4; of nine
+    places it is 9/9.
+    """
     teacher = torch.zeros(1, 1, 3, 3)
     student = teacher.clone()
     student[0, 0, 0, 1] = 3.0
     student[0, 0, :, 2] = 50.0  # a masked key
     mask = torch.tensor([[1, 1, 0]])
     assert losses.attention_loss(student, teacher, mask) == 9 / 4
-    assert losses.attention_loss(student, teacher, mask, "reference") == 1.0
+    assert losses.attention_loss(student, teacher, mask, "original") == 1.0
     student[0, 0, 2, 0] = 6.0  # a padded query: only the original counts it
     assert losses.attention_loss(student, teacher, mask) == 9 / 4
-    assert losses.attention_loss(student, teacher, mask, "reference") == 5.0
+    assert losses.attention_loss(student, teacher, mask, "original") == 5.0
 
 
 def test_the_original_drops_scores_of_minus_100_and_below():
@@ -142,8 +144,8 @@ def test_the_original_drops_scores_of_minus_100_and_below():
         torch.tensor([[[[2.0]]]]),
         torch.ones(1, 1),
     )
-    assert losses.attention_loss(student, teacher, mask, "reference") == 4.0
-    assert losses.attention_loss(student + 1, teacher, mask, "reference") == 101.0**2
+    assert losses.attention_loss(student, teacher, mask, "original") == 4.0
+    assert losses.attention_loss(student + 1, teacher, mask, "original") == 101.0**2
     assert losses.attention_loss(student, teacher, mask) == 102.0**2
 
 
@@ -152,18 +154,22 @@ def test_hidden_by_hand():
     student[0, 0] = torch.tensor([1.0, 3.0])
     student[0, 2] = 2.0
     assert losses.hidden_loss(student, teacher, mask) == 10 / 4
-    assert losses.hidden_loss(student, teacher, mask, "reference") == 18 / 6
+    assert losses.hidden_loss(student, teacher, mask, "original") == 18 / 6
 
 
 def test_long_rows_weigh_more_than_short_ones():
-    """A pooled mean over pairs, not a mean of the rows' means: errors 1 on 1 pair and 0 on 9 give 1/10."""
+    """A pooled mean over pairs, not a mean of the rows' means: errors 1 on 1 pair and 0 on 9 give
+    1/10.
+    """
     student, teacher, mask = torch.zeros(2, 1, 3, 3), torch.zeros(2, 1, 3, 3), mask_of([1, 3])
     student[0] = 1.0
     close(losses.attention_loss(student, teacher, mask), 1 / 10)
 
 
 def test_prediction_by_hand():
-    """Targets 3/4 and 1/4 against a student that knows nothing: ln 2; with t = 2 the targets are √3 : 1."""
+    """Targets 3/4 and 1/4 against a student that knows nothing: ln 2; with t = 2 the targets are √3
+    : 1.
+    """
     teacher = torch.tensor([[math.log(3.0), 0.0]])
     close(losses.soft_cross_entropy(torch.zeros(1, 2), teacher), math.log(2))
     student = torch.tensor([[0.0, math.log(3.0)]])
@@ -293,7 +299,7 @@ def test_parts_with_pooled_sizes_add_up_to_the_whole(padding, lengths, data):
 def test_sizes_count_what_is_real_or_all_places():
     mask, targets = mask_of([3, 1]), torch.tensor([[5, -100, 0], [-100, -100, -100]])
     assert astuple(Sizes.of(mask, targets=targets)) == (2, 4, 10, 2)
-    assert astuple(Sizes.of(mask, "reference")) == (2, 6, 18, 0)
+    assert astuple(Sizes.of(mask, "original")) == (2, 6, 18, 0)
     assert (Sizes(1, 2, 3, 4) + Sizes(10, 20, 30, 40)).tensor().tolist() == [11, 22, 33, 44]
 
 

@@ -25,10 +25,11 @@ from tests.pipeline.test_workspace import (  # noqa: F401
     write_toy_data,
     write_toy_vectors,
 )
+from tinybert_lite import task_distill
 from tinybert_lite.pipeline import running as run_all
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
-from tinybert_lite.stages import finetune_teacher, general_distill, pretrain, task_distill
+from tinybert_lite.stages import finetune_teacher, general_distill, pretrain
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
 from tinybert_lite.stages.settings import (
     Augmenting,
@@ -57,10 +58,10 @@ def toy(tmp_path, monkeypatch):
     (root / "in.txt").write_text("text", encoding="utf-8")
     runs = []
 
-    def work(reads, folder, settings, session):
-        runs.append(settings.seed)
-        (folder / "result.txt").write_text(
-            reads["text"].read_text().upper() + settings.profile, encoding="utf-8"
+    def work(job):
+        runs.append(job.settings.seed)
+        (job.folder / "result.txt").write_text(
+            job.reads["text"].read_text().upper() + job.settings.profile, encoding="utf-8"
         )
         return {"runs": len(runs)}
 

@@ -19,14 +19,15 @@ from tests.pipeline.test_workspace import (  # noqa: F401
     write_toy_corpus,
     write_toy_data,
 )
+from tinybert_lite import task_distill
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS, find_task
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.models.weights import read_weights, weight_names
-from tinybert_lite.stages import finetune_teacher, general_distill, task_distill
-from tinybert_lite.stages.evaluation import check_learnt, predict
+from tinybert_lite.stages import finetune_teacher, general_distill
+from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.metrics import agreement
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
 from tinybert_lite.stages.settings import (
@@ -36,6 +37,7 @@ from tinybert_lite.stages.settings import (
     Pregenerating,
     Settings,
 )
+from tinybert_lite.stages.task_models import check_learnt
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.training.history import read_history
 
@@ -143,7 +145,7 @@ def agrees(rooms: Path, student) -> float:
     return agreement(predict(load_model(rooms / "tuned")[0], dev), predict(student, dev))
 
 
-# What is learnt ------------------------------------------------------------------------------------------------------
+# What is learnt -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", ["3", "4"])
@@ -169,7 +171,7 @@ def test_the_student_comes_to_agree_with_its_teacher(rooms, distilled):
 def test_stage_5_reports_the_scores_of_the_file_it_leaves(rooms, distilled):
     scores = (distilled / "5/eval_results.txt").read_text().splitlines()
     model = load_model(distilled / "5")[0]
-    dev = task_distill.DevSet(
+    dev = DevSet(
         TASKS["SST-2"],
         {"dev": rooms / "data/dev.tsv"},
         load_tokenizer(distilled / "5/vocab.txt"),
@@ -232,7 +234,7 @@ def test_continue_train_starts_from_the_students_weights_and_without_it_from_not
     assert first_loss(continue_train=True) < 0.8 * first_loss(continue_train=False)
 
 
-# Teacher and task ----------------------------------------------------------------------------------------------------
+# Teacher and task ---------------------------------------------------------------------------------
 
 
 def test_a_teacher_that_was_not_fine_tuned_is_refused_by_the_task_stages(
@@ -287,7 +289,7 @@ def test_the_originals_classifier_head_is_learnt_and_remembered(rooms, tmp_path)
     assert load_model(tmp_path / "relu")[0].config.classifier_head == "relu"
 
 
-# What must fit -------------------------------------------------------------------------------------------------------
+# What must fit ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +335,8 @@ def test_layer_counts_that_do_not_divide_are_refused_with_the_cure_and_the_cure_
     how = dict(student=tmp_path / "two", teacher=tmp_path / "three")
     with pytest.raises(
         UserError,
-        match=r"\(3\) to be a multiple of the student's \(2\): choose mapping=top, bottom or a list of 2",
+        match=r"\(3\) to be a multiple of the student's \(2\): "
+        "choose mapping=top, bottom or a list of 2",
     ):
         distil_general(rooms, tmp_path / "3", **how)
     for mapping, layers in (("top", [0, 2, 3]), ("bottom", [0, 1, 2]), ("1,3", [0, 1, 3])):
@@ -346,7 +349,9 @@ def test_layer_counts_that_do_not_divide_are_refused_with_the_cure_and_the_cure_
 
 
 def original_student(folder: Path, rooms: Path) -> Path:
-    """A general student as the original project released it: one shared projection to the teacher's width, no manifest."""
+    """A general student as the original project released it: one shared projection to the teacher's
+    width, no manifest.
+    """
     make_bert_folder(folder, layers=1, masked_lm=False)
     state = torch.load(folder / "pytorch_model.bin")
     state |= {"fit_dense.weight": torch.randn(32, 16) / 4, "fit_dense.bias": torch.zeros(32)}
@@ -473,4 +478,4 @@ def test_dev_rows_of_ones_own_task_need_a_label(tmp_path, tokenizer):
         tmp_path / "dev.tsv", [["good", "a"], ["bad", ""], ["fine", "b"]], ["text_a", "label"]
     )
     with pytest.raises(UserError, match=r"dev\.tsv, line 3: has no label"):
-        task_distill.DevSet(find_task("t", tmp_path), {"dev": tmp_path / "dev.tsv"}, tokenizer, 16)
+        DevSet(find_task("t", tmp_path), {"dev": tmp_path / "dev.tsv"}, tokenizer, 16)

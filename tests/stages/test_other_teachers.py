@@ -33,7 +33,7 @@ from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import Row, read_table
 from tinybert_lite.data.tasks import TASKS, own_task
 from tinybert_lite.pipeline.workspace import Workspace
-from tinybert_lite.stages import task_distill
+from tinybert_lite import task_distill
 from tinybert_lite.stages.settings import Predicting, Settings
 from tinybert_lite.stages.teachers import OtherClassifier, class_order, read_logits
 from tinybert_lite.system.errors import UserError

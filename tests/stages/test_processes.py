@@ -12,8 +12,9 @@ import torch
 
 from tests.pipeline.test_workspace import write_toy_vectors
 from tests.stages.test_distillation import SETTINGS, distil_general, distil_task, quick, rooms  # noqa: F401
+from tinybert_lite import task_distill
 from tinybert_lite.models.weights import read_weights
-from tinybert_lite.stages import data_augmentation, finetune_teacher, task_distill
+from tinybert_lite.stages import data_augmentation, finetune_teacher
 from tinybert_lite.system.files import read_json, write_json
 from tinybert_lite.training.history import read_history
 
@@ -117,7 +118,8 @@ def test_the_folder_holds_what_one_process_leaves(both, folder):
 
 def test_torchrun_starts_a_command_that_speaks_once(both, rooms, tmp_path):  # noqa: F811
     command = (
-        f"-m torch.distributed.run --nproc_per_node 2 --master_port {free_port()} -m tinybert_lite.evaluate --data_dir data --task_name sst-2 "
+        f"-m torch.distributed.run --nproc_per_node 2 --master_port {free_port()} -m "
+        "tinybert_lite.evaluate --data_dir data --task_name sst-2 "
         f"--student_model {both[0] / '5'} --teacher_model tuned --device cpu"
     ).split()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -1,9 +1,8 @@
-"""ALBERT as a teacher with layers: one layer's parameters serve N times, and embeddings of width E are mapped to the layers' D.
+"""ALBERT as a teacher whose layers are matched (Lan et al. 2020, arXiv:1909.11942).
 
-Lan et al., arXiv:1909.11942. Inside, its parts carry `Bert`'s names; files have ALBERT's own.
+The parameters of one layer serve all N, and embeddings of width E are mapped to the layers' D.
+In memory its parts carry `Bert`'s names; files have ALBERT's own (`file_name`).
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +25,7 @@ class _MaskedLm(nn.Module):
 
 
 class Albert(Bert):
-    """A stock AlbertModel under `Bert`'s interface; hidden state 0 is the mapped embedding output, of width D."""
+    """Hugging Face's AlbertModel behind `Bert`'s interface; hidden state 0 is mapped to width D."""
 
     body, masked_lm_head = AlbertModel, _MaskedLm
 
@@ -41,20 +40,15 @@ class Albert(Bert):
     @property
     def blocks(self) -> list[Callable]:
         groups = self.bert.encoder.albert_layer_groups
+        each = self.layers / len(groups)  # layers of a group
         return [
-            partial(
-                self._block,
-                groups[int(number / (self.layers / len(groups)))].albert_layers[0],
-                number,
-            )
-            for number in range(self.layers)
+            partial(self._block, groups[int(n / each)].albert_layers[0], n)
+            for n in range(self.layers)
         ]
 
     @staticmethod
     def _block(layer: nn.Module, number: int, state: Tensor, **how) -> Tensor:
-        layer.attention.layer_idx = (
-            number  # the same attention stands for several layers, whose scores are apart
-        )
+        layer.attention.layer_idx = number  # one attention serves many layers, each with its scores
         return layer(state, **how)
 
     def embedded(self, batch: dict[str, Tensor]) -> Tensor:

@@ -1,11 +1,12 @@
-"""Data augmentation (paper, Algorithm 1): candidates for the words of a text, and variants drawn from them.
+"""Data augmentation (section 3.2, Algorithm 1): candidates for words, and variants of a text.
 
-A word that is one word piece is masked, and its candidates are the masked LM's best guesses. A word of
-several pieces takes its nearest neighbours among word vectors. In each of N variants every word that
-has candidates is replaced with probability p by one of them, drawn uniformly.
+A word that is one word piece is masked, and its candidates are the masked LM's K most probable
+words. A word of several pieces takes its K nearest neighbours among word vectors. In each of N_a
+variants, every word that has candidates is replaced with probability p_t by one of them.
+
+The original code lets the masked LM read the whole text after the masked one; so does
+context="original" of `stages.data_augmentation`, whose default reads the masked text only.
 """
-
-from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Sequence
@@ -21,10 +22,12 @@ def find_candidates(
     by_masked_lm: Callable[[list[Place]], list[list[str]]],
     by_vectors: Callable[[list[Place]], list[list[str]]],
 ) -> list[Candidates]:
-    """The candidates of every eligible word of every text (a text is its words).
+    """Collect the candidates C of each eligible word of each text; a text is its words.
 
-    Words among `single_pieces` are looked up by the masked LM, all others by word vectors; both get
-    the places of all texts at once. Words without a candidate are left out.
+    by_masked_lm: for words among `single_pieces` · by_vectors: for all others. Each gets the places
+    of all texts in one call. Words without a candidate are left out. Algorithm 1 collects them anew
+    for every variant, from a text whose earlier words may be replaced; here, as in the original
+    code, once per word from the unchanged text.
     """
     found: list[Candidates] = [{} for _ in texts]
     masked: list[Place] = []
@@ -46,9 +49,9 @@ def draw_variants(
     probability: float,
     join: Callable[[list[str]], str] = " ".join,
 ) -> list[str]:
-    """At most `count` (the paper's N_a) different new texts; the original is not among them.
+    """Draw `count` (N_a) variants of a text, replacing words with `probability` (p_t).
 
-    probability: of replacing each word that has candidates (the paper's p_t).
+    Duplicates and the unchanged text are dropped, as in the original code, so fewer may come.
     """
     found: dict[str, None] = {}
     for _ in range(count):
@@ -62,5 +65,5 @@ def draw_variants(
 
 
 def is_word(text: str) -> bool:
-    """Whether it is made of letters alone; only such words are replaced."""
+    """Whether a text is made of letters only; no other words are replaced, as in the original."""
     return text.isalpha()

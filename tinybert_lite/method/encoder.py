@@ -1,10 +1,8 @@
-"""A BERT that shows its insides: one call gives hidden states, pre-softmax attention scores and logits.
+"""A BERT whose one call gives hidden states, attention scores and logits.
 
-Layers count from 1; 0 is the embedding output. The layers are Hugging Face's own; scores come out through an attention
-function registered with transformers, without patches or hooks.
+Section 2.1, Eqs. 1 to 4. The layers are Hugging Face's own. Attention scores leave them through an
+attention function that is registered with transformers, without patches or hooks.
 """
-
-from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -22,10 +20,11 @@ SCORES_ATTENTION = "tinybert_scores"
 def scores_attention(
     module, query, key, value, attention_mask, dropout=0.0, scaling=None, scores=None, **kwargs
 ):
-    """Attention that leaves its raw scores QKᵀ/√d_k in the dict `scores` for the layers that are keys of it.
+    """Eqs. 1 and 2: softmax(A) V with A = QKᵀ/√d_k; A of chosen layers is left in `scores`.
 
-    query, key, value: (B, H, L, d_k) · attention_mask: additive (B, 1, 1 or L, L), bool, or None · scores[layer] becomes
-    (B, H, L, L), before the mask. Layers whose scores nobody asks for take PyTorch's fast attention.
+    query, key, value: (B, H, L, d_k) · attention_mask: additive (B, 1, 1 or L, L), bool, or None.
+    scores: a dict whose keys are the layers wanted; scores[layer] becomes (B, H, L, L), before mask
+    and softmax. Other layers use PyTorch's fast attention. Returns (B, L, H, d_k) and None.
     """
     layer = module.layer_idx + 1
     if scores is None or layer not in scores:
@@ -35,47 +34,41 @@ def scores_attention(
         return output.transpose(1, 2), None
     raw = torch.matmul(query, key.transpose(2, 3)) * scaling
     scores[layer] = masked = raw
-    if attention_mask is not None:
-        hide = attention_mask.dtype == torch.bool
-        masked = (
-            raw.masked_fill(~attention_mask, torch.finfo(raw.dtype).min)
-            if hide
-            else raw + attention_mask
-        )
+    if attention_mask is not None and attention_mask.dtype == torch.bool:
+        masked = raw.masked_fill(~attention_mask, torch.finfo(raw.dtype).min)
+    elif attention_mask is not None:
+        masked = raw + attention_mask
     probabilities = F.dropout(F.softmax(masked, dim=-1), dropout, module.training)
     return torch.matmul(probabilities, value).transpose(1, 2), None
 
 
 AttentionInterface.register(SCORES_ATTENTION, scores_attention)
-# Without a mask function of the same name transformers would silently drop the padding mask.
+# Without a mask function of the same name transformers drops the padding mask and says nothing.
 AttentionMaskInterface.register(SCORES_ATTENTION, eager_mask)
 
 
 @dataclass
 class Encoding:
-    """What one forward pass shows. For a student with projections `projected` holds H^S W_h, in the teacher's width."""
+    """What one forward pass shows."""
 
-    hidden: list[Tensor]  # (B, L, D) for the embeddings (0) and each layer run
-    scores: dict[int, Tensor] = field(
-        default_factory=dict
-    )  # layer -> (B, H, L, L), before mask and softmax
-    projected: list[Tensor] | None = None  # (B, L, teacher's D) for 0 … M
-    logits: Tensor | None = None  # (B, K)
+    hidden: list[Tensor]  # H: (B, L, D) of the embeddings (0) and of each layer that ran
+    scores: dict[int, Tensor] = field(default_factory=dict)  # A: layer -> (B, H, L, L)
+    projected: list[Tensor] | None = None  # H^S W_h: (B, L, teacher's D) for 0 … M, of a student
+    logits: Tensor | None = None  # z: (B, K)
     masked_lm: Tensor | None = None  # (P, V) at the P places asked for
 
 
 class Bert(nn.Module):
-    """BertModel with the heads distillation needs; parameters are named as in the original project's files.
+    """BertModel with the heads that distillation needs, its parameters named as in original files.
 
-    bert.* · cls.* (masked LM) · classifier.* · fit_denses.i.* (one projection per matched layer and one for the
-    embeddings: the paper) or fit_dense.* (one shared: the original code). Projections have a bias, as the original's.
+    bert.* · cls.* (masked LM) · classifier.* · and the projections W_h and W_e to `teacher_width`:
+    projection="per_layer" (the paper) has fit_denses.i.*, one for the embeddings and one for each
+    layer; projection="original" (or the older word "shared") has fit_dense.*, one for all, as the
+    original code. Both have a bias, as there; the paper's have none.
     """
 
-    body, masked_lm_head, file_name = (
-        BertModel,
-        BertOnlyMLMHead,
-        staticmethod(str),
-    )  # file_name: a parameter's name in files
+    body, masked_lm_head = BertModel, BertOnlyMLMHead
+    file_name = staticmethod(str)  # a parameter's name -> its name in model files
 
     def __init__(
         self,
@@ -90,24 +83,22 @@ class Bert(nn.Module):
         config._attn_implementation = SCORES_ATTENTION
         self.config = config
         self.bert = self.body(config)
-        self.cls = self.classifier = None
+        self.cls = self.classifier = self.fit_dense = self.fit_denses = None
         if masked_lm:
             self.cls = self.masked_lm_head(config)
             self.cls.predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
             self.cls.predictions.decoder.bias = self.cls.predictions.bias
         if num_labels:
             self.classifier = nn.Linear(config.hidden_size, num_labels)
-        self.fit_dense = self.fit_denses = None
-        if projection == "shared":
+        if projection in ("original", "shared"):
             self.fit_dense = nn.Linear(config.hidden_size, teacher_width)
         elif projection == "per_layer":
             self.fit_denses = nn.ModuleList(
                 nn.Linear(config.hidden_size, teacher_width)
                 for _ in range(config.num_hidden_layers + 1)
             )
-        for module in (self.cls, self.classifier, self.fit_dense, self.fit_denses):
-            if module is not None:
-                module.apply(self._initialise)
+        for module in filter(None, (self.cls, self.classifier, self.fit_dense, self.fit_denses)):
+            module.apply(self._initialise)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def _initialise(self, module: nn.Module) -> None:
@@ -121,11 +112,11 @@ class Bert(nn.Module):
 
     @property
     def blocks(self):
-        """The layers as functions of a state (B, L, D)."""
+        """The layers, each a function of a state (B, L, D)."""
         return self.bert.encoder.layer
 
     def embedded(self, batch: dict[str, Tensor]) -> Tensor:
-        """(B, L, D), what the first layer reads."""
+        """The embedding output E, (B, L, D)."""
         return self.bert.embeddings(
             input_ids=batch["input_ids"], token_type_ids=batch["token_type_ids"]
         )
@@ -143,25 +134,16 @@ class Bert(nn.Module):
         masked_lm: Tensor | None = None,
         last_layer: int | None = None,
     ) -> Encoding:
-        """Encode a batch (input_ids, attention_mask, token_type_ids, each (B, L)).
+        """Encode a batch of input_ids, attention_mask and token_type_ids, (B, L) each.
 
-        scores: layers whose raw scores are wanted · logits: run the classifier · masked_lm: bool (B, L), the places to
-        predict · last_layer: stop after this layer (its hidden state is the last).
+        scores: the layers whose attention scores are wanted · logits: run the classifier ·
+        masked_lm: bool (B, L), the places to predict · last_layer: stop after this layer.
         """
-        mask = batch["attention_mask"]
-        additive = None
-        if not bool(mask.all()):
-            dtype = (
-                torch.get_autocast_dtype(mask.device.type)
-                if torch.is_autocast_enabled(mask.device.type)
-                else self.bert.dtype
-            )
-            additive = (1 - mask[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
-            additive = additive.expand(-1, 1, mask.shape[1], -1)
         state = self.embedded(batch)
+        mask = self._additive(batch["attention_mask"])
         hidden, wanted = [state], dict.fromkeys(scores)
         for layer in self.blocks[:last_layer]:
-            state = layer(state, attention_mask=additive, scores=wanted)
+            state = layer(state, attention_mask=mask, scores=wanted)
             hidden.append(state)
         encoding = Encoding(hidden, wanted)
         if self.fit_dense is not None:
@@ -174,8 +156,21 @@ class Bert(nn.Module):
             encoding.masked_lm = self.cls(state[masked_lm])
         return encoding
 
+    def _additive(self, mask: Tensor) -> Tensor | None:
+        """(B, L), 1 at real tokens → (B, 1, L, L) to add to scores; None without padding."""
+        if mask.all():
+            return None
+        device = mask.device.type
+        cast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if cast else self.bert.dtype
+        additive = (1 - mask[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
+        return additive.expand(-1, 1, mask.shape[1], -1)
+
     def classify(self, last_hidden: Tensor) -> Tensor:
-        """(B, L, D) → (B, K). Hugging Face's head: pooler, dropout, Linear; the original's: pooler, ReLU, Linear."""
+        """(B, L, D) → logits (B, K), by Hugging Face's head: pooler, dropout, Linear.
+
+        A config whose `classifier_head` is "relu" has the original code's: pooler, ReLU, Linear.
+        """
         pooled = self.pooled(last_hidden)
-        relu = getattr(self.config, "classifier_head", "huggingface") == "relu"
-        return self.classifier(torch.relu(pooled) if relu else self.dropout(pooled))
+        original = getattr(self.config, "classifier_head", "") in ("relu", "original")
+        return self.classifier(torch.relu(pooled) if original else self.dropout(pooled))

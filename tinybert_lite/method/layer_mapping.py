@@ -1,16 +1,15 @@
-"""Layer mapping g(m): which teacher layer student layer m learns from (paper, section 3)."""
-
-from __future__ import annotations
+"""Layer mapping g(m), section 3.1: the teacher layer that each student layer learns from."""
 
 from tinybert_lite.system.errors import UserError
 
 
 def layer_mapping(mapping: str, student_layers: int, teacher_layers: int) -> list[int]:
-    """The teacher layer for each student layer m = 0 … M; layers count from 1, 0 is the embedding output.
+    """Return [g(0), …, g(M)]: layers count from 1, 0 is the embedding output, and g(0) = 0.
 
-    uniform: g(m) = m·N/M · top: g(m) = m + N − M · bottom: g(m) = m · or a list of M layers such as "3,6,9,12"
-    (M + 1 where it starts with the embeddings' own). g(0) = 0 unless such a list says otherwise.
-    Raises UserError for a mapping that does not fit M student and N teacher layers.
+    uniform: g(m) = m·N/M, the paper's choice · top: g(m) = m + N − M · bottom: g(m) = m (Table 4).
+    Ours: also a list of M layers such as "3,6,9,12", or of M + 1 layers that starts with g(0).
+    The prediction layer, g(M + 1) = N + 1, is `objectives.Prediction`.
+    Raises UserError for a mapping that does not fit M student layers and N teacher layers.
     """
     M, N = student_layers, teacher_layers
     if M > N:
@@ -20,12 +19,12 @@ def layer_mapping(mapping: str, student_layers: int, teacher_layers: int) -> lis
     if mapping == "uniform":
         if N % M:
             raise UserError(
-                f"a uniform mapping needs the teacher's layers ({N}) to be a multiple of the student's ({M}): "
-                f"choose mapping=top, bottom or a list of {M} layers"
+                f"a uniform mapping needs the teacher's layers ({N}) to be a multiple of the "
+                f"student's ({M}): choose mapping=top, bottom or a list of {M} layers"
             )
         return [m * N // M for m in range(M + 1)]
     if mapping == "top":
-        return [0] + [m + N - M for m in range(1, M + 1)]
+        return [0, *range(N - M + 1, N + 1)]
     if mapping == "bottom":
         return list(range(M + 1))
     try:

@@ -1,24 +1,26 @@
-"""The losses of TinyBERT: pure functions, student first, float32 inside.
+"""The losses of TinyBERT (section 3.1, Eqs. 7 to 10) and two plain ones, as pure functions.
 
-B rows, L tokens, H heads, D width, K classes. A batch's losses are sums divided by `sizes`, the counts over the *global*
-batch, so that accumulated parts and several processes add up to the same number; without `sizes` it is a plain mean.
-Equal inputs give zero for the two MSE losses, and more padding changes nothing (`padding="exact"`).
+The student's tensor comes first; losses are computed in float32 and are scalars. Each is a sum
+divided by `sizes`, the counts of the *global* batch, so that the parts of a batch, on one process
+or several, add up to the loss of the whole. Without `sizes` the batch given is the whole one. The
+two MSE losses are zero for equal tensors; with padding="exact" more padding changes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HIDDEN_SCORE = -1e2  # the original's sentinel: scores at or below it were masked
+HIDDEN_SCORE = -1e2  # the original code takes scores at or below it for masked ones
+ORIGINAL = ("original", "reference")  # padding as in the original code, and an older word for it
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a mean divides by: rows, their places (tokens), query-key pairs, and masked-LM targets."""
+    """What a mean divides by: rows, tokens (places), query-key pairs, and masked-LM targets."""
 
     rows: float
     places: float
@@ -27,21 +29,23 @@ class Sizes:
 
     @classmethod
     def of(cls, mask: Tensor, padding: str = "exact", targets: Tensor | None = None) -> Sizes:
-        """Count a batch. mask: (B, L), 1 at real tokens. With padding="reference" padded places count too."""
+        """Count a batch. mask: (B, L), 1 at real tokens; with padding="original" all places count.
+
+        targets: (B, L) token ids, negative where nothing is predicted.
+        """
         B, L = mask.shape
         found = 0.0 if targets is None else float((targets >= 0).sum())
-        if padding == "reference":
+        if padding in ORIGINAL:
             return cls(B, B * L, B * L * L, found)
         lengths = mask.sum(1).double()
         return cls(B, float(lengths.sum()), float(lengths.square().sum()), found)
 
     def __add__(self, other: Sizes) -> Sizes:
-        return Sizes(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Sizes(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other))))
 
     def tensor(self, device=None) -> Tensor:
-        return torch.tensor(
-            [getattr(self, f.name) for f in fields(self)], dtype=torch.float64, device=device
-        )
+        """The four counts, (4,) float64, for the sum over processes."""
+        return torch.tensor(astuple(self), dtype=torch.float64, device=device)
 
 
 def attention_loss(
@@ -51,24 +55,24 @@ def attention_loss(
     padding: str = "exact",
     sizes: Sizes | None = None,
 ) -> Tensor:
-    """Eq. 7: MSE between pre-softmax scaled scores, a scalar.
+    """Eq. 7: MSE between attention scores A = QKᵀ/√d_k, before mask and softmax.
 
-    student, teacher: (B, H, L, L) before masking · mask: (B, L). exact: the mean over rows, heads and real query-key
-    pairs. reference: as the original code, scores of masked keys (and any score <= -100) become 0 in both, and the mean
-    runs over all places, padded queries included. The paper does not say what happens to padding.
+    student, teacher: (B, H, L, L) · mask: (B, L). The paper does not say what happens to padding.
+    exact (ours): the mean over rows, heads and pairs of a real query and a real key.
+    original: scores of masked keys, and scores ≤ −100, become 0 in both models; the mean runs over
+    all places, padded queries included.
     """
     sizes = sizes or Sizes.of(mask, padding)
     student, teacher = student.float(), teacher.float()
     keys = mask.bool()[:, None, None, :]
-    if padding == "reference":
+    if padding in ORIGINAL:
         student = student.where(keys & (student > HIDDEN_SCORE), 0.0)
         teacher = teacher.where(keys & (teacher > HIDDEN_SCORE), 0.0)
-        error = (student - teacher).square()
+        error = student - teacher
     else:
-        error = (
-            (student - teacher).masked_fill_(~(keys & mask.bool()[:, None, :, None]), 0.0).square()
-        )
-    return error.sum() / (sizes.pairs * student.shape[1])
+        pairs = keys & mask.bool()[:, None, :, None]
+        error = (student - teacher).masked_fill_(~pairs, 0.0)
+    return error.square().sum() / (sizes.pairs * student.shape[1])
 
 
 def hidden_loss(
@@ -78,17 +82,15 @@ def hidden_loss(
     padding: str = "exact",
     sizes: Sizes | None = None,
 ) -> Tensor:
-    """Eqs. 8 and 9: MSE between the projected student states and the teacher's, a scalar.
+    """Eqs. 8 and 9: MSE between projected student states (H^S W_h, or E^S W_e) and the teacher's.
 
-    student, teacher: (B, L, D), the student's already projected to the teacher's width · mask: (B, L).
-    exact: the mean over real tokens and D. reference: over all places, as the original code, which masks nothing.
+    student, teacher: (B, L, D), the student's already in the teacher's width · mask: (B, L).
+    exact (ours): the mean over real tokens and D. original: over all places.
     """
     sizes = sizes or Sizes.of(mask, padding)
     error = student.float() - teacher.float()
-    if padding != "reference":
-        error.masked_fill_(
-            ~mask.bool()[:, :, None], 0.0
-        )  # in place: autograd needs no copy of a difference
+    if padding not in ORIGINAL:
+        error.masked_fill_(~mask.bool()[:, :, None], 0.0)  # in place, which saves a copy
     return error.square().sum() / (sizes.places * student.shape[2])
 
 
@@ -99,9 +101,10 @@ def soft_cross_entropy(
     reduction: str = "ours",
     sizes: Sizes | None = None,
 ) -> Tensor:
-    """Eq. 10: −softmax(z_T / t) · log_softmax(z_S / t), a scalar; not zero but the teacher's entropy for equal logits.
+    """Eq. 10: −softmax(z^T / t) · log_softmax(z^S / t). Equal logits give the teacher's entropy.
 
-    student, teacher: (B, K). ours: the sum over classes, the mean over rows. original: the mean over both, 1/K of ours.
+    student, teacher: logits (B, K). ours: the sum over classes and the mean over rows, as the
+    paper's cross-entropy. original: the mean over both, 1/K of ours.
     """
     soft_targets = F.softmax(teacher.float() / temperature, dim=-1)
     losses = -(soft_targets * F.log_softmax(student.float() / temperature, dim=-1)).sum(-1)
@@ -110,22 +113,23 @@ def soft_cross_entropy(
 
 
 def regression_loss(student: Tensor, teacher: Tensor, sizes: Sizes | None = None) -> Tensor:
-    """STS-B: MSE to the teacher's output, both (B,) or (B, 1); the original code takes the gold label by mistake."""
+    """Eq. 10 for a regression (STS-B): MSE to the teacher's output, the mean over rows.
+
+    student, teacher: (B,) or (B, 1). The original code takes the gold label by mistake.
+    """
     error = (student.float().view(-1) - teacher.float().view(-1)).square()
     return error.sum() / (sizes.rows if sizes else len(error))
 
 
 def label_loss(logits: Tensor, labels: Tensor, sizes: Sizes | None = None) -> Tensor:
-    """Cross-entropy of (B, K) logits to (B,) labels, or MSE where K = 1; the mean over rows. For fine-tuning."""
+    """Cross-entropy of (B, K) logits to (B,) gold labels, or MSE where K = 1; mean over rows."""
     if logits.shape[-1] == 1:
         return regression_loss(logits, labels, sizes)
-    return F.cross_entropy(logits.float(), labels.long(), reduction="sum") / (
-        sizes.rows if sizes else len(labels)
-    )
+    loss = F.cross_entropy(logits.float(), labels.long(), reduction="sum")
+    return loss / (sizes.rows if sizes else len(labels))
 
 
 def masked_lm_loss(logits: Tensor, targets: Tensor, sizes: Sizes | None = None) -> Tensor:
-    """Cross-entropy of (P, V) logits at the P masked places to (P,) targets; the mean over masked places."""
-    return F.cross_entropy(logits.float(), targets, reduction="sum") / max(
-        1, sizes.targets if sizes else len(targets)
-    )
+    """Cross-entropy of (P, V) logits at P masked places to (P,) token ids; mean over places."""
+    loss = F.cross_entropy(logits.float(), targets, reduction="sum")
+    return loss / max(1, sizes.targets if sizes else len(targets))

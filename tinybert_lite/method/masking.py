@@ -1,11 +1,10 @@
-"""Masking for the masked LM, as BERT does it: 80 % [MASK], 10 % kept, 10 % a random piece."""
-
-from __future__ import annotations
+"""Masking for the masked LM, as BERT does it (Devlin et al. 2019): [MASK], the same, or random."""
 
 import random
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-INNER = "##\0"  # before a piece inside a Chinese word, which no ## of its own joins to it; text holds no NUL
+# Marks a piece inside a Chinese word, whose pieces have no ## of their own. Text holds no NUL.
+INNER = "##\0"
 
 
 def mask_tokens(
@@ -16,11 +15,13 @@ def mask_tokens(
     whole_words: bool,
     random_pieces: list[str],
 ) -> tuple[list[str], list[int], list[str]]:
-    """Masked tokens, the masked positions in order, and what stood there.
+    """Return the masked tokens, the masked positions in order, and the tokens that stood there.
 
-    Masks min(most, max(1, round(len · probability))) places; none at all with probability 0 (the original still masks
-    one). With `whole_words`, ## pieces join their word, and a word that would overflow is skipped. Random pieces are
-    drawn from `random_pieces`, which holds no special or unused ones (ours; the original draws from all).
+    min(most, max(1, round(len · probability))) positions are chosen, never [CLS] or [SEP]; of these
+    80 % become [MASK], 10 % stay, and 10 % become one of `random_pieces`. With `whole_words` the ##
+    pieces join their word, and a word that would exceed the number is skipped.
+    The original code masks one token at probability 0 (ours: none), and draws random pieces from
+    the whole vocabulary (ours: from `random_pieces()`).
     """
     if probability <= 0 or most <= 0:
         return list(tokens), [], []
@@ -33,26 +34,26 @@ def mask_tokens(
         else:
             words.append([i])
     wanted = min(most, max(1, round(len(tokens) * probability)))
-    chosen: list[int] = []
-    while words and len(chosen) < wanted:
-        i = int(rng.random() * len(words))  # a shuffle that goes no further than it is needed
+    positions: list[int] = []
+    while words and len(positions) < wanted:
+        i = int(rng.random() * len(words))  # a shuffle that ends as soon as enough is chosen
         words[i], words[-1] = words[-1], words[i]
         word = words.pop()
-        if len(chosen) + len(word) <= wanted:
-            chosen += word
+        if len(positions) + len(word) <= wanted:
+            positions += word
+    positions.sort()
     masked = list(tokens)
-    for i in sorted(chosen):
+    for i in positions:
         draw = rng.random()
         if draw < 0.8:
             masked[i] = "[MASK]"
         elif draw >= 0.9:
             masked[i] = rng.choice(random_pieces)
-    positions = sorted(chosen)
     return masked, positions, [tokens[i] for i in positions]
 
 
 def random_pieces(pieces: list[str]) -> list[str]:
-    """What a masked place may become by chance: every piece of a vocabulary but special, unused and inner ones."""
+    """The word pieces that may replace a masked token: no special, unused or `INNER` ones."""
     return [
         piece
         for piece in pieces
@@ -61,10 +62,10 @@ def random_pieces(pieces: list[str]) -> list[str]:
 
 
 def with_inner(pieces: list[str]) -> list[str]:
-    """A vocabulary's V pieces, and after them the same as they stand inside Chinese words: 2V."""
+    """A vocabulary of V word pieces, followed by each of them as it stands inside a word: 2V."""
     return pieces + [INNER + piece for piece in pieces]
 
 
 def without_inner(tokens: list[str]) -> list[str]:
-    """Tokens as the vocabulary has them."""
+    """The tokens as the vocabulary has them."""
     return [token.removeprefix(INNER) for token in tokens]

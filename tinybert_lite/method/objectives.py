@@ -1,9 +1,10 @@
-"""What a training step teaches. An objective maps (student, batch, sizes) to named loss terms; their sum is minimised.
+"""Objectives (section 3.1, Eqs. 5, 6 and 11): the losses that a training step adds up.
 
-Terms carry their layer: "attention/2", "hidden/0" (the embeddings). Teachers are in eval mode and outside autograd.
+An objective maps (student, batch, sizes) to named loss terms, and their sum is minimised. Terms
+carry their layer: "attention/2", "hidden/0" (the embeddings). Eq. 11 as two objectives, trained one
+after the other: `Intermediate` for m = 0 … M, `Prediction` for m = M + 1. The teacher is in eval
+mode and outside autograd; in the original code its dropout is active and its graph is built.
 """
-
-from __future__ import annotations
 
 import torch
 from torch import Tensor
@@ -15,18 +16,30 @@ from tinybert_lite.method.losses import Sizes
 from tinybert_lite.system.errors import UserError
 
 Terms = dict[str, Tensor]
+Batch = dict[str, Tensor]
 
 
 def freeze(teacher: Bert) -> Bert:
-    """A teacher does not learn: no dropout, no gradients."""
+    """Switch off a teacher's dropout and gradients."""
     return teacher.eval().requires_grad_(False)
 
 
-class Intermediate:
-    """Eqs. 7-9: attention scores and hidden states of mapped layers, the embeddings' among them (stages 3 and 4).
+class Objective:
+    """What the training loop asks of each objective beside its terms: the counts of a batch."""
 
-    `weights`: of "attention", "hidden" (layers 1 … M) and "embedding" in the sum (λ of Eq. 6, by kind of loss); a loss of weight 0
-    is not computed. Raises UserError where nothing is left to learn.
+    padding = "exact"
+
+    def sizes(self, batch: Batch) -> Sizes:
+        return Sizes.of(batch["attention_mask"], self.padding, batch.get("targets"))
+
+
+class Intermediate(Objective):
+    """Eqs. 7 to 9 for m = 0 … M: attention scores, hidden states and embeddings of mapped layers.
+
+    weights: of "attention", "hidden" (layers 1 … M) and "embedding" in the sum, which is λ_m of
+    Eq. 6 by kind of loss, 1 in the paper; a loss of weight 0 is not computed.
+    heads: what to do where the two have different numbers of heads, see `check_heads`.
+    Raises UserError where the heads do not fit or no loss is left.
     """
 
     def __init__(
@@ -41,23 +54,15 @@ class Intermediate:
         self.teacher, self.padding = freeze(teacher), padding
         self.weights = {"attention": 1.0, "hidden": 1.0, "embedding": 1.0, **(weights or {})}
         self.mapping = layer_mapping(mapping, student.layers, teacher.layers)
-        self.heads = (
-            "skip"
-            if not self.weights["attention"]
-            else check_heads(
-                student.config.num_attention_heads, teacher.config.num_attention_heads, heads
-            )
-        )
+        counts = (model.config.num_attention_heads for model in (student, teacher))
+        self.heads = check_heads(*counts, heads) if self.weights["attention"] else "skip"
         if self.heads == "skip" and not (self.weights["hidden"] or self.weights["embedding"]):
             raise UserError(
-                "every loss has weight 0 or is skipped, so there is nothing to learn; give one of attention_weight, hidden_weight "
-                "and embedding_weight a number above 0"
+                "every loss has weight 0 or is skipped, so there is nothing to learn; give one of "
+                "attention_weight, hidden_weight and embedding_weight a number above 0"
             )
 
-    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
-        return Sizes.of(batch["attention_mask"], self.padding)
-
-    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
+    def __call__(self, student, batch: Batch, sizes: Sizes | None = None) -> Terms:
         attended = [] if self.heads == "skip" else range(1, len(self.mapping))
         with torch.inference_mode():
             teaching = self.teacher(
@@ -73,15 +78,18 @@ class Intermediate:
         sizes: Sizes | None = None,
         hidden: bool = True,
     ) -> Terms:
-        """The terms of two forward passes; hidden=False leaves the hidden states out (a student without projections)."""
+        """The terms of a student's and a teacher's forward pass. mask: (B, L).
+
+        hidden=False leaves the hidden states out, for a student without projections.
+        """
         states = learning.projected or learning.hidden
         terms = {}
         for m, g in enumerate(self.mapping):
             if m in learning.scores:
-                mine, theirs = common_heads(learning.scores[m], teaching.scores[g])
-                terms[f"attention/{m}"] = self.weights["attention"] * losses.attention_loss(
-                    mine, theirs, mask, self.padding, sizes
+                loss = losses.attention_loss(
+                    *common_heads(learning.scores[m], teaching.scores[g]), mask, self.padding, sizes
                 )
+                terms[f"attention/{m}"] = self.weights["attention"] * loss
             if hidden and (weight := self.weights["hidden" if m else "embedding"]):
                 terms[f"hidden/{m}"] = weight * losses.hidden_loss(
                     states[m], teaching.hidden[g], mask, self.padding, sizes
@@ -90,31 +98,36 @@ class Intermediate:
 
 
 def check_heads(student: int, teacher: int, heads: str) -> str:
-    """Raise UserError where the two have different numbers of heads and no choice was made about it."""
+    """Return the way to match the heads of the two. The paper's student has as many as its teacher.
+
+    Ours, for other numbers: average (into groups) or skip (no attention loss).
+    Raises UserError where the numbers differ and neither was chosen, or they cannot be grouped.
+    """
     if student == teacher or heads == "skip":
         return heads
     if heads == "average" and (teacher % student == 0 or student % teacher == 0):
         return heads
+    averaging = "" if heads == "average" else " or heads=average (in groups)"
     raise UserError(
-        f"the student has {student} attention heads and the teacher {teacher}: use a student with {teacher}, or say "
-        f"heads=skip (no attention loss){'' if heads == 'average' else ' or heads=average (in groups)'}"
+        f"the student has {student} attention heads and the teacher {teacher}: use a student with "
+        f"{teacher}, or say heads=skip (no attention loss){averaging}"
     )
 
 
 def common_heads(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Average the heads of the one that has more into as many groups as the other has. (B, H, L, L) each."""
+    """Average neighbouring heads of the one with more, so that both are (B, H, L, L)."""
     H = min(student.shape[1], teacher.shape[1])
     return tuple(
         s if s.shape[1] == H else s.unflatten(1, (H, -1)).mean(2) for s in (student, teacher)
     )
 
 
-class Prediction:
-    """Eq. 10: the teacher's soft targets (stage 5); for a regression the teacher's number.
+class Prediction(Objective):
+    """Eq. 10, m = M + 1: cross-entropy to the teacher's soft targets, or a regression's MSE.
 
-    They come with the batch, as "soft_targets" (B, K) logits, or from a `teacher` that is asked each time. A share
-    `hard_labels` of the loss is that of the gold labels (Hinton et al. 2015, without its factor t²; not in the paper); rows
-    without one have the other share alone.
+    The soft targets are the teacher's logits, "soft_targets" (B, K) of the batch; without these the
+    `teacher` computes them. hard_labels: the share of the gold labels' loss, 0 in the paper (Hinton
+    et al. 2015, without their factor t²); a row without a label has the other share alone.
     """
 
     def __init__(
@@ -124,17 +137,10 @@ class Prediction:
         reduction: str = "ours",
         hard_labels: float = 0.0,
     ):
-        self.teacher, self.temperature, self.reduction, self.hard_labels = (
-            teacher and freeze(teacher),
-            temperature,
-            reduction,
-            hard_labels,
-        )
+        self.teacher = teacher and freeze(teacher)
+        self.temperature, self.reduction, self.hard_labels = temperature, reduction, hard_labels
 
-    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
-        return Sizes.of(batch["attention_mask"])
-
-    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
+    def __call__(self, student, batch: Batch, sizes: Sizes | None = None) -> Terms:
         targets = batch.get("soft_targets")
         if targets is None:
             with torch.no_grad():
@@ -142,13 +148,12 @@ class Prediction:
         found = student(batch, logits=True).logits
         terms = {}
         if self.hard_labels < 1:
-            loss = (
-                losses.regression_loss(found, targets, sizes)
-                if targets.shape[-1] == 1
-                else losses.soft_cross_entropy(
+            if targets.shape[-1] == 1:
+                loss = losses.regression_loss(found, targets, sizes)
+            else:
+                loss = losses.soft_cross_entropy(
                     found, targets, self.temperature, self.reduction, sizes
                 )
-            )
             terms["prediction"] = (1 - self.hard_labels) * loss
         if self.hard_labels:
             gold = ~batch["labels"].isnan()
@@ -158,25 +163,22 @@ class Prediction:
         return terms
 
 
-class Labels:
-    """Gold labels: fine-tuning the teacher, and the undistilled student to compare with."""
+class Labels(Objective):
+    """Gold labels: for fine-tuning the teacher, and for the undistilled student."""
 
-    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
-        return Sizes.of(batch["attention_mask"])
-
-    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
-        return {
-            "label": losses.label_loss(student(batch, logits=True).logits, batch["labels"], sizes)
-        }
+    def __call__(self, student, batch: Batch, sizes: Sizes | None = None) -> Terms:
+        found = student(batch, logits=True).logits
+        return {"label": losses.label_loss(found, batch["labels"], sizes)}
 
 
-class MaskedLm:
-    """Masked words: growing a teacher. The vocabulary's logits are computed at masked places alone."""
+class MaskedLm(Objective):
+    """Masked language modelling, for pre-training a teacher (Devlin et al. 2019).
 
-    def sizes(self, batch: dict[str, Tensor]) -> Sizes:
-        return Sizes.of(batch["attention_mask"], targets=batch["targets"])
+    The batch's "targets" (B, L) are token ids, negative where nothing is masked; logits over the
+    vocabulary are computed at masked places only.
+    """
 
-    def __call__(self, student, batch: dict[str, Tensor], sizes: Sizes | None = None) -> Terms:
+    def __call__(self, student, batch: Batch, sizes: Sizes | None = None) -> Terms:
         places = batch["targets"] >= 0
         found = student(batch, masked_lm=places).masked_lm
         return {"masked_lm": losses.masked_lm_loss(found, batch["targets"][places], sizes)}

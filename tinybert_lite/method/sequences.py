@@ -1,17 +1,22 @@
-"""Sequences for general distillation, cut from a corpus and masked: what the worker processes of stage 2 do."""
-
-from __future__ import annotations
+"""Training sequences for general distillation, cut from a corpus as BERT's own are."""
 
 import random
 from collections.abc import Iterator
+from itertools import chain
 
 
 def sequences(
     corpus, document: int, settings, rng: random.Random
 ) -> Iterator[tuple[list[int], list[int], bool]]:
-    """Cut a document into (A, B, is_random_next), as token ids; B is empty with `one_seq`.
+    """Cut one document into (A, B, is_random_next), token ids without [CLS] and [SEP].
 
-    Unlike the original and BERT's own script, a short target length is drawn once a sequence, not once a document.
+    corpus: `document(i)` is a range of sentence numbers, `sentence(n)` its token ids, `documents`
+    where each document's numbers start, `document_of(n)` a sentence's document.
+    settings: `max_seq_len`, `short_seq_prob`, and `one_seq` for sequences without B.
+
+    Sentences are collected up to a target length; A is a random number of them, B the rest or, with
+    probability 0.5, text of another document. The original code and BERT's own draw whether the
+    target is short once per document; ours draws once per sequence.
     """
     budget = settings.max_seq_len - (2 if settings.one_seq else 3)
     numbers = list(corpus.document(document))
@@ -21,27 +26,26 @@ def sequences(
         chunk.append(corpus.sentence(numbers[i]))
         if i == len(numbers) - 1 or sum(map(len, chunk)) >= target:
             if settings.one_seq:
-                yield truncated([t for s in chunk for t in s], [], budget, rng) + (False,)
+                yield *truncated(list(chain(*chunk)), [], budget, rng), False
             else:
                 split = rng.randint(1, len(chunk) - 1) if len(chunk) > 1 else 1
-                first = [t for s in chunk[:split] for t in s]
+                first, second = list(chain(*chunk[:split])), list(chain(*chunk[split:]))
                 is_random = len(chunk) == 1 or rng.random() < 0.5
                 if is_random:
                     second = from_another_document(corpus, document, target - len(first), rng)
                     i -= len(chunk) - split  # the unused sentences go back
-                else:
-                    second = [t for s in chunk[split:] for t in s]
-                yield truncated(first, second, budget, rng) + (is_random,)
+                yield *truncated(first, second, budget, rng), is_random
             chunk, target = [], target_length(budget, settings.short_seq_prob, rng)
         i += 1
 
 
 def target_length(budget: int, short_seq_prob: float, rng: random.Random) -> int:
+    """The budget in tokens, or with probability `short_seq_prob` a uniform number from 2 to it."""
     return rng.randint(2, budget) if rng.random() < short_seq_prob else budget
 
 
 def from_another_document(corpus, document: int, wanted: int, rng: random.Random) -> list[int]:
-    """Sentences of a document drawn in proportion to its sentence count, from a random one on, up to `wanted` tokens."""
+    """About `wanted` tokens of a document drawn in proportion to its number of sentences."""
     own, total = corpus.document(document), int(corpus.documents[-1])
     drawn = rng.randrange(total - len(own))
     other = corpus.document(corpus.document_of(drawn if drawn < own.start else drawn + len(own)))
@@ -56,7 +60,7 @@ def from_another_document(corpus, document: int, wanted: int, rng: random.Random
 def truncated(
     first: list[int], second: list[int], budget: int, rng: random.Random
 ) -> tuple[list[int], list[int]]:
-    """Pop from the longer side, at a random end, until both fit."""
+    """Remove tokens from the longer of the two, at a random end, until both fit the budget."""
     cut_front, lengths = [0, 0], [len(first), len(second)]
     while sum(lengths) > budget:
         longer = 0 if lengths[0] > lengths[1] else 1

@@ -16,7 +16,8 @@ from tinybert_lite.stages import (
     pregenerate_training_data,
     pretrain,
     quantize,
-    task_distill,
+    task_distill_mid,
+    task_distill_out,
     undistilled,
 )
 from tinybert_lite.stages.settings import Settings
@@ -33,8 +34,8 @@ STAGES = (
     pregenerate_training_data.STAGE,
     general_distill.STAGE,
     finetune_teacher.STAGE,
-    task_distill.MID,
-    task_distill.OUT,
+    task_distill_mid.STAGE,
+    task_distill_out.STAGE,
 )
 REPORT = "report"  # what --from, --until and --only call the last step
 # Seconds per stage on two CPU cores: the estimate before a stage has run for the first time.
@@ -92,8 +93,8 @@ def make_plan(
         if stage.name not in chosen:
             continue
         folder = stage.folder(workspace)
-        if needless := stage.needless(workspace):
-            plan.append(Planned(stage, folder, "not needed", needless))
+        if skip_reason := stage.skip_reason(workspace):
+            plan.append(Planned(stage, folder, "not needed", skip_reason))
             continue
         reads, manifest = stage.reads(workspace), read_manifest(folder)
         seconds = TYPICAL_SECONDS.get(settings.profile, {}).get(stage.name)

@@ -17,7 +17,7 @@ from tinybert_lite.pipeline.plan import (
 )
 from tinybert_lite.pipeline.report import write_report
 from tinybert_lite.pipeline.workspace import Workspace
-from tinybert_lite.stages import finetune_teacher, pretrain, task_distill
+from tinybert_lite.stages import finetune_teacher, pretrain, task_distill_out
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage, StageResult
 from tinybert_lite.stages.teachers import check_other_teacher
@@ -86,7 +86,7 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
             "--data_dir, or fetch a public task with python -m tinybert_lite.download"
         )
     _ = workspace.student_source  # raises if none fits the teacher
-    if task_distill.OUT.name in chosen:
+    if task_distill_out.STAGE.name in chosen:
         check_other_teacher(workspace)
 
 
@@ -108,7 +108,7 @@ def needed(
         read = [*STAGES[place].reads(workspace).values()]
     found: list[Stage] = []
     for stage in reversed(STAGES[:place]):
-        if writes_one_of(stage, workspace, read) and not (stage.needless(workspace) or made(stage)):
+        if writes_one_of(stage, workspace, read) and not (stage.skip_reason(workspace) or made(stage)):
             found.insert(0, stage)
             read += stage.reads(workspace).values()
     return found

@@ -1,15 +1,9 @@
-"""Stage 2, pregenerated data: sequences for general distillation, one file an epoch.
+"""Stage 2, training sequences for general distillation, one file per epoch.
 
-    python -m tinybert_lite.pregenerate_training_data --train_corpus 1_pre_data/documents.txt \
-        --output_dir 2_pregenerate_data --bert_model teacher_model --do_whole_word_mask
-
-A corpus is files, folders and patterns of any of the kinds in docs/corpora.md; the flags of BERT's own create_pretraining_data.py
-are understood as well.
-The files are the original's: `epoch_i.json`, JSON Lines of tokens, segment_ids, is_random_next, masked_lm_positions and
-masked_lm_labels, with `epoch_i_metrics.json` beside it.
+Reads a corpus (files, folders and patterns of the kinds in docs/corpora.md) and a vocabulary;
+writes `epoch_i.json` and `epoch_i_metrics.json` into `2_pregenerate_data/`, in the original code's
+format: JSON Lines of tokens, segment_ids, is_random_next, masked_lm_positions, masked_lm_labels.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +14,8 @@ from tinybert_lite.data.corpora import numbered, read_corpora
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.epochs import close_corpus, lines_of_documents
 from tinybert_lite.models.tokenizers import load_tokenizer
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Pregenerating, Settings
+from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.settings import Pregenerating
 from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.files import write_json
@@ -29,7 +23,7 @@ from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.outputs import scratch
 from tinybert_lite.system.processes import in_parallel
 
-CHUNK = 100  # documents that a worker cuts at a time
+CHUNK = 100  # documents that a worker process cuts at a time
 
 
 def pregenerate(
@@ -42,16 +36,18 @@ def pregenerate(
     identity: str = "",
     language: str = "en",
 ) -> list[int]:
-    """All epochs' files from one or several files and folders; the counts. The same bytes for the same seed, whatever the number of workers.
+    """Write the files of all epochs from one or several sources; return their numbers of sequences.
 
-    With an `identity` of its inputs a run that was cut goes on after the last documents that it wrote.
+    The same seed gives the same bytes, whatever the number of workers. An interrupted run with the
+    same `identity` of its inputs resumes after the last documents that it wrote.
     """
     output.mkdir(parents=True, exist_ok=True)
     sources = [corpus] if isinstance(corpus, Path) else corpus
+    name = sources[0] if len(sources) == 1 else Path(f"{sources[0]} to {sources[-1].name}")
     with scratch(output) as tokens:
         documents = len(
             TokenisedCorpus.build(
-                sources[0] if len(sources) == 1 else Path(f"{sources[0]} to {sources[-1].name}"),
+                name,
                 load_tokenizer(vocabulary, lower_case),
                 tokens,
                 settings.num_workers,
@@ -65,7 +61,7 @@ def pregenerate(
                 for epoch in range(settings.epochs_to_generate)
             ]
         finally:
-            close_corpus()  # some systems remove no file that is open
+            close_corpus()  # some systems do not remove an open file
 
 
 def write_epoch(
@@ -77,23 +73,21 @@ def write_epoch(
     output: Path,
     identity: str = "",
 ) -> int:
-    """Write `epoch_N.json`, its documents in an order of its own, and its metrics; returns the number of sequences."""
+    """Write one epoch's file, its documents in random order; return its number of sequences."""
     documents *= settings.dupe_factor
     order = np.random.default_rng([seed, epoch]).permutation(documents).tolist()
     chunks = [order[start : start + CHUNK] for start in range(0, documents, CHUNK)]
     file = GrowingFile(output / f"epoch_{epoch}.json", identity)
     done, count = file.state.get("chunks", 0), file.state.get("sequences", 0)
     if done:
-        say(f"epoch {epoch}: going on from document {min(done * CHUNK, documents)} of {documents}")
+        say(f"epoch {epoch}: resuming from document {min(done * CHUNK, documents)} of {documents}")
     jobs = ((tokens, chunk, settings, seed, epoch) for chunk in chunks[done:])
     with file:
         written = in_parallel(lines_of_documents, jobs, settings.num_workers)
-        for done, (found, lines) in enumerate(
-            progress(written, f"epoch {epoch}, {CHUNK} documents each", len(chunks) - done),
-            done + 1,
-        ):
+        written = progress(written, f"epoch {epoch}, {CHUNK} documents each", len(chunks) - done)
+        for number, (found, lines) in enumerate(written, done + 1):
             count += found
-            file.add(lines, chunks=done, sequences=count)
+            file.add(lines, chunks=number, sequences=count)
     write_json(
         output / f"epoch_{epoch}_metrics.json",
         {"num_training_examples": count, "max_seq_len": settings.max_seq_len},
@@ -101,20 +95,20 @@ def write_epoch(
     return count
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    corpus = [path for name, path in reads.items() if name != "vocabulary"]
+def work(job: Job) -> dict:
     counts = pregenerate(
-        corpus,
-        reads["vocabulary"],
-        folder,
-        settings.pregenerate_training_data,
-        session.seed,
-        settings.lower_case,
-        session.identity,
-        settings.task.language,
+        [path for name, path in job.reads.items() if name != "vocabulary"],
+        job.reads["vocabulary"],
+        job.folder,
+        job.options,
+        job.session.seed,
+        job.settings.lower_case,
+        job.session.identity,
+        job.task.language,
     )
     say(
-        f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in {folder}"
+        f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in "
+        f"{job.folder}"
     )
     return {"epochs": len(counts), "sequences": counts}
 
@@ -126,10 +120,8 @@ STAGE = Stage(
     folder=lambda ws: ws.sequences,
     writes=("epoch_*.json",),
     work=work,
-    needless=lambda ws: f"{ws.student_source} is a whole student" if ws.student_has_weights else "",
+    skip_reason=lambda ws: (
+        f"{ws.student_source} is a whole student" if ws.student_has_weights else ""
+    ),
 )
-
-
-def run(workspace, settings: Settings, force: bool = False):
-    """Write the workspace's training sequences into `2_pregenerate_data/`."""
-    return STAGE.run(workspace, settings, force)
+run = STAGE.run

@@ -1,176 +1,149 @@
-"""Pre-training a teacher from plain text: a vocabulary, then masked LM with whole-word masking (Devlin et al. 2019).
+"""Before stage 1, where there is no teacher: pre-train one from plain text by masked LM.
 
-    python -m tinybert_lite.pretrain --text reviews.txt.xz brown.txt --output_dir my_bert --hidden_size 256 --vocab_size 8000
-
-goes on where it was cut when called again. `--model_dir BERT` continues from a BERT's weights and vocabulary;
-`--vocab_file` takes a vocabulary instead of learning one; `--language zh` hides the words of Chinese text whole. The shipped
-teacher_model/classroom was made so; `run_all --teacher_model grow` makes a small one from the text at hand, as a lesson.
-Unlike BERT's own: no next-sentence prediction, a new mask in every epoch, word embeddings that start from word vectors, positions from waves.
+Reads text (the task's rows, a corpus) and word vectors, or a BERT and its vocabulary to continue
+from; writes a teacher, a model folder. The vocabulary is learnt from the text, whole words are
+masked. Unlike BERT (Devlin et al. 2019): no next-sentence prediction, a new mask in every epoch,
+word embeddings that start from word vectors, and positions that start from sines.
 """
 
-from __future__ import annotations
-
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 from transformers import BertConfig
 
-from tinybert_lite.data.batches import Batches
+from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.data.corpora import numbered, read_corpora
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, read_documents
 from tinybert_lite.data.masked_lm import Masked, packed
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
+from tinybert_lite.method import starts
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.objectives import MaskedLm
-from tinybert_lite.models.loading import LoadedBert, load_bert
+from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import save_model_folder, save_safetensors, save_weights
-from tinybert_lite.models.starts import extend_positions, start_from_vectors, start_from_waves
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.evaluation import masked_lm_scores
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Pretraining, Settings
-from tinybert_lite.stages.stage import MODEL_FILES, Stage, StageResult
+from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.system.console import say
 from tinybert_lite.system.outputs import scratch
-from tinybert_lite.training.loop import Loop
 
 
-def new_bert(
-    text: Path,
-    vectors: Path | None,
-    options: Pretraining,
-    folder: Path,
-    tokenizer=None,
-    language: str = "en",
-) -> LoadedBert:
-    """A BERT of random weights, for this tokenizer or a vocabulary learnt from the text."""
-    if tokenizer is None:
-        build_vocabulary(
-            (line for document in read_documents(text) for line in document),
-            options.vocab_size,
-            folder / "vocab.txt",
-            language,
-        )
-        tokenizer = load_tokenizer(folder / "vocab.txt", lower_case=True)
-    model = Bert(
-        BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=options.hidden_size,
-            num_hidden_layers=options.num_hidden_layers,
-            num_attention_heads=options.num_attention_heads,
-            intermediate_size=4 * options.hidden_size,
-            max_position_embeddings=options.max_seq_length,
-            classifier_head="huggingface",
-        ),
-        masked_lm=True,
+def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
+    """A BERT of random weights, for the vocabulary given, or one learnt from the text.
+
+    folder: where a learnt vocabulary is written.
+    """
+    options, vectors = job.options, job.reads.get("vectors")
+    if "vocabulary" in job.reads:
+        tokenizer = load_tokenizer(job.reads["vocabulary"], job.settings.lower_case)
+    else:
+        lines = (line for document in read_documents(text) for line in document)
+        vocabulary = folder / "vocab.txt"
+        build_vocabulary(lines, options.vocab_size, vocabulary, job.task.language)
+        tokenizer = load_tokenizer(vocabulary, lower_case=True)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=options.hidden_size,
+        num_hidden_layers=options.num_hidden_layers,
+        num_attention_heads=options.num_attention_heads,
+        intermediate_size=4 * options.hidden_size,
+        max_position_embeddings=options.max_seq_length,
+        classifier_head="huggingface",
     )
-    start_from_waves(model)
-    known = start_from_vectors(model, tokenizer, WordVectors.read(vectors)) if vectors else 0
+    model = Bert(config, masked_lm=True)
+    starts.start_from_waves(model)
+    known = vectors and starts.start_from_vectors(model, tokenizer, WordVectors.read(vectors))
     say(
-        f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, {len(tokenizer)} word pieces, {known} of them from word vectors"
+        f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, "
+        f"{len(tokenizer)} word pieces, {known or 0} of them from word vectors"
     )
     return LoadedBert(model, tokenizer, folder, [])
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    options: Pretraining = settings.pretrain
-    sources = [
-        path for name, path in reads.items() if name not in ("vectors", "model", "vocabulary")
-    ]
-    length, language = options.max_seq_length, settings.task.language
-    with scratch(folder) as place:
-        train, test = place / "train.txt", place / "held_out.txt"
-        gather_text(
-            sources,
-            settings.task,
-            options.held_out,
-            train,
-            test,
-            lambda source: read_corpora([source], language, options.split_sentences),
-        )
-        given = (
-            load_tokenizer(reads["vocabulary"], settings.lower_case)
-            if "vocabulary" in reads
-            else None
-        )
-        bert = (
-            load_bert(reads["model"], settings.lower_case, masked_lm=True)
-            if "model" in reads
-            else new_bert(train, reads.get("vectors"), options, place, given, language)
-        )
-        extend_positions(bert.model, length)
-        say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
-        examples, held = (
-            packed(
-                TokenisedCorpus.build(text, bert.tokenizer, place, language=language),
-                bert.tokenizer,
-                length,
-                options.short_seq_prob,
-                session.seed,
-            )
-            if text.stat().st_size
-            else None
-            for text in (train, test)
-        )
-    model, parameters = bert.model, sum(p.numel() for p in bert.model.parameters())
-    say(
-        f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, {len(examples.ids)} tokens an epoch"
+def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Examples | None]:
+    """The BERT to train, its training sequences, and held-out ones where some are kept out.
+
+    folder: where text and tokens are kept meanwhile.
+    """
+    options, language = job.options, job.task.language
+    models = ("vectors", "model", "vocabulary")
+    sources = [path for name, path in job.reads.items() if name not in models]
+    train, test = folder / "train.txt", folder / "held_out.txt"
+    gather_text(
+        sources,
+        job.task,
+        options.held_out,
+        train,
+        test,
+        lambda source: read_corpora([source], language, options.split_sentences),
     )
-    save_model_folder(model, bert.tokenizer, folder)
+    if "model" in job.reads:
+        bert = job.load("model", masked_lm=True)
+    else:
+        bert = new_bert(job, train, folder)
+    starts.extend_positions(bert.model, options.max_seq_length)
+    say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
+
+    def sequences(text: Path) -> Examples | None:
+        if not text.stat().st_size:
+            return None
+        corpus = TokenisedCorpus.build(text, bert.tokenizer, folder, language=language)
+        length, short = options.max_seq_length, options.short_seq_prob
+        return packed(corpus, bert.tokenizer, length, short, job.session.seed)
+
+    return bert, sequences(train), sequences(test)
+
+
+def work(job: Job) -> dict:
+    options, folder, seed = job.options, job.folder, job.session.seed
+    with scratch(folder) as place:
+        bert, examples, held_out = model_and_text(job, place)
+    model, tokenizer = bert.model, bert.tokenizer
+    parameters = sum(p.numel() for p in model.parameters())
+    say(
+        f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, "
+        f"{len(examples.ids)} tokens per epoch"
+    )
+    save_model_folder(model, tokenizer, folder)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = options.dropout
-    kept = Masked(held, bert.tokenizer, 0.15, session.seed) if held else None
-    trained = Loop(
-        model,
-        MaskedLm(),
-        Batches(
-            lambda epoch: Masked(
-                examples, bert.tokenizer, options.masked_lm_prob, session.seed, epoch
-            ),
-            options.train_batch_size,
-            session.seed,
-            rows=lambda epoch: len(examples),
-        ),
-        options,
-        session.accelerator(),
-        folder,
-        identity=session.identity,
-        label="pre-training the teacher",
-        say=say,
-        evaluate=(lambda model: masked_lm_scores(model, kept, options.eval_batch_size))
-        if kept
-        else None,
-        metric="accuracy",
-    ).run()
-    save_safetensors(model, folder, torch.half) if options.half else save_weights(model, folder)
-    return {
-        "steps": trained.steps,
-        "resumed_from": trained.resumed_from,
-        "parameters": parameters,
-        "loss_terms": trained.last_terms,
-    }
+    measured = {}
+    if held_out:
+        held_out, batch_size = Masked(held_out, tokenizer, 0.15, seed), options.eval_batch_size
+        evaluate = partial(masked_lm_scores, held_out=held_out, batch_size=batch_size)
+        measured = {"evaluate": evaluate, "metric": "accuracy"}
+    batches = Batches(
+        lambda epoch: Masked(examples, tokenizer, options.masked_lm_prob, seed, epoch),
+        options.train_batch_size,
+        seed,
+        rows=lambda epoch: len(examples),
+    )
+    metrics = job.train(model, MaskedLm(), batches, "pre-training the teacher", **measured)
+    if options.half:
+        save_safetensors(model, folder, torch.half)
+    else:
+        save_weights(model, folder)
+    return {**metrics, "parameters": parameters}
 
 
-def reads(ws) -> dict[str, Path]:
+def reads_of(ws) -> dict[str, Path]:
     return {"train": ws.data_file("train"), **numbered("corpus", ws.corpora), "vectors": ws.vectors}
 
 
 STAGE = Stage(
     "pretrain",
     "teacher, grown from the text at hand",
-    reads=reads,
+    reads=reads_of,
     folder=lambda ws: ws.grown_teacher,
     writes=MODEL_FILES,
     work=work,
-    needless=lambda ws: (
+    skip_reason=lambda ws: (
         "" if ws.teacher == ws.grown_teacher else f"there is one: {ws.teacher.name}"
     ),
 )
-
-
-def run(workspace, settings: Settings, force: bool = False) -> StageResult:
-    """Grow the workspace's teacher from the text at hand, where it has none."""
-    return STAGE.run(workspace, settings, force)
+run = STAGE.run

@@ -1,13 +1,10 @@
-"""After stage 5: a finished model in 8 bits (Q8BERT, arXiv:1910.06188), calibrated and then trained with rounded numbers.
+"""After stage 5: a finished model in 8 bits (Q8BERT, arXiv:1910.06188).
 
-    python -m tinybert_lite.quantize
-    python -m tinybert_lite.quantize --task_name STS-B --load_ckpt_path teacher_model/STS-B --train_data_dir STS-B --eval_data_dir STS-B \
-        --do_quant true --do_eval true --epoch_num 3 --output_dir int8
-
-What it leaves computes in simulated 8 bits; `python -m tinybert_lite.export --format serving` makes the file that really does.
+Reads training rows, dev files, a finished student or teacher, and the teacher of its soft targets
+where there is one; writes a model folder and `eval_results.txt` into `5_task_distill_out/int8/`.
+The model is calibrated, and then trained with rounded weights and activations. It computes in
+simulated 8 bits; `python -m tinybert_lite.export --format serving` makes the file for real ones.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 
@@ -16,114 +13,95 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.method.quantization import calibrate, is_quantized, quantize
-from tinybert_lite.models.loading import LoadedBert, in_the_tasks_order, load_bert, load_model
+from tinybert_lite.models.loading import LoadedBert, in_the_tasks_order
 from tinybert_lite.models.saving import save_model_folder, save_weights
-from tinybert_lite.stages.evaluation import DevSet
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Settings
-from tinybert_lite.stages.stage import MODEL_FILES, Stage, StageResult
+from tinybert_lite.stages import task_models
+from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.metrics import as_text
+from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.submissions import write_eval_results
-from tinybert_lite.stages.task_distill import soft_targets_of, taught
+from tinybert_lite.stages.task_distill_out import teaching_of
 from tinybert_lite.stages.task_training import train_on_task
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 
 
-def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Session) -> dict:
-    task, options = settings.task, settings.quantize
-    if "teacher" in reads and not options.post_training:
-        teaching = taught(reads, options, settings, session)
-        student, dev, objective, prepare = (
-            teaching.student,
-            teaching.dev,
-            soft_targets_of(options),
-            teaching.prepare(reads, options, folder),
-        )
+def work(job: Job) -> dict:
+    options, folder, teaching = job.options, job.folder, None
+    if "teacher" in job.reads and not options.post_training:
+        teaching = teaching_of(job)
+        student, dev = teaching.student, teaching.dev
     else:
-        student = in_the_tasks_order(
-            load_bert(
-                reads["student"], settings.lower_case, num_labels=task.num_labels, projection="none"
-            ),
-            task,
-        )
-        dev = DevSet(
-            task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size
-        )
-        objective, prepare = Labels(), lambda examples: examples
-    check_source(student, task)
-    found = {"before": dev(student.model.to(session.device.name))}
+        student = in_the_tasks_order(job.classifier("student"), job.task)
+        dev = job.dev_set(student.tokenizer)
+    check_source(student, job.task)
+    metrics = {"before_dev": dev(student.model.to(job.device))}
+    say(f"before: {as_text(metrics['before_dev'])}")
     if options.do_quant:
-        examples = task_examples(
-            reads["rows"], task, student.tokenizer, options.max_seq_length, options.calibration_rows
-        )
-        batches = (
-            {name: tensor.to(session.device.name) for name, tensor in batch.items()}
-            for _, batch in in_order(examples, options.eval_batch_size)
-        )
-        calibrate(quantize(student.model), batches)
-        found["post_training"] = dev(student.model)
-    for name, scores in found.items():
-        say(
-            f"{name.replace('_', ' ')}: dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items())
-        )
-    metrics = {"steps": 0}
+        make_8_bit(job, student)
+        metrics["post_training_dev"] = dev(student.model)
+        say(f"post training: {as_text(metrics['post_training_dev'])}")
+    label = "8-bit training" if options.do_quant else "training in floating point"
     if options.post_training:
         save_model_folder(student.model, student.tokenizer, folder)
         save_weights(student.model, folder)
+        metrics |= {"steps": 0, "dev": dev.of_folder(folder, job.device)}
+    elif teaching:
+        metrics |= teaching.train(job, label, finished=True)
     else:
-        metrics = train_on_task(
-            student.model,
-            student.tokenizer,
-            objective,
-            task,
-            reads["rows"],
-            options,
-            session,
-            folder,
-            "8-bit training" if options.do_quant else "training in floating point",
-            dev,
-            prepare,
-            finished=True,
-        )
-    scores = dev(load_model(folder)[0].to(session.device.name))
-    write_eval_results(folder, scores, metrics["steps"])
-    say(
-        "in the end: dev " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()) + f", in {folder}"
+        metrics |= train_on_task(job, student, Labels(), label, dev, finished=True)
+    write_eval_results(folder, metrics["dev"], metrics["steps"])
+    return metrics
+
+
+def make_8_bit(job: Job, student: LoadedBert) -> None:
+    """Quantize a student; its ranges are set by the first training rows."""
+    options = job.options
+    examples = task_examples(
+        job.reads["rows"],
+        job.task,
+        student.tokenizer,
+        options.max_seq_length,
+        options.calibration_rows,
     )
-    return {**metrics, **{f"{name}_dev": value for name, value in found.items()}, "dev": scores}
+    batches = (
+        {name: tensor.to(job.device) for name, tensor in batch.items()}
+        for _, batch in in_order(examples, options.eval_batch_size)
+    )
+    calibrate(quantize(student.model), batches)
 
 
 def check_source(student: LoadedBert, task: Task) -> None:
-    """Raise UserError where there is nothing to make 8-bit."""
+    """Raise UserError for a model that cannot be made 8-bit."""
     if "classifier" in student.new_parts:
         raise UserError(
-            f"{student.folder} holds no classifier for {task.name}: 8-bit training starts from a finished model; name a fine-tuned teacher or a student after stage 5"
+            f"{student.folder} holds no classifier for {task.name}: 8-bit training starts from a "
+            f"finished model; name a fine-tuned teacher or a student after stage 5"
         )
     if is_quantized(student.model):
         raise UserError(
-            f"{student.folder} is in 8 bits already: name the model in floating point that it was made of"
+            f"{student.folder} is in 8 bits already: name the model in floating point that it was "
+            f"made of"
         )
     if student.model.config.model_type == "albert":
-        raise UserError(f"{student.folder}: an ALBERT is not taken to 8 bits; use a BERT")
+        raise UserError(
+            f"{student.folder} is an ALBERT, which cannot be made 8-bit here; use a BERT"
+        )
 
 
 def reads_of(workspace, teacher: Path | None = None, rows: Path | None = None) -> dict[str, Path]:
-    """What the stage reads of a workspace: its finished student, and the teacher's and stage 1's results where they are there."""
-    teacher = teacher or workspace.task_teacher
-    rows = rows or next(
-        (
-            place
-            for place in (workspace.rows_for_prediction, workspace.data_file("train"))
-            if place.is_file()
-        ),
-        workspace.data_file("train"),
-    )
-    return {
-        "rows": rows,
-        **{name: path for name, path in workspace.task_files.items() if name != "train"},
-        "student": workspace.final_student,
-        **({"teacher": teacher} if teacher.exists() else {}),
-    }
+    """What the stage reads of a workspace.
+
+    Rows are the augmented ones where they are there; a teacher is named only where there is one.
+    """
+    if rows is None:
+        rows = workspace.rows_for_prediction
+        rows = rows if rows.is_file() else workspace.data_file("train")
+    found = task_models.reads_of(workspace, rows, workspace.final_student)
+    found["teacher"] = teacher or found["teacher"]
+    if not found["teacher"].exists():
+        del found["teacher"]
+    return found
 
 
 STAGE = Stage(
@@ -138,8 +116,4 @@ STAGE = Stage(
         "teacher": ("finetune_teacher",),
     },
 )
-
-
-def run(workspace, settings: Settings, force: bool = False) -> StageResult:
-    """The finished student in 8 bits, into `5_task_distill_out/int8/`, with the teacher's soft targets where there is a teacher."""
-    return STAGE.run(workspace, settings, force)
+run = STAGE.run

@@ -1,6 +1,4 @@
-"""What every stage has in common: what it reads and writes, when it is up to date, and its manifest."""
-
-from __future__ import annotations
+"""A stage: what it reads and writes, whether it is up to date, running it, and its manifest."""
 
 import hashlib
 import json
@@ -13,6 +11,7 @@ import torch
 
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.models.weights import WEIGHTS
+from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import WITHOUT_EFFECT, Settings
 from tinybert_lite.system import processes
@@ -22,12 +21,8 @@ from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.machine import machine, versions
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
 
-REPORT_FILES = (
-    "results.json",
-    "report.md",
-    "*.tsv",
-    "pictures/*.png",
-)  # what the report adds to stage 5's folder
+# What the report adds to stage 5's folder.
+REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
 
 
@@ -37,108 +32,100 @@ class StageResult:
     folder: Path
     metrics: dict = field(default_factory=dict)
     seconds: float = 0.0
-    skipped: str = ""  # why it did not run, where it did not
+    skipped: str = ""  # why it did not run, "" where it ran
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. `work(reads, folder, settings, session)` does it and returns its metrics."""
+    """One stage. `work(job)` does it and returns its metrics."""
 
     name: str  # also the name of its settings
     title: str
-    reads: Callable[[object], dict[str, Path]]
-    folder: Callable[[object], Path]
-    writes: tuple[str, ...]  # patterns of the files it may write into its folder
-    work: Callable[[dict[str, Path], Path, Settings, Session], dict]
-    needless: Callable[[object], str] = lambda workspace: ""  # why this workspace does not need it
-    sources: dict[str, tuple[str, ...]] = field(
-        default_factory=dict, hash=False
-    )  # what it reads -> the stages that may have made it
+    reads: Callable[[object], dict[str, Path]]  # of a workspace: what it reads, by name
+    folder: Callable[[object], Path]  # of a workspace: where it writes
+    writes: tuple[str, ...]  # patterns of the files it may write there
+    work: Callable[[Job], dict]
+    # Of a workspace: why the stage is not needed there, "" where it is.
+    skip_reason: Callable[[object], str] = lambda workspace: ""
+    # What it reads -> the stages that may have made it.
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def outputs(self, folder: Path) -> Outputs:
         return Outputs(folder, self.writes)
 
     def run(self, workspace, settings: Settings, force: bool = False) -> StageResult:
-        """Run on a workspace unless it is up to date."""
+        """Run on a workspace, unless the stage is up to date or not needed there."""
         if workspace.task != settings.task:
             raise UserError(
-                f"the workspace is set up for {workspace.task_name} and the settings for {settings.task.name}; name one task for both"
+                f"the workspace is set up for {workspace.task_name} and the settings for "
+                f"{settings.task.name}; name one task for both"
             )
-        reason = self.needless(workspace)
-        if reason:
-            return StageResult(self.name, self.folder(workspace), skipped=reason)
-        reads, folder = self.reads(workspace), self.folder(workspace)
-        manifest = read_manifest(folder)
+        folder = self.folder(workspace)
+        if reason := self.skip_reason(workspace):
+            return StageResult(self.name, folder, skipped=reason)
+        reads, manifest = self.reads(workspace), read_manifest(folder)
         if not force and manifest and not stale(self, reads, folder, settings, manifest):
-            return StageResult(
-                self.name, folder, manifest["metrics"], manifest["seconds"], skipped="up to date"
-            )
+            metrics, seconds = manifest["metrics"], manifest["seconds"]
+            return StageResult(self.name, folder, metrics, seconds, skipped="up to date")
         return self.execute(reads, folder, settings)
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
-        """Do the work, whatever was there before; a run that was cut with the same inputs and settings goes on."""
-        own = next(
-            (name for name, path in reads.items() if path.resolve() == folder.resolve()), None
-        )
-        if own:
-            raise UserError(
-                f"{folder} is both the {own} to read and the folder to write: name another output folder"
-            )
+        """Do the work, up to date or not; an interrupted run of the same inputs is resumed."""
         for name, path in reads.items():
+            if path.resolve() == folder.resolve():
+                raise UserError(
+                    f"{folder} is both the {name} to read and the folder to write: name another "
+                    f"output folder"
+                )
             made_by, expected = stage_of(path), self.sources.get(name)
             if made_by and expected and made_by not in expected:
                 remark(
-                    f"ATTENTION: {path} was made by {made_by}, but the {name} of {self.name} comes from {' or '.join(expected)}: are two folders swapped?"
+                    f"ATTENTION: {path} was made by {made_by}, but the {name} of {self.name} comes "
+                    f"from {' or '.join(expected)}: are two folders swapped?"
                 )
         inputs = {
             name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()
         }
-        identity = _identity(
-            self, settings, {name: item["sha256"] for name, item in inputs.items()}
-        )
         with locked(folder):
-            return self._execute(inputs, identity, reads, folder, settings)
+            return self._execute(inputs, reads, folder, settings)
 
     def _execute(
-        self, inputs: dict, identity: str, reads: dict[str, Path], folder: Path, settings: Settings
+        self, inputs: dict[str, dict], reads: dict[str, Path], folder: Path, settings: Settings
     ) -> StageResult:
+        identity = _identity(self, settings, inputs)
         session, started = Session.open(settings, identity), time.perf_counter()
         outputs = self.outputs(folder)
         if processes.is_main():
             outputs.make_room(settings.profile, identity)
-            write_json(
-                folder / RUNNING,
-                {"identity": identity, "stage": self.name, "profile": settings.profile},
-            )
+            running = {"identity": identity, "stage": self.name, "profile": settings.profile}
+            write_json(folder / RUNNING, running)
         processes.wait()
         try:
-            metrics = self.work(reads, folder, settings, session)
+            metrics = self.work(Job(self.name, reads, folder, settings, session))
         except UserError:
             if processes.is_main():
                 outputs.restore()
             raise
         seconds = round(time.perf_counter() - started, 2)
         processes.wait()
-        write_json(
-            folder / MANIFEST,
-            {
-                "stage": self.name,
-                "profile": settings.profile,
-                "task": settings.task.name,
-                "seed": settings.seed,
-                "settings": asdict(getattr(settings, self.name)),
-                "inputs": inputs,
-                "outputs": outputs.hashes(),
-                "metrics": metrics,
-                "seconds": seconds,
-                "device": session.device.name,
-                "device_reason": session.device.reason,
-                "processes": processes.count(),
-                "threads": session.threads,
-                "machine": machine(),
-                "versions": versions(),
-            },
-        )
+        manifest = {
+            "stage": self.name,
+            "profile": settings.profile,
+            "task": settings.task.name,
+            "seed": settings.seed,
+            "settings": asdict(getattr(settings, self.name)),
+            "inputs": inputs,
+            "outputs": outputs.hashes(),
+            "metrics": metrics,
+            "seconds": seconds,
+            "device": session.device.name,
+            "device_reason": session.device.reason,
+            "processes": processes.count(),
+            "threads": session.threads,
+            "machine": machine(),
+            "versions": versions(),
+        }
+        write_json(folder / MANIFEST, manifest)
         if processes.is_main():
             outputs.finished()
         processes.wait()
@@ -146,14 +133,14 @@ class Stage:
 
 
 def stage_of(folder: Path) -> str:
-    """The name of the stage that filled a folder, "" if none did."""
+    """The name of the stage that wrote a folder, "" where none did."""
     return (read_manifest(folder) or {}).get("stage", "")
 
 
 def stale(
     stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings, manifest: dict
 ) -> str:
-    """Why a finished stage has to run again, "" if it does not."""
+    """Why a finished stage has to run again, "" where it is up to date."""
     if manifest.get("stage") != stage.name:
         return f"was filled by {manifest.get('stage')}"
     if manifest["profile"] != settings.profile:
@@ -174,14 +161,13 @@ def stale(
 
 
 def _effective(settings: Settings, stage: Stage) -> dict:
-    return {
-        name: value
-        for name, value in asdict(getattr(settings, stage.name)).items()
-        if name not in WITHOUT_EFFECT
-    }
+    """The stage's settings that have an effect on its results."""
+    options = asdict(getattr(settings, stage.name))
+    return {name: value for name, value in options.items() if name not in WITHOUT_EFFECT}
 
 
-def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
+def _identity(stage: Stage, settings: Settings, inputs: dict[str, dict]) -> str:
+    """A hash of all that a result depends on; a run resumes from states of the same one."""
     what = {
         "stage": stage.name,
         "task": asdict(settings.task),
@@ -190,6 +176,6 @@ def _identity(stage: Stage, settings: Settings, inputs: dict[str, str]) -> str:
         "precision": settings.precision,
         "lower_case": settings.lower_case,
         "threads": settings.threads or torch.get_num_threads(),
-        "inputs": inputs,
+        "inputs": {name: item["sha256"] for name, item in inputs.items()},
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

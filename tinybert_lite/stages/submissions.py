@@ -1,9 +1,4 @@
-"""Evaluation: the tasks' metrics, predictions, agreement, the probe along the stages, and GLUE's submission files.
-
-python -m tinybert_lite.evaluate --data_dir SST-2 --task_name sst-2 --student_model 5_task_distill_out --teacher_model teacher_model/SST-2
-"""
-
-from __future__ import annotations
+"""Predictions and scores for a task's test files, and the original code's `eval_results.txt`."""
 
 from collections.abc import Iterable
 from itertools import count
@@ -19,12 +14,16 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system.files import write_atomically
 
+GLUE_NAMES = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
+
 
 def write_test_predictions(
     model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path
 ) -> None:
-    """GLUE submission files (`index⇥prediction`) for the test files there are; the index is the file's own, or counts from 0."""
-    names = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
+    """Write a GLUE submission file (`index⇥prediction`) for each test file that is there.
+
+    The index is the file's own column, or counts from 0.
+    """
     tests = {
         split: _test_rows(files[split], task, tokenizer, max_length)
         for split in task.test_files
@@ -32,53 +31,51 @@ def write_test_predictions(
     }
     for split, (examples, numbers) in tests.items():
         logits = predict(model, examples)
-        answers = (
-            [f"{task.offset + task.scale * value:.3f}" for value in logits[:, 0]]
-            if task.is_regression
-            else [task.labels[i] for i in logits.argmax(1)]
-        )
-        text = "index\tprediction\n" + "".join(
-            f"{number}\t{answer}\n" for number, answer in zip(numbers, answers)
-        )
-        write_atomically(folder / f"{names.get(split, task.name)}.tsv", text.encode("utf-8"))
+        if task.is_regression:
+            answers = [f"{task.offset + task.scale * value:.3f}" for value in logits[:, 0]]
+        else:
+            answers = [task.labels[i] for i in logits.argmax(1)]
+        lines = [f"{number}\t{answer}\n" for number, answer in zip(numbers, answers)]
+        text = "".join(["index\tprediction\n", *lines])
+        write_atomically(folder / f"{GLUE_NAMES.get(split, task.name)}.tsv", text.encode("utf-8"))
 
 
 def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Examples, Iterable]:
-    """The rows without labels, and what they are numbered by."""
+    """The rows without labels, and their index."""
     if holds_ids(path):
         return task_examples(path, task, tokenizer, max_length, labelled=False), count()
     table = read_table(path, task, labelled=False)
-    place = next(
-        (table.header.index(name) for name in ("index", "id") if name in table.header), None
-    )
-    return encode_table(table, task, tokenizer, max_length), count() if place is None else [
-        row.fields[place] for row in table.rows
-    ]
+    examples = encode_table(table, task, tokenizer, max_length)
+    for name in ("index", "id"):
+        if name in table.header:
+            place = table.header.index(name)
+            return examples, [row.fields[place] for row in table.rows]
+    return examples, count()
 
 
 def scores_on_test(
     models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int
 ) -> dict[str, dict]:
-    """Scores by test file and model, on the rows of the test files that carry labels; GLUE's own do not."""
+    """Scores by test file and model, on the test rows with labels; GLUE's own have none."""
     found = {}
     for split in task.test_files:
-        if (
-            files[split].is_file()
-            and not holds_ids(files[split])
-            and has_labels(read_table(files[split], task, labelled=False), task)
-        ):
-            examples = encode_table(
-                read_table(files[split], task), task, tokenizer, max_length
-            ).labelled()
-            if len(examples):
-                found[split] = {
-                    name: scores(task, predict(model, examples), examples.labels)
-                    for name, model in models.items()
-                }
+        path = files[split]
+        if not path.is_file() or holds_ids(path):
+            continue
+        if not has_labels(read_table(path, task, labelled=False), task):
+            continue
+        examples = encode_table(read_table(path, task), task, tokenizer, max_length).labelled()
+        if len(examples):
+            found[split] = {
+                name: scores(task, predict(model, examples), examples.labels)
+                for name, model in models.items()
+            }
     return found
 
 
 def write_eval_results(folder: Path, scores: dict[str, float], steps: int) -> None:
-    """`eval_results.txt` as the original's `key = value` lines."""
-    lines = [f"{key} = {value}" for key, value in sorted({**scores, "global_step": steps}.items())]
-    write_atomically(folder / "eval_results.txt", ("\n".join(lines) + "\n").encode("utf-8"))
+    """Write `eval_results.txt` in the original code's `key = value` lines."""
+    lines = [
+        f"{key} = {value}\n" for key, value in sorted({**scores, "global_step": steps}.items())
+    ]
+    write_atomically(folder / "eval_results.txt", "".join(lines).encode("utf-8"))

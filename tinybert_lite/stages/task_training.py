@@ -1,96 +1,93 @@
-"""Training on a task's rows: what the teacher's fine-tuning, both task stages and the undistilled student share."""
+"""Training on a task's rows, as fine-tuning, stages 4 and 5, `undistilled` and `quantize` do it."""
 
-from __future__ import annotations
+from collections.abc import Callable
 
-from pathlib import Path
-
-from tinybert_lite.data.batches import Batches
+from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tasks import Task, need_two_classes
-from tinybert_lite.method.encoder import Bert
-from tinybert_lite.method.objectives import Labels
+from tinybert_lite.method.objectives import Labels, Objective
+from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
 from tinybert_lite.stages.evaluation import DevSet
-from tinybert_lite.stages.session import Session
-from tinybert_lite.stages.settings import Training
+from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.metrics import as_text
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.training.loop import Loop
 
 MOST_UNKNOWN = 0.1  # share of [UNK] above which a vocabulary is suspect
 
 
 def train_on_task(
-    model: Bert,
-    tokenizer,
-    objective,
-    task: Task,
-    rows: Path,
-    settings: Training,
-    session: Session,
-    folder: Path,
+    job: Job,
+    bert: LoadedBert,
+    objective: Objective,
     label: str,
     dev: DevSet | None = None,
-    prepare=lambda examples: examples,
+    prepare: Callable[[Examples], Examples] = lambda examples: examples,
     finished: bool = False,
 ) -> dict:
-    """Train `model` on the rows of a file, after `prepare(examples)`, and leave a model folder.
+    """Train on the job's "rows", else its "train"; write a model folder; return metrics.
 
-    With `dev` the best by the task's metric becomes pytorch_model.bin; without, every epoch is kept as model_epoch_N.bin
-    and the last is handed on. `finished`: see `Loop`. Raises UserError for rows that cannot be read, or that have one label only and are learnt from it.
+    `prepare` gets the examples before they are used. With `dev`, pytorch_model.bin is the best
+    model by the primary metric, and "dev" its scores as it lies in the folder. Without, every epoch
+    is kept as model_epoch_N.bin, and the last is handed on. finished: see `Loop`.
+    Raises UserError for rows that cannot be read, and where labels are to be learnt and there are
+    none, or only one.
     """
-    if settings.max_seq_length > tokenizer.model_max_length:
+    task, options, folder = job.task, job.options, job.folder
+    rows = job.reads.get("rows") or job.reads["train"]
+    model, tokenizer = bert.model, bert.tokenizer
+    if options.max_seq_length > tokenizer.model_max_length:
         say(
-            f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model has positions, not at {settings.max_seq_length}"
+            f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model "
+            f"has positions, not at {options.max_seq_length}"
         )
     examples = prepare(
-        task_examples(rows, task, tokenizer, settings.max_seq_length, settings.max_rows)
+        task_examples(rows, task, tokenizer, options.max_seq_length, options.max_rows)
     )
-    if isinstance(
-        objective, Labels
-    ):  # a teacher's answers teach even where labels are missing or all alike
+    if isinstance(objective, Labels):
         examples = examples.labelled()
         if not len(examples):
             raise UserError(
-                f"{rows}: no row has a label; label some, or name a teacher that knows the task with --task_teacher"
+                f"{rows}: no row has a label; label some, or name a teacher that knows the task "
+                f"with --task_teacher"
             )
         need_two_classes(examples.labels, task, rows)
     lengths, unknown = examples.lengths, float((examples.ids == tokenizer.unk_token_id).mean())
     if unknown > MOST_UNKNOWN:
         remark(
-            f"warning: {label}: {100 * unknown:.0f} % of the word pieces of {rows} are [UNK]; is this the vocabulary for a text in {task.language!r}?"
+            f"warning: {label}: {100 * unknown:.0f} % of the word pieces of {rows} are [UNK]; is "
+            f"this the vocabulary for a text in {task.language!r}?"
         )
-    if task.labels:  # so that a finished model knows its labels' words, or the unit of its numbers
-        model.config.id2label = dict(enumerate(task.labels))
-        model.config.label2id = {word: number for number, word in enumerate(task.labels)}
-    else:
-        model.config.label_offset, model.config.label_scale = task.offset, task.scale
     say(
-        f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, {lengths.max()} at most"
+        f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, "
+        f"{lengths.max()} at most"
     )
+    _note_labels(model.config, task)
     save_model_folder(model, tokenizer, folder)
-    trained = Loop(
-        model,
-        objective,
-        Batches(examples, settings.train_batch_size, session.seed),
-        settings,
-        session.accelerator(),
-        folder,
-        identity=session.identity,
-        label=label,
-        say=say,
-        finished=finished,
-        evaluate=dev,
-        metric=task.metric,
-        on_best=(lambda model, scores: save_weights(model, folder)) if dev else None,
-        on_epoch=None if dev else lambda model, epoch: save_weights(model, folder, epoch),
-    ).run()
-    if dev is None:
+    if dev:
+        kept = {
+            "evaluate": dev,
+            "metric": task.metric,
+            "on_best": lambda model, scores: save_weights(model, folder),
+        }
+    else:
+        kept = {"on_epoch": lambda model, epoch: save_weights(model, folder, epoch)}
+    batches = Batches(examples, options.train_batch_size, job.session.seed)
+    metrics = {"rows": len(examples)}
+    metrics |= job.train(model, objective, batches, label, finished=finished, **kept)
+    if dev:
+        metrics["dev"] = dev.of_folder(folder, job.device)
+        say(f"{label}: {as_text(metrics['dev'])}, in {folder}")
+    else:
         hand_off(folder)
-    return {
-        "rows": len(examples),
-        "steps": trained.steps,
-        "resumed_from": trained.resumed_from,
-        "loss_terms": trained.last_terms,
-        **({"best_dev": trained.best_score} if dev else {}),
-    }
+    return metrics
+
+
+def _note_labels(config, task: Task) -> None:
+    """Write the names of the labels, or the unit of a regression's numbers, into a config."""
+    if task.labels:
+        config.id2label = dict(enumerate(task.labels))
+        config.label2id = {word: number for number, word in enumerate(task.labels)}
+    else:
+        config.label_offset, config.label_scale = task.offset, task.scale

@@ -1,0 +1,80 @@
+"""The weights that a model starts from, where not all are drawn at random. None is in the paper."""
+
+import math
+
+import torch
+from torch import nn
+
+from tinybert_lite.method.encoder import Bert
+
+
+def start_from_embeddings(student: Bert, teacher: Bert) -> None:
+    """Start where the embedding loss (Eq. 9) is least, by an SVD of the teacher's word embeddings.
+
+    E^S W_e ≈ E^T has its best solution of rank d' in closed form (Eckart-Young): W_e becomes the d'
+    principal directions (d', d) of the teacher's word embeddings, and word, position and segment
+    embeddings (., d) become their coordinates (., d'). The paper starts from random embeddings, and
+    its corpus shows every word often; a small corpus does not. Nothing changes for a student as
+    wide as its teacher, or for an ALBERT, whose word embeddings have a width of their own.
+    """
+    width = student.config.hidden_size
+    if width >= teacher.config.hidden_size or teacher.config.model_type == "albert":
+        return
+    mine, theirs = student.bert.embeddings, teacher.bert.embeddings
+    words = theirs.word_embeddings.weight.data
+    directions = torch.linalg.svd(words, full_matrices=False).Vh[:width]  # (d', d)
+    for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
+        target, source = getattr(mine, name).weight.data, getattr(theirs, name).weight.data
+        rows = min(len(target), len(source))
+        target[:rows] = source[:rows] @ directions.T
+    (student.fit_dense or student.fit_denses[0]).weight.data.copy_(directions.T)
+
+
+def start_from_vectors(model: Bert, tokenizer, vectors, scale: float = 0.04) -> int:
+    """Set word embeddings to word vectors, and return the number of word pieces that have one.
+
+    A vector (d,) becomes an embedding (D,) by one random orthonormal map, which keeps cosines.
+    vectors: `matrix` (words, d) and `place`, a word's row in it. Nothing is set where d > D.
+    """
+    embeddings = model.bert.embeddings.word_embeddings.weight.data
+    width, d = embeddings.shape[1], vectors.matrix.shape[1]
+    if d > width:
+        return 0
+    turn = torch.linalg.qr(torch.randn(width, d))[0].T * scale * width**0.5
+    known = {i: vectors.place.get(piece) for piece, i in tokenizer.get_vocab().items()}
+    known = {i: row for i, row in known.items() if row is not None}
+    embeddings[list(known)] = torch.from_numpy(vectors.matrix[list(known.values())]) @ turn
+    return len(known)
+
+
+def start_from_waves(model: Bert, scale: float = 0.04, longest: float = 1000.0) -> None:
+    """Set position embeddings (P, D) to sines and cosines (Vaswani et al. 2017).
+
+    Neighbouring positions are then similar from the first step on. With random ones a small BERT
+    predicts words by their frequency for a long time.
+    """
+    table = model.bert.embeddings.position_embeddings.weight.data
+    positions, width = table.shape
+    rates = torch.exp(-math.log(longest) * torch.arange(0, width, 2) / width)
+    waves = torch.arange(positions)[:, None] * rates
+    table[:, 0::2] = scale * torch.sin(waves)
+    table[:, 1::2] = scale * torch.cos(waves[:, : width // 2])
+
+
+def extend_positions(model: Bert, positions: int) -> None:
+    """Give a model with fewer positions as many, by repeating its own (Beltagy et al. 2020).
+
+    Longformer does so. Positions drawn at random would have to be learnt first.
+    """
+    embeddings, known = model.bert.embeddings, model.config.max_position_embeddings
+    if positions <= known:
+        return
+    table = embeddings.position_embeddings.weight.data
+    embeddings.position_embeddings = nn.Embedding.from_pretrained(
+        table.repeat(-(-positions // known), 1)[:positions], freeze=False
+    )
+    embeddings.register_buffer("position_ids", torch.arange(positions)[None], persistent=False)
+    embeddings.register_buffer(
+        "token_type_ids", torch.zeros(1, positions, dtype=torch.long), persistent=False
+    )
+    model.config.max_position_embeddings = positions

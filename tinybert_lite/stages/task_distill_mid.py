@@ -1,0 +1,62 @@
+"""Stage 4, task-specific distillation of the intermediate layers (paper, Eqs. 7 to 9).
+
+Reads the augmented rows, the task's own teacher and the general student of stage 3; writes a model
+folder into `4_task_distill_mid/`. The student learns the teacher's attention scores and hidden
+states on the task's rows; labels are not used.
+"""
+
+from tinybert_lite.method.objectives import Intermediate
+from tinybert_lite.models.weights import weight_names
+from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.stage import MODEL_FILES, Stage
+from tinybert_lite.stages.task_models import (
+    SOURCES,
+    load_student,
+    load_teacher,
+    reads_of,
+    warn_of_order,
+)
+from tinybert_lite.stages.task_training import train_on_task
+from tinybert_lite.system.console import remark
+
+
+def work(job: Job) -> dict:
+    options, folder = job.options, job.reads["student"]
+    teacher, _, scores = load_teacher(job)
+    warn_of_order(folder, prediction=False)
+    # A student that comes with one projection for all layers keeps it.
+    one_for_all = "fit_dense.weight" in weight_names(folder)
+    student = load_student(
+        job,
+        teacher,
+        projection="original" if one_for_all else options.projection,
+        teacher_width=teacher.model.config.hidden_size,
+    )
+    if any(part.startswith("fit_dense") for part in student.new_parts):
+        remark(
+            f"{folder} holds no projections to the teacher's width: new ones are drawn and learnt "
+            f"here"
+        )
+    objective = Intermediate(
+        student.model,
+        teacher.model,
+        options.mapping,
+        options.padding,
+        options.heads,
+        options.weights,
+    )
+    metrics = train_on_task(job, student, objective, "intermediate layers")
+    return {**metrics, "mapping": objective.mapping, "teacher_dev": scores}
+
+
+STAGE = Stage(
+    "task_distill_mid",
+    "4 intermediate-layer distillation",
+    reads=lambda ws: reads_of(ws, ws.task_rows, ws.general_or_given_student),
+    folder=lambda ws: ws.mid_student,
+    writes=MODEL_FILES,
+    work=work,
+    sources=SOURCES,
+    skip_reason=lambda ws: ws.without_layers,
+)
+run = STAGE.run
