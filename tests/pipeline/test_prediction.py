@@ -294,8 +294,8 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
 @pytest.mark.parametrize(
     "flags, says",
     [
-        ("", "write texts to predict"),
-        ('"a film" --file new.csv', "one of the two"),
+        ("", "name texts to predict"),
+        ('"a film" --file new.csv', "one of both"),
         ('"a film" " "', "a text is empty"),
         (
             "--file new.csv",
@@ -307,7 +307,7 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
         ("--file none.tsv", "none.tsv is missing"),
         ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
         ("--file none.csv --text title", "none.csv is missing"),
-        ('"a film" --output a.csv', "--output a.csv: goes with --file"),
+        ('"a film" --output a.csv', "--output a.csv: use it with --file"),
         ("--file new.csv --text title --output new.csv", "is a file that is not there yet"),
         ("--file new.csv --text title --output a.xlsx", "ends in .csv or .tsv"),
         (

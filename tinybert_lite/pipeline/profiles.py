@@ -1,4 +1,4 @@
-"""Every number a run depends on: frozen dataclasses, three profiles, and strict overrides.
+"""The three profiles: smoke, classroom and paper.
 
 settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
 """
@@ -18,15 +18,16 @@ from tinybert_lite.stages.settings import (
     Quantizing,
     Settings,
     Training,
-    _known,
 )
+from tinybert_lite.system.fields import known
+
+LARGE = 512  # width from which a teacher is fine-tuned with a low learning rate
 
 
-def _smoke() -> Settings:
-    """Seconds: shows that every part works, learns next to nothing."""
+def _smoke(task: Task, teacher_width: int) -> Settings:
+    """Seconds: shows that every part works; the student learns almost nothing."""
     brief = dict(max_steps=12, max_seq_length=48, eval_batch_size=64, max_rows=256)
     return Settings(
-        profile="smoke",
         pretrain=Pretraining(learning_rate=1e-3, vocab_size=1000, hidden_size=128, **brief),
         data_augmentation=Augmenting(N=1, M=8, max_seq_length=48, max_rows=96),
         pregenerate_training_data=Pregenerating(epochs_to_generate=1, max_seq_len=48),
@@ -40,19 +41,18 @@ def _smoke() -> Settings:
 
 
 def _length(task: Task) -> int:
-    """Tokens a row: 64 for a sentence, 128 for a pair (both as in the paper) and where every character is a token."""
+    """Tokens per row: 64 for a sentence; 128 for a pair (both as in the paper) and for Chinese."""
     return 128 if task.text_b or task.language == "zh" else 64
 
 
 def _classroom(task: Task, teacher_width: int) -> Settings:
-    """Minutes on two CPU cores; models are small and the student starts from nothing, hence the high learning rates.
+    """Minutes on two CPU cores. Small models with random weights need high learning rates.
 
-    A real BERT as the teacher is fine-tuned gently.
+    A large teacher is fine-tuned with a low one.
     """
     text = dict(max_seq_length=64, eval_batch_size=64)
     common = dict(max_seq_length=_length(task), eval_batch_size=64)
     return Settings(
-        profile="classroom",
         pretrain=Pretraining(learning_rate=1e-3, num_train_epochs=8, **text),
         data_augmentation=Augmenting(N=8, max_seq_length=_length(task)),
         pregenerate_training_data=Pregenerating(epochs_to_generate=10, max_seq_len=64),
@@ -71,11 +71,10 @@ def _classroom(task: Task, teacher_width: int) -> Settings:
     )
 
 
-def _paper(task: Task) -> Settings:
+def _paper(task: Task, teacher_width: int) -> Settings:
     """The paper's settings, by task."""
     length = _length(task)
     return Settings(
-        profile="paper",
         data_augmentation=Augmenting(N=task.variants, max_seq_length=512),
         pregenerate_training_data=Pregenerating(do_whole_word_mask=True),
         general_distill=Distilling(train_batch_size=256),
@@ -89,19 +88,13 @@ def _paper(task: Task) -> Settings:
     )
 
 
-PROFILES = ("smoke", "classroom", "paper")
-LARGE = 512  # the width from which a teacher counts as a real BERT
+PROFILES = {"smoke": _smoke, "classroom": _classroom, "paper": _paper}
 
 
 def profile(
     name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, teacher_width: int = 0
 ) -> Settings:
-    """The settings of a profile for a task and a teacher's width. Raises UserError for an unknown one."""
+    """The settings of a profile, for a task and a teacher's width. Raises UserError if unknown."""
+    known(name, PROFILES, f"--profile {name} is unknown")
     found = task if isinstance(task, Task) else find_task(task)
-    _known(name, list(PROFILES), f"--profile {name} is unknown")
-    made = {
-        "smoke": _smoke,
-        "classroom": lambda: _classroom(found, teacher_width),
-        "paper": lambda: _paper(found),
-    }[name]()
-    return replace(made, task=found)
+    return replace(PROFILES[name](found, teacher_width), profile=name, task=found)

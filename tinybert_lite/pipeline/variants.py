@@ -122,9 +122,9 @@ VARIANTS = {
         Variant("top", "mapping top", 70.9, both("mapping=top")),
         Variant("bottom", "mapping bottom", 71.3, both("mapping=bottom")),
         Variant(
-            "shared_projection", "one projection for all layers", None, both("projection=shared")
+            "shared_projection", "one projection for all layers", None, both("projection=original")
         ),
-        Variant("reference_padding", "padding as in the original", None, both("padding=reference")),
+        Variant("reference_padding", "padding as in the original", None, both("padding=original")),
         Variant(
             "random_start",
             "stage 3 from a random start",

@@ -111,7 +111,7 @@ class Augmenter:
             self.join(texts[t][:place] + [mask] + texts[t][place + 1 :]) for t, place in places
         ]
         whole = (
-            [self.join(texts[t]) for t, _ in places] if self.settings.context == "pair" else None
+            [self.join(texts[t]) for t, _ in places] if self.settings.context == "original" else None
         )
         found: list[list[str]] = [[] for _ in places]
         if not places:
@@ -215,7 +215,11 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
 STAGE = Stage(
     "data_augmentation",
     "1 data augmentation",
-    reads=lambda ws: {"train": ws.data_file("train"), "teacher": ws.teacher, "vectors": ws.vectors},
+    reads=lambda ws, teacher=None, vectors=None: {
+        "train": ws.data_file("train"),
+        "teacher": teacher or ws.teacher,
+        "vectors": vectors or ws.vectors,
+    },
     folder=lambda ws: ws.augmentation,
     writes=("aug.tsv",),
     work=work,

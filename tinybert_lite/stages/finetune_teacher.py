@@ -25,7 +25,9 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         settings.lower_case,
         num_labels=task.num_labels,
         projection="none",
-        classifier_head=options.classifier_head,
+        classifier_head={"original": "relu"}.get(
+            options.classifier_head, options.classifier_head
+        ),  # config.json's words
     )
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
     metrics = train_on_task(
@@ -59,7 +61,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
 STAGE = Stage(
     "finetune_teacher",
     "teacher, fine-tuned on the task",
-    reads=lambda ws: {**ws.task_files, "teacher": ws.teacher},
+    reads=lambda ws, teacher=None: {**ws.task_files, "teacher": teacher or ws.teacher},
     folder=lambda ws: ws.tuned_teacher,
     writes=MODEL_FILES,
     work=work,

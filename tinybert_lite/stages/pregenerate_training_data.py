@@ -122,7 +122,10 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
 STAGE = Stage(
     "pregenerate_training_data",
     "2 pregenerated data",
-    reads=lambda ws: {**numbered("corpus", ws.corpora), "vocabulary": ws.vocabulary},
+    reads=lambda ws, corpora=None, vocabulary=None: {
+        **numbered("corpus", corpora or ws.corpora),
+        "vocabulary": vocabulary or ws.vocabulary,
+    },
     folder=lambda ws: ws.sequences,
     writes=("epoch_*.json",),
     work=work,

@@ -107,9 +107,20 @@ def check_source(student: LoadedBert, task: Task) -> None:
         raise UserError(f"{student.folder}: an ALBERT is not taken to 8 bits; use a BERT")
 
 
-def reads_of(workspace, teacher: Path | None = None, rows: Path | None = None) -> dict[str, Path]:
-    """What the stage reads of a workspace: its finished student, and the teacher's and stage 1's results where they are there."""
-    teacher = teacher or workspace.task_teacher
+def reads_of(
+    workspace,
+    teacher: Path | None = None,
+    rows: Path | None = None,
+    student: Path | None = None,
+    labels_alone: bool = False,
+) -> dict[str, Path]:
+    """What the stage reads: the finished student of a workspace, with the teacher and the
+    augmented rows if they exist; or a given student, with the given teacher only.
+    """
+    if labels_alone or student and not teacher:
+        teacher = None
+    else:
+        teacher = teacher or workspace.task_teacher
     rows = rows or next(
         (
             place
@@ -121,8 +132,8 @@ def reads_of(workspace, teacher: Path | None = None, rows: Path | None = None) -
     return {
         "rows": rows,
         **{name: path for name, path in workspace.task_files.items() if name != "train"},
-        "student": workspace.final_student,
-        **({"teacher": teacher} if teacher.exists() else {}),
+        "student": student or workspace.final_student,
+        **({"teacher": teacher} if teacher and teacher.exists() else {}),
     }
 
 

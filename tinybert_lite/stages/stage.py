@@ -18,6 +18,7 @@ from tinybert_lite.stages.settings import WITHOUT_EFFECT, Settings
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import canonical
 from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.machine import machine, versions
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
@@ -46,7 +47,7 @@ class Stage:
 
     name: str  # also the name of its settings
     title: str
-    reads: Callable[[object], dict[str, Path]]
+    reads: Callable[..., dict[str, Path]]  # of a workspace; paths by keyword replace its own
     folder: Callable[[object], Path]
     writes: tuple[str, ...]  # patterns of the files it may write into its folder
     work: Callable[[dict[str, Path], Path, Settings, Session], dict]
@@ -161,7 +162,8 @@ def stale(
     if manifest["seed"] != settings.seed:
         return f"had seed {manifest['seed']}"
     now = json.loads(json.dumps(_effective(settings, stage)))
-    changed = [name for name in now if now[name] != manifest["settings"].get(name)]
+    before = canonical(type(getattr(settings, stage.name)), manifest["settings"])
+    changed = [name for name in now if now[name] != before.get(name)]
     if changed:
         return f"settings changed: {', '.join(changed)}"
     for name, path in reads.items():

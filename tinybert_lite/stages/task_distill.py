@@ -123,7 +123,7 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
         teacher,
         task,
         settings.lower_case,
-        projection="shared" if shared else options.projection,
+        projection="original" if shared else options.projection,
         teacher_width=teacher.model.config.hidden_size,
     )
     if any(part.startswith("fit_dense") for part in student.new_parts):
@@ -271,12 +271,12 @@ def warn_of_order(student: Path, prediction: bool) -> None:
         )
 
 
-def _reads(student, rows):
-    return lambda ws: {
-        "rows": rows(ws),
+def _reads(own_student, own_rows):
+    return lambda ws, rows=None, teacher=None, student=None: {
+        "rows": rows or own_rows(ws),
         **{k: v for k, v in ws.task_files.items() if k != "train"},
-        "teacher": ws.task_teacher,
-        "student": student(ws),
+        "teacher": teacher or ws.task_teacher,
+        "student": student or own_student(ws),
     }
 
 
