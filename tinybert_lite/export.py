@@ -25,14 +25,8 @@ def main(argv: list[str]) -> None:
     parser = Parser("export", __doc__)
     add = parser.add_argument
     add("--format", required=True, choices=FORMATS)
-    add(
-        "--model", help="a model's folder, or its name on the hub; else the task's finished student"
-    )
-    add(
-        "--output_dir",
-        type=Path,
-        help="a new folder; of the finished student else FORMAT/ in its own",
-    )
+    add("--model", help="model folder or hub name; default: the task's finished student")
+    add("--output_dir", type=Path, help="new folder; default: FORMAT/ in the finished student's")
     add(
         "--epoch_file",
         type=Path,
