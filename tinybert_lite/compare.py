@@ -23,7 +23,7 @@ from tinybert_lite.stages.settings import Distilling, Predicting
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, add_flags
+from tinybert_lite.system.fields import Parser
 
 
 def read_batch(path: Path, vocab_size: int, most_tokens: int) -> dict[str, Tensor]:
@@ -118,8 +118,8 @@ def main(argv: list[str]) -> None:
         type=Path,
         help=".npz with input_ids, attention_mask, token_type_ids",
     )
-    add_flags(parser, Distilling, "padding", "mapping", "heads")
-    add_flags(parser, Predicting, "temperature")
+    parser.settings(Distilling, "padding", "mapping", "heads")
+    parser.settings(Predicting, "temperature")
     args = parser.parse_args(argv)
     if args.temperature <= 0:
         raise UserError(f"--temperature {args.temperature:g}: use a number above 0")

@@ -16,14 +16,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.conversions import epochs_to_records, records_to_epochs, tables_to_records
-from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.loading import vocabulary_of
 from tinybert_lite.models.tokenizers import load_tokenizer
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.original_places import teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Pregenerating, Settings, Training
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, add_flags
+from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.processes import need_one_process
 
 
@@ -41,9 +41,9 @@ def main(argv: list[str]) -> None:
     add("--output_dir", required=True, type=Path)
     add("--bert_model", required=True, help="model folder or hub name, for its vocabulary")
     add("--task_name", help="the rows' task; without it they are general distillation's sequences")
-    add_flags(parser, Settings, "lower_case")
-    add_flags(parser, Training, "max_seq_length")
-    add_flags(parser, Pregenerating, "max_predictions_per_seq")
+    parser.settings(Settings, "lower_case")
+    parser.settings(Training, "max_seq_length")
+    parser.settings(Pregenerating, "max_predictions_per_seq")
     args = parser.parse_args(argv)
     need_one_process("start it alone")
     if args.task_name and args.to == "epochs":
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find(
         **({"task": args.task_name, "data_dir": args.source} if args.task_name else {})
     )
-    vocabulary = vocabulary_of(resolve_teacher(local_folder(args.bert_model), workspace))
+    vocabulary = vocabulary_of(teacher_folder(args.bert_model, workspace))
     tokenizer = load_tokenizer(vocabulary, args.lower_case)
     if args.task_name:
         tables_to_records(workspace, args.output_dir, tokenizer, length)

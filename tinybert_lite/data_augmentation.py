@@ -13,16 +13,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.tasks import find_task
-from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.command_line import run_settings
-from tinybert_lite.pipeline.original_places import copy_augmented_rows
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.original_places import copy_augmented_rows, teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.data_augmentation import STAGE, Augmenter, run
 from tinybert_lite.stages.settings import Augmenting, Settings
 from tinybert_lite.system import processes
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, add_flags, from_args
+from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.outputs import read_manifest
 
 __all__ = ["Augmenter", "main", "run"]
@@ -40,8 +39,8 @@ def main(argv: list[str]) -> None:
     add("--glove_embs", required=True, type=Path, help="word vectors, GloVe text format")
     add("--glue_dir", required=True, type=Path, help="folder that holds the task's folder")
     add("--task_name", required=True)
-    add_flags(parser, Augmenting, N=None)
-    add_flags(parser, Settings, "seed", "device")
+    parser.settings(Augmenting, N=None)
+    parser.settings(Settings, "seed", "device")
     args = parser.parse_args(argv)
     data = args.glue_dir / args.task_name
     task = find_task(args.task_name, data)
@@ -52,15 +51,15 @@ def main(argv: list[str]) -> None:
         )
     workspace = Workspace(Workspace.find().root, task, given_data=data)
     variants = task.variants if args.N is None else args.N
-    options = from_args(args, Augmenting, N=variants, max_seq_length=512)
-    teacher = resolve_teacher(local_folder(args.pretrained_bert_model), workspace)
+    options = Augmenting.of(args, N=variants, max_seq_length=512)
+    teacher = teacher_folder(args.pretrained_bert_model, workspace)
     reads = STAGE.reads(workspace, teacher=teacher, vectors=args.glove_embs)
-    written_before = (read_manifest(workspace.augmentation) or {}).get("outputs", {}).get("aug.tsv")
+    last = (read_manifest(workspace.augmentation) or {}).get("outputs", {}).get("aug.tsv")
     STAGE.execute(
         reads, workspace.augmentation, run_settings(args, task, data_augmentation=options)
     )
     if processes.is_main():
-        copy_augmented_rows(workspace.augmented_rows, data, written_before)
+        copy_augmented_rows(workspace, last)
 
 
 if __name__ == "__main__":

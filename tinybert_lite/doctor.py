@@ -11,14 +11,14 @@ from dataclasses import asdict
 from tinybert_lite.classroom import doctor
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
-from tinybert_lite.system.fields import Parser, switch
+from tinybert_lite.system.fields import Parser
 
 
 @command
 def main(argv: list[str]) -> int:
     parser = Parser("doctor", "Is this computer ready for the course? Exit code 0: yes.")
     parser.add_argument("--workspace", help="where the numbered folders are")
-    switch(parser, "--json", help="print JSON")
+    parser.switch("--json", help="print JSON")
     args = parser.parse_args(argv)
     findings = []
     for check in doctor.CHECKS:

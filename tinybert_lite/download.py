@@ -18,7 +18,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import grid, remark, say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, switch
+from tinybert_lite.system.fields import Parser
 
 DIMENSION = 100  # of glove.6B, as the original scripts have it
 
@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int:
         nargs="*",
         help="names of --list, glue for all of its tasks, or any hub model owner/name",
     )
-    switch(parser, "--list", help="show what there is, its size and its source")
+    parser.switch("--list", help="show what there is, its size and its source")
     add(
         "--to",
         type=Path,
@@ -114,7 +114,7 @@ def main(argv: list[str]) -> int:
         type=int,
         help=f"of word vectors (glove.6B has 50, 100, 200 and 300; default {DIMENSION})",
     )
-    switch(parser, "--keep", help="keep the fetched archives as well")
+    parser.switch("--keep", help="keep the fetched archives as well")
     args = parser.parse_args(argv)
     if args.list:
         say(table())

@@ -15,7 +15,7 @@ from tinybert_lite.pipeline.evaluating import evaluate_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings, Training
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser, add_flags
+from tinybert_lite.system.fields import Parser
 
 
 @command
@@ -36,8 +36,8 @@ def main(argv: list[str]) -> None:
     )
     add("--teacher_model", help="the teacher to compare with")
     add("--output_dir", type=Path, help="for the scores and test predictions")
-    add_flags(parser, Training, "max_seq_length", "eval_batch_size")
-    add_flags(parser, Settings, "lower_case", "device")
+    parser.settings(Training, "max_seq_length", "eval_batch_size")
+    parser.settings(Settings, "lower_case", "device")
     args = parser.parse_args(argv)
     workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
     evaluate_folder(

@@ -17,7 +17,7 @@ from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, switch
+from tinybert_lite.system.fields import Parser
 
 
 @command
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
         type=Path,
         help="the weights to take, such as model_epoch_2.bin, instead of the folder's own",
     )
-    switch(parser, "--half", help="with --format classifier: weights in half precision")
+    parser.switch("--half", help="with --format classifier: weights in half precision")
     add(
         "--int8_model",
         help="with --format serving: the model's 8-bit copy; of the finished student else int8/ in its folder, where there is one",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.command_line import run_settings, say_no_effect, training_flags
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.original_places import teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.finetune_teacher import STAGE, run
 from tinybert_lite.stages.settings import FineTuning
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser, from_args
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["main", "run"]
 
@@ -31,11 +31,11 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     say_no_effect(argv, {"--do_eval": "the dev rows are always evaluated at the end"})
     workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
-    teacher = resolve_teacher(local_folder(args.teacher_model), workspace)
+    teacher = teacher_folder(args.teacher_model, workspace)
     STAGE.execute(
         STAGE.reads(workspace, teacher=teacher),
         args.output_dir or workspace.tuned_teacher,
-        run_settings(args, workspace.task, finetune_teacher=from_args(args, FineTuning)),
+        run_settings(args, workspace.task, finetune_teacher=FineTuning.of(args)),
     )
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.command_line import run_settings, say_no_effect, training_flags
-from tinybert_lite.pipeline.original_places import student_folder
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.original_places import student_folder, teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.general_distill import STAGE, run
 from tinybert_lite.stages.settings import Distilling
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser, from_args, switch
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["main", "run"]
 
@@ -41,8 +40,8 @@ def main(argv: list[str]) -> None:
         default=1000,
         help="steps between two saved states, if --save_every is not given",
     )
-    switch(parser, "--reduce_memory", help="no effect: memory use is always small")
-    switch(parser, "--fp16", help="no effect: use --precision fp16")
+    parser.switch("--reduce_memory", help="no effect: memory use is always small")
+    parser.switch("--fp16", help="no effect: use --precision fp16")
     training_flags(parser, Distilling, save_every=None)
     args = parser.parse_args(argv)
     say_no_effect(
@@ -55,9 +54,9 @@ def main(argv: list[str]) -> None:
         },
     )
     workspace = Workspace.find()
-    teacher = resolve_teacher(local_folder(args.teacher_model), workspace)
+    teacher = teacher_folder(args.teacher_model, workspace)
     student = student_folder(args.student_model, teacher)
-    options = from_args(args, Distilling, eval_step=0, save_every=args.save_every or args.eval_step)
+    options = Distilling.of(args, eval_step=0, save_every=args.save_every or args.eval_step)
     STAGE.execute(
         STAGE.reads(workspace, args.pregenerated_data, teacher, student),
         args.output_dir,

@@ -14,7 +14,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
-from tinybert_lite.system.fields import Parser, switch
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["main", "make"]
 
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     add("--test", type=Path, help="rows to predict, and to evaluate on if they have labels")
     add("--unlabelled", type=Path, help="more rows without labels")
     add("--dev_share", type=float, default=0.1)
-    switch(parser, "--regression", help="labels are numbers on a scale")
+    parser.switch("--regression", help="labels are numbers on a scale")
     add("--metric", choices=METRICS, help="primary metric; macro_f1 weighs all classes equally")
     add("--language", choices=LANGUAGES, default="auto")
     add("--workspace", help="where the numbered folders are")

@@ -18,23 +18,24 @@ from tinybert_lite.stages.settings import Settings, Training
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, add_flags
+from tinybert_lite.system.fields import Parser
 
 
 def check(args: Namespace, pairs: bool) -> None:
     """Raise UserError for flags that contradict each other."""
-    file, output, texts = args.file, args.output, args.texts
+    texts, file, output = args.texts, args.file, args.output
     if bool(texts) == bool(file):
         raise UserError("name texts to predict, each in quotes, or a file with --file: one of both")
     if file and (args.text_b and not args.text or args.text and pairs != bool(args.text_b)):
         second = ", and that of the second texts with --text_b" if pairs else " only"
         raise UserError(f"--file {file}: name its column of texts with --text{second}")
-    if not pairs and not all(map(str.strip, texts)):
-        raise UserError("a text is empty; write one")
-    if pairs and (len(texts) % 2 or not all(map(str.strip, texts))):
-        raise UserError("pairs need two texts each, none empty: write the second after the first")
+    if not all(map(str.strip, texts)) or pairs and len(texts) % 2:
+        two = "pairs need two texts each, none empty: write the second after the first"
+        raise UserError(two if pairs else "a text is empty; write one")
     if output and (not file or output.suffix not in (".csv", ".tsv") or output.exists()):
-        raise UserError(f"--output {output}: use it with --file, for a new .csv or .tsv file")
+        raise UserError(
+            f"--output {output}: use it with --file; it has to be a new file that ends in .csv or .tsv"
+        )
 
 
 @command
@@ -54,8 +55,8 @@ def main(argv: list[str]) -> None:
     add("--text_b", help="its column of second texts, for pairs")
     add("--output", type=Path, help="a .csv or .tsv for the answers to --file")
     add("--workspace", help="where the numbered folders are")
-    add_flags(parser, Training, "max_seq_length")
-    add_flags(parser, Settings, "device")
+    parser.settings(Training, "max_seq_length")
+    parser.settings(Settings, "device")
     args = parser.parse_args(argv)
     workspace = Workspace.find(args.workspace, args.task)
     pairs = workspace.task.text_b is not None or bool(args.text_b)

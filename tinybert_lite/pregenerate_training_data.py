@@ -17,15 +17,15 @@ from pathlib import Path
 
 from tinybert_lite.data.corpora import given_sources
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS
-from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.loading import vocabulary_of
 from tinybert_lite.pipeline.command_line import run_settings, say_no_effect
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.original_places import teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.pregenerate_training_data import STAGE, run
 from tinybert_lite.stages.settings import Pregenerating, Settings
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, add_flags, from_args, switch
+from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.processes import need_one_process
 
 __all__ = ["main", "run"]
@@ -42,13 +42,13 @@ def main(argv: list[str]) -> None:
     add("--output_file", help=SUPPRESS)
     add("--bert_model", help="model folder or hub name, for its vocabulary")
     add("--vocab_file", type=Path, help="a vocabulary instead of --bert_model")
-    switch(parser, "--reduce_memory", help="no effect: memory use is always small")
+    parser.switch("--reduce_memory", help="no effect: memory use is always small")
     add("--data_url", help=SUPPRESS)
     zh = "zh: Chinese words are masked whole, and sentences end with 。！？"
     add("--language", choices=("en", "zh"), default="en", help=zh)
     add("--seed", "--random_seed", type=int, default=Settings.seed)
-    add_flags(parser, Pregenerating)
-    add_flags(parser, Settings, "lower_case")
+    parser.settings(Pregenerating)
+    parser.settings(Settings, "lower_case")
     args = parser.parse_args(argv)
     need_one_process("it starts its own with --num_workers N")
     say_no_effect(argv, {"--reduce_memory": "the corpus is always read through memory maps"})
@@ -61,11 +61,9 @@ def main(argv: list[str]) -> None:
     if not (args.bert_model or args.vocab_file):
         raise UserError("no vocabulary is named: add --vocab_file FILE or --bert_model FOLDER")
     workspace = Workspace.find()
-    vocabulary = args.vocab_file or vocabulary_of(
-        resolve_teacher(local_folder(args.bert_model), workspace)
-    )
+    vocabulary = args.vocab_file or vocabulary_of(teacher_folder(args.bert_model, workspace))
     task = replace(TASKS[FOLDERS_OWN_TASK], language=args.language)
-    options = from_args(args, Pregenerating)
+    options = Pregenerating.of(args)
     STAGE.execute(
         STAGE.reads(workspace, corpora=corpora, vocabulary=vocabulary),
         args.output_dir,

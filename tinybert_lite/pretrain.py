@@ -24,7 +24,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.pretrain import STAGE, run
 from tinybert_lite.stages.settings import Pretraining
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser, add_flags, from_args
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["main", "run"]
 SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     add("--task_name", default="SST-2", help="the task whose columns a .tsv has")
     add("--language", choices=("en", "zh"), help="zh: Chinese (default: the task's)")
     training_flags(parser, Pretraining, learning_rate=1e-3, eval_step=500, save_every=200)
-    add_flags(parser, Pretraining, "max_steps")
+    parser.settings(Pretraining, "max_steps")
     args = parser.parse_args(argv)
     fixed = dict.fromkeys(["vocab_size"] * bool(args.vocab_file), args.vocab_file)
     if args.model_dir:
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> None:
         vectors=args.vectors,
         vocabulary=args.vocab_file,
     )
-    settings = run_settings(args, task, pretrain=from_args(args, Pretraining))
+    settings = run_settings(args, task, pretrain=Pretraining.of(args))
     STAGE.execute(reads, args.output_dir, settings)
 
 

@@ -22,7 +22,7 @@ from tinybert_lite.stages.quantize import STAGE, reads_of, run
 from tinybert_lite.stages.settings import Quantizing
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, from_args, switch
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["STAGE", "main", "reads_of", "run"]
 PLATFORM = {  # options of the MindSpore port about its platform
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     add("--eval_data_dir", type=Path, help="a folder with dev.tsv, or the file")
     teacher = "teacher for soft targets (default: the workspace's student has its own, others none)"
     add("--teacher_model", help=teacher)
-    switch(parser, "--labels_alone", help="learn from labels even if there is a teacher")
+    parser.switch("--labels_alone", help="learn from labels even if there is a teacher")
     add("--output_dir", type=Path, help="default: int8/ in stage 5's folder")
     add("--workspace", help="where the numbered folders are")
     without = ("reduction", "hard_label_weight")
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     reads = STAGE.reads(workspace, teacher, rows, student, args.labels_alone)
     for split in workspace.task.dev_files:
         reads[split] = places.split_file(args.eval_data_dir, split, workspace)
-    settings = run_settings(args, workspace.task, quantize=from_args(args, Quantizing, **more))
+    settings = run_settings(args, workspace.task, quantize=Quantizing.of(args, **more))
     own = workspace.int8_student if args.do_quant else workspace.float32_student
     STAGE.execute(reads, args.output_dir or own, settings)
 

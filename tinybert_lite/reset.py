@@ -13,7 +13,7 @@ from tinybert_lite.classroom.ready import CHOICES, make_ready, put_in_place, res
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser, switch
+from tinybert_lite.system.fields import Parser
 
 
 @command
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
         help="for instructors: pack this workspace's finished stages",
     )
     add("--from", dest="source", metavar="FOLDER", type=Path, help="where the ready results are")
-    switch(parser, "--yes", help="do not ask")
+    parser.switch("--yes", help="do not ask")
     add("--workspace", help="where the numbered folders are")
     add("--task", default="SST-2")
     args = parser.parse_args(argv)

@@ -10,7 +10,7 @@ from tinybert_lite.pipeline.plan import STAGES, make_plan
 from tinybert_lite.pipeline.running import clean, ensure, needed, run_all
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser, add_flags, switch
+from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.processes import need_one_process
 
 __all__ = ["STAGES", "ensure", "main", "make_plan", "needed", "run_all"]
@@ -21,14 +21,14 @@ def main(argv: list[str]) -> int | None:
     parser = Parser("run_all", __doc__)
     shared_flags(parser)
     add = parser.add_argument
-    add_flags(parser, Settings, "seed")
+    parser.settings(Settings, "seed")
     add("--from", dest="first", metavar="STAGE")
     add("--until", dest="last", metavar="STAGE")
     add("--only", metavar="STAGE")
-    switch(parser, "--force", help="run the chosen stages even if they are up to date")
-    switch(parser, "--baseline", help="also train the same student on labels only, to compare")
-    switch(parser, "--int8", help="also train the finished student in 8 bits (quantize)")
-    switch(parser, "--clean", help="remove what runs wrote, after asking")
+    parser.switch("--force", help="run the chosen stages even if they are up to date")
+    parser.switch("--baseline", help="also train the same student on labels only, to compare")
+    parser.switch("--int8", help="also train the finished student in 8 bits (quantize)")
+    parser.switch("--clean", help="remove what runs wrote, after asking")
     args = parser.parse_args(argv)
     need_one_process("start the stages one by one")
     if args.task.lower() == ALL:

@@ -21,7 +21,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Distilling, FineTuning, Predicting
 from tinybert_lite.stages.task_distill import MID, OUT, run_mid, run_out
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser, add_flags, from_args, switch
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["MID", "OUT", "main", "run_mid", "run_out"]
 
@@ -39,12 +39,12 @@ def main(argv: list[str]) -> None:
     add("--student_model", required=True)
     add("--task_name", required=True)
     add("--output_dir", required=True, type=Path)
-    switch(parser, "--aug_train", help="train on the augmented rows")
-    switch(parser, "--pred_distill", help="stage 5, prediction layer, instead of stage 4")
+    parser.switch("--aug_train", help="train on the augmented rows")
+    parser.switch("--pred_distill", help="stage 5, prediction layer, instead of stage 4")
     without = ("continue_train", "start")
     training_flags(parser, Distilling, without=without, eval_step=50, schedule=None)
-    add_flags(parser, Predicting)
-    add_flags(parser, FineTuning, "allow_weak_teacher")
+    parser.settings(Predicting)
+    parser.settings(FineTuning, "allow_weak_teacher")
     args = parser.parse_args(argv)
     workspace = Workspace.find(
         task=args.task_name, data_dir=args.data_dir, teacher_logits=args.teacher_logits
@@ -55,8 +55,8 @@ def main(argv: list[str]) -> None:
         args,
         workspace.task,
         finetune_teacher=FineTuning(max_seq_length=length, allow_weak_teacher=weak),
-        task_distill_mid=from_args(args, Distilling, schedule=schedule, eval_step=0),
-        task_distill_out=from_args(args, Predicting),
+        task_distill_mid=Distilling.of(args, schedule=schedule, eval_step=0),
+        task_distill_out=Predicting.of(args),
     )
     student = local_folder(args.student_model)
     if args.do_eval:  # as in the original: evaluation and nothing else

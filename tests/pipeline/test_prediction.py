@@ -308,7 +308,7 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
         ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
         ("--file none.csv --text title", "none.csv is missing"),
         ('"a film" --output a.csv', "--output a.csv: use it with --file"),
-        ("--file new.csv --text title --output new.csv", "is a file that is not there yet"),
+        ("--file new.csv --text title --output new.csv", "has to be a new file"),
         ("--file new.csv --text title --output a.xlsx", "ends in .csv or .tsv"),
         (
             "--file bad.csv --text title --output a.csv",

@@ -239,7 +239,7 @@ def test_it_runs_again_only_where_something_changed(folder):
         ),
         (
             GUIDE.replace("--load_ckpt_path tuned", "--load_ckpt_path bert.ckpt"),
-            "docs/mindspore_checkpoints.md makes a model folder of it",
+            "docs/mindspore_checkpoints.md shows, and name that",
         ),
         (
             GUIDE.replace("--do_quant true", "--do_quant false --post_training"),

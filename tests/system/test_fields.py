@@ -9,16 +9,7 @@ import pytest
 
 from tinybert_lite.stages.settings import Augmenting, Distilling, FineTuning, Settings
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import (
-    ONLY_SET,
-    Checked,
-    Parser,
-    add_flags,
-    canonical,
-    from_args,
-    setting,
-    switch,
-)
+from tinybert_lite.system.fields import ONLY_SET, Checked, Parser, canonical, setting
 
 
 @dataclass(frozen=True)
@@ -33,8 +24,8 @@ class Options(Checked):
 
 def parsed(*argv: str, **how) -> Options:
     parser = Parser("command", "What it does.\nMore.")
-    add_flags(parser, Options, **how)
-    return from_args(parser.parse_args(argv), Options)
+    parser.settings(Options, **how)
+    return Options.of(parser.parse_args(argv))
 
 
 def test_flags_have_the_dataclass_defaults():
@@ -80,7 +71,7 @@ def test_a_boolean_flag_stands_alone_or_with_a_value(argv, expected):
 def test_a_positional_argument_may_follow_a_boolean_flag(argv, quick):
     parser = Parser("command", "What it does.")
     parser.add_argument("file")
-    switch(parser, "--quick")
+    parser.switch("--quick")
     assert vars(parser.parse_args(argv)) == {"file": "a.csv", "quick": quick}
 
 
@@ -129,6 +120,6 @@ def test_old_words_for_the_originals_choice_are_accepted(owner, stage, name, wor
     assert owner(**{name: word}) == wanted
     assert getattr(Settings().override([f"{stage}.{name}={word}"]), stage) == wanted
     parser = Parser("command", "What it does.")
-    add_flags(parser, owner, name)
-    assert from_args(parser.parse_args([f"--{name}", word]), owner) == wanted
+    parser.settings(owner, name)
+    assert owner.of(parser.parse_args([f"--{name}", word])) == wanted
     assert canonical(owner, {name: word, "other": 1}) == {name: "original", "other": 1}

@@ -11,7 +11,6 @@ from tinybert_lite.pipeline.profiles import PROFILES, profile
 from tinybert_lite.pipeline.workspace import GROW, Workspace
 from tinybert_lite.stages.settings import Settings, Training
 from tinybert_lite.system.console import remark
-from tinybert_lite.system.fields import add_flags, from_args, given, switch
 
 ALL = "all"  # --task all
 WITHOUT_EFFECT = {  # flags of the original scripts, accepted so that their command lines run
@@ -34,10 +33,10 @@ def training_flags(
 
     without: settings that have no flag here. defaults: those of this command's original.
     """
-    add_flags(parser, options, without=without, **defaults)
-    add_flags(parser, Settings, "lower_case", "seed", "device", "precision", "threads")
-    switch(parser, "--no_cuda", help="the same as --device cpu")
-    switch(parser, "--do_eval", default=do_eval, help="evaluate")
+    parser.settings(options, without=without, **defaults)
+    parser.settings(Settings, "lower_case", "seed", "device", "precision", "threads")
+    parser.switch("--no_cuda", help="the same as --device cpu")
+    parser.switch("--do_eval", default=do_eval, help="evaluate")
     for flag in WITHOUT_EFFECT:
         parser.add_argument(flag, help=argparse.SUPPRESS)
 
@@ -47,7 +46,7 @@ def run_settings(
 ) -> Settings:
     """The settings of a stage's own command; `stages` are those of the stages, by name."""
     device = {"device": "cpu"} if getattr(args, "no_cuda", False) else {}
-    return from_args(args, Settings, profile="command line", task=task, **device, **stages)
+    return Settings.of(args, profile="command line", task=task, **device, **stages)
 
 
 def say_no_effect(argv: list[str], reasons: dict[str, str]) -> None:
@@ -96,8 +95,8 @@ def shared_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
     add("--workspace", help="where the numbered folders are")
-    add_flags(parser, Settings, "device", "precision", "threads")
-    switch(parser, "--dry-run", help="print the plan and stop")
+    parser.settings(Settings, "device", "precision", "threads")
+    parser.switch("--dry-run", help="print the plan and stop")
     add("--set", dest="assignments", action="append", default=[], metavar="stage.field=value")
 
 
@@ -119,4 +118,4 @@ def prepared(
         **models,
     )
     settings = profile(args.profile, workspace.task, workspace.teacher_width)
-    return replace(settings.override(args.assignments), **given(args, Settings)), workspace
+    return replace(settings.override(args.assignments), **Settings.given(args)), workspace

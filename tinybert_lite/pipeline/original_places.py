@@ -20,18 +20,18 @@ from tinybert_lite.system.files import replace_file, sha256
 AUGMENTED = "train_aug.tsv"  # in the task's folder
 
 
-def copy_augmented_rows(rows: Path, data: Path, written_before: str | None) -> None:
-    """Copy augmented rows to the original's place in the task's folder `data`.
+def copy_augmented_rows(workspace: Workspace, last: str | None) -> None:
+    """Copy stage 1's rows into the task's folder, where the original has them.
 
-    A file there that is not our last copy (its sha256: `written_before`) is moved aside.
+    A file there that is not our last copy, whose sha256 was `last`, is moved aside.
     """
-    place = data / AUGMENTED
-    if place.is_file() and sha256(place) != written_before:
-        names = (data / f"train_aug.yours-{number}.tsv" for number in count(1))
+    place = workspace.data_dir / AUGMENTED
+    if place.is_file() and sha256(place) != last:
+        names = (place.with_name(f"train_aug.yours-{number}.tsv") for number in count(1))
         kept = next(path for path in names if not path.exists())
         place.rename(kept)
         say(f"moved aside: {place.name} → {kept}")
-    shutil.copyfile(rows, part := data / f"{AUGMENTED}.part")
+    shutil.copyfile(workspace.augmented_rows, part := place.with_name(f"{AUGMENTED}.part"))
     replace_file(part, place)
     say(f"also written: {place}, where --aug_train of task_distill looks first")
 
@@ -58,6 +58,11 @@ def split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
         Workspace.find(workspace.root, workspace.task_name, data_dir=place) if place else workspace
     )
     return data.data_file(split)
+
+
+def teacher_folder(name: str, workspace: Workspace) -> Path:
+    """A teacher's folder by its path or hub name; `teacher_model` may stand for the shipped one."""
+    return resolve_teacher(local_folder(name), workspace)
 
 
 def model_folder(name: str) -> Path:
@@ -96,7 +101,7 @@ def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Pa
             "--teacher_model is missing: name the task's teacher, "
             "or use --do_eval to evaluate the student alone"
         )
-    teacher = workspace.given_logits or resolve_teacher(local_folder(name), workspace)
+    teacher = workspace.given_logits or teacher_folder(name, workspace)
     if not (prediction or is_bert(teacher)):
         raise UserError(
             f"{teacher} is not a BERT, so stage 4 cannot match its layers: "

@@ -13,6 +13,7 @@ from typing import Literal
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
 from tinybert_lite.system.fields import ONLY_SET, Checked, assigned, setting
 
+POSITIVE = {"low": 1e-12, "high": 1e12}
 WITHOUT_EFFECT = ("save_every", "keep_last", "num_workers", "logging_step")  # on results
 
 
@@ -20,46 +21,39 @@ WITHOUT_EFFECT = ("save_every", "keep_last", "num_workers", "logging_step")  # o
 class Training(Checked):
     """What the training loop needs. Defaults are the original's, except for `weight_decay`."""
 
-    learning_rate: float = setting(5e-5, low=1e-12, high=1e12)
+    learning_rate: float = setting(5e-5, **POSITIVE)
     weight_decay: float = setting(
         0.01,
         "not applied to biases and LayerNorm; 0.01 is what the original's optimizer uses "
         "whatever its flag says",
-        low=0,
         flags=("--weight_decay", "--wd"),
     )
-    num_train_epochs: float = setting(
-        3.0, low=1e-12, high=1e12, flags=("--num_train_epochs", "--epoch_num")
-    )
-    max_steps: int = setting(0, "optimizer steps at most; 0: no limit", low=0, flags=ONLY_SET)
+    num_train_epochs: float = setting(3.0, **POSITIVE, flags=("--num_train_epochs", "--epoch_num"))
+    max_steps: int = setting(0, "optimizer steps at most; 0: no limit", flags=ONLY_SET)
     train_batch_size: int = setting(
         32, "rows per optimizer step, over all processes and accumulated parts", low=1
     )
     eval_batch_size: int = setting(32, low=1)
-    warmup_proportion: float = setting(0.1, "share of all steps", low=0, high=1)
+    warmup_proportion: float = setting(0.1, "share of all steps", high=1)
     schedule: Literal["linear", "polynomial", "constant"] = setting(
         "linear",
         "of the learning rate after the warm-up (default: linear, in stage 4 constant); "
         "constant has no warm-up either",
     )
-    power: float = setting(
-        1.0, "of --schedule polynomial; 1 is a straight line", low=1e-12, high=1e12
-    )
-    end_learning_rate: float = setting(0.0, "of --schedule polynomial", low=0)
+    power: float = setting(1.0, "of --schedule polynomial; 1 is a straight line", **POSITIVE)
+    end_learning_rate: float = setting(0.0, "of --schedule polynomial")
     gradient_accumulation_steps: int = setting(1, low=1)
-    max_grad_norm: float = setting(1.0, low=1e-12, high=1e12, flags=ONLY_SET)
+    max_grad_norm: float = setting(1.0, **POSITIVE, flags=ONLY_SET)
     max_seq_length: int = setting(128, "tokens, special ones included", low=8)
-    max_rows: int = setting(0, "use the first rows only; 0: all", low=0, flags=ONLY_SET)
+    max_rows: int = setting(0, "use the first rows only; 0: all", flags=ONLY_SET)
     eval_step: int = setting(
         0,
         "optimizer steps between two evaluations; 0: one per epoch",
-        low=0,
         flags=("--eval_step", "--eval_ckpt_step"),
     )
     save_every: int = setting(
         100,
         "optimizer steps between two saved states, for resuming; 0: none",
-        low=0,
         flags=("--save_every", "--save_step", "--save_ckpt_step"),
     )
     keep_last: int = setting(
@@ -68,7 +62,6 @@ class Training(Checked):
     logging_step: int = setting(
         0,
         "optimizer steps between two printed losses; 0: a line every ten seconds without a bar",
-        low=0,
         flags=("--logging_step", "--logging_steps"),
     )
 
@@ -93,9 +86,9 @@ class Distilling(Training):
         "if student and teacher differ in the number of heads: refuse, average groups of heads, "
         "or skip the attention loss",
     )
-    attention_weight: float = setting(1.0, "of the attention losses; 0 leaves them out", low=0)
-    hidden_weight: float = setting(1.0, "of the hidden losses; 0 leaves them out", low=0)
-    embedding_weight: float = setting(1.0, "of the embedding loss; 0 leaves it out", low=0)
+    attention_weight: float = setting(1.0, "of the attention losses; 0 leaves them out")
+    hidden_weight: float = setting(1.0, "of the hidden losses; 0 leaves them out")
+    embedding_weight: float = setting(1.0, "of the embedding loss; 0 leaves it out")
     continue_train: bool = setting(False, "stage 3: start from the student folder's weights")
     start: Literal["random", "embeddings"] = setting(
         "random",
@@ -111,21 +104,25 @@ class Distilling(Training):
 
 
 @dataclass(frozen=True)
-class Pretraining(Training):
+class Sequences(Checked):
+    """How plain text becomes masked sequences, in stage 2 and in pre-training."""
+
+    short_seq_prob: float = setting(0.1, "share of shorter sequences", high=1)
+    masked_lm_prob: float = setting(0.15, "share of masked tokens; 0: no masking at all", high=1)
+    split_sentences: bool = setting(False, "lines of plain text are paragraphs")
+
+
+@dataclass(frozen=True)
+class Pretraining(Training, Sequences):
     """Masked LM on plain text, to make a teacher; the sizes are those of a new one."""
 
     vocab_size: int = setting(4000, low=100)
     num_hidden_layers: int = setting(6, low=1)
     hidden_size: int = setting(192, low=1)
     num_attention_heads: int = setting(4, low=1)
-    masked_lm_prob: float = setting(0.15, "share of masked tokens", low=0, high=1)
-    short_seq_prob: float = setting(0.1, "share of shorter sequences", low=0, high=1)
-    dropout: float = setting(0.1, "in pre-training; much text needs none", low=0, high=1)
+    dropout: float = setting(0.1, "in pre-training; much text needs none", high=1)
     half: bool = setting(False, "write the weights in half precision")
-    split_sentences: bool = setting(False, "lines of plain text are paragraphs")
-    held_out: int = setting(
-        0, "keep every n-th document out of training, to measure on; 0: none", low=0
-    )
+    held_out: int = setting(0, "keep every n-th document out of training, to measure on; 0: none")
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ class Augmenting(Checked):
 
     N: int = setting(20, "variants per text (default: the task's)", low=1)
     M: int = setting(15, "candidates per word", low=1)
-    p: float = setting(0.4, "probability that an eligible word is replaced", low=0, high=1)
+    p: float = setting(0.4, "probability that an eligible word is replaced", high=1)
     context: Literal["single", "original"] = setting(
         "single",
         "what the masked LM reads: the masked text alone, or the whole text after it too, as in "
@@ -143,24 +140,21 @@ class Augmenting(Checked):
     )
     max_seq_length: int = setting(128, low=8, flags=ONLY_SET)
     batch_size: int = setting(64, "masked texts per forward pass", low=1, flags=ONLY_SET)
-    max_rows: int = setting(0, "use the first rows only; 0: all", low=0, flags=ONLY_SET)
+    max_rows: int = setting(0, "use the first rows only; 0: all", flags=ONLY_SET)
 
 
 @dataclass(frozen=True)
-class Pregenerating(Checked):
+class Pregenerating(Sequences):
     """Stage 2: training sequences for general distillation."""
 
     epochs_to_generate: int = setting(3, low=1)
     max_seq_len: int = setting(128, low=8, flags=("--max_seq_len", "--max_seq_length"))
-    short_seq_prob: float = setting(0.1, "share of shorter sequences", low=0, high=1)
-    masked_lm_prob: float = setting(0.15, "0: no masking at all", low=0, high=1)
-    max_predictions_per_seq: int = setting(20, "masked tokens per sequence at most", low=0)
+    max_predictions_per_seq: int = setting(20, "masked tokens per sequence at most")
     do_whole_word_mask: bool = setting(False, "mask all pieces of a word together")
     one_seq: bool = setting(False, "one segment per sequence, no next-sentence pairs")
     dupe_factor: int = setting(
         1, "passes over the corpus per epoch's file, each cut and masked anew", low=1
     )
-    split_sentences: bool = setting(False, "lines of plain text are paragraphs")
     num_workers: int = setting(1, "processes", low=1)
 
 
@@ -168,12 +162,12 @@ class Pregenerating(Checked):
 class Predicting(Training):
     """Stage 5 (paper, Eq. 10)."""
 
-    temperature: float = setting(1.0, "divides both logits", low=1e-12, high=1e12)
+    temperature: float = setting(1.0, "divides both logits", **POSITIVE)
     reduction: Literal["ours", "original"] = setting(
         "ours", "of Eq. 10: mean over rows of the sum over classes, or mean over both (original)"
     )
     hard_label_weight: float = setting(
-        0.0, "share of the gold labels' loss; 1: no soft targets", low=0, high=1
+        0.0, "share of the gold labels' loss; 1: no soft targets", high=1
     )
 
 
@@ -209,12 +203,12 @@ class Settings(Checked):
 
     profile: str = "classroom"
     task: Task = TASKS[FOLDERS_OWN_TASK]
-    seed: int = setting(42, low=0)
+    seed: int = setting(42)
     device: str = setting("auto", "auto, cpu, cuda or mps")
     precision: str = setting(
         "auto", "auto, float32, bf16 or fp16; auto: bf16, else fp16, on a GPU, float32 on a CPU"
     )
-    threads: int = setting(0, "CPU threads; 0: PyTorch's choice", low=0)
+    threads: int = setting(0, "CPU threads; 0: PyTorch's choice")
     lower_case: bool | None = setting(
         None, "default: as the model's vocabulary is", flags=("--do_lower_case",)
     )

@@ -6,8 +6,8 @@ class Training(Checked):
     schedule: Literal["linear", "constant"] = setting("linear", "of the learning rate")
 
 parser = Parser("pretrain", __doc__)
-add_flags(parser, Training, learning_rate=1e-3)
-options = from_args(parser.parse_args(), Training)
+parser.settings(Training, learning_rate=1e-3)
+options = Training.of(parser.parse_args(argv))
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import Field, field, fields, replace
 from functools import cache
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import get_args, get_type_hints
 
 from tinybert_lite.system.errors import UserError
 
-ONLY_SET = None  # a setting without a flag of its own: reached by --set and from Python
+ONLY_SET = None  # as `flags`: no flag by default, only --set and Python reach the setting
 
 
 def setting(
     default,
     help: str = "",
-    low: float = -math.inf,
+    low: float = 0,
     high: float = math.inf,
     flags: tuple[str, ...] | None = (),
     spellings: dict[str, str] | None = None,
@@ -39,15 +39,8 @@ def setting(
     flags: its names on a command line if they are more or other than `--NAME`, or ONLY_SET.
     spellings: old word -> today's word, for values that were renamed; both are accepted.
     """
-    return field(
-        default=default,
-        metadata={
-            "help": help,
-            "limits": (low, high),
-            "flags": flags,
-            "spellings": spellings or {},
-        },
-    )
+    metadata = {"help": help, "low": low, "high": high, "flags": flags}
+    return field(default=default, metadata={**metadata, "spellings": spellings or {}})
 
 
 @cache
@@ -55,36 +48,41 @@ def _kinds(owner: type) -> dict[str, type]:
     return get_type_hints(owner)
 
 
-def _settings(owner: type, names: Iterable[str] = ()) -> dict[str, Field]:
-    """The fields of `owner` made by `setting`, all or those of these names."""
-    found = {f.name: f for f in fields(owner) if f.metadata}
-    return {name: found[name] for name in names} if names else found
+def _settings(owner: type) -> dict[str, Field]:
+    return {f.name: f for f in fields(owner) if f.metadata}
 
 
 def canonical(owner: type, values: dict) -> dict:
-    """`values` by field name, each old spelling replaced by today's."""
-    known = _settings(owner)
-    return {
-        name: known[name].metadata["spellings"].get(str(value), value) if name in known else value
-        for name, value in values.items()
-    }
+    """`values` by field name, with today's word in place of an old one."""
+    spellings = {name: f.metadata["spellings"] for name, f in _settings(owner).items()}
+    return {name: spellings.get(name, {}).get(str(v), v) for name, v in values.items()}
 
 
 class Checked:
     """Base of frozen dataclasses: replaces old spellings, raises UserError for bad values."""
 
     def __post_init__(self) -> None:
-        owner = type(self)
-        values = {name: getattr(self, name) for name in _settings(owner)}
-        for name, value in canonical(owner, values).items():
-            object.__setattr__(self, name, value)
-            kind, (low, high) = _kinds(owner)[name], _settings(owner)[name].metadata["limits"]
+        vars(self).update(canonical(type(self), vars(self)))
+        for name, f in _settings(type(self)).items():
+            value, kind = getattr(self, name), _kinds(type(self))[name]
+            low, high = f.metadata["low"], f.metadata["high"]
             if kind in (int, float) and not low <= value <= high:
-                bound = f"at least {low:g}" if value < low else f"at most {high:g}"
-                cure = "a number" if math.isnan(value) else bound
-                raise UserError(f"{name}={value:g} is out of range: use {cure}")
-            if get_origin(kind) is Literal and value not in get_args(kind):
-                raise UserError(f"{name}={value} is unknown: use {' or '.join(get_args(kind))}")
+                bound = f"at most {high:g}" if value > high else f"at least {low:g}"
+                raise UserError(f"{name}={value:g} is out of range: use {bound}")
+            choices = _choices(kind)
+            if choices and value not in choices:
+                raise UserError(f"{name}={value} is unknown: use {' or '.join(choices)}")
+
+    @classmethod
+    def given(cls, args: argparse.Namespace) -> dict:
+        """The settings of this class among parsed arguments that are not None."""
+        names = _settings(cls)
+        return {k: v for k, v in vars(args).items() if k in names and v is not None}
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, **more):
+        """Filled from parsed arguments; `more` wins."""
+        return cls(**cls.given(args) | more)
 
 
 def known(name: str, names: Iterable[str], problem: str) -> None:
@@ -95,27 +93,30 @@ def known(name: str, names: Iterable[str], problem: str) -> None:
         raise UserError(f"{problem}; {hint}")
 
 
-def assigned(settings, assignment: str):
+def changed(settings: Checked, parts: dict[str, dict]) -> Checked:
+    """`settings` with other values in some parts: part -> field -> value."""
+    return replace(
+        settings, **{part: replace(getattr(settings, part), **new) for part, new in parts.items()}
+    )
+
+
+def assigned(settings: Checked, assignment: str) -> Checked:
     """`settings` after one `stage.field=value`. Raises UserError with the nearest name."""
-    target, equals, text = assignment.partition("=")
-    stage, dot, name = target.strip().partition(".")
+    target, equals, text = map(str.strip, assignment.partition("="))
+    stage, dot, name = target.partition(".")
     if not (equals and dot):
         raise UserError(f"--set {assignment}: write it as stage.field=value")
-    parts = {
-        f.name: part
-        for f in fields(settings)
-        if isinstance(part := getattr(settings, f.name), Checked)
-    }
+    parts = {part: value for part, value in vars(settings).items() if isinstance(value, Checked)}
     known(stage, parts, f"--set {assignment}: no stage is called {stage!r}")
-    owner = type(parts[stage])
-    known(name, _settings(owner), f"--set {assignment}: {stage} has no field {name!r}")
-    kind = _kinds(owner)[name]
+    found = _settings(type(parts[stage]))
+    known(name, found, f"--set {assignment}: {stage} has no field {name!r}")
+    kind = _kinds(type(parts[stage]))[name]
     try:
-        value = _reader(kind)(text.strip())
+        value = _reader(kind)(text)
     except (ValueError, argparse.ArgumentTypeError):
         what = {int: "a whole number", float: "a number"}.get(kind, "true or false")
-        raise UserError(f"--set {assignment}: {text.strip()!r} is not {what}") from None
-    return replace(settings, **{stage: replace(parts[stage], **{name: value})})
+        raise UserError(f"--set {assignment}: {text!r} is not {what}") from None
+    return changed(settings, {stage: {name: value}})
 
 
 # Command lines -------------------------------------------------------------------------------
@@ -133,13 +134,42 @@ def _reader(kind: type):
     return kind if kind in (int, float) else truth if bool in (kind, *get_args(kind)) else str
 
 
+def _choices(kind: type) -> tuple[str, ...]:
+    """The words of a Literal."""
+    return get_args(kind) if _reader(kind) is str else ()
+
+
 class Parser(argparse.ArgumentParser):
     """The parser of `python -m tinybert_lite.COMMAND`; `doc` is its module's docstring."""
 
     def __init__(self, command: str, doc: str):
-        super().__init__(
-            f"python -m tinybert_lite.{command}", description=doc.strip().split("\n")[0]
-        )
+        title = doc.strip().partition("\n")[0]
+        super().__init__(f"python -m tinybert_lite.{command}", description=title)
+
+    def switch(self, *flags: str, default=False, **more) -> None:
+        """A boolean flag: `--FLAG`, `--FLAG true` or `--FLAG false`."""
+        how = {"nargs": "?", "const": True, "type": truth, "metavar": "true|false"}
+        self.add_argument(*flags, default=default, **how, **more)
+
+    def settings(self, owner: type[Checked], *names: str, without=(), **defaults) -> None:
+        """Flags for the settings of a dataclass: these `names`, or all but ONLY_SET and `without`.
+
+        A flag that the parser has already is not added again. defaults: those of this command,
+        where they differ from the dataclass's. None means the dataclass's default, and lets a
+        command see whether the flag was given.
+        """
+        without = {*without, *(action.dest for action in self._actions)}
+        for name, f in _settings(owner).items():
+            flags, kind = f.metadata["flags"], _kinds(owner)[name]
+            if name in without or (name not in names if names else flags is ONLY_SET):
+                continue
+            default, help = defaults.get(name, f.default), f.metadata["help"]
+            how = {"dest": name, "default": default, "help": help}
+            flags, words = flags or (f"--{name}",), "|".join(_choices(kind))
+            if _reader(kind) is truth:
+                self.switch(*flags, **how)
+            else:
+                self.add_argument(*flags, type=_reader(kind), metavar=words or None, **how)
 
     def parse_known_args(self, args, namespace=None):
         """Let a positional argument follow a boolean flag, as in `--regression rows.csv`."""
@@ -150,58 +180,3 @@ class Parser(argparse.ArgumentParser):
                 for arg, after in zip(args, [*args[1:], ""])
             ]
         return super().parse_known_args(args, namespace)
-
-
-def switch(parser: argparse.ArgumentParser, *flags: str, default=False, **more) -> None:
-    """A boolean flag: `--FLAG`, `--FLAG true` or `--FLAG false`."""
-    parser.add_argument(
-        *flags, nargs="?", const=True, type=truth, default=default, metavar="true|false", **more
-    )
-
-
-def add_flags(
-    parser: argparse.ArgumentParser, owner: type, *names: str, without: tuple = (), **defaults
-) -> None:
-    """Flags for the settings of a dataclass: these `names`, or all but ONLY_SET ones and `without`.
-
-    A flag that the parser has already is not added again.
-    defaults: those of this command, where they differ from the dataclass's. None means the
-    dataclass's default, and lets a command see whether the flag was given.
-    """
-    there = {action.dest for action in parser._actions}
-    for name, f in _settings(owner, names).items():
-        flags = f.metadata["flags"]
-        if name in there or name in without or not names and flags is ONLY_SET:
-            continue
-        flags, kind = flags or (f"--{name}",), _kinds(owner)[name]
-        options = {
-            "dest": name,
-            "help": f.metadata["help"],
-            "default": defaults.get(name, f.default),
-        }
-        if _reader(kind) is truth:
-            switch(parser, *flags, **options)
-        elif get_origin(kind) is Literal:
-            spelt = f.metadata["spellings"]
-            parser.add_argument(
-                *flags,
-                **options,
-                choices=get_args(kind),
-                type=lambda text, s=spelt: s.get(text, text),
-            )
-        else:
-            parser.add_argument(*flags, **options, type=kind)
-
-
-def given(args: argparse.Namespace, owner: type) -> dict:
-    """The settings of `owner` among parsed arguments that are not None."""
-    return {
-        name: value
-        for name, value in vars(args).items()
-        if value is not None and name in _settings(owner)
-    }
-
-
-def from_args(args: argparse.Namespace, owner: type, **more):
-    """The dataclass `owner` filled from parsed arguments; `more` wins."""
-    return owner(**given(args, owner) | more)
