@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.pipeline.command_line import run_settings, say_no_effect, training_flags
+from tinybert_lite.pipeline.command_line import run_settings, training_flags
 from tinybert_lite.pipeline.original_places import teacher_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.finetune_teacher import STAGE, run
@@ -28,8 +28,8 @@ def main(argv: list[str]) -> None:
     add("--teacher_model", required=True, help="BERT folder or hub name")
     add("--output_dir", type=Path, help="default: the workspace's teacher_model/<TASK>")
     training_flags(parser, FineTuning)
+    parser.no_effect({"--do_eval": "the dev rows are always evaluated at the end"})
     args = parser.parse_args(argv)
-    say_no_effect(argv, {"--do_eval": "the dev rows are always evaluated at the end"})
     workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
     teacher = teacher_folder(args.teacher_model, workspace)
     STAGE.execute(

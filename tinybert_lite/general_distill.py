@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.pipeline.command_line import run_settings, say_no_effect, training_flags
+from tinybert_lite.pipeline.command_line import run_settings, training_flags
 from tinybert_lite.pipeline.original_places import student_folder, teacher_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.general_distill import STAGE, run
@@ -40,19 +40,16 @@ def main(argv: list[str]) -> None:
         default=1000,
         help="steps between two saved states, if --save_every is not given",
     )
-    parser.switch("--reduce_memory", help="no effect: memory use is always small")
-    parser.switch("--fp16", help="no effect: use --precision fp16")
     training_flags(parser, Distilling, save_every=None)
-    args = parser.parse_args(argv)
-    say_no_effect(
-        argv,
+    parser.no_effect(
         {
             "--reduce_memory": "sequences are always stored in one compact array",
             "--fp16": "a GPU takes bf16, else fp16; --precision fp16 enforces it",
             "--do_eval": "general distillation has no dev set",
             "--eval_batch_size": "general distillation has no dev set",
-        },
+        }
     )
+    args = parser.parse_args(argv)
     workspace = Workspace.find()
     teacher = teacher_folder(args.teacher_model, workspace)
     student = student_folder(args.student_model, teacher)

@@ -25,7 +25,7 @@ def check(args: Namespace, pairs: bool) -> None:
     """Raise UserError for flags that contradict each other."""
     texts, file, output = args.texts, args.file, args.output
     if bool(texts) == bool(file):
-        raise UserError("name texts to predict, each in quotes, or a file with --file: one of both")
+        raise UserError("name either texts to predict, each in quotes, or a file with --file")
     if file and (args.text_b and not args.text or args.text and pairs != bool(args.text_b)):
         second = ", and that of the second texts with --text_b" if pairs else " only"
         raise UserError(f"--file {file}: name its column of texts with --text{second}")
@@ -34,7 +34,7 @@ def check(args: Namespace, pairs: bool) -> None:
         raise UserError(two if pairs else "a text is empty; write one")
     if output and (not file or output.suffix not in (".csv", ".tsv") or output.exists()):
         raise UserError(
-            f"--output {output}: use it with --file; it has to be a new file that ends in .csv or .tsv"
+            f"--output {output}: needs --file, and is a new file ending in .csv or .tsv"
         )
 
 
@@ -45,11 +45,8 @@ def main(argv: list[str]) -> None:
     add("texts", nargs="*", help="texts, each in quotes; for a task of pairs, two per pair")
     add("--task", default=FOLDERS_OWN_TASK, help="the task whose finished student predicts")
     add("--student_model", help="another finished model's folder, or a serving folder")
-    add(
-        "--runtime",
-        choices=("pytorch", *reversed(MODELS)),
-        help="onnx, int8: model.onnx or model.int8.onnx of serving/ in the student's folder",
-    )
+    runtimes = "onnx, int8: model.onnx or model.int8.onnx of serving/ in the student's folder"
+    add("--runtime", choices=("pytorch", *reversed(MODELS)), help=runtimes)
     add("--file", type=Path, help="rows to predict: .csv, .tsv or .jsonl")
     add("--text", help="the file's column of texts; default: the task's own")
     add("--text_b", help="its column of second texts, for pairs")
@@ -61,8 +58,8 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find(args.workspace, args.task)
     pairs = workspace.task.text_b is not None or bool(args.text_b)
     check(args, pairs)
-    folder = prediction.answering_folder(args.student_model, args.runtime, workspace)
-    predictor = prediction.Predictor(folder, args.device, args.max_seq_length, runtime=args.runtime)
+    model = prediction.answering_folder(args.student_model, args.runtime, workspace)
+    predictor = prediction.Predictor(model, args.device, args.max_seq_length, runtime=args.runtime)
     if args.file:
         texts = prediction.texts_of(args.file, workspace.task, args.text, args.text_b)
         rows = prediction.count_lines(args.file)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tinybert_lite.data.corpora import given_sources
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS
 from tinybert_lite.models.loading import vocabulary_of
-from tinybert_lite.pipeline.command_line import run_settings, say_no_effect
+from tinybert_lite.pipeline.command_line import run_settings
 from tinybert_lite.pipeline.original_places import teacher_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.pregenerate_training_data import STAGE, run
@@ -42,16 +42,19 @@ def main(argv: list[str]) -> None:
     add("--output_file", help=SUPPRESS)
     add("--bert_model", help="model folder or hub name, for its vocabulary")
     add("--vocab_file", type=Path, help="a vocabulary instead of --bert_model")
-    parser.switch("--reduce_memory", help="no effect: memory use is always small")
-    add("--data_url", help=SUPPRESS)
     zh = "zh: Chinese words are masked whole, and sentences end with 。！？"
     add("--language", choices=("en", "zh"), default="en", help=zh)
     add("--seed", "--random_seed", type=int, default=Settings.seed)
     parser.settings(Pregenerating)
     parser.settings(Settings, "lower_case")
+    parser.no_effect(
+        {
+            "--reduce_memory": "the corpus is always read through memory maps",
+            "--data_url": "results stay in --output_dir",
+        }
+    )
     args = parser.parse_args(argv)
     need_one_process("it starts its own with --num_workers N")
-    say_no_effect(argv, {"--reduce_memory": "the corpus is always read through memory maps"})
     corpora = given_sources([*args.train_corpus, *filter(None, args.input_file.split(","))])
     if not corpora:
         raise UserError("no corpus is named: add --train_corpus with files, folders or patterns")

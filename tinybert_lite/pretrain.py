@@ -19,12 +19,12 @@ from pathlib import Path
 from tinybert_lite.data.corpora import given_sources
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.command_line import run_settings, say_no_effect, training_flags
+from tinybert_lite.pipeline.command_line import run_settings, training_flags
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.pretrain import STAGE, run
 from tinybert_lite.stages.settings import Pretraining
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser
+from tinybert_lite.system.fields import Parser, say_no_effect
 
 __all__ = ["main", "run"]
 SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
@@ -44,17 +44,12 @@ def main(argv: list[str]) -> None:
     add("--language", choices=("en", "zh"), help="zh: Chinese (default: the task's)")
     training_flags(parser, Pretraining, learning_rate=1e-3, eval_step=500, save_every=200)
     parser.settings(Pretraining, "max_steps")
+    parser.no_effect({"--do_eval": "pre-training is evaluated on --held_out documents"})
     args = parser.parse_args(argv)
     fixed = dict.fromkeys(["vocab_size"] * bool(args.vocab_file), args.vocab_file)
     if args.model_dir:
         fixed = dict.fromkeys((*SIZES, "vectors", "vocab_file"), args.model_dir)
-    say_no_effect(
-        argv,
-        {
-            "--do_eval": "pre-training is evaluated on --held_out documents",
-            **{f"--{name}": f"{source} has its own" for name, source in fixed.items()},
-        },
-    )
+    say_no_effect(argv, {f"--{name}": f"{source} has its own" for name, source in fixed.items()})
     task = find_task(args.task_name)
     task = replace(task, language=args.language or task.language)
     reads = STAGE.reads(

@@ -16,13 +16,13 @@ from pathlib import Path
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline import original_places as places
-from tinybert_lite.pipeline.command_line import run_settings, say_no_effect, training_flags
+from tinybert_lite.pipeline.command_line import run_settings, training_flags
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.quantize import STAGE, reads_of, run
 from tinybert_lite.stages.settings import Quantizing
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.fields import Parser
+from tinybert_lite.system.fields import Parser, say_no_effect
 
 __all__ = ["STAGE", "main", "reads_of", "run"]
 PLATFORM = {  # options of the MindSpore port about its platform
@@ -49,17 +49,14 @@ def main(argv: list[str]) -> None:
     add("--workspace", help="where the numbered folders are")
     without = ("reduction", "hard_label_weight")
     training_flags(parser, Quantizing, do_eval=True, without=without, eval_step=50)
-    for flag in PLATFORM:
-        add(flag, help="no effect")
+    parser.no_effect(PLATFORM)
     args = parser.parse_args(argv)
     if args.post_training and not args.do_quant:
         raise UserError("--post_training needs 8 bits, --do_quant false has none: leave one out")
-    no_effect, more = PLATFORM, {}
     if not args.do_eval:
+        args.eval_step = 0
         reason = "with --do_eval false the dev rows are evaluated after each epoch only"
-        no_effect = {**PLATFORM, "--eval_step": reason, "--eval_ckpt_step": reason}
-        more = {"eval_step": 0}
-    say_no_effect(argv, no_effect)
+        say_no_effect(argv, dict.fromkeys(("--eval_step", "--eval_ckpt_step"), reason))
     rows = args.train_data_dir
     data = rows if rows and rows.is_dir() else None
     workspace = Workspace.find(args.workspace, args.task_name, data_dir=data)
@@ -70,7 +67,7 @@ def main(argv: list[str]) -> None:
     reads = STAGE.reads(workspace, teacher, rows, student, args.labels_alone)
     for split in workspace.task.dev_files:
         reads[split] = places.split_file(args.eval_data_dir, split, workspace)
-    settings = run_settings(args, workspace.task, quantize=Quantizing.of(args, **more))
+    settings = run_settings(args, workspace.task, quantize=Quantizing.of(args))
     own = workspace.int8_student if args.do_quant else workspace.float32_student
     STAGE.execute(reads, args.output_dir or own, settings)
 

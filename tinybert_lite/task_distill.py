@@ -15,13 +15,13 @@ from pathlib import Path
 
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline import original_places as places
-from tinybert_lite.pipeline.command_line import run_settings, say_no_effect, training_flags
+from tinybert_lite.pipeline.command_line import run_settings, training_flags
 from tinybert_lite.pipeline.evaluating import evaluate_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Distilling, FineTuning, Predicting
 from tinybert_lite.stages.task_distill import MID, OUT, run_mid, run_out
 from tinybert_lite.system.command import command
-from tinybert_lite.system.fields import Parser
+from tinybert_lite.system.fields import Parser, say_no_effect
 
 __all__ = ["MID", "OUT", "main", "run_mid", "run_out"]
 

@@ -45,11 +45,27 @@ def test_a_command_may_have_another_default_and_leave_a_setting_out():
         parsed("--rate", "1", without=("rate",))
 
 
-@pytest.mark.parametrize("argv", [["--hidden", "8"], ["--note", "x"], ["--kind", "odd"]])
-def test_what_is_no_flag_or_no_choice_is_refused(argv):
+@pytest.mark.parametrize("argv", [["--hidden", "8"], ["--note", "x"], ["--rows", "few"]])
+def test_what_is_no_flag_or_no_number_is_refused(argv):
     with pytest.raises(SystemExit) as stopped:
         parsed(*argv)
     assert stopped.value.code == 2
+
+
+def test_what_is_no_choice_is_refused():
+    with pytest.raises(UserError, match="kind=odd is unknown: use new or original"):
+        parsed("--kind", "odd")
+
+
+def test_a_flag_without_effect_is_accepted_and_named(capsys):
+    parser = Parser("command", "What it does.")
+    parser.settings(Options, "rate")
+    parser.no_effect({"--cloud": "there is none", "--rate": "nothing reads it"})
+    parser.parse_args(["--cloud", "x", "--rate=1"])
+    said = capsys.readouterr().err
+    assert said == (
+        "--cloud has no effect: there is none\n--rate has no effect: nothing reads it\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +95,7 @@ def test_a_positional_argument_may_follow_a_boolean_flag(argv, quick):
     "values, message",
     [
         ({"rate": 2.0}, "rate=2 is out of range: use at most 1"),
-        ({"rate": float("nan")}, "rate=nan is out of range: use a number"),
+        ({"rate": float("nan")}, "rate=nan is out of range: use at least 0"),
         ({"rows": 0}, "rows=0 is out of range: use at least 1"),
         ({"kind": "odd"}, "kind=odd is unknown: use new or original"),
     ],

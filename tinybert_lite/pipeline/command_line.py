@@ -10,7 +10,7 @@ from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.profiles import PROFILES, profile
 from tinybert_lite.pipeline.workspace import GROW, Workspace
 from tinybert_lite.stages.settings import Settings, Training
-from tinybert_lite.system.console import remark
+from tinybert_lite.system.fields import Parser
 
 ALL = "all"  # --task all
 WITHOUT_EFFECT = {  # flags of the original scripts, accepted so that their command lines run
@@ -23,7 +23,7 @@ WITHOUT_EFFECT = {  # flags of the original scripts, accepted so that their comm
 
 
 def training_flags(
-    parser: argparse.ArgumentParser,
+    parser: Parser,
     options: type[Training],
     do_eval: bool = False,
     without: tuple[str, ...] = (),
@@ -37,8 +37,7 @@ def training_flags(
     parser.settings(Settings, "lower_case", "seed", "device", "precision", "threads")
     parser.switch("--no_cuda", help="the same as --device cpu")
     parser.switch("--do_eval", default=do_eval, help="evaluate")
-    for flag in WITHOUT_EFFECT:
-        parser.add_argument(flag, help=argparse.SUPPRESS)
+    parser.no_effect(WITHOUT_EFFECT)
 
 
 def run_settings(
@@ -49,14 +48,7 @@ def run_settings(
     return Settings.of(args, profile="command line", task=task, **device, **stages)
 
 
-def say_no_effect(argv: list[str], reasons: dict[str, str]) -> None:
-    """Name each given flag that is accepted and has no effect here, with the reason."""
-    for flag, reason in {**WITHOUT_EFFECT, **reasons}.items():
-        if any(arg.split("=")[0] == flag for arg in argv):
-            remark(f"{flag} has no effect: {reason}")
-
-
-def shared_flags(parser: argparse.ArgumentParser) -> None:
+def shared_flags(parser: Parser) -> None:
     """The flags of a command over all stages, without its seed."""
     add = parser.add_argument
     add("--profile", default="classroom", help=" | ".join(PROFILES))

@@ -20,6 +20,7 @@ from dataclasses import Field, field, fields, replace
 from functools import cache
 from typing import get_args, get_type_hints
 
+from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
 
 ONLY_SET = None  # as `flags`: no flag by default, only --set and Python reach the setting
@@ -139,12 +140,20 @@ def _choices(kind: type) -> tuple[str, ...]:
     return get_args(kind) if _reader(kind) is str else ()
 
 
+def say_no_effect(argv: list[str], reasons: dict[str, str]) -> None:
+    """Name each flag of `reasons` that is given, with the reason why it has no effect."""
+    for flag in {arg.split("=")[0]: None for arg in argv}:
+        if flag in reasons:
+            remark(f"{flag} has no effect: {reasons[flag]}")
+
+
 class Parser(argparse.ArgumentParser):
     """The parser of `python -m tinybert_lite.COMMAND`; `doc` is its module's docstring."""
 
     def __init__(self, command: str, doc: str):
         title = doc.strip().partition("\n")[0]
         super().__init__(f"python -m tinybert_lite.{command}", description=title)
+        self.reasons: dict[str, str] = {}
 
     def switch(self, *flags: str, default=False, **more) -> None:
         """A boolean flag: `--FLAG`, `--FLAG true` or `--FLAG false`."""
@@ -171,6 +180,13 @@ class Parser(argparse.ArgumentParser):
             else:
                 self.add_argument(*flags, type=_reader(kind), metavar=words or None, **how)
 
+    def no_effect(self, reasons: dict[str, str]) -> None:
+        """Accept flags (flag -> reason) that have no effect; new ones take a value or none."""
+        self.reasons |= reasons
+        for flag, reason in reasons.items():
+            if flag not in self._option_string_actions:
+                self.add_argument(flag, nargs="?", const=True, help=f"no effect: {reason}")
+
     def parse_known_args(self, args, namespace=None):
         """Let a positional argument follow a boolean flag, as in `--regression rows.csv`."""
         if any(not action.option_strings for action in self._actions):
@@ -179,4 +195,5 @@ class Parser(argparse.ArgumentParser):
                 f"{arg}=true" if arg in alone and after.lower() not in ("true", "false") else arg
                 for arg, after in zip(args, [*args[1:], ""])
             ]
+        say_no_effect(args, self.reasons)
         return super().parse_known_args(args, namespace)
