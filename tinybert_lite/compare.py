@@ -121,8 +121,7 @@ def main(argv: list[str]) -> None:
     parser.settings(Distilling, "padding", "mapping", "heads")
     parser.settings(Predicting, "temperature")
     args = parser.parse_args(argv)
-    if args.temperature <= 0:
-        raise UserError(f"--temperature {args.temperature:g}: use a number above 0")
+    how, temperature = Distilling.of(args), Predicting.of(args).temperature
     (teacher, _), (student, _) = (
         load_model(local_folder(name)) for name in (args.teacher_model, args.student_model)
     )
@@ -133,13 +132,8 @@ def main(argv: list[str]) -> None:
         )
     most = min(model.config.max_position_embeddings for model in (teacher, student))
     batch = read_batch(args.batch, student.config.vocab_size, most)
-    print(
-        json.dumps(
-            compare(
-                student, teacher, batch, args.mapping, args.padding, args.heads, args.temperature
-            )
-        )
-    )
+    found = compare(student, teacher, batch, how.mapping, how.padding, how.heads, temperature)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

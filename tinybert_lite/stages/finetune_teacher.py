@@ -25,9 +25,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
         settings.lower_case,
         num_labels=task.num_labels,
         projection="none",
-        classifier_head={"original": "relu"}.get(
-            options.classifier_head, options.classifier_head
-        ),  # config.json's words
+        classifier_head="relu" if options.classifier_head == "original" else "huggingface",
     )
     dev = DevSet(task, reads, teacher.tokenizer, options.max_seq_length, options.eval_batch_size)
     metrics = train_on_task(

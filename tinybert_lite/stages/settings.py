@@ -37,8 +37,8 @@ class Training(Checked):
     warmup_proportion: float = setting(0.1, "share of all steps", high=1)
     schedule: Literal["linear", "polynomial", "constant"] = setting(
         "linear",
-        "of the learning rate after the warm-up (default: linear, in stage 4 constant); "
-        "constant has no warm-up either",
+        "of the learning rate after the warm-up; constant has no warm-up either, "
+        "and is stage 4's default",
     )
     power: float = setting(1.0, "of --schedule polynomial; 1 is a straight line", **POSITIVE)
     end_learning_rate: float = setting(0.0, "of --schedule polynomial")

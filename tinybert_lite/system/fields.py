@@ -173,6 +173,8 @@ class Parser(argparse.ArgumentParser):
             if name in without or (name not in names if names else flags is ONLY_SET):
                 continue
             default, help = defaults.get(name, f.default), f.metadata["help"]
+            if default is not None:
+                help = f"{help} (default: {default})".strip()
             how = {"dest": name, "default": default, "help": help}
             flags, words = flags or (f"--{name}",), "|".join(_choices(kind))
             if _reader(kind) is truth:
