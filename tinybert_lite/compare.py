@@ -1,13 +1,12 @@
 """What a student would be taught on one batch, as numbers: for debugging a distillation. Needs no vocabulary.
 
-    python -m tinybert_lite.compare --teacher_model DIR --student_model DIR --batch FILE.npz --padding reference
+    python -m tinybert_lite.compare --teacher_model DIR --student_model DIR --batch FILE.npz --padding original
 
 Prints one flat JSON object on standard output; remarks go to standard error.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -20,9 +19,11 @@ from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.objectives import Intermediate
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.loading import load_model
+from tinybert_lite.stages.settings import Distilling, Predicting
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import Parser
 
 
 def read_batch(path: Path, vocab_size: int, most_tokens: int) -> dict[str, Tensor]:
@@ -108,9 +109,7 @@ def compare(
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_lite.compare", description=__doc__.split("\n")[0]
-    )
+    parser = Parser("compare", __doc__)
     parser.add_argument("--teacher_model", required=True)
     parser.add_argument("--student_model", required=True)
     parser.add_argument(
@@ -119,18 +118,10 @@ def main(argv: list[str]) -> None:
         type=Path,
         help=".npz with input_ids, attention_mask, token_type_ids",
     )
-    parser.add_argument(
-        "--padding",
-        choices=("exact", "reference"),
-        default="exact",
-        help="reference: as the original code",
-    )
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--mapping", default="uniform")
-    parser.add_argument("--heads", choices=("match", "average", "skip"), default="match")
+    parser.settings(Distilling, "padding", "mapping", "heads")
+    parser.settings(Predicting, "temperature")
     args = parser.parse_args(argv)
-    if args.temperature <= 0:
-        raise UserError(f"--temperature {args.temperature:g}: use a number above 0")
+    how, temperature = Distilling.of(args), Predicting.of(args).temperature
     (teacher, _), (student, _) = (
         load_model(local_folder(name)) for name in (args.teacher_model, args.student_model)
     )
@@ -141,13 +132,8 @@ def main(argv: list[str]) -> None:
         )
     most = min(model.config.max_position_embeddings for model in (teacher, student))
     batch = read_batch(args.batch, student.config.vocab_size, most)
-    print(
-        json.dumps(
-            compare(
-                student, teacher, batch, args.mapping, args.padding, args.heads, args.temperature
-            )
-        )
-    )
+    found = compare(student, teacher, batch, how.mapping, how.padding, how.heads, temperature)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

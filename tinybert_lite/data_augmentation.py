@@ -1,30 +1,27 @@
 """Stage 1, data augmentation (paper, Algorithm 1): new training rows by replacing words.
 
-    python -m tinybert_lite.data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt \
-        --glue_dir . --task_name SST-2
+    python -m tinybert_lite.data_augmentation --pretrained_bert_model teacher_model \
+        --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2
 
-A word that is one word piece: mask it, take the masked LM's top M. A word of several pieces: its M nearest neighbours in
-the word vectors. Each variant replaces every eligible word with probability p.
+A word that is one word piece is masked, and the masked LM gives its top M candidates. A word of
+several pieces gets its M nearest neighbours among the word vectors. Each variant replaces every
+eligible word with probability p.
 """
 
 from __future__ import annotations
 
-import argparse
-import shutil
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 from tinybert_lite.data.tasks import find_task
-from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.command_line import run_settings
+from tinybert_lite.pipeline.original_places import copy_augmented_rows, teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.data_augmentation import STAGE, Augmenter, run
 from tinybert_lite.stages.settings import Augmenting, Settings
 from tinybert_lite.system import processes
 from tinybert_lite.system.command import command
-from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import replace_file, sha256
+from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.outputs import read_manifest
 
 __all__ = ["Augmenter", "main", "run"]
@@ -32,73 +29,37 @@ __all__ = ["Augmenter", "main", "run"]
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_lite.data_augmentation", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument(
+    parser = Parser("data_augmentation", __doc__)
+    add = parser.add_argument
+    add(
         "--pretrained_bert_model",
         required=True,
         help="BERT folder or hub name with a masked-LM head",
     )
-    parser.add_argument("--glove_embs", required=True, help="word vectors, GloVe text format")
-    parser.add_argument("--glue_dir", required=True, help="folder that holds the task's folder")
-    parser.add_argument("--task_name", required=True)
-    parser.add_argument("--N", type=int, help="variants a text (default: the task's)")
-    parser.add_argument("--M", type=int, default=15, help="candidates a word")
-    parser.add_argument("--p", type=float, default=0.4, help="chance that a word is replaced")
-    parser.add_argument(
-        "--context",
-        choices=("single", "pair"),
-        default="single",
-        help="pair: as the original, which can read the answer",
-    )
-    parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--device", default="auto")
+    add("--glove_embs", required=True, type=Path, help="word vectors, GloVe text format")
+    add("--glue_dir", required=True, type=Path, help="folder that holds the task's folder")
+    add("--task_name", required=True)
+    parser.settings(Augmenting, N=None)
+    parser.settings(Settings, "seed", "device")
     args = parser.parse_args(argv)
-    data = Path(args.glue_dir) / args.task_name
+    data = args.glue_dir / args.task_name
     task = find_task(args.task_name, data)
-    workspace, data = Workspace(Workspace.find().root, task), data.with_name(task.name)
-    options = Augmenting(
-        N=task.variants if args.N is None else args.N,
-        M=args.M,
-        p=args.p,
-        context=args.context,
-        max_seq_length=512,
-    )
-    settings = Settings(
-        profile="command line",
-        task=task,
-        seed=args.seed,
-        device=args.device,
-        data_augmentation=options,
-    )
-    reads = {
-        "train": replace(workspace, given_data=data).data_file("train"),
-        "teacher": resolve_teacher(local_folder(args.pretrained_bert_model), workspace),
-        "vectors": Path(args.glove_embs),
-    }
+    data = data.with_name(task.name)
     if not data.is_dir():
         raise UserError(
             f"{data} is missing: --glue_dir needs a folder {task.name} with train.tsv in it"
         )
-    written_before = (read_manifest(workspace.augmentation) or {}).get("outputs", {}).get("aug.tsv")
-    STAGE.execute(reads, workspace.augmentation, settings)
-    if not processes.is_main():
-        return
-    original_place = data / "train_aug.tsv"
-    if original_place.is_file() and sha256(original_place) != written_before:
-        kept = next(
-            path
-            for n in count(1)
-            if not (path := original_place.with_name(f"train_aug.yours-{n}.tsv")).exists()
-        )
-        original_place.rename(kept)
-        say(f"moved aside: {original_place.name} → {kept}")
-    shutil.copyfile(
-        workspace.augmented_rows, beside := original_place.with_name("train_aug.tsv.part")
+    workspace = Workspace(Workspace.find().root, task, given_data=data)
+    variants = task.variants if args.N is None else args.N
+    options = Augmenting.of(args, N=variants, max_seq_length=512)
+    teacher = teacher_folder(args.pretrained_bert_model, workspace)
+    reads = STAGE.reads(workspace, teacher=teacher, vectors=args.glove_embs)
+    last = (read_manifest(workspace.augmentation) or {}).get("outputs", {}).get("aug.tsv")
+    STAGE.execute(
+        reads, workspace.augmentation, run_settings(args, task, data_augmentation=options)
     )
-    replace_file(beside, original_place)
-    say(f"also written: {original_place}, where --aug_train of task_distill looks first")
+    if processes.is_main():
+        copy_augmented_rows(workspace, last)
 
 
 if __name__ == "__main__":

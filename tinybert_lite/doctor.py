@@ -1,27 +1,24 @@
-"""Is this computer ready for the course? A line for each question, with its cure where something is wrong.
+"""Is this computer ready for the course? One line per question, with the cure.
 
 python -m tinybert_lite.doctor
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
 
 from tinybert_lite.classroom import doctor
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
+from tinybert_lite.system.fields import Parser
 
 
 @command
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_lite.doctor",
-        description="Is this computer ready for the course? Exit code 0: yes.",
-    )
+    parser = Parser("doctor", "Is this computer ready for the course? Exit code 0: yes.")
     parser.add_argument("--workspace", help="where the numbered folders are")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.switch("--json", help="print JSON")
     args = parser.parse_args(argv)
     findings = []
     for check in doctor.CHECKS:
@@ -30,13 +27,8 @@ def main(argv: list[str]) -> int:
             say(str(findings[-1]))
     well = all(finding.ok for finding in findings)
     if args.json:
-        say(
-            json.dumps(
-                {"ok": well, "findings": [asdict(finding) for finding in findings]},
-                ensure_ascii=False,
-                indent=2,
-            )
-        )
+        found = {"ok": well, "findings": [asdict(finding) for finding in findings]}
+        say(json.dumps(found, ensure_ascii=False, indent=2))
     return 0 if well else 1
 
 

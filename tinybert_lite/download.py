@@ -7,7 +7,6 @@ python -m tinybert_lite.download glue --to path/to/glue_data
 
 from __future__ import annotations
 
-import argparse
 import difflib
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import grid, remark, say
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import Parser
 
 DIMENSION = 100  # of glove.6B, as the original scripts have it
 
@@ -92,9 +92,8 @@ def by_hand(item: Item, folder: Path) -> str:
 
 @command
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_lite.download",
-        description="Fetch models, tasks, word vectors and corpora. Nothing is overwritten.",
+    parser = Parser(
+        "download", "Fetch models, tasks, word vectors and corpora. Nothing is overwritten."
     )
     add = parser.add_argument
     add(
@@ -102,7 +101,7 @@ def main(argv: list[str]) -> int:
         nargs="*",
         help="names of --list, glue for all of its tasks, or any hub model owner/name",
     )
-    add("--list", action="store_true", help="what there is, how large, and from where")
+    parser.switch("--list", help="show what there is, its size and its source")
     add(
         "--to",
         type=Path,
@@ -115,7 +114,7 @@ def main(argv: list[str]) -> int:
         type=int,
         help=f"of word vectors (glove.6B has 50, 100, 200 and 300; default {DIMENSION})",
     )
-    add("--keep", action="store_true", help="keep the fetched archives as well")
+    parser.switch("--keep", help="keep the fetched archives as well")
     args = parser.parse_args(argv)
     if args.list:
         say(table())

@@ -7,7 +7,6 @@ python -m tinybert_lite.export --model 3_general_distill --epoch_file model_epoc
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
@@ -18,33 +17,22 @@ from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import Parser
 
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_lite.export", description=__doc__.split("\n")[0]
-    )
+    parser = Parser("export", __doc__)
     add = parser.add_argument
     add("--format", required=True, choices=FORMATS)
-    add(
-        "--model", help="a model's folder, or its name on the hub; else the task's finished student"
-    )
-    add(
-        "--output_dir",
-        type=Path,
-        help="a new folder; of the finished student else FORMAT/ in its own",
-    )
+    add("--model", help="model folder or hub name; default: the task's finished student")
+    add("--output_dir", type=Path, help="new folder; default: FORMAT/ in the finished student's")
     add(
         "--epoch_file",
         type=Path,
         help="the weights to take, such as model_epoch_2.bin, instead of the folder's own",
     )
-    add(
-        "--half",
-        action="store_true",
-        help="with --format classifier: weights in half precision, half the bytes",
-    )
+    parser.switch("--half", help="with --format classifier: weights in half precision")
     add(
         "--int8_model",
         help="with --format serving: the model's 8-bit copy; of the finished student else int8/ in its folder, where there is one",

@@ -1,42 +1,42 @@
-"""The step before stage 4: fine-tune the teacher on the task. With a raw pre-trained one distillation teaches noise.
+"""The step before stage 4: fine-tune the teacher on the task. A raw BERT would teach noise.
 
-python -m tinybert_lite.finetune_teacher --data_dir SST-2 --task_name sst-2 --teacher_model teacher_model
+python -m tinybert_lite.finetune_teacher --data_dir SST-2 --task_name sst-2 \
+    --teacher_model teacher_model
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.command_line import run_settings, training_flags
+from tinybert_lite.pipeline.original_places import teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.finetune_teacher import STAGE, run
-from tinybert_lite.stages.flags import picked, run_settings, say_no_effect, training_parser
 from tinybert_lite.stages.settings import FineTuning
 from tinybert_lite.system.command import command
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["main", "run"]
 
 
 @command
 def main(argv: list[str]) -> None:
-    parser = training_parser("finetune_teacher", __doc__.split(":", 1)[1], eval_step=0)
-    parser.add_argument("--data_dir", required=True, type=Path)
-    parser.add_argument("--task_name", required=True)
-    parser.add_argument("--teacher_model", required=True, help="BERT folder or hub name")
-    parser.add_argument(
-        "--output_dir", type=Path, help="default: the workspace's teacher_model/<TASK>"
-    )
-    parser.add_argument("--classifier_head", choices=("huggingface", "relu"), default="huggingface")
-    parser.add_argument("--allow_weak_teacher", action="store_true")
+    parser = Parser("finetune_teacher", __doc__)
+    add = parser.add_argument
+    add("--data_dir", required=True, type=Path)
+    add("--task_name", required=True)
+    add("--teacher_model", required=True, help="BERT folder or hub name")
+    add("--output_dir", type=Path, help="default: the workspace's teacher_model/<TASK>")
+    training_flags(parser, FineTuning)
+    parser.no_effect({"--do_eval": "the dev rows are always evaluated at the end"})
     args = parser.parse_args(argv)
-    say_no_effect(argv, {"--do_eval": "the dev rows are always measured at the end"})
     workspace = Workspace.find(task=args.task_name, data_dir=args.data_dir)
-    settings = run_settings(args, workspace.task, finetune_teacher=picked(args, FineTuning))
-    reads = {
-        **workspace.task_files,
-        "teacher": resolve_teacher(local_folder(args.teacher_model), workspace),
-    }
-    STAGE.execute(reads, args.output_dir or workspace.tuned_teacher, settings)
+    teacher = teacher_folder(args.teacher_model, workspace)
+    STAGE.execute(
+        STAGE.reads(workspace, teacher=teacher),
+        args.output_dir or workspace.tuned_teacher,
+        run_settings(args, workspace.task, finetune_teacher=FineTuning.of(args)),
+    )
 
 
 if __name__ == "__main__":

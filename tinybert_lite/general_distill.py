@@ -1,92 +1,61 @@
-"""Stage 3, general distillation (paper, Eqs. 7-9): the student learns the general teacher's attention and hidden states.
+"""Stage 3, general distillation (paper, Eqs. 7-9): the general teacher's layers.
 
-    python -m tinybert_lite.general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model \
-        --student_model student_model --output_dir 3_general_distill --do_lower_case
+    python -m tinybert_lite.general_distill --pregenerated_data 2_pregenerate_data \
+        --teacher_model teacher_model --student_model student_model \
+        --output_dir 3_general_distill --do_lower_case
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.workspace import Workspace, fitting_student, resolve_teacher
-from tinybert_lite.stages.flags import (
-    matching_flags,
-    picked,
-    run_settings,
-    say_no_effect,
-    training_parser,
-)
+from tinybert_lite.pipeline.command_line import run_settings, training_flags
+from tinybert_lite.pipeline.original_places import student_folder, teacher_folder
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.general_distill import STAGE, run
 from tinybert_lite.stages.settings import Distilling
 from tinybert_lite.system.command import command
-from tinybert_lite.system.console import say
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["main", "run"]
 
 
-def student_or_shipped(folder: Path, teacher: Path, workspace: Workspace) -> Path:
-    """`student_model` without a configuration of its own means the shipped one that fits the teacher."""
-    from tinybert_lite.models.configuration import config_file, read_config
-
-    if config_file(folder).is_file() or not folder.is_dir():
-        return folder
-    inside = folder / fitting_student(read_config(teacher), teacher)
-    if not config_file(inside).is_file():
-        raise UserError(
-            f"{folder / 'config.json'} is missing: a student folder needs at least its configuration"
-        )
-    say(f"student: {inside}, which fits the teacher's heads")
-    return inside
-
-
 @command
 def main(argv: list[str]) -> None:
-    parser = training_parser(
-        "general_distill", __doc__, eval_step=1000, eval_step_help="steps between two saved states"
-    )
-    parser.add_argument(
+    parser = Parser("general_distill", __doc__)
+    add = parser.add_argument
+    add(
         "--pregenerated_data",
         required=True,
         type=Path,
         help="folder of epoch_i.json or TFRecord files, or one such file",
     )
-    parser.add_argument(
-        "--teacher_model", required=True, help="the general teacher: BERT folder or hub name"
+    add("--teacher_model", required=True, help="the general teacher: BERT folder or hub name")
+    add("--student_model", required=True, help="folder with the student's config.json")
+    add("--output_dir", required=True, type=Path)
+    add(
+        "--eval_step",
+        "--eval_ckpt_step",
+        type=int,
+        default=1000,
+        help="steps between two saved states, if --save_every is not given",
     )
-    parser.add_argument(
-        "--student_model", required=True, help="folder with the student's config.json"
-    )
-    parser.add_argument("--output_dir", required=True, type=Path)
-    parser.add_argument("--reduce_memory", action="store_true")
-    parser.add_argument("--fp16", action="store_true")
-    parser.add_argument(
-        "--continue_train", action="store_true", help="start from the student folder's weights"
-    )
-    parser.add_argument(
-        "--start",
-        choices=("random", "embeddings"),
-        default="random",
-        help="embeddings: from the teacher's, in their principal directions",
-    )
-    matching_flags(parser)
-    args = parser.parse_args(argv)
-    say_no_effect(
-        argv,
+    training_flags(parser, Distilling, save_every=None)
+    parser.no_effect(
         {
-            "--reduce_memory": "sequences always lie in one compact array",
-            "--fp16": "the device chooses (bf16, else fp16, where it has it); --precision fp16 insists",
+            "--reduce_memory": "sequences are always stored in one compact array",
+            "--fp16": "a GPU takes bf16, else fp16; --precision fp16 enforces it",
             "--do_eval": "general distillation has no dev set",
             "--eval_batch_size": "general distillation has no dev set",
-        },
+        }
     )
+    args = parser.parse_args(argv)
     workspace = Workspace.find()
-    teacher = resolve_teacher(local_folder(args.teacher_model), workspace)
-    student = student_or_shipped(local_folder(args.student_model), teacher, workspace)
-    options = picked(args, Distilling, eval_step=0, save_every=args.save_every or args.eval_step)
+    teacher = teacher_folder(args.teacher_model, workspace)
+    student = student_folder(args.student_model, teacher)
+    options = Distilling.of(args, eval_step=0, save_every=args.save_every or args.eval_step)
     STAGE.execute(
-        {"sequences": args.pregenerated_data, "teacher": teacher, "student": student},
+        STAGE.reads(workspace, args.pregenerated_data, teacher, student),
         args.output_dir,
         run_settings(args, general_distill=options),
     )

@@ -1,50 +1,47 @@
-"""A task of your own from a CSV, TSV or JSON Lines file: reads it, checks it, and writes what `run_all --task` runs on.
+"""A task of your own from a CSV, TSV or JSON Lines file: checked, and written for `run_all --task`.
 
     python -m tinybert_lite.own_data reviews.csv --text title --label topic --name topics
 
-Rows without a label are kept for distillation: there the teacher's answer is all that is learnt from.
+Rows without a label are kept for distillation, where the teacher's answer replaces the label.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tinybert_lite.pipeline.own_data import LANGUAGES, METRICS, make
 from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
+from tinybert_lite.system.fields import Parser
 
 __all__ = ["main", "make"]
 
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_lite.own_data", description=__doc__.split("\n")[0]
-    )
+    parser = Parser("own_data", __doc__)
     add = parser.add_argument
     add("file", type=Path, help=".csv, .tsv or .jsonl, with a header or keys")
     add("--text", required=True, help="the column of the text, or of the first of two")
     add("--label", required=True, help="the column of the labels; a row may have none")
     add("--text_b", help="the column of the second text, for pairs")
     add("--name", help="of the task; default: the file's")
-    add("--dev", type=Path, help="rows to measure on; default: some of the file's")
-    add("--test", type=Path, help="rows to predict, and to measure on where they have labels")
+    add("--dev", type=Path, help="rows to evaluate on; default: some of the file's")
+    add("--test", type=Path, help="rows to predict, and to evaluate on if they have labels")
     add("--unlabelled", type=Path, help="more rows without labels")
     add("--dev_share", type=float, default=0.1)
-    add("--regression", action="store_true", help="labels are numbers on a scale")
-    add("--metric", choices=METRICS, help="that decides; macro_f1 counts each class alike")
+    parser.switch("--regression", help="labels are numbers on a scale")
+    add("--metric", choices=METRICS, help="primary metric; macro_f1 weighs all classes equally")
     add("--language", choices=LANGUAGES, default="auto")
     add("--workspace", help="where the numbered folders are")
-    add("--seed", type=int, default=42, help="of the rows drawn to measure on")
+    add("--seed", type=int, default=Settings.seed, help="for drawing the dev rows")
     args = vars(parser.parse_args(argv))
     root, given = Workspace.find(args["workspace"]).root, args.pop("workspace")
     folder = make(root, args.pop("file"), args.pop("text"), args.pop("label"), **args)
-    say(
-        f"next: python -m tinybert_lite.run_all --task {folder.name}"
-        + (f" --workspace {given}" if given else "")
-    )
+    there = f" --workspace {given}" if given else ""
+    say(f"next: python -m tinybert_lite.run_all --task {folder.name}{there}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A clean start for a stage, or ready results of it; nothing is lost, what was there is moved into aside/.
+"""A clean start for a stage, or ready results of it. Old files are moved into aside/.
 
 python -m tinybert_lite.reset --stage 3
 python -m tinybert_lite.reset --ready 3 --from FOLDER
@@ -7,26 +7,22 @@ python -m tinybert_lite.reset --make_ready FOLDER
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tinybert_lite.classroom.ready import CHOICES, make_ready, put_in_place, reset
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import Parser
 
 
 @command
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_lite.reset",
-        description="A clean start for a stage, or ready results of it.",
-    )
+    parser = Parser("reset", "A clean start for a stage, or ready results of it.")
     add, choice = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--stage", choices=CHOICES, help="move what is in its folder into aside/")
-    choice.add_argument(
-        "--ready", choices=CHOICES, help="put ready results of it, and of what it needs, in place"
-    )
+    choice.add_argument("--stage", choices=CHOICES, help="move its files into aside/")
+    ready = "put ready results of it, and of the stages it needs, in place"
+    choice.add_argument("--ready", choices=CHOICES, help=ready)
     choice.add_argument(
         "--make_ready",
         metavar="FOLDER",
@@ -34,7 +30,7 @@ def main(argv: list[str]) -> None:
         help="for instructors: pack this workspace's finished stages",
     )
     add("--from", dest="source", metavar="FOLDER", type=Path, help="where the ready results are")
-    add("--yes", action="store_true", help="do not ask")
+    parser.switch("--yes", help="do not ask")
     add("--workspace", help="where the numbered folders are")
     add("--task", default="SST-2")
     args = parser.parse_args(argv)

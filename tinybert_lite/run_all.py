@@ -1,47 +1,35 @@
-"""The front door: plan all stages, run what is stale or missing, report.
+"""All stages: plan, run what is stale or missing, report.
 
 python -m tinybert_lite.run_all
 """
 
 from __future__ import annotations
 
-import argparse
-
 from tinybert_lite.pipeline.command_line import ALL, prepared, shared_flags
 from tinybert_lite.pipeline.plan import STAGES, make_plan
 from tinybert_lite.pipeline.running import clean, ensure, needed, run_all
+from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.command import command
+from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.processes import need_one_process
 
 __all__ = ["STAGES", "ensure", "main", "make_plan", "needed", "run_all"]
 
 
-def parser() -> argparse.ArgumentParser:
-    found = shared_flags(
-        argparse.ArgumentParser(
-            "python -m tinybert_lite.run_all",
-            description="All stages: plan, run what is stale or missing, report.",
-        )
-    )
-    add = found.add_argument
-    add("--seed", type=int, default=42)
+@command
+def main(argv: list[str]) -> int | None:
+    parser = Parser("run_all", __doc__)
+    shared_flags(parser)
+    add = parser.add_argument
+    parser.settings(Settings, "seed")
     add("--from", dest="first", metavar="STAGE")
     add("--until", dest="last", metavar="STAGE")
     add("--only", metavar="STAGE")
-    add("--force", action="store_true", help="run the chosen stages even if they are up to date")
-    add(
-        "--baseline",
-        action="store_true",
-        help="also train the same student on the labels alone, to compare",
-    )
-    add("--int8", action="store_true", help="also train the finished student in 8 bits (quantize)")
-    add("--clean", action="store_true", help="remove what runs wrote, after asking")
-    return found
-
-
-@command
-def main(argv: list[str]) -> int | None:
-    args = parser().parse_args(argv)
+    parser.switch("--force", help="run the chosen stages even if they are up to date")
+    parser.switch("--baseline", help="also train the same student on labels only, to compare")
+    parser.switch("--int8", help="also train the finished student in 8 bits (quantize)")
+    parser.switch("--clean", help="remove what runs wrote, after asking")
+    args = parser.parse_args(argv)
     need_one_process("start the stages one by one")
     if args.task.lower() == ALL:
         from tinybert_lite.pipeline.all_tasks import run_all_tasks

@@ -1,4 +1,4 @@
-"""The undistilled student, for notebooks: the same size, trained on the labels from nothing, without a teacher."""
+"""The undistilled student, for notebooks: random weights, trained on labels without a teacher."""
 
 from tinybert_lite.stages.undistilled import STAGE, run
 

@@ -434,7 +434,7 @@ FLAGS = {
     "--set, no such choice": (
         nothing,
         RUN_ALL + " --set general_distill.padding=none",
-        ["padding=none", "exact, reference"],
+        ["padding=none", "exact or original"],
     ),
     "--set, no number": (
         nothing,

@@ -25,7 +25,9 @@ from tests.pipeline.test_workspace import (  # noqa: F401
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.models.weights import weight_names
-from tinybert_lite.stages.flags import training_parser
+from tinybert_lite.pipeline.command_line import training_flags
+from tinybert_lite.stages.settings import Training
+from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.outputs import read_manifest
 
 AUGMENT = (
@@ -345,5 +347,7 @@ def test_a_teacher_that_is_fine_tuned_already_is_not_said_to_be_fine_tuned_again
     ],
 )
 def test_the_names_that_guides_give_to_saved_states(flags):
-    args = training_parser("general_distill", "A line.").parse_args(flags.split())
+    parser = Parser("general_distill", "A line.")
+    training_flags(parser, Training)
+    args = parser.parse_args(flags.split())
     assert (args.save_every, args.keep_last) == (2, 3)

@@ -249,7 +249,7 @@ def test_command_lines_are_recorded(ran):
         "first",
         Distilling,
         mapping="top",
-        projection="shared",
+        projection="original",
         attention_weight=0.0,
         embedding_weight=2.0,
         start="embeddings",
@@ -262,7 +262,7 @@ def test_command_lines_are_recorded(ran):
         Distilling,
         continue_train=True,
         heads="skip",
-        padding="reference",
+        padding="original",
         schedule="linear",
     )
     recorded("mid", Distilling, schedule="polynomial", mapping="bottom", hidden_weight=0.0)

@@ -116,8 +116,8 @@ CHANGES = {
     "no_layers": {"attention_weight": 0, "hidden_weight": 0},
     "top": {"mapping": "top"},
     "bottom": {"mapping": "bottom"},
-    "shared_projection": {"projection": "shared"},
-    "reference_padding": {"padding": "reference"},
+    "shared_projection": {"projection": "original"},
+    "reference_padding": {"padding": "original"},
 }
 
 

@@ -125,7 +125,7 @@ def test_the_final_student_of_a_task_of_pairs_is_found(tmp_path, folder):
         "a river\n",
     ]
     ran = call(f'predict --task fits --workspace {tmp_path} "alone"')
-    assert ran.code == 2 and "come in twos" in ran.err
+    assert ran.code == 2 and "pairs need two texts each" in ran.err
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv"])
@@ -300,8 +300,8 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
 @pytest.mark.parametrize(
     "flags, says",
     [
-        ("", "write texts to predict"),
-        ('"a film" --file new.csv', "one of the two"),
+        ("", "name either texts to predict"),
+        ('"a film" --file new.csv', "or a file with --file"),
         ('"a film" " "', "a text is empty"),
         (
             "--file new.csv",
@@ -314,9 +314,9 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
         ("--file none.tsv", "none.tsv is missing"),
         ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
         ("--file none.csv --text title", "none.csv is missing"),
-        ('"a film" --output a.csv', "--output a.csv: goes with --file"),
-        ("--file new.csv --text title --output new.csv", "is a file that is not there yet"),
-        ("--file new.csv --text title --output a.xlsx", "ends in .csv or .tsv"),
+        ('"a film" --output a.csv', "--output a.csv: needs --file"),
+        ("--file new.csv --text title --output new.csv", "is a new file"),
+        ("--file new.csv --text title --output a.xlsx", "ending in .csv or .tsv"),
         (
             "--file bad.csv --text title --output a.csv",
             "bad.csv, line 3: the column 'title' holds no text",

@@ -129,6 +129,18 @@ def test_how_often_states_are_saved_does_not_make_a_stage_stale(toy):
     )
 
 
+def test_an_old_word_in_a_manifest_does_not_make_a_stage_stale(toy):
+    stage, workspace, runs = toy
+    stage = replace(stage, name="general_distill")
+    settings = replace(SETTINGS, general_distill=Distilling(padding="original"))
+    stage.run(workspace, settings)
+    path = stage.folder(workspace) / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    assert '"padding": "original"' in text
+    path.write_text(text.replace('"original"', '"reference"'), encoding="utf-8")
+    assert stage.run(workspace, settings).skipped == "up to date"
+
+
 @pytest.mark.parametrize(
     "expected, named",
     [(("pretrain",), True), (("pretrain", "data_augmentation"), False), ((), False)],

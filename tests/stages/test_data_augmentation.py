@@ -186,7 +186,7 @@ def test_neither_batch_size_nor_block_changes_a_row(make_augmenter, table, monke
     assert in_blocks == usual
 
 
-@pytest.mark.parametrize("context, reads_the_word", [("single", False), ("pair", True)])
+@pytest.mark.parametrize("context, reads_the_word", [("single", False), ("original", True)])
 def test_only_the_pair_form_lets_the_model_read_the_masked_word(
     make_augmenter, context, reads_the_word
 ):

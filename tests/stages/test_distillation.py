@@ -284,7 +284,7 @@ def test_the_originals_classifier_head_is_learnt_and_remembered(rooms, tmp_path)
         "teacher": rooms / "raw",
     }
     finetune_teacher.STAGE.execute(
-        reads, tmp_path / "relu", change("finetune_teacher", classifier_head="relu")
+        reads, tmp_path / "relu", change("finetune_teacher", classifier_head="original")
     )
     assert load_model(tmp_path / "relu")[0].config.classifier_head == "relu"
 
@@ -390,7 +390,7 @@ def test_the_originals_padding_is_another_loss_on_padded_rows(rooms, tmp_path):
     )
     student = make_bert_folder(tmp_path / "bare", layers=1, masked_lm=False)
     losses = {}
-    for padding in ("exact", "reference"):
+    for padding in ("exact", "original"):
         reads = {
             "rows": data,
             "dev": rooms / "data/dev.tsv",
@@ -401,7 +401,7 @@ def test_the_originals_padding_is_another_loss_on_padded_rows(rooms, tmp_path):
             reads, tmp_path / padding, quick(change("task_distill_mid", padding=padding))
         )
         losses[padding] = read_history(tmp_path / padding / "history.jsonl")[0]
-    assert losses["exact"]["attention/1"] > losses["reference"]["attention/1"] > 0, (
+    assert losses["exact"]["attention/1"] > losses["original"]["attention/1"] > 0, (
         "padded places enter the original's mean as zeros"
     )
 

@@ -791,15 +791,15 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
     [
         (
             f"{TASK_DISTILL} --task_teacher other",
-            "other has no layers of a BERT to match: it teaches the prediction layer alone, with --pred_distill",
+            "other is not a BERT, so stage 4 cannot match its layers",
         ),
         (
             f"{TASK_DISTILL} --teacher_logits logits.npy",
-            "logits.npy has no layers of a BERT to match",
+            "logits.npy is not a BERT, so stage 4 cannot match its layers",
         ),
         (
             f"{TASK_DISTILL} --pred_distill --teacher_logits logits.npy --task_teacher other",
-            "--teacher_logits takes a teacher's place",
+            "--teacher_logits replaces the teacher",
         ),
         (
             f"{TASK_DISTILL} --pred_distill --teacher_logits lost.npy",

@@ -1,85 +1,113 @@
-"""The front door: plan all stages, run what is stale or missing, report.
-
-python -m tinybert_lite.run_all
-"""
+"""What several commands share: flags of training and of all stages, and their settings."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
 
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.profiles import PROFILES, profile
 from tinybert_lite.pipeline.workspace import GROW, Workspace
-from tinybert_lite.stages.settings import Settings
-from tinybert_lite.system.device import PRECISIONS
+from tinybert_lite.stages.settings import Settings, Training
+from tinybert_lite.system.fields import Parser
 
 ALL = "all"  # --task all
+WITHOUT_EFFECT = {  # flags of the original scripts, accepted so that their command lines run
+    "--data_url": "results stay in --output_dir",
+    "--cache_dir": "nothing is kept there, in the original neither",
+    **dict.fromkeys(
+        ("--local_rank", "--local-rank"), "the launcher tells each process its number another way"
+    ),
+}
 
 
-def shared_flags(found: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """What every command over all stages takes."""
-    add = found.add_argument
+def training_flags(
+    parser: Parser,
+    options: type[Training],
+    do_eval: bool = False,
+    without: tuple[str, ...] = (),
+    **defaults,
+) -> None:
+    """The flags of a training command whose settings are `options`.
+
+    without: settings that have no flag here. defaults: those of this command's original.
+    """
+    parser.settings(options, without=without, **defaults)
+    parser.settings(Settings, "lower_case", "seed", "device", "precision", "threads")
+    parser.switch("--no_cuda", help="the same as --device cpu")
+    parser.switch("--do_eval", default=do_eval, help="evaluate")
+    parser.no_effect(WITHOUT_EFFECT)
+
+
+def run_settings(
+    args: argparse.Namespace, task: Task = TASKS[FOLDERS_OWN_TASK], **stages
+) -> Settings:
+    """The settings of a stage's own command; `stages` are those of the stages, by name."""
+    device = {"device": "cpu"} if getattr(args, "no_cuda", False) else {}
+    return Settings.of(args, profile="command line", task=task, **device, **stages)
+
+
+def shared_flags(parser: Parser) -> None:
+    """The flags of a command over all stages, without its seed."""
+    add = parser.add_argument
     add("--profile", default="classroom", help=" | ".join(PROFILES))
     add(
         "--task",
         default="SST-2",
-        help="one of GLUE's, SNLI, XNLI-zh …, ChnSentiCorp, one of your own (own_data), or all that are at hand",
+        help="a task of GLUE, SNLI, XNLI-zh …, ChnSentiCorp, one made by own_data, "
+        "or all: every task whose rows are there",
     )
     add(
         "--data_dir",
-        help="folder with train.tsv, dev.tsv (and test.tsv); with --task all, of the tasks' folders",
+        help="folder with train.tsv, dev.tsv (and test.tsv); for --task all, of task folders",
     )
     add(
         "--corpus",
         nargs="+",
         metavar="PATH",
-        help="text for stages 2 and 3: files, folders or patterns (default: wiki* in 1_pre_data/, else documents.txt)",
+        help="text for stages 2 and 3: files, folders or patterns "
+        "(default: wiki* in 1_pre_data/, else documents.txt)",
     )
     add(
         "--teacher_model",
-        help="the general teacher: a BERT folder or hub name; grow: a small one made from the text at hand",
+        help="the general teacher: BERT folder or hub name; "
+        "grow: a small one made from the text in the workspace",
     )
     add(
         "--task_teacher",
-        help="a teacher fine-tuned on the task; any Hugging Face sequence classifier, for stage 5 alone where it is not a BERT",
+        help="a teacher fine-tuned on the task: any Hugging Face sequence classifier; "
+        "one that is not a BERT teaches stage 5 alone",
     )
     add(
         "--teacher_logits",
         metavar="FILE",
-        help="instead of a task teacher: its logits of the training rows (.npy, or a TSV headed by the labels)",
+        help="instead of a task teacher: its logits of the training rows "
+        "(.npy, or a TSV with the labels as header)",
     )
     add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
     add("--workspace", help="where the numbered folders are")
-    add("--device", default="auto", help="auto | cpu | cuda | mps")
-    add("--precision", default="auto", help=" | ".join(PRECISIONS))
-    add("--threads", type=int, default=0)
-    add("--dry-run", action="store_true", help="print the plan and stop")
+    parser.settings(Settings, "device", "precision", "threads")
+    parser.switch("--dry-run", help="print the plan and stop")
     add("--set", dest="assignments", action="append", default=[], metavar="stage.field=value")
-    return found
 
 
 def prepared(
     args: argparse.Namespace, task: str, data_dir: str | None
 ) -> tuple[Settings, Workspace]:
-    """The settings and folders of one task, from the command line."""
-    models = [
-        local_folder(name) if name and name != GROW else name
-        for name in (args.teacher_model, args.task_teacher, args.student_model)
-    ]
+    """The settings and folders of one task, from the flags of a command over all stages."""
+    models = {
+        name: local_folder(value) if value and value != GROW else value
+        for name in ("teacher_model", "task_teacher", "student_model")
+        for value in [getattr(args, name)]
+    }
     workspace = Workspace.find(
         args.workspace,
         task,
         data_dir=data_dir,
-        teacher_model=models[0],
-        task_teacher=models[1],
-        student_model=models[2],
         teacher_logits=args.teacher_logits,
         corpus=args.corpus,
+        **models,
     )
-    settings = profile(args.profile, workspace.task, workspace.teacher_width).override(
-        args.assignments
-    )
-    return replace(
-        settings, seed=args.seed, device=args.device, precision=args.precision, threads=args.threads
-    ), workspace
+    settings = profile(args.profile, workspace.task, workspace.teacher_width)
+    return replace(settings.override(args.assignments), **Settings.given(args)), workspace

@@ -12,16 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from tinybert_lite.data.own_files import columns_of, read_own_rows
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.exports.serving import MODELS, Served, fastest
+from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.loading import load_bert
 from tinybert_lite.models.weights import weights_file
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import predict
-from tinybert_lite.system.console import remark
+from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import replace_file
@@ -171,3 +174,28 @@ def count_lines(path: Path) -> int | None:
         return None
     with open(path, "rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
+
+
+def answering_folder(given: str | None, runtime: str | None, workspace: Workspace) -> Path:
+    """The model folder to predict with: a given one, else the task's finished student's.
+
+    runtime: onnx or int8 take the student's serving folder; a warning if that is out of date.
+    """
+    if given:
+        return local_folder(given)
+    if runtime not in MODELS:
+        return workspace.final_student
+    student, served = weights_file(workspace.final_student), workspace.serving / MODELS[runtime]
+    if student and served.is_file() and student.stat().st_mtime > served.stat().st_mtime:
+        remark(
+            f"warning: {served} is older than {student}; "
+            "update it with python -m tinybert_lite.export --format serving"
+        )
+    return workspace.serving
+
+
+def say_answers(answers: Iterable) -> None:
+    """Print one answer per line, above a progress bar."""
+    for answer in answers:
+        with tqdm.external_write_mode():
+            say("\t".join(cells(answer)))

@@ -118,10 +118,10 @@ VARIANTS = {
         Variant("top", "mapping top", 70.9, both("mapping=top")),
         Variant("bottom", "mapping bottom", 71.3, both("mapping=bottom")),
         Variant(
-            "shared_projection", "one projection for all layers", None, both("projection=shared")
+            "shared_projection", "one projection for all layers", None, both("projection=original")
         ),
         Variant(
-            "reference_padding", "padding as in the original code", None, both("padding=reference")
+            "reference_padding", "padding as in the original code", None, both("padding=original")
         ),
         Variant(
             "random_start",

@@ -60,7 +60,7 @@ def rank_floor(teacher: np.ndarray, width: int) -> float:
     `width` directions, and the teacher's principal ones are the best such plane (Eckart and Young).
 
     teacher: (n, D) states of real tokens; the floor is theirs, so take many more tokens than `width`. Where one W serves all
-    layers (projection=shared), it is the floor of all their states together. Raises UserError for too few tokens.
+    layers (projection=original), it is the floor of all their states together. Raises UserError for too few tokens.
     """
     if len(teacher) <= width + 1:
         raise UserError(

@@ -199,7 +199,11 @@ def work(job: Job) -> dict:
 STAGE = Stage(
     "data_augmentation",
     "1 data augmentation",
-    reads=lambda ws: {"train": ws.data_file("train"), "teacher": ws.teacher, "vectors": ws.vectors},
+    reads=lambda ws, teacher=None, vectors=None: {
+        "train": ws.data_file("train"),
+        "teacher": teacher or ws.teacher,
+        "vectors": vectors or ws.vectors,
+    },
     folder=lambda ws: ws.augmentation,
     writes=("aug.tsv",),
     work=work,

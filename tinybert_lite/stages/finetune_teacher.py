@@ -27,7 +27,7 @@ def work(job: Job) -> dict:
 STAGE = Stage(
     "finetune_teacher",
     "teacher, fine-tuned on the task",
-    reads=lambda ws: {**ws.task_files, "teacher": ws.teacher},
+    reads=lambda ws, teacher=None: {**ws.task_files, "teacher": teacher or ws.teacher},
     folder=lambda ws: ws.tuned_teacher,
     writes=MODEL_FILES,
     work=work,

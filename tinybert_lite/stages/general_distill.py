@@ -74,10 +74,10 @@ def work(job: Job) -> dict:
 STAGE = Stage(
     "general_distill",
     "3 general distillation",
-    reads=lambda ws: {
-        "sequences": ws.sequences,
-        "teacher": ws.teacher,
-        "student": ws.student_source,
+    reads=lambda ws, sequences=None, teacher=None, student=None: {
+        "sequences": sequences or ws.sequences,
+        "teacher": teacher or ws.teacher,
+        "student": student or ws.student_source,
     },
     folder=lambda ws: ws.general_student,
     writes=MODEL_FILES,

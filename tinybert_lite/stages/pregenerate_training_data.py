@@ -116,7 +116,10 @@ def work(job: Job) -> dict:
 STAGE = Stage(
     "pregenerate_training_data",
     "2 pregenerated data",
-    reads=lambda ws: {**numbered("corpus", ws.corpora), "vocabulary": ws.vocabulary},
+    reads=lambda ws, corpora=None, vocabulary=None: {
+        **numbered("corpus", corpora or ws.corpora),
+        "vocabulary": vocabulary or ws.vocabulary,
+    },
     folder=lambda ws: ws.sequences,
     writes=("epoch_*.json",),
     work=work,

@@ -131,8 +131,19 @@ def work(job: Job) -> dict:
     return {**metrics, "parameters": parameters}
 
 
-def reads_of(ws) -> dict[str, Path]:
-    return {"train": ws.data_file("train"), **numbered("corpus", ws.corpora), "vectors": ws.vectors}
+def reads_of(ws, texts=(), model=None, vectors=None, vocabulary=None) -> dict[str, Path]:
+    """What pre-training reads: given texts, or the workspace's training rows and corpora.
+
+    model: a BERT to continue from, with its own vocabulary; without one a new BERT is made.
+    """
+    sources = {f"text {number}": path for number, path in enumerate(texts, 1)} or {
+        "train": ws.data_file("train"),
+        **numbered("corpus", ws.corpora),
+    }
+    if model:
+        return {**sources, "model": model}
+    start = {"vectors": vectors or ws.vectors, "vocabulary": vocabulary}
+    return {**sources, **{name: path for name, path in start.items() if path}}
 
 
 STAGE = Stage(

@@ -89,17 +89,21 @@ def check_source(student: LoadedBert, task: Task) -> None:
         )
 
 
-def reads_of(workspace, teacher: Path | None = None, rows: Path | None = None) -> dict[str, Path]:
-    """What the stage reads of a workspace.
-
-    Rows are the augmented ones where they are there; a teacher is named only where there is one.
+def reads_of(
+    workspace,
+    teacher: Path | None = None,
+    rows: Path | None = None,
+    student: Path | None = None,
+    labels_alone: bool = False,
+) -> dict[str, Path]:
+    """What the stage reads: the finished student of a workspace, with the teacher and the
+    augmented rows if they exist; or a given student, with the given teacher only.
     """
     if rows is None:
         rows = workspace.rows_for_prediction
         rows = rows if rows.is_file() else workspace.data_file("train")
-    found = task_models.reads_of(workspace, rows, workspace.final_student)
-    found["teacher"] = teacher or found["teacher"]
-    if not found["teacher"].exists():
+    found = task_models.reads_of(workspace, rows, student or workspace.final_student, teacher)
+    if labels_alone or student and not teacher or not found["teacher"].exists():
         del found["teacher"]
     return found
 

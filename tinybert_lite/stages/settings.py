@@ -1,241 +1,217 @@
-"""Every number a run depends on: frozen dataclasses, three profiles, and strict overrides.
+"""Every setting of a run: frozen dataclasses with each field's default, help, limits and flags.
 
 settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
+
+Flags have the original scripts' names. `original` is the value that does as the original code did.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
+from typing import Literal
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import ONLY_SET, Checked, assigned, setting
 
-_LIMITS = {  # lowest and highest allowed value
-    **dict.fromkeys(
-        (
-            "train_batch_size",
-            "eval_batch_size",
-            "batch_size",
-            "gradient_accumulation_steps",
-            "num_workers",
-            "N",
-            "M",
-            "calibration_rows",
-            "epochs_to_generate",
-            "dupe_factor",
-            "keep_last",
-            "num_hidden_layers",
-            "hidden_size",
-            "num_attention_heads",
-        ),
-        (1, math.inf),
-    ),
-    **dict.fromkeys(
-        (
-            "weight_decay",
-            "max_steps",
-            "max_rows",
-            "eval_step",
-            "save_every",
-            "logging_step",
-            "max_predictions_per_seq",
-            "seed",
-            "threads",
-            "held_out",
-            "attention_weight",
-            "hidden_weight",
-            "embedding_weight",
-            "end_learning_rate",
-        ),
-        (0, math.inf),
-    ),
-    **dict.fromkeys(
-        (
-            "p",
-            "short_seq_prob",
-            "masked_lm_prob",
-            "warmup_proportion",
-            "dropout",
-            "hard_label_weight",
-        ),
-        (0, 1),
-    ),
-    **dict.fromkeys(
-        ("learning_rate", "num_train_epochs", "temperature", "max_grad_norm", "power"),
-        (1e-12, 1e12),
-    ),
-    **dict.fromkeys(("max_seq_length", "max_seq_len"), (8, math.inf)),
-    "vocab_size": (100, math.inf),
-}
+POSITIVE = {"low": 1e-12, "high": 1e12}
 WITHOUT_EFFECT = ("save_every", "keep_last", "num_workers", "logging_step")  # on results
-_CHOICES = {
-    "schedule": ("linear", "polynomial", "constant"),
-    "padding": ("exact", "reference"),
-    "projection": ("per_layer", "shared"),
-    "heads": ("match", "average", "skip"),
-    "context": ("single", "pair"),
-    "start": ("random", "embeddings"),
-    "reduction": ("ours", "original"),
-    "classifier_head": ("huggingface", "relu"),
-}
-
-
-class Checked:
-    """Settings that refuse impossible values with one sentence, however they were made."""
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            low, high = _LIMITS.get(f.name, (-math.inf, math.inf))
-            if f.type in ("int", "float") and not low <= value <= high:
-                bound = f"at least {low:g}" if value < low else f"at most {high:g}"
-                raise UserError(
-                    f"{f.name}={value:g} makes no sense: use {'a number' if value != value else bound}"
-                )
-            if value not in _CHOICES.get(f.name, (value,)):
-                raise UserError(
-                    f"{f.name}={value} is unknown: use one of {', '.join(_CHOICES[f.name])}"
-                )
 
 
 @dataclass(frozen=True)
 class Training(Checked):
-    """What the one training loop needs. The defaults are the original command line's, the optimizer is ours."""
+    """What the training loop needs. Defaults are the original's, except for `weight_decay`."""
 
-    learning_rate: float = 5e-5
-    weight_decay: float = 0.01  # not for biases and LayerNorm
-    num_train_epochs: float = 3
-    max_steps: int = 0  # optimizer steps at most; 0: no limit
-    train_batch_size: int = 32  # rows an optimizer step, over all processes and accumulated parts
-    eval_batch_size: int = 32
-    warmup_proportion: float = 0.1  # of all steps
-    schedule: str = "linear"  # after the warm-up: linear (down to 0) | polynomial | constant (no warm-up either)
-    power: float = 1.0  # of a polynomial decay; 1 is a straight line
-    end_learning_rate: float = 0.0  # of a polynomial decay
-    gradient_accumulation_steps: int = 1
-    max_grad_norm: float = 1.0
-    max_seq_length: int = 128  # in tokens, special ones included
-    max_rows: int = 0  # training rows at most, the first ones; 0: all
-    eval_step: int = 0  # optimizer steps between two dev evaluations; 0: once an epoch
-    save_every: int = 100  # optimizer steps between two saved states, for resume; 0: none
-    keep_last: int = 2  # saved states kept while it runs
-    logging_step: int = 0  # optimizer steps between two printed losses; 0: a line every ten seconds where no bar is drawn
+    learning_rate: float = setting(5e-5, **POSITIVE)
+    weight_decay: float = setting(
+        0.01,
+        "not applied to biases and LayerNorm; 0.01 is what the original's optimizer uses "
+        "whatever its flag says",
+        flags=("--weight_decay", "--wd"),
+    )
+    num_train_epochs: float = setting(3.0, **POSITIVE, flags=("--num_train_epochs", "--epoch_num"))
+    max_steps: int = setting(0, "optimizer steps at most; 0: no limit", flags=ONLY_SET)
+    train_batch_size: int = setting(
+        32, "rows per optimizer step, over all processes and accumulated parts", low=1
+    )
+    eval_batch_size: int = setting(32, low=1)
+    warmup_proportion: float = setting(0.1, "share of all steps", high=1)
+    schedule: Literal["linear", "polynomial", "constant"] = setting(
+        "linear",
+        "of the learning rate after the warm-up; constant has no warm-up either, "
+        "and is stage 4's default",
+    )
+    power: float = setting(1.0, "of --schedule polynomial; 1 is a straight line", **POSITIVE)
+    end_learning_rate: float = setting(0.0, "of --schedule polynomial")
+    gradient_accumulation_steps: int = setting(1, low=1)
+    max_grad_norm: float = setting(1.0, **POSITIVE, flags=ONLY_SET)
+    max_seq_length: int = setting(128, "tokens, special ones included", low=8)
+    max_rows: int = setting(0, "use the first rows only; 0: all", flags=ONLY_SET)
+    eval_step: int = setting(
+        0,
+        "optimizer steps between two evaluations; 0: one per epoch",
+        flags=("--eval_step", "--eval_ckpt_step"),
+    )
+    save_every: int = setting(
+        100,
+        "optimizer steps between two saved states, for resuming; 0: none",
+        flags=("--save_every", "--save_step", "--save_ckpt_step"),
+    )
+    keep_last: int = setting(
+        2, "saved states kept during the run", low=1, flags=("--keep_last", "--max_ckpt_num")
+    )
+    logging_step: int = setting(
+        0,
+        "optimizer steps between two printed losses; 0: a line every ten seconds without a bar",
+        flags=("--logging_step", "--logging_steps"),
+    )
 
 
 @dataclass(frozen=True)
 class Distilling(Training):
     """What is matched with what in stages 3 and 4 (paper, Eqs. 7-9)."""
 
-    mapping: str = "uniform"  # g(m): uniform | top | bottom | a list such as 3,6,9,12
-    padding: str = "exact"  # exact: real positions only | reference: as the original code
-    projection: str = "per_layer"  # per_layer (paper) | shared (original code)
-    heads: str = "match"  # match | average (into groups) | skip the attention loss
-    attention_weight: float = 1.0  # of each loss in their sum; 0 leaves it out
-    hidden_weight: float = 1.0
-    embedding_weight: float = 1.0
-    continue_train: bool = False  # stage 3: start from the student folder's weights
-    start: str = "random"  # stage 3, from nothing: random (paper) | embeddings: the teacher's in their principal directions
+    mapping: str = setting("uniform", "g(m): uniform, top, bottom or a list such as 3,6,9,12")
+    padding: Literal["exact", "original"] = setting(
+        "exact",
+        "of the losses: over real positions only, or over padding too as in the original code",
+        spellings={"reference": "original"},
+    )
+    projection: Literal["per_layer", "original"] = setting(
+        "per_layer",
+        "to the teacher's width: one per layer (paper), or one for all layers (original code)",
+        spellings={"shared": "original"},
+    )
+    heads: Literal["match", "average", "skip"] = setting(
+        "match",
+        "if student and teacher differ in the number of heads: refuse, average groups of heads, "
+        "or skip the attention loss",
+    )
+    attention_weight: float = setting(1.0, "of the attention losses; 0 leaves them out")
+    hidden_weight: float = setting(1.0, "of the hidden losses; 0 leaves them out")
+    embedding_weight: float = setting(1.0, "of the embedding loss; 0 leaves it out")
+    continue_train: bool = setting(False, "stage 3: start from the student folder's weights")
+    start: Literal["random", "embeddings"] = setting(
+        "random",
+        "stage 3, new student: random weights (paper), or the teacher's embeddings reduced by PCA",
+    )
 
     @property
     def weights(self) -> dict[str, float]:
+        """The weight of each kind of loss."""
         return {
-            "attention": self.attention_weight,
-            "hidden": self.hidden_weight,
-            "embedding": self.embedding_weight,
+            kind: getattr(self, f"{kind}_weight") for kind in ("attention", "hidden", "embedding")
         }
 
 
 @dataclass(frozen=True)
-class Pretraining(Training):
-    """A teacher made from plain text by masked LM; the sizes are for one that starts from nothing."""
+class Sequences(Checked):
+    """How plain text becomes masked sequences, in stage 2 and in pre-training."""
 
-    vocab_size: int = 4000
-    num_hidden_layers: int = 6
-    hidden_size: int = 192
-    num_attention_heads: int = 4
-    masked_lm_prob: float = 0.15
-    short_seq_prob: float = 0.1
-    dropout: float = 0.1  # while pre-training; large text needs none
-    half: bool = False  # weights written in half precision
-    split_sentences: bool = False  # a text's lines are paragraphs
-    held_out: int = (
-        0  # every so many-th document of a text is kept out of training, to measure on; 0: none
-    )
+    short_seq_prob: float = setting(0.1, "share of shorter sequences", high=1)
+    masked_lm_prob: float = setting(0.15, "share of masked tokens; 0: no masking at all", high=1)
+    split_sentences: bool = setting(False, "lines of plain text are paragraphs")
+
+
+@dataclass(frozen=True)
+class Pretraining(Training, Sequences):
+    """Masked LM on plain text, to make a teacher; the sizes are those of a new one."""
+
+    vocab_size: int = setting(4000, low=100)
+    num_hidden_layers: int = setting(6, low=1)
+    hidden_size: int = setting(192, low=1)
+    num_attention_heads: int = setting(4, low=1)
+    dropout: float = setting(0.1, "in pre-training; much text needs none", high=1)
+    half: bool = setting(False, "write the weights in half precision")
+    held_out: int = setting(0, "keep every n-th document out of training, to measure on; 0: none")
 
 
 @dataclass(frozen=True)
 class Augmenting(Checked):
     """Paper, Algorithm 1."""
 
-    N: int = 20  # variants a text
-    M: int = 15  # candidates a word
-    p: float = 0.4  # chance that an eligible word is replaced
-    context: str = "single"  # single: the masked text alone | pair: with the whole text after it, as the original
-    max_seq_length: int = 128
-    batch_size: int = 64  # masked copies a forward
-    max_rows: int = 0  # first rows only; 0: all
+    N: int = setting(20, "variants per text (default: the task's)", low=1)
+    M: int = setting(15, "candidates per word", low=1)
+    p: float = setting(0.4, "probability that an eligible word is replaced", high=1)
+    context: Literal["single", "original"] = setting(
+        "single",
+        "what the masked LM reads: the masked text alone, or the whole text after it too, as in "
+        "the original code, where it can read the answer",
+        spellings={"pair": "original"},
+    )
+    max_seq_length: int = setting(128, low=8, flags=ONLY_SET)
+    batch_size: int = setting(64, "masked texts per forward pass", low=1, flags=ONLY_SET)
+    max_rows: int = setting(0, "use the first rows only; 0: all", flags=ONLY_SET)
 
 
 @dataclass(frozen=True)
-class Pregenerating(Checked):
-    epochs_to_generate: int = 3
-    max_seq_len: int = 128
-    short_seq_prob: float = 0.1
-    masked_lm_prob: float = 0.15  # 0: no masking at all
-    max_predictions_per_seq: int = 20
-    do_whole_word_mask: bool = False
-    one_seq: bool = False  # one segment a sequence, no next-sentence pairs
-    dupe_factor: int = (
-        1  # times that the corpus stands in an epoch's file, each time cut and masked anew
+class Pregenerating(Sequences):
+    """Stage 2: training sequences for general distillation."""
+
+    epochs_to_generate: int = setting(3, low=1)
+    max_seq_len: int = setting(128, low=8, flags=("--max_seq_len", "--max_seq_length"))
+    max_predictions_per_seq: int = setting(20, "masked tokens per sequence at most")
+    do_whole_word_mask: bool = setting(False, "mask all pieces of a word together")
+    one_seq: bool = setting(False, "one segment per sequence, no next-sentence pairs")
+    dupe_factor: int = setting(
+        1, "passes over the corpus per epoch's file, each cut and masked anew", low=1
     )
-    split_sentences: bool = False  # a corpus's lines are paragraphs
-    num_workers: int = 1
+    num_workers: int = setting(1, "processes", low=1)
 
 
 @dataclass(frozen=True)
 class Predicting(Training):
     """Stage 5 (paper, Eq. 10)."""
 
-    temperature: float = 1.0
-    reduction: str = (
-        "ours"  # ours: sum over classes, mean over rows | original: mean over rows and classes
+    temperature: float = setting(1.0, "divides both logits", **POSITIVE)
+    reduction: Literal["ours", "original"] = setting(
+        "ours", "of Eq. 10: mean over rows of the sum over classes, or mean over both (original)"
     )
-    hard_label_weight: float = 0.0  # share of the gold labels' loss; 1 learns from them alone
+    hard_label_weight: float = setting(
+        0.0, "share of the gold labels' loss; 1: no soft targets", high=1
+    )
 
 
 @dataclass(frozen=True)
 class Quantizing(Predicting):
-    """8 bits (Q8BERT): from the teacher's soft targets where there is a teacher, else from the labels. Batch size of the MindSpore port."""
+    """8 bits (Q8BERT), from soft targets or labels. The batch size is the MindSpore port's."""
 
-    train_batch_size: int = 16
-    do_quant: bool = True  # false: the same training in floating point, to compare
-    post_training: bool = False  # calibrate and stop: no weight is learnt
-    calibration_rows: int = 512  # the first training rows, which the ranges of activations start from; all that post-training sees
+    train_batch_size: int = setting(
+        16, "rows per optimizer step, over all processes and accumulated parts", low=1
+    )
+    do_quant: bool = setting(True, "8 bits; false: the same training in floating point")
+    post_training: bool = setting(False, "calibrate only, without training")
+    calibration_rows: int = setting(
+        512, "the first training rows, which set the initial ranges of activations", low=1
+    )
 
 
 @dataclass(frozen=True)
 class FineTuning(Training):
-    classifier_head: str = (
-        "huggingface"  # huggingface: pooler, dropout, Linear | relu: the original's
+    """The teacher's fine-tuning on the task."""
+
+    classifier_head: Literal["huggingface", "original"] = setting(
+        "huggingface",
+        "pooler, dropout and Linear, or the original code's pooler, ReLU and Linear",
+        spellings={"relu": "original"},
     )
-    allow_weak_teacher: bool = False
+    allow_weak_teacher: bool = setting(False, "accept a teacher whose dev score is at chance level")
 
 
 @dataclass(frozen=True)
 class Settings(Checked):
-    """All settings of a run. A stage's field carries the stage's name."""
+    """All settings of a run. A stage's field has the stage's name."""
 
     profile: str = "classroom"
     task: Task = TASKS[FOLDERS_OWN_TASK]
-    seed: int = 42
-    device: str = "auto"
-    precision: str = (
-        "auto"  # of a GPU bf16, else fp16, as it has; of a CPU float32, or bf16 where asked for
+    seed: int = setting(42)
+    device: str = setting("auto", "auto, cpu, cuda or mps")
+    precision: str = setting(
+        "auto", "auto, float32, bf16 or fp16; auto: bf16, else fp16, on a GPU, float32 on a CPU"
     )
-    threads: int = 0
-    lower_case: bool | None = None  # None: as the model's vocabulary is
+    threads: int = setting(0, "CPU threads; 0: PyTorch's choice")
+    lower_case: bool | None = setting(
+        None, "default: as the model's vocabulary is", flags=("--do_lower_case",)
+    )
     pretrain: Pretraining = field(default_factory=Pretraining)
     data_augmentation: Augmenting = field(default_factory=Augmenting)
     pregenerate_training_data: Pregenerating = field(default_factory=Pregenerating)
@@ -243,53 +219,12 @@ class Settings(Checked):
     finetune_teacher: FineTuning = field(default_factory=FineTuning)
     task_distill_mid: Distilling = field(default_factory=lambda: Distilling(schedule="constant"))
     task_distill_out: Predicting = field(default_factory=lambda: Predicting(learning_rate=3e-5))
-    baseline: Training = field(default_factory=Training)  # the undistilled student, on labels alone
+    baseline: Training = field(default_factory=Training)  # undistilled student, from labels
     quantize: Quantizing = field(default_factory=Quantizing)
 
     def override(self, assignments: list[str]) -> Settings:
-        """Apply `stage.field=value` strings. Raises UserError that names the nearest field for a typo."""
+        """Apply `stage.field=value` strings. Raises UserError with the nearest name for a typo."""
         settings = self
         for assignment in assignments:
-            settings = settings._assign(assignment)
+            settings = assigned(settings, assignment)
         return settings
-
-    def _assign(self, assignment: str) -> Settings:
-        name, equals, value = assignment.partition("=")
-        stage, dot, field_name = name.strip().partition(".")
-        if not (equals and dot):
-            raise UserError(f"--set {assignment}: write it as stage.field=value")
-        stages = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Checked)]
-        _known(stage, stages, f"--set {assignment}: no stage is called {stage!r}")
-        part = getattr(self, stage)
-        kinds = {f.name: f.type for f in fields(part)}
-        _known(field_name, list(kinds), f"--set {assignment}: {stage} has no field {field_name!r}")
-        return replace(
-            self,
-            **{
-                stage: replace(
-                    part, **{field_name: _parse(assignment, value.strip(), kinds[field_name])}
-                )
-            },
-        )
-
-
-def _known(name: str, names: list[str], problem: str) -> None:
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
-        raise UserError(
-            f"{problem}; {'the nearest is ' + near[0] if near else 'there are ' + ', '.join(names)}"
-        )
-
-
-def _parse(assignment: str, text: str, kind: str):
-    parsers = {
-        "bool": {"true": True, "1": True, "false": False, "0": False}.__getitem__,
-        "int": int,
-        "float": float,
-        "str": str,
-    }
-    names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
-    try:
-        return parsers[kind](text.lower() if kind == "bool" else text)
-    except (KeyError, ValueError):
-        raise UserError(f"--set {assignment}: {text!r} is not {names[kind]}") from None

@@ -17,6 +17,7 @@ from tinybert_lite.stages.settings import WITHOUT_EFFECT, Settings
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.fields import canonical
 from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.machine import machine, versions
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
@@ -41,7 +42,7 @@ class Stage:
 
     name: str  # also the name of its settings
     title: str
-    reads: Callable[[object], dict[str, Path]]  # of a workspace: what it reads, by name
+    reads: Callable[..., dict[str, Path]]  # of a workspace, by name; keywords replace its own paths
     folder: Callable[[object], Path]  # of a workspace: where it writes
     writes: tuple[str, ...]  # patterns of the files it may write there
     work: Callable[[Job], dict]
@@ -148,7 +149,8 @@ def stale(
     if manifest["seed"] != settings.seed:
         return f"had seed {manifest['seed']}"
     now = json.loads(json.dumps(_effective(settings, stage)))
-    changed = [name for name in now if now[name] != manifest["settings"].get(name)]
+    before = canonical(type(getattr(settings, stage.name)), manifest["settings"])
+    changed = [name for name in now if now[name] != before.get(name)]
     if changed:
         return f"settings changed: {', '.join(changed)}"
     for name, path in reads.items():

@@ -52,7 +52,9 @@ def work(job: Job) -> dict:
 STAGE = Stage(
     "task_distill_mid",
     "4 intermediate-layer distillation",
-    reads=lambda ws: reads_of(ws, ws.task_rows, ws.general_or_given_student),
+    reads=lambda ws, rows=None, teacher=None, student=None: reads_of(
+        ws, rows or ws.task_rows, student or ws.general_or_given_student, teacher
+    ),
     folder=lambda ws: ws.mid_student,
     writes=MODEL_FILES,
     work=work,

@@ -109,7 +109,9 @@ def _by_other(job: Job) -> Teaching:
 STAGE = Stage(
     "task_distill_out",
     "5 prediction-layer distillation",
-    reads=lambda ws: reads_of(ws, ws.rows_for_prediction, ws.student_for_prediction),
+    reads=lambda ws, rows=None, teacher=None, student=None: reads_of(
+        ws, rows or ws.rows_for_prediction, student or ws.student_for_prediction, teacher
+    ),
     folder=lambda ws: ws.final_student,
     writes=(*MODEL_FILES, "eval_results.txt", *REPORT_FILES),
     work=work,

@@ -29,10 +29,10 @@ SOURCES = {  # of both stages; `warn_of_order` checks their order
 }
 
 
-def reads_of(workspace, rows: Path, student: Path) -> dict[str, Path]:
+def reads_of(workspace, rows: Path, student: Path, teacher: Path | None = None) -> dict[str, Path]:
     """What stages 4 and 5 read: training rows, dev files, the task's teacher, and a student."""
     dev = {name: path for name, path in workspace.task_files.items() if name != "train"}
-    return {"rows": rows, **dev, "teacher": workspace.task_teacher, "student": student}
+    return {"rows": rows, **dev, "teacher": teacher or workspace.task_teacher, "student": student}
 
 
 def load_teacher(job: Job) -> tuple[LoadedBert, DevSet, dict[str, float]]:

@@ -139,7 +139,7 @@ def plain_step(
         }
         if intermediate:
             objective = Intermediate.__new__(Intermediate)
-            objective.padding, objective.mapping = "reference", list(range(0, 13, 3))
+            objective.padding, objective.mapping = "original", list(range(0, 13, 3))
             learning, teaching = (
                 student(batch, scores=range(1, 5)),
                 teacher(batch, scores=range(1, 13)),

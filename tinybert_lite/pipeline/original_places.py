@@ -1,0 +1,121 @@
+"""What a path on a stage's command line stands for, and the original scripts' places."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from tinybert_lite.models.configuration import config_file, read_config
+from tinybert_lite.models.folder import is_bert
+from tinybert_lite.models.hub import local_folder
+from tinybert_lite.pipeline.workspace import Workspace, fitting_student, resolve_teacher
+from tinybert_lite.stages import finetune_teacher
+from tinybert_lite.stages.settings import Settings
+from tinybert_lite.system.console import say
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.files import replace_file, sha256
+
+AUGMENTED = "train_aug.tsv"  # in the task's folder
+
+
+def copy_augmented_rows(workspace: Workspace, last: str | None) -> None:
+    """Copy stage 1's rows into the task's folder, where the original has them.
+
+    A file there that is not our last copy, whose sha256 was `last`, is moved aside.
+    """
+    place = workspace.data_dir / AUGMENTED
+    if place.is_file() and sha256(place) != last:
+        names = (place.with_name(f"train_aug.yours-{number}.tsv") for number in count(1))
+        kept = next(path for path in names if not path.exists())
+        place.rename(kept)
+        say(f"moved aside: {place.name} → {kept}")
+    shutil.copyfile(workspace.augmented_rows, part := place.with_name(f"{AUGMENTED}.part"))
+    replace_file(part, place)
+    say(f"also written: {place}, where --aug_train of task_distill looks first")
+
+
+def task_rows(workspace: Workspace, augmented: bool) -> Path:
+    """The training rows; augmented ones from the original's place, else from stage 1's output."""
+    if not augmented:
+        return workspace.data_file("train")
+    places = [workspace.data_file("train_aug"), workspace.augmented_rows]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise UserError(
+            f"--aug_train: neither {places[0]} nor {places[1]} exists; run data_augmentation first"
+        )
+    say(f"augmented rows: {found}")
+    return found
+
+
+def split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
+    """The rows of a split: `place` if it is a file, else the split's file in that folder."""
+    if place and place.is_file():
+        return place
+    data = (
+        Workspace.find(workspace.root, workspace.task_name, data_dir=place) if place else workspace
+    )
+    return data.data_file(split)
+
+
+def teacher_folder(name: str, workspace: Workspace) -> Path:
+    """A teacher's folder by its path or hub name; `teacher_model` may stand for the shipped one."""
+    return resolve_teacher(local_folder(name), workspace)
+
+
+def model_folder(name: str) -> Path:
+    """A model's folder; a weights file stands for its folder."""
+    path = Path(name)
+    if path.suffix == ".ckpt":
+        raise UserError(
+            f"{path} is a MindSpore checkpoint: make a model folder of it as "
+            "docs/mindspore_checkpoints.md shows, and name that"
+        )
+    return path.parent if path.is_file() else local_folder(name)
+
+
+def student_folder(name: str, teacher: Path) -> Path:
+    """A student's folder; without a config.json, the shipped one in it that fits the teacher."""
+    folder = local_folder(name)
+    if config_file(folder).is_file() or not folder.is_dir():
+        return folder
+    inside = folder / fitting_student(read_config(teacher), teacher)
+    if not config_file(inside).is_file():
+        raise UserError(
+            f"{folder / 'config.json'} is missing: a student folder needs its configuration"
+        )
+    say(f"student: {inside}, which fits the teacher's heads")
+    return inside
+
+
+def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Path:
+    """The teacher of a task stage: the workspace's file of logits, else the model called `name`."""
+    if workspace.given_logits and name:
+        raise UserError(
+            "--teacher_logits replaces the teacher: leave out --teacher_model and --task_teacher"
+        )
+    if not (workspace.given_logits or name):
+        raise UserError(
+            "--teacher_model is missing: name the task's teacher, "
+            "or use --do_eval to evaluate the student alone"
+        )
+    teacher = workspace.given_logits or teacher_folder(name, workspace)
+    if not (prediction or is_bert(teacher)):
+        raise UserError(
+            f"{teacher} is not a BERT, so stage 4 cannot match its layers: "
+            "use it for the prediction layer, with --pred_distill"
+        )
+    return teacher
+
+
+def fine_tuned(teacher: Path, workspace: Workspace, settings: Settings) -> Path:
+    """The teacher, or of a BERT without a classifier its fine-tuned copy, made if missing."""
+    if not is_bert(teacher) or finetune_teacher.is_fine_tuned(teacher):
+        return teacher
+    say(
+        f"{teacher} was not fine-tuned on {settings.task.name}: its fine-tuned copy is "
+        f"{workspace.tuned_teacher}, which is made first if it is missing"
+    )
+    return finetune_teacher.run(replace(workspace, given_teacher=teacher), settings).folder
