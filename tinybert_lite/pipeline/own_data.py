@@ -19,13 +19,8 @@ from tinybert_lite.data.records import has_column, read_records
 from tinybert_lite.data.splits import contradictions, stratified_split, without_doubles
 from tinybert_lite.data.tables import LARGEST, Record
 from tinybert_lite.data.tasks import OWN, TASKS, own_task
-from tinybert_lite.pipeline.workspace import (
-    CLASSROOM,
-    GROWN,
-    PRE_DATA,
-    STUDENT_MODEL,
-    TEACHER_MODEL,
-)
+from tinybert_lite.models.folder import PRE_DATA
+from tinybert_lite.pipeline.folders import CLASSROOM, GROWN, STUDENT_MODEL, TEACHER_MODEL
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import write_atomically
