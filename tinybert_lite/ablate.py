@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 
-from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.ablation import STAGES, run
 from tinybert_lite.pipeline.command_line import ALL as EVERY_TASK
 from tinybert_lite.pipeline.command_line import prepared, shared_flags
@@ -47,7 +46,7 @@ def main(argv: list[str]) -> int:
     settings, base = prepared(
         argparse.Namespace(**vars(args), seed=args.seeds[0]), args.task, args.data_dir
     )
-    if weights_file(base.teacher) is None:
+    if base.teacher.weights_file is None:
         raise UserError(
             f"{base.teacher} holds no teacher yet: run run_all once, which makes it, or name one with --teacher_model"
         )

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tinybert_lite.data.conversions import epochs_to_records, records_to_epochs, tables_to_records
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.models.loading import vocabulary_of
 from tinybert_lite.models.tokenizers import load_tokenizer
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.model_choice import resolve_teacher
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.processes import need_one_process
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find(
         **({"task": args.task_name, "data_dir": args.source} if args.task_name else {})
     )
-    vocabulary = vocabulary_of(resolve_teacher(local_folder(args.bert_model), workspace))
+    vocabulary = resolve_teacher(local_folder(args.bert_model), workspace).need_vocabulary()
     tokenizer = load_tokenizer(vocabulary, args.do_lower_case)
     if args.task_name:
         tables_to_records(workspace, args.output_dir, tokenizer, args.max_seq_length)

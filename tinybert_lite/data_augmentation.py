@@ -17,7 +17,8 @@ from pathlib import Path
 
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.model_choice import resolve_teacher
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.data_augmentation import STAGE, Augmenter, run
 from tinybert_lite.stages.settings import Augmenting, Settings
 from tinybert_lite.system import processes

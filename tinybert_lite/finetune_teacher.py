@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.model_choice import resolve_teacher
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.finetune_teacher import STAGE, run
 from tinybert_lite.stages.flags import picked, run_settings, say_no_effect, training_parser
 from tinybert_lite.stages.settings import FineTuning

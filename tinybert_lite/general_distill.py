@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.workspace import Workspace, fitting_student, resolve_teacher
+from tinybert_lite.pipeline.model_choice import fitting_student, resolve_teacher
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.flags import (
     matching_flags,
     picked,
@@ -26,16 +28,14 @@ from tinybert_lite.system.errors import UserError
 __all__ = ["main", "run"]
 
 
-def student_or_shipped(folder: Path, teacher: Path, workspace: Workspace) -> Path:
+def student_or_shipped(folder: ModelFolder, teacher: ModelFolder) -> ModelFolder:
     """`student_model` without a configuration of its own means the shipped one that fits the teacher."""
-    from tinybert_lite.models.configuration import config_file, read_config
-
-    if config_file(folder).is_file() or not folder.is_dir():
+    if folder.has_config:
         return folder
-    inside = folder / fitting_student(read_config(teacher), teacher)
-    if not config_file(inside).is_file():
+    inside = ModelFolder(folder.path / fitting_student(teacher))
+    if not inside.has_config:
         raise UserError(
-            f"{folder / 'config.json'} is missing: a student folder needs at least its configuration"
+            f"{folder.config_file} is missing: a student folder needs at least its configuration"
         )
     say(f"student: {inside}, which fits the teacher's heads")
     return inside
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> None:
     )
     workspace = Workspace.find()
     teacher = resolve_teacher(local_folder(args.teacher_model), workspace)
-    student = student_or_shipped(local_folder(args.student_model), teacher, workspace)
+    student = student_or_shipped(local_folder(args.student_model), teacher)
     options = picked(args, Distilling, eval_step=0, save_every=args.save_every or args.eval_step)
     STAGE.execute(
         {"sequences": args.pregenerated_data, "teacher": teacher, "student": student},

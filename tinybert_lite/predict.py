@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
 from tinybert_lite.exports.serving import MODELS
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.prediction import Predictor, cells, count_lines, texts_of, write_answers
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
@@ -46,18 +46,19 @@ def _check(args: argparse.Namespace, pairs: bool) -> None:
         )
 
 
-def _folder(given: str | None, runtime: str | None, workspace: Workspace) -> Path:
+def _folder(given: str | None, runtime: str | None, workspace: Workspace) -> ModelFolder:
     """The model folder that answers."""
     if given:
         return local_folder(given)
+    folder = ModelFolder(workspace.final_student)
     if runtime not in MODELS:
-        return workspace.final_student
-    student, served = weights_file(workspace.final_student), workspace.serving / MODELS[runtime]
+        return folder
+    student, served = folder.weights_file, workspace.serving / MODELS[runtime]
     if student and served.is_file() and student.stat().st_mtime > served.stat().st_mtime:
         remark(
             f"warning: {served} is older than {student}; python -m tinybert_lite.export --format serving makes it of the newer one"
         )
-    return workspace.serving
+    return ModelFolder(workspace.serving)
 
 
 @command

@@ -18,8 +18,8 @@ from pathlib import Path
 from tinybert_lite.data.corpora import given_sources, numbered
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.models.loading import vocabulary_of
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.model_choice import resolve_teacher
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.flags import say_no_effect
 from tinybert_lite.stages.pregenerate_training_data import STAGE, run
 from tinybert_lite.stages.settings import Pregenerating, Settings
@@ -115,8 +115,9 @@ def main(argv: list[str]) -> None:
             **{k: v for k, v in vars(args).items() if k in names}
         ),
     )
-    vocabulary = args.vocab_file or vocabulary_of(
-        resolve_teacher(local_folder(args.bert_model), Workspace.find())
+    vocabulary = (
+        args.vocab_file
+        or resolve_teacher(local_folder(args.bert_model), Workspace.find()).need_vocabulary()
     )
     STAGE.execute(
         {**numbered("corpus", corpora), "vocabulary": vocabulary}, args.output_dir, settings

@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.flags import picked, run_settings, say_no_effect, training_parser, truth
@@ -42,14 +43,14 @@ def split_of(place: Path | None, split: str, workspace: Workspace) -> Path:
     )
 
 
-def model_folder(name: str) -> Path:
+def model_folder(name: str) -> ModelFolder:
     """A model's folder; a weights file stands for the folder around it."""
     path = Path(name)
     if path.suffix == ".ckpt":
         raise UserError(
             f"{path} is a checkpoint of MindSpore: docs/mindspore_checkpoints.md makes a model folder of it; name that"
         )
-    return path.parent if path.is_file() else local_folder(name)
+    return ModelFolder(path.parent) if path.is_file() else local_folder(name)
 
 
 def parser():

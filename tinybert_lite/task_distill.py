@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tinybert_lite.models.folder import is_bert
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.evaluating import evaluate_folder
-from tinybert_lite.pipeline.workspace import Workspace, resolve_teacher
+from tinybert_lite.pipeline.model_choice import resolve_teacher
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher
 from tinybert_lite.stages.flags import (
     matching_flags,
@@ -117,10 +118,12 @@ def main(argv: list[str]) -> None:
         raise UserError(
             "--teacher_logits takes a teacher's place: leave --teacher_model and --task_teacher out"
         )
-    base = args.teacher_logits or resolve_teacher(
-        local_folder(args.task_teacher or args.teacher_model), workspace
+    base = (
+        ModelFolder(args.teacher_logits)
+        if args.teacher_logits
+        else resolve_teacher(local_folder(args.task_teacher or args.teacher_model), workspace)
     )
-    if not (args.pred_distill or is_bert(base)):
+    if not (args.pred_distill or base.has_layers):
         raise UserError(
             f"{base} has no layers of a BERT to match: it teaches the prediction layer alone, with --pred_distill"
         )
@@ -152,11 +155,11 @@ def main(argv: list[str]) -> None:
     )
     rows, student = rows_file(workspace, args.aug_train), local_folder(args.student_model)
     teacher = base
-    if is_bert(base) and not finetune_teacher.is_fine_tuned(base):
+    if base.has_layers and not base.has_classifier:
         say(
             f"{base} was not fine-tuned on {task.name}: its fine-tuned copy is {workspace.tuned_teacher}, made first where it is missing"
         )
-        teacher = finetune_teacher.run(replace(workspace, given_teacher=base), settings).folder
+        teacher = finetune_teacher.run(replace(workspace, given_teacher=base.path), settings).folder
     reads = {"rows": rows, **workspace.task_files, "teacher": teacher, "student": student}
     stage = OUT if args.pred_distill else MID
     stage.execute(reads, args.output_dir, settings)

@@ -25,7 +25,7 @@ from tests.makers import config_values, make_bert_folder, random_batch, stock_be
 from tests.method.test_golden import GOLDEN, SETS, golden
 from tests.pipeline.test_workspace import call, snapshot, workspace  # noqa: F401
 from tests.tensorflow_writer import write_folder
-from tinybert_lite.exports import formats as exports
+from tinybert_lite.exports import read_back
 from tinybert_lite.exports.formats import export
 from tinybert_lite.exports.source import open_source
 from tinybert_lite.models.loading import load_bert, load_model
@@ -743,7 +743,7 @@ def test_an_export_that_was_cut_between_its_two_renames_comes_back(tmp_path, mon
     (tmp_path / "out").rename(tmp_path / ".out.old")
     (tmp_path / ".out.part").mkdir()
     monkeypatch.setattr(
-        exports, "answers", lambda model: (_ for _ in ()).throw(UserError("cut again"))
+        read_back, "answers", lambda model: (_ for _ in ()).throw(UserError("cut again"))
     )
     with pytest.raises(UserError, match="cut again"):
         export(open_source(folder), "classifier", tmp_path / "out")

@@ -17,9 +17,10 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from tests.makers import VOCABULARY, config_values, make_bert_folder, write_tsv
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.tokenizers import load_tokenizer
-from tinybert_lite.models.weights import weight_names
-from tinybert_lite.pipeline.workspace import SHIPPED, Workspace, resolve_teacher
+from tinybert_lite.pipeline.model_choice import resolve_teacher
+from tinybert_lite.pipeline.workspace import SHIPPED, Workspace
 from tinybert_lite.system.errors import UserError
 
 NOUNS = "film movie plot story actor scene bank river house street".split()
@@ -234,7 +235,7 @@ def test_what_the_user_put_there_wins_over_what_is_shipped(workspace, tmp_path):
         workspace / "SST-2",
         workspace / "1_pre_data/glove.6B.100d.txt",
     )
-    assert (own.teacher, own.student_source) == (
+    assert (own.teacher.path, own.student_source.path) == (
         workspace / "teacher_model",
         workspace / "student_model",
     )
@@ -248,7 +249,8 @@ def test_teacher_model_without_weights_of_its_own_means_its_classroom_folder(wor
     for name in ("config.json", "pytorch_model.bin", "vocab.txt"):
         (workspace / "teacher_model" / name).unlink()
     inside = make_bert_folder(workspace / "teacher_model" / "classroom")
-    assert resolve_teacher(Path("teacher_model"), Workspace.find()).resolve() == inside
+    found = resolve_teacher(ModelFolder("teacher_model"), Workspace.find())
+    assert found.path.resolve() == inside
 
 
 @pytest.mark.parametrize(
@@ -274,13 +276,11 @@ def test_the_shipped_student_fits_the_teachers_heads_and_layers(tmp_path, heads,
 def test_a_given_task_teacher_is_never_the_general_one(workspace):
     tuned = make_toy_teacher(workspace / "mine", classifier=True)
     found = Workspace.find(task_teacher=tuned)
-    assert (found.teacher, found.task_teacher) == (workspace / "teacher_model", tuned)
+    assert (found.teacher.path, found.task_teacher.path) == (workspace / "teacher_model", tuned)
 
 
 def test_the_toy_teacher_is_raw_unless_a_classifier_is_asked_for(tmp_path):
-    assert "classifier.weight" not in weight_names(make_toy_teacher(tmp_path / "raw"))
-    assert "classifier.weight" in weight_names(
-        make_toy_teacher(tmp_path / "tuned", classifier=True)
-    )
+    assert not ModelFolder(make_toy_teacher(tmp_path / "raw")).has_classifier
+    assert ModelFolder(make_toy_teacher(tmp_path / "tuned", classifier=True)).has_classifier
     assert all(piece in VOCABULARY for text, _ in toy_rows(20, 0) for piece in text.split())
     assert len(load_tokenizer(tmp_path / "raw" / "vocab.txt")) == len(VOCABULARY)

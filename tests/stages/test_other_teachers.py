@@ -32,6 +32,7 @@ from tests.pipeline.test_workspace import call, make_toy_teacher, one_thread, to
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import Row, read_table
 from tinybert_lite.data.tasks import TASKS, own_task
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import task_distill
 from tinybert_lite.stages.settings import Predicting, Settings
@@ -223,7 +224,7 @@ def test_a_row_is_cut_where_the_positions_or_the_settings_end(tmp_path, kind, po
 )
 def test_labels_go_by_their_words_where_these_are_the_tasks(tmp_path, capsys, task, words, order):
     folder = make_distilbert(tmp_path, len(words), id2label=dict(enumerate(words)))
-    assert class_order(folder, task) == order
+    assert class_order(ModelFolder(folder), task) == order
     said = capsys.readouterr().out
     assert ("taken in their order" in said) == (
         order == list(range(len(words))) and task.num_labels > 1
@@ -752,7 +753,7 @@ def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):  # noqa:
     found = states(call(f"{RUN} --teacher_logits logits.npy --student_model mine --dry-run").out)
     assert [name for name, state in found.items() if state == "to do"] == ["task_distill_out"]
     places = Workspace.find(student_model="mine", teacher_logits="logits.npy")
-    assert task_distill.OUT.reads(places)["student"] == workspace / "mine"
+    assert task_distill.OUT.reads(places)["student"].path == workspace / "mine"
 
 
 def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):  # noqa: F811

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinybert_lite.exports.serving import Served, fastest
-from tinybert_lite.models.loading import (
-    LoadedBert,
-    check_same_vocabulary,
-    in_the_tasks_order,
-    load_bert,
-)
+from tinybert_lite.exports.serving import Served
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.loading import LoadedBert, check_same_vocabulary, load_classifier
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.metrics import agreement
@@ -29,26 +25,24 @@ from tinybert_lite.system.files import write_json
 
 
 def evaluate_folder(
-    folder: Path,
+    folder: ModelFolder | Path,
     workspace: Workspace,
     settings: Settings,
     max_length: int = 128,
     batch_size: int = 32,
     output: Path | None = None,
-    teacher: Path | None = None,
+    teacher: ModelFolder | Path | None = None,
     runtime: str | None = None,
 ) -> dict:
     """Dev scores of a finished model, printed; with a teacher its scores and their agreement; files into `output`. runtime: of a serving folder."""
     task, session = workspace.task, Session.open(settings)
 
-    def load(place: Path, runtime: str | None = None) -> LoadedBert:
-        if runtime or fastest(place):
+    def load(place: ModelFolder | Path, runtime: str | None = None) -> LoadedBert:
+        place = ModelFolder.at(place)
+        if runtime or place.served_file:
             served = Served(place, runtime).in_the_tasks_order(task)
             return LoadedBert(served, served.tokenizer, place, [])
-        found = in_the_tasks_order(
-            load_bert(place, settings.lower_case, num_labels=task.num_labels, projection="none"),
-            task,
-        )
+        found = load_classifier(place, task, settings.lower_case)
         if "classifier" in found.new_parts:
             remark(
                 f"warning: {place} has no classifier of its own; the scores below are those of a random one"

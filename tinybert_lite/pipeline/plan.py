@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_lite.data.corpora import corpus_files
-from tinybert_lite.models.configuration import read_config
-from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import (
     data_augmentation,
@@ -120,6 +118,7 @@ def make_plan(
 
 def _is_among(path: Path, remade: list[tuple[Path, tuple[str, ...]]]) -> bool:
     """Whether a stage that runs again writes this folder or this file."""
+    path = Path(path)
     return any(
         path == folder or path.parent == folder and any(path.match(pattern) for pattern in patterns)
         for folder, patterns in remade
@@ -173,6 +172,7 @@ def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) ->
 
 
 def _shown(path: Path, workspace: Workspace) -> str:
+    path = Path(path)
     return (
         str(path.relative_to(workspace.root)) if path.is_relative_to(workspace.root) else str(path)
     )
@@ -181,19 +181,16 @@ def _shown(path: Path, workspace: Workspace) -> str:
 def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> int:
     """A rough upper bound in bytes: weights a saved epoch, resume states (three times the weights), text."""
 
-    def weights(config) -> int:
+    def weights(config, vocab_size: int) -> int:
         per_layer = 4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
-        return 4 * (config.vocab_size * config.hidden_size + config.num_hidden_layers * per_layer)
+        return 4 * (vocab_size * config.hidden_size + config.num_hidden_layers * per_layer)
 
-    student = read_config(workspace.student_source)
-    teacher_size = (
-        weights(read_config(workspace.teacher))
-        if weights_file(workspace.teacher) is not None
-        else 4 * 8_000_000
-    )
-    if weights_file(workspace.teacher) is None:
-        student.vocab_size = settings.pretrain.vocab_size
-    size, need = weights(student), 0
+    student, teacher = workspace.student_source.config, workspace.teacher
+    vocab_size, teacher_size = settings.pretrain.vocab_size, 4 * 8_000_000  # of a grown teacher
+    if teacher.weights_file:
+        vocab_size = student.vocab_size
+        teacher_size = weights(teacher.config, teacher.config.vocab_size)
+    size, need = weights(student, vocab_size), 0
     for item in todo:
         options = getattr(settings, item.stage.name)
         if item.stage.name == "data_augmentation":

@@ -18,9 +18,10 @@ from tinybert_lite.data.records import has_column, read_records
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode
-from tinybert_lite.exports.serving import MODELS, Served, fastest
+from tinybert_lite.exports.serving import MODELS, Served
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.labels import OutputLabels
 from tinybert_lite.models.loading import load_bert
-from tinybert_lite.models.weights import weights_file
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.device import choose_device
@@ -37,7 +38,7 @@ class Predictor:
 
     def __init__(
         self,
-        folder: Path,
+        folder: ModelFolder | Path,
         device: str = "auto",
         max_length: int = 128,
         batch_size: int = 64,
@@ -48,21 +49,18 @@ class Predictor:
         Raises UserError for a folder without a fine-tuned model.
         """
         self.max_length, self.batch_size = max_length, batch_size
-        if runtime in MODELS or runtime is None and fastest(folder):
+        folder = ModelFolder.at(folder)
+        if runtime in MODELS or runtime is None and folder.served_file:
             self.model = served = Served(folder, runtime)
-            self.tokenizer, self.labels, self.offset, self.scale = (
-                served.tokenizer,
-                served.labels,
-                served.offset,
-                served.scale,
-            )
+            self.tokenizer, self.unit = served.tokenizer, served.labels
         else:
             self._load(folder, device)
+        self.labels = self.unit.words
 
-    def _load(self, folder: Path, device: str) -> None:
-        if weights_file(folder) is None:
+    def _load(self, folder: ModelFolder, device: str) -> None:
+        if folder.weights_file is None:
             raise UserError(
-                f"{folder} holds no model{' of PyTorch' if fastest(folder) else ''}: name a finished one with --student_model, or make it with run_all"
+                f"{folder} holds no model{' of PyTorch' if folder.served_file else ''}: name a finished one with --student_model, or make it with run_all"
             )
         found = load_bert(folder, projection="none")
         if found.model.classifier is None:
@@ -73,14 +71,7 @@ class Predictor:
             found.model.to(choose_device(device).name).eval(),
             found.tokenizer,
         )
-        config, classes = self.model.config, self.model.classifier.out_features
-        self.labels = (
-            [str(config.id2label.get(i, i)) for i in range(classes)] if classes > 1 else []
-        )
-        self.offset, self.scale = (
-            getattr(config, "label_offset", 0.0),
-            getattr(config, "label_scale", 1.0),
-        )  # of a regression
+        self.unit = OutputLabels.of(self.model)
 
     def predict(self, texts_a: list[str], texts_b: list[str] | None = None) -> np.ndarray:
         """Probabilities (n, K) in the order of `labels`; (n, 1) numbers in the labels' unit for a regression."""
@@ -90,7 +81,7 @@ class Predictor:
             self.model, encode(texts_a, texts_b, self.tokenizer, self.max_length), self.batch_size
         ).astype(float)
         if not self.labels:
-            return logits * self.scale + self.offset
+            return logits * self.unit.scale + self.unit.offset
         exponents = np.exp(logits - logits.max(1, keepdims=True))
         return exponents / exponents.sum(1, keepdims=True)
 

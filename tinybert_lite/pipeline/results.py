@@ -11,9 +11,8 @@ from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.models.cost import cost
-from tinybert_lite.models.folder import is_bert
-from tinybert_lite.models.loading import in_the_tasks_order, load_bert, load_model
-from tinybert_lite.models.weights import weights_file
+from tinybert_lite.models.folder import LOGITS, ModelFolder
+from tinybert_lite.models.loading import load_bert, load_classifier, load_model
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet, predict, probe
 from tinybert_lite.stages.metrics import agreement
@@ -34,15 +33,19 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     device = choose_device(settings.device, settings.precision)
     general = workspace.general_or_given_student
     went_through = (
-        {"3": general, "5": workspace.final_student}
+        {"3": general, "5": ModelFolder(workspace.final_student)}
         if workspace.without_layers
-        else {"3": general, "4": workspace.mid_student, "5": workspace.final_student}
+        else {
+            "3": general,
+            "4": ModelFolder(workspace.mid_student),
+            "5": ModelFolder(workspace.final_student),
+        }
     )
     for folder in (
         *([] if workspace.without_layers else [workspace.task_teacher]),
         *went_through.values(),
     ):
-        if weights_file(folder) is None:
+        if folder.weights_file is None:
             raise UserError(f"{folder} holds no weights yet: run the stages before the report")
     final = load_bert(workspace.final_student)
     files = {
@@ -57,8 +60,9 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         known_teacher(workspace, dev, length, device.name),
         final.model.to(device.name).eval(),
     )
+    baseline = ModelFolder(workspace.baseline)
     undistilled = (
-        loaded(workspace.baseline, device.name) if weights_file(workspace.baseline) else None
+        loaded(baseline, device.name) if baseline.weights_file else None
     )
     probed = {"teacher": teacher.model} if teacher.model else {}
     probed |= {stage: loaded(folder, device.name) for stage, folder in went_through.items()}
@@ -123,17 +127,10 @@ class Teacher:
 
 def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
     place = workspace.task_teacher
-    if place.is_file():
+    if place.kind == LOGITS:
         return Teacher()
-    if is_bert(place):
-        model = (
-            in_the_tasks_order(
-                load_bert(place, num_labels=workspace.task.num_labels, projection="none"),
-                workspace.task,
-            )
-            .model.to(device)
-            .eval()
-        )
+    if place.has_layers:
+        model = load_classifier(place, workspace.task).model.to(device).eval()
         return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
     other = OtherClassifier(place, workspace.task, max_length, device=device)
     rows = {part: read_table(workspace.data_file(part), workspace.task).rows for part in dev.parts}
@@ -145,7 +142,7 @@ def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: st
     )
 
 
-def loaded(folder: Path, device: str) -> Bert:
+def loaded(folder: ModelFolder, device: str) -> Bert:
     return load_model(folder)[0].to(device).eval()
 
 
@@ -161,5 +158,5 @@ def manifests(workspace: Workspace) -> dict[str, dict]:
         workspace.final_student,
         workspace.baseline,
     )
-    found = [manifest for folder in folders if (manifest := read_manifest(folder))]
+    found = [manifest for folder in folders if (manifest := read_manifest(Path(folder)))]
     return {manifest["stage"]: manifest for manifest in found}

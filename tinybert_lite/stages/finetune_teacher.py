@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.models.loading import load_bert, load_model
-from tinybert_lite.models.weights import weight_names
 from tinybert_lite.stages.evaluation import DevSet, check_teacher
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import Settings
@@ -73,7 +72,3 @@ STAGE = Stage(
 def run(workspace, settings: Settings, force: bool = False) -> StageResult:
     """Fine-tune the workspace's teacher into `teacher_model/<TASK>/`, keyed by the base teacher's fingerprint."""
     return STAGE.run(workspace, settings, force)
-
-
-def is_fine_tuned(folder: Path) -> bool:
-    return "classifier.weight" in weight_names(folder)

@@ -16,7 +16,8 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.method.quantization import calibrate, is_quantized, quantize
-from tinybert_lite.models.loading import LoadedBert, in_the_tasks_order, load_bert, load_model
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.loading import LoadedBert, load_classifier, load_model
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.session import Session
@@ -40,12 +41,7 @@ def work(reads: dict[str, Path], folder: Path, settings: Settings, session: Sess
             teaching.prepare(reads, options, folder),
         )
     else:
-        student = in_the_tasks_order(
-            load_bert(
-                reads["student"], settings.lower_case, num_labels=task.num_labels, projection="none"
-            ),
-            task,
-        )
+        student = load_classifier(reads["student"], task, settings.lower_case)
         dev = DevSet(
             task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size
         )
@@ -107,7 +103,7 @@ def check_source(student: LoadedBert, task: Task) -> None:
         raise UserError(f"{student.folder}: an ALBERT is not taken to 8 bits; use a BERT")
 
 
-def reads_of(workspace, teacher: Path | None = None, rows: Path | None = None) -> dict[str, Path]:
+def reads_of(workspace, teacher: ModelFolder | None = None, rows: Path | None = None) -> dict[str, Path]:
     """What the stage reads of a workspace: its finished student, and the teacher's and stage 1's results where they are there."""
     teacher = teacher or workspace.task_teacher
     rows = rows or next(
@@ -122,7 +118,7 @@ def reads_of(workspace, teacher: Path | None = None, rows: Path | None = None) -
         "rows": rows,
         **{name: path for name, path in workspace.task_files.items() if name != "train"},
         "student": workspace.final_student,
-        **({"teacher": teacher} if teacher.exists() else {}),
+        **({"teacher": teacher} if teacher.path.exists() else {}),
     }
 
 

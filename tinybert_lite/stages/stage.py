@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from tinybert_lite.data.fingerprints import fingerprint
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import WITHOUT_EFFECT, Settings
@@ -28,6 +29,7 @@ REPORT_FILES = (
     "*.tsv",
     "pictures/*.png",
 )  # what the report adds to stage 5's folder
+MODELS = ("teacher", "student", "model")  # of what a stage reads: opened before its work begins
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
 
 
@@ -77,8 +79,12 @@ class Stage:
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         """Do the work, whatever was there before; a run that was cut with the same inputs and settings goes on."""
+        reads = {
+            name: ModelFolder.at(place) if name in MODELS else place
+            for name, place in reads.items()
+        }
         own = next(
-            (name for name, path in reads.items() if path.resolve() == folder.resolve()), None
+            (name for name, path in reads.items() if Path(path).resolve() == folder.resolve()), None
         )
         if own:
             raise UserError(
@@ -147,7 +153,7 @@ class Stage:
 
 def stage_of(folder: Path) -> str:
     """The name of the stage that filled a folder, "" if none did."""
-    return (read_manifest(folder) or {}).get("stage", "")
+    return (read_manifest(Path(folder)) or {}).get("stage", "")
 
 
 def stale(

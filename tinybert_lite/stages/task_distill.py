@@ -21,15 +21,14 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.tables import read_table, stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.objectives import Intermediate, Prediction
-from tinybert_lite.models.folder import is_bert
+from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.loading import (
     LoadedBert,
     check_same_vocabulary,
-    in_the_tasks_order,
     load_bert,
+    load_classifier,
     load_model,
 )
-from tinybert_lite.models.weights import weight_names, weights_file
 from tinybert_lite.stages.evaluation import DevSet, check_learnt, check_teacher
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import Predicting, Settings
@@ -63,12 +62,7 @@ def load_teacher(
     reads: dict[str, Path], task: Task, options, settings: Settings, session: Session
 ) -> tuple[LoadedBert, DevSet, dict]:
     """The task's own teacher, the dev set, and its scores there. Raises UserError without a classifier, or at chance level."""
-    teacher = in_the_tasks_order(
-        load_bert(
-            reads["teacher"], settings.lower_case, num_labels=task.num_labels, projection="none"
-        ),
-        task,
-    )
+    teacher = load_classifier(reads["teacher"], task, settings.lower_case)
     if "classifier" in teacher.new_parts:
         raise UserError(
             f"{reads['teacher']} was not fine-tuned on {task.name} (it has no classifier.*): run finetune_teacher first"
@@ -86,10 +80,10 @@ def say_and_check(scores: dict[str, float], dev: DevSet, teacher: Path, settings
 
 
 def load_student(
-    folder: Path, teacher: LoadedBert | None, task: Task, lower_case: bool | None = None, **parts
+    folder: ModelFolder, teacher: LoadedBert | None, task: Task, lower_case: bool | None = None, **parts
 ) -> LoadedBert:
     """A student with a classifier (a new one of the teacher's kind where it has none)."""
-    if weights_file(folder) is None:
+    if folder.weights_file is None:
         raise UserError(
             f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled before"
         )
@@ -115,9 +109,7 @@ def work_mid(reads: dict[str, Path], folder: Path, settings: Settings, session: 
     task, options = settings.task, settings.task_distill_mid
     teacher, _, scores = load_teacher(reads, task, options, settings, session)
     warn_of_order(reads["student"], prediction=False)
-    shared = "fit_dense.weight" in weight_names(
-        reads["student"]
-    )  # an original student keeps its one projection
+    shared = reads["student"].projection == "shared"  # an original student keeps its projection
     student = load_student(
         reads["student"],
         teacher,
@@ -204,7 +196,7 @@ def taught(
     reads: dict[str, Path], options: Predicting, settings: Settings, session: Session
 ) -> Teaching:
     """What learning from the teacher of `reads` needs, whatever kind it is."""
-    return (taught_by_bert if is_bert(reads["teacher"]) else taught_by_other)(
+    return (taught_by_bert if reads["teacher"].has_layers else taught_by_other)(
         reads, options, settings, session
     )
 
@@ -231,7 +223,7 @@ def taught_by_other(
     task, place = settings.task, reads["teacher"]
     student = load_student(reads["student"], None, task, settings.lower_case, projection="none")
     dev = DevSet(task, reads, student.tokenizer, options.max_seq_length, options.eval_batch_size)
-    if place.is_file():
+    if place.kind == LOGITS:
         say(
             f"teacher: {place} holds logits of the training rows alone, so its dev score is not known"
         )
@@ -239,7 +231,7 @@ def taught_by_other(
             student,
             dev,
             None,
-            lambda examples: read_logits(place, task, reads["rows"])[: len(examples)],
+            lambda examples: read_logits(place.path, task, reads["rows"])[: len(examples)],
         )
     teacher = OtherClassifier(
         place, task, options.max_seq_length, options.eval_batch_size, session.device.name
