@@ -1,20 +1,17 @@
 """The export formats: each written beside, read back and compared, and only then put in place.
 
-A format is a function (Source, empty folder) that writes, and one that reads back what was written
-and compares. `FORMATS` names them.
+`FORMATS` names the functions (Source, empty folder) that write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from tinybert_lite.exports import modeling_bert_relu_head as relu_head
 from tinybert_lite.exports.folder import NOTE, digests, replacing
-from tinybert_lite.exports.read_back import answers, apart, both, by_our_reader, probe, same_answers
+from tinybert_lite.exports.read_back import answers, apart, probe, same_answers
 from tinybert_lite.exports.serving import check_served, write_serving
 from tinybert_lite.exports.source import Source
 from tinybert_lite.method.quantization import is_quantized
@@ -124,20 +121,11 @@ def _edit_config(folder: Path, **values) -> None:
     write_json(path, {**read_json(path), **values})
 
 
-@dataclass(frozen=True)
-class Format:
-    write: Callable
-    check: Callable[[Source, Path], str]
-
-
 FORMATS = {
-    "huggingface": Format(write_huggingface, same_answers(both)),
-    "original": Format(write_original, same_answers(by_our_reader)),
-    "classifier": Format(write_classifier, same_answers(by_our_reader)),
-    "serving": Format(
-        write_serving,
-        lambda source, folder: check_served(source, folder, probe(source.model.config, 21, 32)),
-    ),
+    "huggingface": write_huggingface,
+    "original": write_original,
+    "classifier": write_classifier,
+    "serving": write_serving,
 }
 
 
@@ -157,9 +145,12 @@ def export(source: Source, format: str, target: Path, **options) -> None:
             f"ranges; --format serving is made for it"
         )
     with replacing(target) as folder:
-        FORMATS[format].write(source, folder, **options)
+        FORMATS[format](source, folder, **options)
         try:
-            said = FORMATS[format].check(source, folder)
+            if format == "serving":
+                said = check_served(source, folder, probe(source.model.config, 21, 32))
+            else:
+                said = same_answers(source, folder, transformers_too=format == "huggingface")
         except UserError as error:
             raise UserError(f"{target} was not written: read again, {error}") from None
         _edit_config(folder, **{NOTE: {"format": format, "files": digests(folder)}})

@@ -27,32 +27,27 @@ LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 Activation = Callable[[Graph, str], str]
 ACTIVATIONS: dict[str, Activation] = {
-    **dict.fromkeys(("gelu", "gelu_python"), lambda graph, x: graph.add("Gelu", x)),
-    **dict.fromkeys(
-        ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"),
-        lambda graph, x: graph.add("Gelu", x, approximate="tanh"),
-    ),
-    **dict.fromkeys(
-        ("silu", "swish"), lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x))
-    ),
+    "gelu": lambda graph, x: graph.add("Gelu", x),
+    "gelu_new": lambda graph, x: graph.add("Gelu", x, approximate="tanh"),
+    "silu": lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
     "relu": lambda graph, x: graph.add("Relu", x),
     "tanh": lambda graph, x: graph.add("Tanh", x),
+}
+ACTIVATIONS |= {  # the same under other names
+    "gelu_python": ACTIVATIONS["gelu"],
+    "gelu_fast": ACTIVATIONS["gelu_new"],
+    "gelu_pytorch_tanh": ACTIVATIONS["gelu_new"],
+    "swish": ACTIVATIONS["silu"],
 }
 
 
 def embedded(graph: Graph, embeddings: nn.Module, shape: str) -> str:
     """The ids → (B·L, D)."""
 
-    def looked_up(table: nn.Embedding, ids: str) -> str:
-        return graph.rows(table, lambda rows: graph.add("Gather", rows, ids))
-
     length = graph.add("Slice", shape, graph.numbers(1), graph.numbers(2))
-    places = graph.rows(
-        embeddings.position_embeddings,
-        lambda rows: graph.add("Slice", rows, graph.numbers(0), length),
-    )
-    words = looked_up(embeddings.word_embeddings, "input_ids")
-    types = looked_up(embeddings.token_type_embeddings, "token_type_ids")
+    words = graph.rows(embeddings.word_embeddings, "Gather", "input_ids")
+    types = graph.rows(embeddings.token_type_embeddings, "Gather", "token_type_ids")
+    places = graph.rows(embeddings.position_embeddings, "Slice", graph.numbers(0), length)
     state = graph.add("Add", graph.add("Add", words, types), places)
     flat = graph.numbers(-1, embeddings.word_embeddings.embedding_dim)
     return graph.norm(graph.add("Reshape", state, flat), embeddings.LayerNorm)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from torch import Tensor, nn
 
@@ -61,9 +59,9 @@ class Graph:
         """(n, in) → (n, out)."""
         return self.add("Gemm", x, self.weight(layer), self.weight(layer, "bias"), transB=1)
 
-    def rows(self, layer: nn.Embedding, pick: Callable[[str], str]) -> str:
-        """The rows of a table (n, D) that `pick` takes of it."""
-        return pick(self.weight(layer))
+    def rows(self, layer: nn.Embedding, op: str, *inputs: str) -> str:
+        """The rows of a table (n, D) that an operator takes of it."""
+        return self.add(op, self.weight(layer), *inputs)
 
     def norm(self, x: str, layer: nn.LayerNorm) -> str:
         weight, bias = self.weight(layer), self.weight(layer, "bias")
@@ -89,31 +87,27 @@ class QuantizedGraph(Graph):
                 f"this 8-bit model's {self.names[layer]} has seen no data and has no range of its "
                 f"inputs; calibrate it with python -m tinybert_lite.quantize"
             )
-        of_bias = of_input * of_weight
-        bias = self._whole(layer, "bias", whole_numbers(layer.bias, of_bias, bits=32), of_bias)
-        weight = self._whole(layer, "weight", whole_numbers(layer.weight, of_weight), of_weight)
+        weight = self._scaled(layer, "weight", of_weight)
+        bias = self._scaled(layer, "bias", of_input * of_weight, bits=32)
         return self.add("Gemm", self._rounded(x, of_input), weight, bias, transB=1)
 
-    def rows(self, layer: nn.Embedding, pick: Callable[[str], str]) -> str:
-        scale = layer.scale()
-        return self._whole(layer, "weight", whole_numbers(layer.weight, scale), scale, pick)
+    def rows(self, layer: nn.Embedding, op: str, *inputs: str) -> str:
+        return self._scaled(
+            layer, "weight", layer.scale(), pick=lambda table: self.add(op, table, *inputs)
+        )
 
-    def _whole(
-        self,
-        layer: nn.Module,
-        kind: str,
-        values: Tensor,
-        scale: Tensor,
-        pick: Callable[[str], str] = str,
-    ) -> str:
-        """What `pick` takes of a constant of integers, times its scale."""
-        name, dtype = f"{self.names[layer]}.{kind}", str(values.dtype).removeprefix("torch.")
+    def _scaled(self, layer: nn.Module, kind: str, scale: Tensor, bits: int = 8, pick=str) -> str:
+        """A parameter as integers, or what `pick` takes of them, times its scale."""
+        name, values = (
+            f"{self.names[layer]}.{kind}",
+            whole_numbers(getattr(layer, kind), scale, bits),
+        )
         return self.add(
             "DequantizeLinear",
             pick(self.constant(name, values)),
             self.constant(f"{name}.scale", scale),
             # ONNX Runtime has int8 kernels only for layers with an explicit zero point.
-            self.constant(f"zero_{dtype}", values.new_zeros(())),
+            self.constant(f"zero_int{bits}", values.new_zeros(())),
         )
 
     def _rounded(self, x: str, scale: Tensor) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -51,10 +50,6 @@ def answers(model: Bert) -> Answers:
     return {name: tensor for name, tensor in said.items() if tensor is not None}
 
 
-def by_our_reader(source: Source, folder: Path) -> Answers:
-    return answers(load_model(folder, masked_lm=source.model.cls is not None)[0])
-
-
 @torch.inference_mode()
 def by_transformers(source: Source, folder: Path) -> Answers:
     """What transformers' classes say of the probe. The code in the folder is not run."""
@@ -87,29 +82,25 @@ def by_transformers(source: Source, folder: Path) -> Answers:
     return {what: states[batch["attention_mask"].bool()]}
 
 
-def both(source: Source, folder: Path) -> Answers:
-    return by_our_reader(source, folder) | by_transformers(source, folder)
-
-
 def apart(one: Tensor, other: Tensor) -> float:
     return float((one - other).abs().max())
 
 
-def same_answers(read: Callable[[Source, Path], Answers]) -> Callable[[Source, Path], str]:
-    """A check of a written folder, which `read` opens; it returns which answers are the model's.
+def same_answers(source: Source, folder: Path, transformers_too: bool) -> str:
+    """Which answers of a written folder are the model's, in a sentence.
 
-    The check raises UserError where they are not.
+    Our reader opens it, and transformers' where asked for. Raises UserError where an answer is not
+    the model's.
     """
-
-    def check(source: Source, folder: Path) -> str:
-        expected, found = answers(source.model), read(source, folder)
-        for name, tensor in found.items():
-            away, largest = apart(tensor, expected[name]), float(expected[name].abs().max())
-            if not away <= MOST_APART * max(1.0, largest):  # true of NaN as well
-                raise UserError(
-                    f"its {name} are {away:.1g} away from the model's; please report this with the "
-                    f"model's config.json"
-                )
-        return f"its {', '.join(found)} are the model's"
-
-    return check
+    expected = answers(source.model)
+    found = answers(load_model(folder, masked_lm=source.model.cls is not None)[0])
+    if transformers_too:
+        found |= by_transformers(source, folder)
+    for name, tensor in found.items():
+        away, largest = apart(tensor, expected[name]), float(expected[name].abs().max())
+        if not away <= MOST_APART * max(1.0, largest):  # true of NaN as well
+            raise UserError(
+                f"its {name} are {away:.1g} away from the model's; please report this with the "
+                f"model's config.json"
+            )
+    return f"its {', '.join(found)} are the model's"
