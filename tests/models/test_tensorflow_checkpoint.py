@@ -1,4 +1,4 @@
-"""Google's TensorFlow checkpoints as model folders. `golden/tensorflow` was written by TensorFlow itself (its make.py)."""
+"""Google's TensorFlow checkpoints as model folders; TensorFlow itself wrote golden/tensorflow."""
 
 import json
 import os
@@ -122,7 +122,10 @@ def test_a_classifier_that_tensorflow_wrote_gives_the_golden_logits():
 
 @pytest.fixture(scope="module")
 def through(tmp_path_factory):
-    """The model of a golden folder, read back from a checkpoint in two shards and many blocks. Google has no projections: they stay."""
+    """A golden folder's model, read back from a checkpoint in two shards and many blocks.
+
+    Google has no projections: they are copied.
+    """
     room, models = tmp_path_factory.mktemp("google"), {}
 
     def load(name: str, folder: str):
@@ -177,7 +180,7 @@ def test_golden_prediction_losses_through_the_format(through, name, run):
 
 
 def test_square_matrices_are_turned_by_their_names(tmp_path):
-    """Width, feed-forward width, vocabulary, positions and classes are all 64, so that no shape tells what is to be turned."""
+    """All sizes are 64, so that no shape tells which matrices are to be transposed."""
     source = make_bert_folder(
         tmp_path / "bert",
         layers=1,
@@ -283,7 +286,7 @@ def test_every_file_of_a_checkpoint_counts_for_the_fingerprint(tmp_path, bert_fo
 
 
 def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms):  # noqa: F811
-    """Dropped into teacher_model/: candidates from its masked-LM head, sequences, the general student, fine-tuning."""
+    """In teacher_model/: candidates by its masked-LM head, sequences, stage 3, fine-tuning."""
     teacher, results = rooms / "teacher_model", []
     teacher.rename(rooms / "kept")
     as_google(rooms / "kept", teacher)

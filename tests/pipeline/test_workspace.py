@@ -1,4 +1,4 @@
-"""The workspace: which folder and file wins. Also the toy workspace that the other stage and command tests run in."""
+"""The workspace: which folder and file wins. Also the toy workspace that other tests run in."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def write_toy_corpus(path: Path, documents: int = 6, sentences: int = 6) -> Path
     draw = random.Random(4)
     texts = [
         [
-            f"the {draw.choice(NOUNS)} is {draw.choice(('very', 'not'))} {draw.choice(('warm', 'cold', 'funny'))} , we like {word} {number} ."
+            f"the {draw.choice(NOUNS)} is {draw.choice(('very', 'not'))} "
+            f"{draw.choice(('warm', 'cold', 'funny'))} , we like {word} {number} ."
             for number in range(sentences)
         ]
         for word in (*NOUNS, "walk", "run")[:documents]
@@ -137,7 +138,7 @@ def _knowing_state(layers: int, width: int, heads: int) -> dict[str, torch.Tenso
 def make_toy_teacher(
     folder: Path, layers: int = 2, width: int = 32, heads: int = 2, classifier: bool = False
 ) -> Path:
-    """A raw BERT with a masked-LM head that a few small steps of fine-tuning lift above chance; or one fine-tuned already."""
+    """A raw BERT that a few steps of fine-tuning lift above chance, or a fine-tuned one."""
     make_bert_folder(folder, layers, width, heads, initializer_range=1e-4)
     state = torch.load(folder / "pytorch_model.bin")
     state |= {
@@ -151,7 +152,7 @@ def make_toy_teacher(
 
 
 def lay_out(root: Path) -> Path:
-    """A whole workspace as in the original guide: task data, corpus, vectors, a raw teacher, a student's configuration."""
+    """A workspace as in the original guide: rows, corpus, vectors, raw teacher, student config."""
     make_toy_teacher(root / "teacher_model")
     make_student_config(root / "student_model")
     write_toy_data(root / "SST-2")
@@ -197,10 +198,10 @@ def workspace(tmp_path, monkeypatch) -> Path:
     return root
 
 
-# Which folder wins ---------------------------------------------------------------------------------------------------
+# Which folder wins ---------------------------------------------------------------------------
 
 
-def test_the_workspace_is_the_argument_then_the_variable_then_the_nearest_parent_then_the_repository(
+def test_the_workspace_is_the_argument_the_variable_the_nearest_parent_or_the_repository(
     workspace, tmp_path, monkeypatch
 ):
     inside = workspace / "notebooks" / "deep"
