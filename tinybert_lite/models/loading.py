@@ -92,46 +92,40 @@ def load_model(
 def _fill(model: Bert, state: dict, weights: Path | None, config: Path) -> list[str]:
     """Copy `state` into the model. Heads may be new as a whole; the encoder must be complete."""
     own = model.state_dict()
-    found = {name: tensor for name, tensor in state.items() if name in own}
-    for name, tensor in found.items():
-        if tensor.shape != own[name].shape:
-            raise UserError(
-                f"{weights}: {name} has shape {tuple(tensor.shape)}, but {config} and the task "
-                f"need {tuple(own[name].shape)}; use the files of one model"
-            )
+    found = own.keys() & state.keys()
     for name in state:
-        encoder = name.startswith(("bert.encoder.", "bert.embeddings."))
-        if encoder and name not in own and not name.endswith(("position_ids", "token_type_ids")):
+        if name in found and state[name].shape != own[name].shape:
+            raise UserError(
+                f"{weights}: {name} has shape {tuple(state[name].shape)}, but {config} and the "
+                f"task need {tuple(own[name].shape)}; use the files of one model"
+            )
+    missing, foreign = model.load_state_dict(state, strict=False)
+    for name in foreign:
+        if name.startswith(("bert.encoder.", "bert.embeddings.")) and not name.endswith("_ids"):
             raise UserError(
                 f"{weights} holds {name}, which {config} has no place for; use the files of one "
                 f"model"
             )
     for name, other in TIED.items():
-        if {name, other} <= found.keys() and not torch.equal(found[name], found[other]):
+        if {name, other} <= found and not torch.equal(state[name], state[other]):
             raise UserError(
                 f"{weights}: {name} is not {other}, and a masked-LM head apart from its "
                 f"embeddings is not supported; use a BERT that ties them"
             )
-    missing = [name for name in own if name not in found and name not in TIED]
-    parts = list(
-        dict.fromkeys(
-            "bert.pooler" if name.startswith("bert.pooler.") else name.split(".")[0]
-            for name in missing
-        )
-    )
-    if weights and "bert" in parts:
-        lost = [name for name in missing if name.startswith("bert.") and ".pooler." not in name]
+    missing = [name for name in missing if name not in TIED]
+    lost = [name for name in missing if name.startswith("bert.") and ".pooler." not in name]
+    if weights and lost:
         raise UserError(
             f"{weights} lacks {lost[0]} ({len(lost)} tensors in all) that {config} asks for; use "
             f"the files of one model"
         )
+    parts = ["bert.pooler" if ".pooler." in name else name.split(".")[0] for name in missing]
     for part in parts:
         if part != "bert" and any(name.startswith(f"{part}.") for name in found):
             raise UserError(
                 f"{weights} holds only a part of {part}.*; it is damaged, take another checkpoint"
             )
-    model.load_state_dict(found, strict=False)
-    return parts
+    return list(dict.fromkeys(parts))
 
 
 @dataclass(frozen=True)
