@@ -717,7 +717,10 @@ def test_a_hub_name_on_other_command_lines_goes_the_same_way(monkeypatch, tmp_pa
 def test_a_chinese_student_serves_chinese_tasks_alone(tmp_path):
     for place in ("student_model", "student_model/zh"):
         make_bert_folder(tmp_path / place, layers=1)
-    assert Workspace.find(tmp_path, "ChnSentiCorp").student_source.path == tmp_path / "student_model/zh"
+    assert (
+        Workspace.find(tmp_path, "ChnSentiCorp").student_source.path
+        == tmp_path / "student_model/zh"
+    )
     assert Workspace.find(tmp_path, "SST-2").student_source.path == tmp_path / "student_model"
 
 

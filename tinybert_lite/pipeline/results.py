@@ -61,9 +61,7 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         final.model.to(device.name).eval(),
     )
     baseline = ModelFolder(workspace.baseline)
-    undistilled = (
-        loaded(baseline, device.name) if baseline.weights_file else None
-    )
+    undistilled = loaded(baseline, device.name) if baseline.weights_file else None
     probed = {"teacher": teacher.model} if teacher.model else {}
     probed |= {stage: loaded(folder, device.name) for stage, folder in went_through.items()}
     probes = (

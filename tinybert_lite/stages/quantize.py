@@ -103,7 +103,9 @@ def check_source(student: LoadedBert, task: Task) -> None:
         raise UserError(f"{student.folder}: an ALBERT is not taken to 8 bits; use a BERT")
 
 
-def reads_of(workspace, teacher: ModelFolder | None = None, rows: Path | None = None) -> dict[str, Path]:
+def reads_of(
+    workspace, teacher: ModelFolder | None = None, rows: Path | None = None
+) -> dict[str, Path]:
     """What the stage reads of a workspace: its finished student, and the teacher's and stage 1's results where they are there."""
     teacher = teacher or workspace.task_teacher
     rows = rows or next(

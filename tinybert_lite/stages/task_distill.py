@@ -80,7 +80,11 @@ def say_and_check(scores: dict[str, float], dev: DevSet, teacher: Path, settings
 
 
 def load_student(
-    folder: ModelFolder, teacher: LoadedBert | None, task: Task, lower_case: bool | None = None, **parts
+    folder: ModelFolder,
+    teacher: LoadedBert | None,
+    task: Task,
+    lower_case: bool | None = None,
+    **parts,
 ) -> LoadedBert:
     """A student with a classifier (a new one of the teacher's kind where it has none)."""
     if folder.weights_file is None:
