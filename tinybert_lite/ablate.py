@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.ablation import STAGES, run
 from tinybert_lite.pipeline.command_line import ALL, prepared, shared_flags
 from tinybert_lite.pipeline.running import check_inputs
@@ -43,7 +42,7 @@ def main(argv: list[str]) -> int:
         )
     variants = chosen(args.only)
     settings, base = prepared(Namespace(**vars(args), seed=args.seeds[0]), args.task, args.data_dir)
-    if weights_file(base.teacher) is None:
+    if base.teacher.weights_file is None:
         raise UserError(
             f"{base.teacher} holds no teacher yet: make it with run_all, "
             "or name one with --teacher_model"

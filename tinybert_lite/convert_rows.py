@@ -16,7 +16,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinybert_lite.data.conversions import epochs_to_records, records_to_epochs, tables_to_records
-from tinybert_lite.models.loading import vocabulary_of
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline.original_places import teacher_folder
 from tinybert_lite.pipeline.workspace import Workspace
@@ -59,7 +58,7 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find(
         **({"task": args.task_name, "data_dir": args.source} if args.task_name else {})
     )
-    vocabulary = vocabulary_of(teacher_folder(args.bert_model, workspace))
+    vocabulary = teacher_folder(args.bert_model, workspace).need_vocabulary()
     tokenizer = load_tokenizer(vocabulary, args.lower_case)
     if args.task_name:
         tables_to_records(workspace, args.output_dir, tokenizer, length)

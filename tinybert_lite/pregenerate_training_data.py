@@ -17,7 +17,6 @@ from pathlib import Path
 
 from tinybert_lite.data.corpora import given_sources
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS
-from tinybert_lite.models.loading import vocabulary_of
 from tinybert_lite.pipeline.command_line import run_settings
 from tinybert_lite.pipeline.original_places import teacher_folder
 from tinybert_lite.pipeline.workspace import Workspace
@@ -64,7 +63,7 @@ def main(argv: list[str]) -> None:
     if not (args.bert_model or args.vocab_file):
         raise UserError("no vocabulary is named: add --vocab_file FILE or --bert_model FOLDER")
     workspace = Workspace.find()
-    vocabulary = args.vocab_file or vocabulary_of(teacher_folder(args.bert_model, workspace))
+    vocabulary = args.vocab_file or teacher_folder(args.bert_model, workspace).need_vocabulary()
     task = replace(TASKS[FOLDERS_OWN_TASK], language=args.language)
     options = Pregenerating.of(args)
     STAGE.execute(

@@ -24,7 +24,7 @@ from tests.pipeline.test_workspace import (  # noqa: F401
 )
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS
-from tinybert_lite.models.weights import weight_names
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.command_line import training_flags
 from tinybert_lite.stages.settings import Training
 from tinybert_lite.system.fields import Parser
@@ -145,7 +145,7 @@ def test_a_raw_teacher_is_fine_tuned_once_and_it_is_said(guide):
     root, ran, _, tuned, _ = guide
     assert "was not fine-tuned on SST-2: its fine-tuned copy is" in ran[SWAPPED_FIRST].out
     assert (root / "teacher_model/SST-2/pytorch_model.bin").stat().st_mtime_ns == tuned
-    assert "classifier.weight" in weight_names(root / "teacher_model/SST-2")
+    assert ModelFolder(root / "teacher_model/SST-2").has_classifier
     assert read_manifest(root / "teacher_model/SST-2")["metrics"]["dev"]["accuracy"] > 0.7
 
 

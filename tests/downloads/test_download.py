@@ -711,14 +711,17 @@ def test_a_hub_that_answers_with_less_than_a_model_is_said(hub, tmp_path):
 
 def test_a_hub_name_on_other_command_lines_goes_the_same_way(monkeypatch, tmp_path):
     monkeypatch.setattr(models_hub, "hub_model", lambda name: tmp_path / name)
-    assert local_folder("someone/some-bert") == tmp_path / "someone/some-bert"
+    assert local_folder("someone/some-bert").path == tmp_path / "someone/some-bert"
 
 
 def test_a_chinese_student_serves_chinese_tasks_alone(tmp_path):
     for place in ("student_model", "student_model/zh"):
         make_bert_folder(tmp_path / place, layers=1)
-    assert Workspace.find(tmp_path, "ChnSentiCorp").student_source == tmp_path / "student_model/zh"
-    assert Workspace.find(tmp_path, "SST-2").student_source == tmp_path / "student_model"
+    assert (
+        Workspace.find(tmp_path, "ChnSentiCorp").student_source.path
+        == tmp_path / "student_model/zh"
+    )
+    assert Workspace.find(tmp_path, "SST-2").student_source.path == tmp_path / "student_model"
 
 
 @pytest.mark.parametrize("name", ITEMS)

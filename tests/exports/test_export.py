@@ -1,4 +1,4 @@
-"""Every kind of model folder in, every format out: equal answers, nothing overwritten, and no other logits in silence."""
+"""Every kind of model folder in every export format: equal answers, and nothing overwritten."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.makers import config_values, make_bert_folder, random_batch, stock_be
 from tests.method.test_golden import GOLDEN, SETS, golden
 from tests.pipeline.test_workspace import call, snapshot, workspace  # noqa: F401
 from tests.tensorflow_writer import write_folder
-from tinybert_lite.exports import formats as exports
+from tinybert_lite.exports import read_back
 from tinybert_lite.exports.formats import export
 from tinybert_lite.exports.source import open_source
 from tinybert_lite.models.loading import load_bert, load_model
@@ -38,10 +38,14 @@ BATCH = random_batch([9, 4, 1])  # padded, with two token types
 INPUTS = {name: BATCH[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
 LABELS = {0: "bad", 1: "good", 2: "neither"}
 CLOSE = dict(rtol=1e-5, atol=1e-5)
-FORMATS = ("huggingface", "original", "classifier")  # of PyTorch; tests/exports/test_onnx.py has `serving`
+FORMATS = (
+    "huggingface",
+    "original",
+    "classifier",
+)  # of PyTorch; tests/exports/test_onnx.py has `serving`
 
 
-# Kinds of folders: what makes them, and the stock classes' answer -----------------------------------------------------
+# Kinds of folders: what makes them, and the stock classes' answer ----------------------------
 
 
 def stock(head: str = "huggingface"):
@@ -165,7 +169,8 @@ def test_every_kind_comes_out_in_every_format_with_its_logits(tmp_path, modules,
     before = snapshot(folder)
     epoch = ["--epoch_file", "model_epoch_3.bin"] if kind == "an epoch" else []
     ran = call(
-        f"export --model {folder} --format {format} --output_dir {tmp_path / 'out'} {' '.join(epoch)}"
+        f"export --model {folder} --format {format} --output_dir {tmp_path / 'out'} "
+        f"{' '.join(epoch)}"
     )
     assert ran.code == 0, ran.err
     found = load_bert(tmp_path / "out")
@@ -244,12 +249,14 @@ def test_the_golden_values_survive_every_format(tmp_path, name, format):
     expected, _ = golden(name, "padded")
     for folder in ("student_task", "teacher_task"):
         ran = call(
-            f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}"
+            f"export --model {GOLDEN / name / folder} --format {format} "
+            f"--output_dir {tmp_path / folder}"
         )
         assert ran.code == 0 and "no vocabulary" in ran.err, ran.err
     found = json.loads(
         call(
-            f"compare --teacher_model {tmp_path / 'teacher_task'} --student_model {tmp_path / 'student_task'} "
+            f"compare --teacher_model {tmp_path / 'teacher_task'} "
+            f"--student_model {tmp_path / 'student_task'} "
             f"--batch {GOLDEN / name / 'batch.npz'} --padding reference"
         ).out
     )
@@ -278,13 +285,15 @@ def test_so_do_those_of_general_distillation(tmp_path, name, format):
     for folder in ("student_general", "teacher_general"):
         assert (
             call(
-                f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}"
+                f"export --model {GOLDEN / name / folder} --format {format} "
+                f"--output_dir {tmp_path / folder}"
             ).code
             == 0
         )
     found = json.loads(
         call(
-            f"compare --teacher_model {tmp_path / 'teacher_general'} --student_model {tmp_path / 'student_general'} "
+            f"compare --teacher_model {tmp_path / 'teacher_general'} "
+            f"--student_model {tmp_path / 'student_general'} "
             f"--batch {GOLDEN / name / 'batch.npz'} --padding reference"
         ).out
     )
@@ -297,7 +306,7 @@ def test_so_do_those_of_general_distillation(tmp_path, name, format):
         )
 
 
-# What is in the files -------------------------------------------------------------------------------------------------
+# What is in the files ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [release_1, release_2])
@@ -344,7 +353,8 @@ def test_a_head_that_the_original_code_reads_otherwise_is_said_and_kept(tmp_path
 )
 def test_what_the_original_code_has_no_place_for_is_said(tmp_path, values, said):
     ran = call(
-        f"export --model {make_bert_folder(tmp_path / 'in', **values)} --format original --output_dir {tmp_path / 'out'}"
+        f"export --model {make_bert_folder(tmp_path / 'in', **values)} --format original "
+        f"--output_dir {tmp_path / 'out'}"
     )
     assert (
         said in ran.out + ran.err
@@ -427,7 +437,7 @@ def test_the_tokenizer_is_transformers_own_too(tmp_path, cased):
     assert (ours.unk_token_id in expected["input_ids"][0]) == cased
 
 
-# The original's head in Hugging Face's classes -------------------------------------------------------------------------
+# The original's head in Hugging Face's classes -----------------------------------------------
 
 
 @pytest.fixture
@@ -508,7 +518,7 @@ def test_a_student_made_of_it_is_a_plain_folder_again(relu, tmp_path):
     )
 
 
-# The command ------------------------------------------------------------------------------------------------------------
+# The command ---------------------------------------------------------------------------------
 
 
 def test_the_finished_student_is_exported_into_its_own_folder(workspace):  # noqa: F811
@@ -743,7 +753,7 @@ def test_an_export_that_was_cut_between_its_two_renames_comes_back(tmp_path, mon
     (tmp_path / "out").rename(tmp_path / ".out.old")
     (tmp_path / ".out.part").mkdir()
     monkeypatch.setattr(
-        exports, "answers", lambda model: (_ for _ in ()).throw(UserError("cut again"))
+        read_back, "answers", lambda model: (_ for _ in ()).throw(UserError("cut again"))
     )
     with pytest.raises(UserError, match="cut again"):
         export(open_source(folder), "classifier", tmp_path / "out")

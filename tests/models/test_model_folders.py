@@ -1,4 +1,4 @@
-"""Model folders of many kinds load or are refused with the file's name; what is written opens with transformers."""
+"""Model folders load or are refused with the file's name; written ones open with transformers."""
 
 import io
 import json
@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
 from tests.makers import make_bert_folder, random_batch
-from tinybert_lite.models import weights as files
+from tinybert_lite.models import weights
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.saving import hand_off, model_bytes, save_config, save_weights
 from tinybert_lite.models.weights import read_weights
@@ -55,6 +56,10 @@ def change_config(folder, **values):
 @torch.no_grad()
 def hidden(folder, **parts):
     return load_model(folder, **parts)[0].eval()(BATCH).hidden[-1]
+
+
+def names_of(folder: Path) -> set[str]:
+    return ModelFolder(folder).weight_names
 
 
 # What loads
@@ -99,7 +104,7 @@ def test_safetensors_are_preferred(bert_folder):
         model.bert.embeddings.word_embeddings.weight,
         state["bert.embeddings.word_embeddings.weight"],
     )
-    assert files.weight_names(bert_folder) == set(state)
+    assert names_of(bert_folder) == set(state)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -169,7 +174,7 @@ def test_projections_travel_with_the_student(tmp_path, kind, names):
     ],
 )
 def test_the_kind_of_classifier_head(tmp_path, recorded, projection, wanted, expected):
-    """config.json decides; without a word there, a classifier together with fit_dense is the original's."""
+    """As config.json says; else a classifier together with fit_dense is the original's."""
     folder = make_bert_folder(
         tmp_path, num_labels=2, **({"classifier_head": recorded} if recorded else {})
     )
@@ -259,7 +264,7 @@ def test_damaged_weights_are_refused_by_name(bert_folder, kind):
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
 def test_a_file_that_is_no_weights_file_is_refused(bert_folder, name, content):
     (bert_folder / name).write_bytes(content)
-    for read in (load_model, files.weight_names):
+    for read in (load_model, names_of):
         with pytest.raises(
             UserError, match=f"{name} is not a (safetensors file|file of plain tensors)"
         ):
@@ -288,7 +293,7 @@ def test_a_crafted_pickle_does_not_run(bert_folder, tmp_path, zipped):
         load_model,
         lambda folder: read_weights(folder / "pytorch_model.bin"),
         hand_off,
-        files.weight_names,
+        names_of,
     ):
         (bert_folder / "model_epoch_1.bin").write_bytes(buffer.getvalue())
         with pytest.raises(UserError, match="not a file of plain tensors"):
@@ -352,7 +357,7 @@ def test_a_safetensors_header_is_bounded(bert_folder, length, header):
     (bert_folder / "model.safetensors").write_bytes(
         length.to_bytes(8, "little") + header + b"\0" * 8
     )
-    for read in (load_model, files.weight_names):
+    for read in (load_model, names_of):
         with pytest.raises(
             UserError, match="model.safetensors is not a (safetensors file|file of plain tensors)"
         ):
@@ -360,7 +365,7 @@ def test_a_safetensors_header_is_bounded(bert_folder, length, header):
 
 
 def test_no_part_of_the_package_trusts_code_from_elsewhere():
-    package = Path(files.__file__).parents[1]
+    package = Path(weights.__file__).parents[1]
     refused = (
         '"trust_remote_code": False'  # without it transformers would ask, and run it after a yes
     )

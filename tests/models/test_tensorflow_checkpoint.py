@@ -1,4 +1,4 @@
-"""Google's TensorFlow checkpoints as model folders. `golden/tensorflow` was written by TensorFlow itself (its make.py)."""
+"""Google's TensorFlow checkpoints as model folders; TensorFlow itself wrote golden/tensorflow."""
 
 import json
 import os
@@ -36,9 +36,10 @@ from tests.tensorflow_writer import (
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.method.objectives import Intermediate, Prediction
 from tinybert_lite.models import tensor_bundle, tensorflow_checkpoint
-from tinybert_lite.models.configuration import read_config
+from tinybert_lite.models.configuration import find_config, read_config
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_bert, load_model
-from tinybert_lite.models.weights import read_weights, weight_names, weights_file
+from tinybert_lite.models.weights import find_weights, read_weights
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.errors import UserError
 
@@ -88,14 +89,14 @@ def assert_same(found: dict, expected: dict) -> None:
 
 @pytest.mark.parametrize("name, source, optimizer", PAIRS)
 def test_what_tensorflow_wrote_is_read_bit_by_bit(name, source, optimizer):
-    assert_same(read_weights(weights_file(REAL / name)), known(stored(GOLDEN / source)))
-    assert weight_names(REAL / name) == set(known(stored(GOLDEN / source)))
+    assert_same(read_weights(find_weights(REAL / name)), known(stored(GOLDEN / source)))
+    assert ModelFolder(REAL / name).weight_names == set(known(stored(GOLDEN / source)))
 
 
 @pytest.mark.parametrize("name, source, optimizer", PAIRS)
 def test_the_tests_writer_writes_what_tensorflow_writes(tmp_path, name, source, optimizer):
     found = with_optimizer(variables(stored(GOLDEN / source)))
-    index = weights_file(REAL / name)
+    index = find_weights(REAL / name)
     write_checkpoint(
         tmp_path / index.stem, {n: t for n, t in found.items() if optimizer or "/adam_" not in n}
     )
@@ -121,14 +122,17 @@ def test_a_classifier_that_tensorflow_wrote_gives_the_golden_logits():
 
 @pytest.fixture(scope="module")
 def through(tmp_path_factory):
-    """The model of a golden folder, read back from a checkpoint in two shards and many blocks. Google has no projections: they stay."""
+    """A golden folder's model, read back from a checkpoint in two shards and many blocks.
+
+    Google has no projections: they are copied.
+    """
     room, models = tmp_path_factory.mktemp("google"), {}
 
     def load(name: str, folder: str):
         if (name, folder) not in models:
             source = GOLDEN / name / folder
             found = read_weights(
-                weights_file(as_google(source, room / name / folder, shards=2, block_size=400))
+                find_weights(as_google(source, room / name / folder, shards=2, block_size=400))
             )
             assert_same(found, known(stored(source)))
             model = load_model(source)[0].eval()
@@ -176,7 +180,7 @@ def test_golden_prediction_losses_through_the_format(through, name, run):
 
 
 def test_square_matrices_are_turned_by_their_names(tmp_path):
-    """Width, feed-forward width, vocabulary, positions and classes are all 64, so that no shape tells what is to be turned."""
+    """All sizes are 64, so that no shape tells which matrices are to be transposed."""
     source = make_bert_folder(
         tmp_path / "bert",
         layers=1,
@@ -189,7 +193,7 @@ def test_square_matrices_are_turned_by_their_names(tmp_path):
     )
     expected = known(stored(source))
     assert {tuple(t.shape) for t in expected.values()} == {(64,), (64, 64)}
-    index = weights_file(as_google(source, tmp_path / "google"))
+    index = find_weights(as_google(source, tmp_path / "google"))
     assert_same(read_weights(index), expected)
 
 
@@ -213,7 +217,7 @@ def test_another_architecture_is_named(tmp_path, bert_folder, name):
     index = write_checkpoint(
         tmp_path / "bert_model.ckpt", {**variables(stored(bert_folder)), name: torch.ones(2)}
     )
-    for read in (read_weights, lambda index: weight_names(tmp_path)):
+    for read in (read_weights, lambda index: ModelFolder(tmp_path).weight_names):
         with pytest.raises(UserError, match=r"bert_model.ckpt.index holds .* another architecture"):
             read(index)
 
@@ -227,11 +231,11 @@ def steps(folder: Path, *names: str) -> None:
 
 
 def test_the_newest_checkpoint_is_taken(tmp_path):
-    assert weights_file(tmp_path) is None
+    assert find_weights(tmp_path) is None
     steps(tmp_path, "bert_model.ckpt")
-    assert weights_file(tmp_path).name == "bert_model.ckpt.index"
+    assert find_weights(tmp_path).name == "bert_model.ckpt.index"
     steps(tmp_path, "model.ckpt-9", "model.ckpt-100", "model.ckpt-0")
-    assert weights_file(tmp_path).name == "model.ckpt-100.index"
+    assert find_weights(tmp_path).name == "model.ckpt-100.index"
     listed = tmp_path / "checkpoint"
     for path in (
         "model.ckpt-9",
@@ -242,7 +246,7 @@ def test_the_newest_checkpoint_is_taken(tmp_path):
         listed.write_text(
             f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "model.ckpt-0"\n'
         )
-        assert weights_file(tmp_path).name == "model.ckpt-9.index"
+        assert find_weights(tmp_path).name == "model.ckpt-9.index"
     for text in (
         b'all_model_checkpoint_paths: "model.ckpt-0"',
         b'model_checkpoint_path: "model.ckpt-5"',
@@ -250,17 +254,17 @@ def test_the_newest_checkpoint_is_taken(tmp_path):
         b'model_checkpoint_path: "\0"',
     ):
         listed.write_bytes(text)
-        assert weights_file(tmp_path).name == "model.ckpt-100.index"
+        assert find_weights(tmp_path).name == "model.ckpt-100.index"
     for name in ("pytorch_model.bin", "model.safetensors"):
         (tmp_path / name).write_bytes(b"")
-        assert weights_file(tmp_path).name == name
+        assert find_weights(tmp_path).name == name
 
 
 def test_config_json_wins_over_bert_config_json(tmp_path, bert_folder):
     place = as_google(bert_folder, tmp_path / "google")
-    assert read_config(place).hidden_size == 16
+    assert read_config(find_config(place)).hidden_size == 16
     (place / "config.json").write_text(json.dumps(config_values(width=32)))
-    assert read_config(place).hidden_size == 32
+    assert read_config(find_config(place)).hidden_size == 32
     with pytest.raises(UserError, match="config.json and the task"):
         load_model(place)
 
@@ -282,13 +286,13 @@ def test_every_file_of_a_checkpoint_counts_for_the_fingerprint(tmp_path, bert_fo
 
 
 def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms):  # noqa: F811
-    """Dropped into teacher_model/: candidates from its masked-LM head, sequences, the general student, fine-tuning."""
+    """In teacher_model/: candidates by its masked-LM head, sequences, stage 3, fine-tuning."""
     teacher, results = rooms / "teacher_model", []
     teacher.rename(rooms / "kept")
     as_google(rooms / "kept", teacher)
     found = Workspace.find(rooms)
     assert (
-        found.teacher == teacher.resolve()
+        found.teacher.path == teacher.resolve()
         and found.teacher_width == 32
         and load_bert(teacher, masked_lm=True).new_parts == []
     )
@@ -505,7 +509,7 @@ def test_blocks_that_are_listed_many_times_are_refused(tmp_path):
 def test_whatever_bit_is_wrong_there_is_no_other_error(tmp_path, monkeypatch, checked):
     """With checksums each one is found; without them what is left is a UserError or a model."""
     folder = shutil.copytree(REAL / "classifier", tmp_path / "google")
-    index, draw = weights_file(folder), random.Random(0)
+    index, draw = find_weights(folder), random.Random(0)
     monkeypatch.setattr(tensor_bundle, "extend", tensor_bundle.extend if checked else None)
     raw, refusals = index.read_bytes(), 0
     for place in draw.sample(range(len(raw) - 60), 100):
@@ -520,6 +524,6 @@ def test_whatever_bit_is_wrong_there_is_no_other_error(tmp_path, monkeypatch, ch
 
 
 def test_without_the_checksums_package_the_same_is_read(monkeypatch):
-    expected = read_weights(weights_file(REAL / "classifier"))
+    expected = read_weights(find_weights(REAL / "classifier"))
     monkeypatch.setattr(tensor_bundle, "extend", None)
-    assert_same(read_weights(weights_file(REAL / "classifier")), expected)
+    assert_same(read_weights(find_weights(REAL / "classifier")), expected)

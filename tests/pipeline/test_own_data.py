@@ -20,7 +20,7 @@ from tinybert_lite.data.own_rows import understand
 from tinybert_lite.data.splits import stratified_split
 from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tasks import OWN, find_task
-from tinybert_lite.models.configuration import read_config
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.own_data import write
 from tinybert_lite.pipeline.prediction import Predictor
 from tinybert_lite.system.files import read_json
@@ -542,7 +542,7 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
         and "test" in results["test"]
     )
     for folder in (final, root / "teacher_model" / "moods", final / "undistilled"):
-        assert [read_config(folder).id2label[i] for i in range(4)] == words
+        assert [ModelFolder(folder).config.id2label[i] for i in range(4)] == words
     augmented = (root / "1_pre_data/moods/aug.tsv").read_text(encoding="utf-8").splitlines()[1:]
     assert sum(line.endswith("\t") for line in augmented) >= 16, "unlabelled rows are augmented too"
     metrics = {

@@ -1,4 +1,4 @@
-"""The workspace: which folder and file wins. Also the toy workspace that the other stage and command tests run in."""
+"""The workspace: which folder and file wins. Also the toy workspace that other tests run in."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from tests.makers import VOCABULARY, config_values, make_bert_folder, write_tsv
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.tokenizers import load_tokenizer
-from tinybert_lite.models.weights import weight_names
-from tinybert_lite.pipeline.workspace import SHIPPED, Workspace, resolve_teacher
+from tinybert_lite.pipeline.model_choice import resolve_teacher
+from tinybert_lite.pipeline.workspace import SHIPPED, Workspace
 from tinybert_lite.system.errors import UserError
 
 NOUNS = "film movie plot story actor scene bank river house street".split()
@@ -75,7 +76,8 @@ def write_toy_corpus(path: Path, documents: int = 6, sentences: int = 6) -> Path
     draw = random.Random(4)
     texts = [
         [
-            f"the {draw.choice(NOUNS)} is {draw.choice(('very', 'not'))} {draw.choice(('warm', 'cold', 'funny'))} , we like {word} {number} ."
+            f"the {draw.choice(NOUNS)} is {draw.choice(('very', 'not'))} "
+            f"{draw.choice(('warm', 'cold', 'funny'))} , we like {word} {number} ."
             for number in range(sentences)
         ]
         for word in (*NOUNS, "walk", "run")[:documents]
@@ -136,7 +138,7 @@ def _knowing_state(layers: int, width: int, heads: int) -> dict[str, torch.Tenso
 def make_toy_teacher(
     folder: Path, layers: int = 2, width: int = 32, heads: int = 2, classifier: bool = False
 ) -> Path:
-    """A raw BERT with a masked-LM head that a few small steps of fine-tuning lift above chance; or one fine-tuned already."""
+    """A raw BERT that a few steps of fine-tuning lift above chance, or a fine-tuned one."""
     make_bert_folder(folder, layers, width, heads, initializer_range=1e-4)
     state = torch.load(folder / "pytorch_model.bin")
     state |= {
@@ -150,7 +152,7 @@ def make_toy_teacher(
 
 
 def lay_out(root: Path) -> Path:
-    """A whole workspace as in the original guide: task data, corpus, vectors, a raw teacher, a student's configuration."""
+    """A workspace as in the original guide: rows, corpus, vectors, raw teacher, student config."""
     make_toy_teacher(root / "teacher_model")
     make_student_config(root / "student_model")
     write_toy_data(root / "SST-2")
@@ -196,10 +198,10 @@ def workspace(tmp_path, monkeypatch) -> Path:
     return root
 
 
-# Which folder wins ---------------------------------------------------------------------------------------------------
+# Which folder wins ---------------------------------------------------------------------------
 
 
-def test_the_workspace_is_the_argument_then_the_variable_then_the_nearest_parent_then_the_repository(
+def test_the_workspace_is_the_argument_the_variable_the_nearest_parent_or_the_repository(
     workspace, tmp_path, monkeypatch
 ):
     inside = workspace / "notebooks" / "deep"
@@ -234,7 +236,7 @@ def test_what_the_user_put_there_wins_over_what_is_shipped(workspace, tmp_path):
         workspace / "SST-2",
         workspace / "1_pre_data/glove.6B.100d.txt",
     )
-    assert (own.teacher, own.student_source) == (
+    assert (own.teacher.path, own.student_source.path) == (
         workspace / "teacher_model",
         workspace / "student_model",
     )
@@ -248,7 +250,8 @@ def test_teacher_model_without_weights_of_its_own_means_its_classroom_folder(wor
     for name in ("config.json", "pytorch_model.bin", "vocab.txt"):
         (workspace / "teacher_model" / name).unlink()
     inside = make_bert_folder(workspace / "teacher_model" / "classroom")
-    assert resolve_teacher(Path("teacher_model"), Workspace.find()).resolve() == inside
+    found = resolve_teacher(ModelFolder("teacher_model"), Workspace.find())
+    assert found.path.resolve() == inside
 
 
 @pytest.mark.parametrize(
@@ -274,13 +277,11 @@ def test_the_shipped_student_fits_the_teachers_heads_and_layers(tmp_path, heads,
 def test_a_given_task_teacher_is_never_the_general_one(workspace):
     tuned = make_toy_teacher(workspace / "mine", classifier=True)
     found = Workspace.find(task_teacher=tuned)
-    assert (found.teacher, found.task_teacher) == (workspace / "teacher_model", tuned)
+    assert (found.teacher.path, found.task_teacher.path) == (workspace / "teacher_model", tuned)
 
 
 def test_the_toy_teacher_is_raw_unless_a_classifier_is_asked_for(tmp_path):
-    assert "classifier.weight" not in weight_names(make_toy_teacher(tmp_path / "raw"))
-    assert "classifier.weight" in weight_names(
-        make_toy_teacher(tmp_path / "tuned", classifier=True)
-    )
+    assert not ModelFolder(make_toy_teacher(tmp_path / "raw")).has_classifier
+    assert ModelFolder(make_toy_teacher(tmp_path / "tuned", classifier=True)).has_classifier
     assert all(piece in VOCABULARY for text, _ in toy_rows(20, 0) for piece in text.split())
     assert len(load_tokenizer(tmp_path / "raw" / "vocab.txt")) == len(VOCABULARY)

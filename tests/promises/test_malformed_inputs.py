@@ -33,7 +33,8 @@ from tests.pipeline.test_workspace import call, lay_out, make_toy_teacher, one_t
 from tinybert_lite.data.epochs import read_epoch
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import TASKS
-from tinybert_lite.models.configuration import SIZES, read_config
+from tinybert_lite.models.configuration import SIZES
+from tinybert_lite.models.folder import ModelFolder
 
 TRAIN, DEV, TEST, VECTORS, CORPUS = (
     "SST-2/train.tsv",
@@ -599,7 +600,7 @@ def test_marks_and_line_ends_change_no_result(rooms, path, result, kind):
 def test_marks_and_line_ends_change_no_sequence_and_no_configuration(rooms, tokenizer, kind):
     expected, config = (
         read_epoch(rooms / "2_pregenerate_data", 0, tokenizer, 128),
-        read_config(rooms / "student_model").to_dict(),
+        ModelFolder(rooms / "student_model").config.to_dict(),
     )
     for path in (SEQUENCES, METRICS, CONFIG):
         (rooms / path).write_bytes(VARIANTS[kind]((rooms / path).read_bytes()))
@@ -608,7 +609,7 @@ def test_marks_and_line_ends_change_no_sequence_and_no_configuration(rooms, toke
         (getattr(found, name) == getattr(expected, name)).all()
         for name in ("ids", "starts", "first")
     )
-    assert read_config(rooms / "student_model").to_dict() == config
+    assert ModelFolder(rooms / "student_model").config.to_dict() == config
 
 
 def test_columns_in_another_order_change_no_result(rooms):

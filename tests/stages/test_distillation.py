@@ -23,9 +23,10 @@ from tinybert_lite import task_distill
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS, find_task
 from tinybert_lite.data.tokens import encode_table
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.tokenizers import load_tokenizer
-from tinybert_lite.models.weights import read_weights, weight_names
+from tinybert_lite.models.weights import read_weights
 from tinybert_lite.stages import finetune_teacher, general_distill
 from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.metrics import agreement
@@ -215,7 +216,7 @@ def test_the_hand_off_is_the_last_epoch_byte_for_byte(distilled):
 
 
 def test_the_general_student_has_a_projection_per_layer_and_the_final_one_a_classifier(distilled):
-    general, final = weight_names(distilled / "3"), weight_names(distilled / "5")
+    general, final = (ModelFolder(distilled / stage).weight_names for stage in "35")
     assert {name for name in general if not name.startswith("bert.")} == {
         f"fit_denses.{i}.{part}" for i in (0, 1) for part in ("weight", "bias")
     }
@@ -364,7 +365,8 @@ def test_a_student_of_the_original_project_keeps_its_one_projection_through_stag
 ):
     student = original_student(tmp_path / "original", rooms)
     distil_task(task_distill.MID, rooms, student, tmp_path / "4", quick(SETTINGS))
-    names = {name for name in weight_names(tmp_path / "4") if name.startswith("fit_dense")}
+    stored = ModelFolder(tmp_path / "4").weight_names
+    names = {name for name in stored if name.startswith("fit_dense")}
     assert names == {"fit_dense.weight", "fit_dense.bias"}
     assert "new ones are drawn" not in capsys.readouterr().err
     before, after = (

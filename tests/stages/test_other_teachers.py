@@ -1,4 +1,4 @@
-"""Teachers without layers to match: classifiers of other architectures with their own tokenizers, and files of logits."""
+"""Teachers without layers to match: classifiers of other architectures, and files of logits."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from tests.makers import (
 )
 from tests.pipeline.test_run_all import outcome, states
 from tests.pipeline.test_workspace import call, make_toy_teacher, one_thread, toy_rows, workspace  # noqa: F401
+from tinybert_lite import task_distill
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import Row, read_table
 from tinybert_lite.data.tasks import TASKS, own_task
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.workspace import Workspace
-from tinybert_lite import task_distill
 from tinybert_lite.stages.settings import Predicting, Settings
 from tinybert_lite.stages.teachers import OtherClassifier, class_order, read_logits
 from tinybert_lite.system.errors import UserError
@@ -128,7 +129,7 @@ def rows_of(*texts: str | tuple[str, str]) -> list[Row]:
     return [Row(first, second, None, (), line) for line, (first, second) in enumerate(both, 2)]
 
 
-# A classifier ----------------------------------------------------------------------------------------------------------
+# A classifier --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -223,7 +224,7 @@ def test_a_row_is_cut_where_the_positions_or_the_settings_end(tmp_path, kind, po
 )
 def test_labels_go_by_their_words_where_these_are_the_tasks(tmp_path, capsys, task, words, order):
     folder = make_distilbert(tmp_path, len(words), id2label=dict(enumerate(words)))
-    assert class_order(folder, task) == order
+    assert class_order(ModelFolder(folder), task) == order
     said = capsys.readouterr().out
     assert ("taken in their order" in said) == (
         order == list(range(len(words))) and task.num_labels > 1
@@ -257,7 +258,8 @@ def test_its_cost_counts_every_number_and_multiplication(tmp_path):
 
 
 def broken(make, **changes):
-    """A classifier's folder with files changed: None takes one away, bytes replace it, a dict goes into its JSON."""
+    """A classifier's folder with files changed: None removes one, bytes replace it, a dict updates
+    its JSON."""
 
     def made(folder: Path) -> Path:
         make(folder)
@@ -350,7 +352,8 @@ def of_nan(folder: Path) -> Path:
         ),
         (
             headless,
-            "model.safetensors lacks classifier.bias (4 tensors in all): use a classifier that was fine-tuned on SST-2",
+            "model.safetensors lacks classifier.bias (4 tensors in all): use a classifier that was "
+            "fine-tuned on SST-2",
         ),
         (hostile, "is no classifier that can be read here (UnpicklingError"),
         (of_nan, "model.safetensors: the teacher answers with NaN or infinity"),
@@ -381,7 +384,7 @@ def test_the_fingerprint_of_a_classifier_covers_its_tokenizer(tmp_path):
     assert len(seen | {fingerprint(folder)}) == 4
 
 
-# A file of logits ------------------------------------------------------------------------------------------------------
+# A file of logits ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -508,7 +511,7 @@ def test_a_file_that_does_not_fit_is_refused_with_its_line(
     assert "\n" not in str(refused.value)
 
 
-# Stage 5 ---------------------------------------------------------------------------------------------------------------
+# Stage 5 -------------------------------------------------------------------------------------
 
 BRIEF = dict(learning_rate=1e-2, max_seq_length=32, train_batch_size=8, save_every=2)
 SETTINGS = Settings(
@@ -624,8 +627,10 @@ def test_a_killed_run_goes_on_and_ends_bit_identical(reads, workspace, kind, cap
 
 
 def test_logits_are_asked_for_again_where_texts_differ_that_the_student_reads_alike(
-    reads, workspace, capsys
-):  # noqa: F811
+    reads,
+    workspace,  # noqa: F811
+    capsys,
+):
     reads["teacher"] = make_roberta(workspace / "other")
     task_distill.OUT.execute(reads, workspace / "out", SETTINGS)
     reads["rows"].write_text(reads["rows"].read_text().replace("the film", "The film"))
@@ -639,7 +644,7 @@ def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace)
         task_distill.OUT.execute(reads, workspace / "out", replace(SETTINGS, profile="classroom"))
 
 
-# Commands --------------------------------------------------------------------------------------------------------------
+# Commands ------------------------------------------------------------------------------------
 
 RUN = "run_all --profile smoke --device cpu --threads 1 " + " ".join(
     f"--set {stage}.max_steps=3"
@@ -728,7 +733,7 @@ def test_run_all_with_a_file_of_logits(workspace):  # noqa: F811
     assert (
         "| student |" in report
         and "| teacher |" not in report
-        and "only the logits of the training rows are known" in report
+        and "known by logits of the training rows alone" in report
     )
     assert sorted(path.stem for path in (workspace / "5_task_distill_out/pictures").iterdir()) == [
         "along_the_stages",
@@ -752,7 +757,7 @@ def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):  # noqa:
     found = states(call(f"{RUN} --teacher_logits logits.npy --student_model mine --dry-run").out)
     assert [name for name, state in found.items() if state == "to do"] == ["task_distill_out"]
     places = Workspace.find(student_model="mine", teacher_logits="logits.npy")
-    assert task_distill.OUT.reads(places)["student"] == workspace / "mine"
+    assert task_distill.OUT.reads(places)["student"].path == workspace / "mine"
 
 
 def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):  # noqa: F811
@@ -768,7 +773,10 @@ def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):  # noqa: F81
     assert not (workspace / "5_task_distill_out/pictures/losses_intermediate_layers.png").exists()
 
 
-TASK_DISTILL = "task_distill --data_dir SST-2 --task_name sst-2 --student_model student --output_dir out --num_train_epochs 1 --threads 1 --device cpu"
+TASK_DISTILL = (
+    "task_distill --data_dir SST-2 --task_name sst-2 --student_model student --output_dir out "
+    "--num_train_epochs 1 --threads 1 --device cpu"
+)
 
 
 def test_task_distill_with_either(reads, workspace):  # noqa: F811
@@ -791,15 +799,16 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
     [
         (
             f"{TASK_DISTILL} --task_teacher other",
-            "other is not a BERT, so stage 4 cannot match its layers",
+            "other has no layers of a BERT to match: it teaches the prediction layer alone, with "
+            "--pred_distill",
         ),
         (
             f"{TASK_DISTILL} --teacher_logits logits.npy",
-            "logits.npy is not a BERT, so stage 4 cannot match its layers",
+            "logits.npy has no layers of a BERT to match",
         ),
         (
             f"{TASK_DISTILL} --pred_distill --teacher_logits logits.npy --task_teacher other",
-            "--teacher_logits replaces the teacher",
+            "--teacher_logits takes a teacher's place",
         ),
         (
             f"{TASK_DISTILL} --pred_distill --teacher_logits lost.npy",
@@ -812,7 +821,7 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
         ),
         (f"{RUN} --teacher_logits short.tsv", "short.tsv, line 2: is the last of 1 rows of logits"),
         (f"{RUN} --task_teacher three", "three/config.json has 3 outputs"),
-        (f"{RUN} --task all --teacher_logits logits.npy", "name one task"),
+        (f"{RUN} --task all --teacher_logits logits.npy", "name a task for"),
     ],
 )
 def test_a_command_refuses_before_it_does_anything(reads, workspace, line, message):  # noqa: F811

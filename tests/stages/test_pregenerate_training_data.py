@@ -334,7 +334,10 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
     "damage, problem",
     [
         (lambda text: text[:-20], "line 2: not a sequence as JSON"),
-        (lambda text: text.replace("film", "Vodka"), "line 1: 'Vodka' is missing in the vocabulary"),
+        (
+            lambda text: text.replace("film", "Vodka"),
+            "line 1: 'Vodka' is missing in the vocabulary",
+        ),
         (
             lambda text: text.splitlines()[0] + "\n",
             "holds 1 sequences, but its metrics file says 2",

@@ -164,13 +164,11 @@ def data(root) -> tuple[bool, str]:
 
 
 def teacher(root) -> tuple[bool, str]:
-    from tinybert_lite.models.weights import weights_file
     from tinybert_lite.pipeline.workspace import Workspace
 
     folder = Workspace.find(root).teacher
-    return weights_file(folder) is not None, f"{folder}" if weights_file(
-        folder
-    ) else f"{folder} holds no weights"
+    found = folder.weights_file is not None
+    return found, f"{folder}" if found else f"{folder} holds no weights"
 
 
 PLACES = (

@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from tinybert_lite.data.tasks import OWN, TASKS
+from tinybert_lite.pipeline.folders import CLASSROOM, GROWN
 from tinybert_lite.pipeline.plan import STAGES
 from tinybert_lite.pipeline.profiles import PROFILES, profile
 from tinybert_lite.pipeline.running import agreed, needed
-from tinybert_lite.pipeline.workspace import CLASSROOM, CLASSROOM_VECTORS, GROWN, Workspace
+from tinybert_lite.pipeline.workspace import CLASSROOM_VECTORS, Workspace
 from tinybert_lite.stages.stage import Stage, stale
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError

@@ -1,11 +1,15 @@
-"""The original TinyBERT's classifier on Hugging Face's BERT: pooler (tanh), ReLU, Linear. Exports carry a copy of this file."""
+"""The original TinyBERT's classifier on Hugging Face's BERT: pooler (tanh), ReLU, Linear.
+
+Exports carry a copy of this file.
+"""
 
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
 
 class BertReluHeadConfig(BertConfig):
-    model_type = "bert_relu_head"  # unknown to transformers, which refuses the folder unless it may run this file
+    # Unknown to transformers, which refuses the folder unless it may run this file.
+    model_type = "bert_relu_head"
 
 
 class BertReluHeadForSequenceClassification(BertForSequenceClassification):
@@ -13,6 +17,7 @@ class BertReluHeadForSequenceClassification(BertForSequenceClassification):
 
     def __init__(self, config):
         super().__init__(config)
-        # Its weights are called classifier.1.*, so that a stock class that is forced on them misses its own and says so.
+        # Its weights are called classifier.1.*: a stock class that is forced on them does not find
+        # its own and says so.
         self.classifier = nn.Sequential(nn.ReLU(), nn.Linear(config.hidden_size, config.num_labels))
         self.post_init()

@@ -1,4 +1,4 @@
-"""ONNX Runtime: a serving model as a function of batches, and what this processor has for whole numbers."""
+"""ONNX Runtime: a serving model as a function of batches, and what this processor has for int8."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinybert_lite.exports.onnx_graph import CURE, INPUTS, need_onnx
+from tinybert_lite.exports.onnx_nodes import CURE, INPUTS, need_onnx
 from tinybert_lite.system.errors import UserError
 
-INT8 = {
+INT8 = {  # flags as Linux names them, the fastest first
     "amx_int8": "AMX int8",
     "avx512_vnni": "AVX512-VNNI",
     "avx_vnni": "AVX-VNNI",
@@ -18,7 +18,7 @@ INT8 = {
     "asimddp": "ARM dotprod",
     "avx512bw": "AVX512 without VNNI",
     "avx2": "AVX2 without VNNI",
-}  # flags as Linux names them, the fastest first
+}
 
 
 def need_onnxruntime():
@@ -32,25 +32,25 @@ def need_onnxruntime():
     return onnxruntime
 
 
-def open_session(model: Path | bytes, threads: int = 0, **entries: str):
-    """An InferenceSession on the CPU. threads: of a layer, 0: one a physical core; layers never run side by side."""
+def open_session(model: Path | bytes, threads: int = 0):
+    """An InferenceSession on the CPU. threads: within a layer, 0: one per physical core.
+
+    Raises UserError for what is no ONNX model.
+    """
     runtime = need_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
-    for name, value in entries.items():
-        options.add_session_config_entry(f"session.{name}", value)
+    is_file = isinstance(model, Path)
     try:
         return runtime.InferenceSession(
-            str(model) if isinstance(model, Path) else model,
-            options,
-            providers=["CPUExecutionProvider"],
+            str(model) if is_file else model, options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # of its own kinds, one a stage of reading
+    except Exception as error:  # kinds of its own, one per stage of reading
         raise UserError(
-            f"{model if isinstance(model, Path) else 'the model'} is no ONNX model that ONNX Runtime {runtime.__version__} opens "
-            f"({' '.join(str(error).split())[:150]}); export it again"
+            f"{model if is_file else 'the model'} is no ONNX model that ONNX Runtime "
+            f"{runtime.__version__} opens ({' '.join(str(error).split())[:150]}); export it again"
         ) from None
 
 
@@ -58,7 +58,7 @@ class OnnxClassifier:
     """model.onnx or model.int8.onnx of a serving folder."""
 
     def __init__(self, path: Path, threads: int = 0):
-        """Raises UserError where the file is missing or no ONNX model, and where ONNX Runtime is not installed."""
+        """Raises UserError where the file is missing or no ONNX model, or without ONNX Runtime."""
         if not path.is_file():
             raise UserError(
                 f"{path} is missing: make it with python -m tinybert_lite.export --format serving"
@@ -70,28 +70,22 @@ class OnnxClassifier:
         return self.session.run(["logits"], {name: np.asarray(batch[name]) for name in INPUTS})[0]
 
 
-# The processor --------------------------------------------------------------------------------------------------------
-
-
 def int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The best that this processor has for products of whole numbers, "unknown" where the system does not say."""
+    """This processor's best for products of integers; "unknown" where the system does not say."""
     try:
-        flags = set(
-            " ".join(
-                re.findall(
-                    r"^(?:flags|Features)\s*:(.*)$",
-                    cpuinfo.read_text(encoding="utf-8"),
-                    re.MULTILINE,
-                )
-            ).split()
-        )
+        text = cpuinfo.read_text(encoding="utf-8")
     except OSError:
         return "unknown"
+    lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    flags = set(" ".join(lines).split())
     return next((name for flag, name in INT8.items() if flag in flags), "unknown")
 
 
 def saturates() -> bool:
-    """Whether this processor's kernels cut sums off: 255 · 127 + 255 · 127 over neighbouring inputs is 64,770, more than 16 bits hold."""
+    """Whether this processor's int8 kernels saturate sums of two products at 16 bits.
+
+    255 · 127 + 255 · 127 over neighbouring inputs is 64,770, and 16 bits hold 32,767.
+    """
     onnx = need_onnx()
     helper, kinds, inputs = onnx.helper, onnx.TensorProto, 64
     constants = {
@@ -107,7 +101,6 @@ def saturates() -> bool:
         [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
-    found = open_session(model.SerializeToString(), 1).run(
-        None, {"x": np.full((4, inputs), 255, np.uint8)}
-    )[0]
+    x = np.full((4, inputs), 255, np.uint8)
+    found = open_session(model.SerializeToString(), 1).run(None, {"x": x})[0]
     return bool((found != inputs * 255 * 127).any())

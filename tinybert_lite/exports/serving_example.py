@@ -1,23 +1,19 @@
-"""python example.py "a text" "another one": each text's label and its probability. Needs onnxruntime, tokenizers and numpy, nothing else."""
+"""python example.py "a text" "another one": each text's label and its probability."""
 
 import json
 import sys
 
 import numpy as np
 import onnxruntime
-import tokenizers
+import tokenizers  # nothing else is needed
 
 folder, texts = sys.path[0], sys.argv[1:]
-said = json.load(open(f"{folder}/labels.json", encoding="utf-8"))
-rows = tokenizers.Tokenizer.from_file(f"{folder}/tokenizer.json").encode_batch(
-    texts
-)  # cut to the model's length, and padded
-ids, mask, types = (
-    np.array([getattr(row, name) for row in rows]) for name in ("ids", "attention_mask", "type_ids")
-)
-logits = onnxruntime.InferenceSession(f"{folder}/model.onnx").run(
-    None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-)[0]
+with open(f"{folder}/labels.json", encoding="utf-8") as file:
+    said = json.load(file)
+rows = tokenizers.Tokenizer.from_file(f"{folder}/tokenizer.json").encode_batch(texts)
+names = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+batch = {name: np.array([getattr(row, own) for row in rows]) for name, own in names.items()}
+logits = onnxruntime.InferenceSession(f"{folder}/model.onnx").run(None, batch)[0]
 shares = np.exp(logits - logits.max(1, keepdims=True))
 for text, row in zip(texts, shares / shares.sum(1, keepdims=True)):
     print(said["labels"][row.argmax()], f"{row.max():.4f}", text, sep="\t")

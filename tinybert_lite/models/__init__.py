@@ -1,1 +1,1 @@
-"""Model folders: what they hold, reading and writing them."""
+"""Model folders: what they hold, and reading and writing them."""

@@ -1,4 +1,4 @@
-"""Model folders: reading weights of several kinds, writing them atomically, and the hand-off between stages."""
+"""The configuration of a BERT or an ALBERT, read and checked."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from tinybert_lite.method.quantization import BITS
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
 
-RELU_HEAD = "bert_relu_head"  # the model_type of exports with the original's head: Hugging Face's stock classes must not open them
+# The model_type of exports with the original's head: transformers' own classes must not open them.
+RELU_HEAD = "bert_relu_head"
 BERTS = ("bert", RELU_HEAD)
-SIZES = {
+SIZES = {  # and the largest accepted value of each
     "vocab_size": 2_000_000,
     "hidden_size": 16_384,
     "num_hidden_layers": 256,
@@ -25,8 +26,8 @@ SIZES = {
     "num_labels": 10_000,
     "embedding_size": 16_384,
     "num_hidden_groups": 256,
-}  # and the most of each
-MOST_NUMBERS = 4_000_000_000  # in a model, ten times a BERT-large
+}
+MOST_NUMBERS = 4_000_000_000  # weights in a model, ten times a BERT-large
 SUPPORTED = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
@@ -34,86 +35,82 @@ SUPPORTED = {
     "chunk_size_feed_forward": 0,
     "inner_group_num": 1,
 }
+IGNORED = ("auto_map", "exported", "dtype", "torch_dtype")  # no code of a model folder is run
 
 
-def config_file(folder: Path) -> Path:
-    """config.json, or where there is none Google's bert_config.json; config.json where both are missing."""
-    google = folder / "bert_config.json"
-    return (
-        google
-        if google.is_file() and not (folder / "config.json").is_file()
-        else folder / "config.json"
-    )
+def find_config(folder: Path) -> Path:
+    """config.json, or Google's bert_config.json where only that exists."""
+    usual, google = folder / "config.json", folder / "bert_config.json"
+    return google if google.is_file() and not usual.is_file() else usual
 
 
-def read_config(folder: Path) -> BertConfig | AlbertConfig:
-    """A BERT's config.json or bert_config.json, or an ALBERT's; a missing model_type is a BERT's. Raises UserError for another architecture, bad numbers or absurd sizes."""
-    path = config_file(folder)
+def read_config(path: Path) -> BertConfig | AlbertConfig:
+    """A config.json or bert_config.json; without a model_type it is a BERT's.
+
+    Raises UserError for another architecture, values that make no sense and absurd sizes.
+    """
     if not path.is_file():
         raise UserError(
             f"{path} is missing: a model folder needs config.json, a vocabulary and weights"
         )
-    found = read_json(path)
-    for name in (
-        "auto_map",
-        "exported",
-    ):  # code that is not run here, and the note of a folder that this one may have come from
-        found.pop(name, None)
+    found = {name: value for name, value in read_json(path).items() if name not in IGNORED}
     if found.get("model_type") == RELU_HEAD:
         found |= {"model_type": "bert", "classifier_head": "relu"}
-    kind = {"bert": BertConfig, "albert": AlbertConfig}.get(str(found.get("model_type", "bert")))
+    model_type = found.pop("model_type", "bert")
+    kind = {"bert": BertConfig, "albert": AlbertConfig}.get(str(model_type))
     if kind is None:
         raise UserError(
-            f"{path}: model_type {short(found['model_type'])} is not supported; use a BERT with model_type 'bert' (stage 5 alone takes other teachers)"
+            f"{path}: model_type {short(model_type)} is not supported; use a BERT with model_type "
+            f"'bert' (stage 5 alone takes other teachers)"
         )
+    _check(path, found, kind())
+    try:
+        config = kind(**found)
+        config.to_dict(), ACT2FN[config.hidden_act]
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not 0 <= getattr(config, name) <= 1:
+                raise ValueError(f"the dropout {name} is no probability")
+        if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
+            raise ValueError(f"pad_token_id {config.pad_token_id} is not in the vocabulary")
+    except Exception as error:  # transformers and PyTorch raise many kinds
+        raise UserError(
+            f"{path} holds a value that makes no sense ({' '.join(str(error).split())[:150]}); "
+            f"fix it or take the file from the model's source again"
+        ) from None
+    return config
+
+
+def _check(path: Path, found: dict, usual: BertConfig | AlbertConfig) -> None:
+    """Raise UserError for unsupported values and absurd sizes, before a model of them is built."""
     for name, only in SUPPORTED.items():
         if found.get(name, only) != only:
             raise UserError(
-                f"{path}: {name} {short(found[name])} is not supported; use a BERT with {name} {only!r}"
+                f"{path}: {name} {short(found[name])} is not supported; use a BERT with {name} "
+                f"{only!r}"
             )
-    usual = kind()
-    V, D, M, H, F, P, T, *_ = sizes = [found.get(name, getattr(usual, name, 1)) for name in SIZES]
+    sizes = [found.get(name, getattr(usual, name, 1)) for name in SIZES]
     for (name, most), value in zip(SIZES.items(), sizes):
         if type(value) is not int or not 0 < value <= most:
             raise UserError(
-                f"{path}: {name} is {short(value)}, not a whole number from 1 to {most:,}; mend it"
+                f"{path}: {name} is {short(value)}, not a whole number from 1 to {most:,}; fix it"
             )
+    V, D, M, H, F, P, T, *_ = sizes
     if D % H:
         raise UserError(
-            f"{path}: hidden_size {D} is not a multiple of num_attention_heads {H}; mend it"
+            f"{path}: hidden_size {D} is not a multiple of num_attention_heads {H}; fix it"
         )
     if (numbers := D * (V + P + T) + M * D * (4 * D + 2 * F)) > MOST_NUMBERS:
         raise UserError(
-            f"{path} describes a model of {numbers:,} numbers, more than {MOST_NUMBERS:,}; mend its sizes"
+            f"{path} describes a model of {numbers:,} numbers, more than {MOST_NUMBERS:,}; fix its "
+            f"sizes"
         )
     if found.get("bits", BITS) != BITS:
         raise UserError(
-            f"{path}: bits {short(found['bits'])} is unknown: a model has {BITS}, made by quantize, or none"
+            f"{path}: bits {short(found['bits'])} is unknown: a model has {BITS}, made by "
+            f"quantize, or none"
         )
     if found.get("classifier_head", "huggingface") not in ("huggingface", "relu"):
         raise UserError(
-            f"{path}: classifier_head {found['classifier_head']!r} is unknown: use huggingface or relu"
+            f"{path}: classifier_head {found['classifier_head']!r} is unknown: use huggingface or "
+            f"relu"
         )
-    try:
-        config = kind(
-            **{
-                name: value
-                for name, value in found.items()
-                if name not in ("dtype", "torch_dtype", "model_type")
-            }
-        )
-        config.to_dict(), ACT2FN[config.hidden_act]
-        if not (
-            0 <= config.hidden_dropout_prob <= 1 and 0 <= config.attention_probs_dropout_prob <= 1
-        ):
-            raise ValueError("a dropout is no probability")
-        if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
-            raise ValueError(f"pad_token_id {config.pad_token_id} is no word piece")
-    except (
-        Exception
-    ) as error:  # transformers and PyTorch raise many kinds for values that make no sense
-        reason = " ".join(str(error).split())[:150]
-        raise UserError(
-            f"{path} holds a value that makes no sense ({reason}); mend it or take the file from the model's source again"
-        ) from None
-    return config

@@ -1,48 +1,56 @@
-"""What a model costs: parameters by block, bytes, multiply-adds, and measured time."""
+"""What a model costs: parameters per block, bytes, multiply-adds, and measured time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median
 
 import torch
 
 from tinybert_lite.method.encoder import Bert
 
+BLOCKS = {
+    "bert.embeddings": "embeddings",
+    "bert.encoder": "encoder",
+    "bert.pooler": "classifier",
+    "classifier": "classifier",
+}
+
 
 def parameters_by_block(model: Bert) -> dict[str, int]:
-    """Trainable numbers that serving needs: embeddings, encoder, pooler and classifier; no projection, no masked LM."""
-    found = {"embeddings": 0, "encoder": 0, "classifier": 0}
-    for name, parameter in model.named_parameters():
-        if name.startswith("bert.embeddings"):
-            found["embeddings"] += parameter.numel()
-        elif name.startswith("bert.encoder"):
-            found["encoder"] += parameter.numel()
-        elif name.startswith(("bert.pooler", "classifier")):
-            found["classifier"] += parameter.numel()
+    """Parameters that serving needs, per block; without projections and masked-LM head."""
+    found = dict.fromkeys(BLOCKS.values(), 0)
+    for start, block in BLOCKS.items():
+        found[block] += sum(
+            parameter.numel()
+            for name, parameter in model.named_parameters()
+            if name.startswith(start)
+        )
     return found
 
 
 def multiply_adds(model: Bert, length: int) -> int:
-    """Of one sentence of `length` tokens: a layer has 4·L·D² (projections) + 2·L²·D (attention) + 2·L·D·I (feed-forward)."""
-    c, L = model.config, length
-    D, intermediate = c.hidden_size, c.intermediate_size
-    return c.num_hidden_layers * (4 * L * D * D + 2 * L * L * D + 2 * L * D * intermediate)
+    """Of one sentence of L = `length` tokens, in all layers of width D, feed-forward width I.
+
+    Per layer: 4·L·D² (projections) + 2·L²·D (attention) + 2·L·D·I (feed-forward).
+    """
+    config, L = model.config, length
+    D, intermediate = config.hidden_size, config.intermediate_size
+    return config.num_hidden_layers * (4 * L * D * D + 2 * L * L * D + 2 * L * D * intermediate)
 
 
 def parts_of(rows: int, batch_size: int = 32, most_rows: int = 128) -> list[range]:
-    """The rows that time is measured on: the first ones, in batches as they are (no sorting by length)."""
-    return [
-        range(i, min(i + batch_size, rows, most_rows))
-        for i in range(0, min(rows, most_rows), batch_size)
-    ]
+    """The rows that time is measured on: batches of the first ones, in the order of the file."""
+    most = min(rows, most_rows)
+    return [range(i, min(i + batch_size, most)) for i in range(0, most, batch_size)]
 
 
 @torch.inference_mode()
 def milliseconds_a_row(
     logits: Callable, batches: list[dict[str, torch.Tensor]], repeats: int = 5
 ) -> float:
-    """Median over repeats of the time a row; `logits(batch)` gives (B, K)."""
+    """Time per row, the median over repeats; `logits(batch)` gives (B, K)."""
     times = []
     for _ in range(repeats + 1):  # the first is a warm-up
         started = time.perf_counter()
@@ -50,13 +58,11 @@ def milliseconds_a_row(
             last = logits(batch)
         float(last.sum())  # waits for the device
         times.append(time.perf_counter() - started)
-    return (
-        1000 * sorted(times[1:])[repeats // 2] / sum(len(batch["input_ids"]) for batch in batches)
-    )
+    return 1000 * median(times[1:]) / sum(len(batch["input_ids"]) for batch in batches)
 
 
 def cost(model: Bert, examples) -> dict:
-    """Everything above, and its bytes in float32, for a model with a classifier, on rows like those of `examples`."""
+    """The `card` of a model with a classifier, measured on rows of `examples`."""
     model.eval()
     device = next(model.parameters()).device
     batches = [
@@ -73,11 +79,12 @@ def cost(model: Bert, examples) -> dict:
 
 
 def card(blocks: dict[str, int], multiply_adds: int, length: int, milliseconds: float) -> dict:
-    """A model's cost as results.json holds it."""
+    """A model's cost as results.json holds it; bytes are those of float32."""
+    parameters = sum(blocks.values())
     return {
-        "parameters": sum(blocks.values()),
+        "parameters": parameters,
         "blocks": blocks,
-        "bytes": 4 * sum(blocks.values()),
+        "bytes": 4 * parameters,
         "multiply_adds": multiply_adds,
         "length": length,
         "milliseconds_a_row": round(milliseconds, 4),

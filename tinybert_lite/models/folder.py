@@ -1,27 +1,140 @@
-"""Where everything is: the only place that spells "3_general_distill" or "teacher_model"."""
+"""A model folder, resolved once: its kind, its files, and the heads in its weights."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
-from tinybert_lite.models.configuration import BERTS, config_file
-from tinybert_lite.models.tokenizers import find_vocabulary
-from tinybert_lite.system.files import read_json
+from transformers import AlbertConfig, BertConfig
+
+from tinybert_lite.models.configuration import BERTS, find_config, read_config
+from tinybert_lite.models.tokenizers import TOKENIZER_FILES, find_vocabulary
+from tinybert_lite.models.weights import find_weights, names_in, parts_of, projection_in
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.files import read_json, sha256
 
 PRE_DATA = "1_pre_data"  # of a workspace: a vocabulary may lie there too
+BERT, ALBERT, CLASSIFIER, LOGITS = "bert", "albert", "other classifier", "file of logits"
+SERVED = {"int8": "model.int8.onnx", "onnx": "model.onnx"}  # of a serving folder, fastest first
 
 
-def is_bert(teacher: Path | None) -> bool:
-    """Whether it has the layers that stage 4 matches (a folder that says nothing counts as a BERT), unlike a file of logits.
+class ModelFolder(os.PathLike):
+    """A model folder, or the file of logits that takes a teacher's place. It can be used as a path.
 
-    An ALBERT has them too, and word pieces to share with a student where it came with a vocab.txt.
+    A fact is read when it is first asked for, and then kept: whoever has written into the folder
+    makes a new object. `weights` names a weights file to use instead of the folder's own.
     """
-    if teacher is None or not config_file(teacher).is_file():
-        return not (teacher and teacher.is_file())
-    kind = read_json(config_file(teacher)).get("model_type", "bert")
-    return kind in BERTS or kind == "albert" and find_vocabulary(teacher) is not None
+
+    def __init__(self, path: str | os.PathLike, weights: Path | None = None):
+        self.path, self.name, self._weights = Path(path), Path(path).name, weights
+
+    @classmethod
+    def at(cls, place: str | os.PathLike) -> ModelFolder:
+        """`place` itself where it is a ModelFolder already."""
+        return place if isinstance(place, cls) else cls(place)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
+
+    @cached_property
+    def kind(self) -> str:
+        """BERT, ALBERT, CLASSIFIER (another architecture) or LOGITS. No config.json: BERT."""
+        if self.path.is_file():
+            return LOGITS
+        values = read_json(self.config_file) if self.has_config else {}
+        model_type = values.get("model_type", BERT)
+        return BERT if model_type in BERTS else ALBERT if model_type == ALBERT else CLASSIFIER
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether stage 4 can match its layers: a BERT's, or an ALBERT's with a vocab.txt.
+
+        An ALBERT with a sentencepiece vocabulary shares no word pieces with a student.
+        """
+        return self.kind == BERT or self.kind == ALBERT and find_vocabulary(self.path) is not None
+
+    @cached_property
+    def config_file(self) -> Path:
+        """config.json, or bert_config.json; config.json where both are missing."""
+        return find_config(self.path)
+
+    @property
+    def has_config(self) -> bool:
+        return self.config_file.is_file()
+
+    @cached_property
+    def config(self) -> BertConfig | AlbertConfig:
+        """The checked configuration of a BERT or an ALBERT. Raises UserError for any other."""
+        return read_config(self.config_file)
+
+    @cached_property
+    def weights_file(self) -> Path | None:
+        return self._weights or find_weights(self.path)
+
+    @cached_property
+    def weight_names(self) -> set[str]:
+        """Names of the stored tensors as `Bert` calls them; empty without a weights file."""
+        return names_in(self.weights_file) if self.weights_file else set()
+
+    @property
+    def has_classifier(self) -> bool:
+        return "classifier.weight" in self.weight_names
+
+    @property
+    def has_masked_lm(self) -> bool:
+        return any(name.startswith("cls.predictions.") for name in self.weight_names)
+
+    @property
+    def projection(self) -> str | None:
+        """One projection for all layers ("original"), "per_layer" ones, or None."""
+        return projection_in(self.weight_names)
+
+    @cached_property
+    def served_file(self) -> Path | None:
+        """The fastest ONNX model of a serving folder; None in any other folder."""
+        files = (self.path / name for name in SERVED.values())
+        return next((file for file in files if file.is_file()), None)
+
+    @cached_property
+    def vocabulary(self) -> Path | None:
+        """Its vocabulary file, else the one in 1_pre_data/ of the workspace around it."""
+        around = (parent / PRE_DATA for parent in self.path.resolve().parents)
+        return find_vocabulary(self.path, *around)
+
+    def need_vocabulary(self) -> Path:
+        """The vocabulary file. Raises UserError where there is none."""
+        if self.kind == ALBERT and not self.has_layers:
+            raise UserError(
+                f"{self} has no vocab.txt: an ALBERT with a sentencepiece vocabulary teaches "
+                f"stage 5 alone (--task_teacher), since a student has to read the word pieces of "
+                f"a teacher whose layers it learns"
+            )
+        if self.vocabulary is None:
+            raise UserError(
+                f"{self.path / 'vocab.txt'} is missing: put the model's vocabulary there "
+                f"(or into {PRE_DATA}/)"
+            )
+        return self.vocabulary
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the configuration, the weights and the vocabulary or tokenizer files."""
+        patterns = ("vocab.txt",) if self.has_layers else TOKENIZER_FILES
+        tokenizer = {file for pattern in patterns for file in self.path.glob(pattern)}
+        weights = parts_of(self.weights_file) if self.weights_file else []
+        return fingerprint_of(
+            self.path, [self.config_file, *weights, *sorted(filter(Path.is_file, tokenizer))]
+        )
 
 
-def vocabulary_beside(folder: Path) -> Path | None:
-    """A model folder's own vocabulary file, else one in 1_pre_data/ of the workspace around it."""
-    return find_vocabulary(folder, *(parent / PRE_DATA for parent in folder.resolve().parents))
+def fingerprint_of(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 of files in a folder: their names there and their contents, in this order."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)}\n".encode())
+    return digest.hexdigest()

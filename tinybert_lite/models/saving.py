@@ -1,4 +1,4 @@
-"""Model folders: reading weights of several kinds, writing them atomically, and the hand-off between stages."""
+"""Writing a model folder, each file atomically, and handing it on to the next stage."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from tinybert_lite.models.weights import TIED, WEIGHTS
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import write_atomically, write_json
 
-HANDED_ON = "pytorch_model.bin"
+SAFETENSORS, HANDED_ON = WEIGHTS
 _EPOCH_NAMES = (re.compile(r"model_epoch_(\d+)\.bin"), re.compile(r"step_(\d+)_pytorch_model\.bin"))
-
-
-def epoch_name(epoch: int) -> str:
-    return f"model_epoch_{epoch}.bin"
+_NOT_SAVED = ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")
 
 
 def model_bytes(model: Bert, without: str = "") -> bytes:
+    """The state dict as torch.save writes it; `without` names a parameter to leave out."""
     buffer = io.BytesIO()  # torch.save to a path would put the file's name into the bytes
     state = {
         model.file_name(name): tensor.detach().cpu().contiguous()
@@ -37,34 +35,23 @@ def model_bytes(model: Bert, without: str = "") -> bytes:
 
 def save_config(model: Bert, folder: Path) -> None:
     """config.json as Hugging Face reads it, with the kind of classifier head."""
-    config = model.config.to_dict()
     config = {
-        k: v
-        for k, v in config.items()
-        if k not in ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")
+        name: value for name, value in model.config.to_dict().items() if name not in _NOT_SAVED
     }
-    kind = (
-        "ForSequenceClassification"
-        if model.classifier is not None
-        else "ForMaskedLM"
-        if model.cls is not None
-        else "Model"
-    )
-    config["architectures"] = [
-        f"{'Albert' if model.config.model_type == 'albert' else 'Bert'}{kind}"
-    ]
-    if (
-        model.classifier is not None
-        and len(config.get("id2label", {})) != model.classifier.out_features
-    ):
-        labels = {i: f"LABEL_{i}" for i in range(model.classifier.out_features)}
-        config.update(id2label=labels, label2id={label: i for i, label in labels.items()})
-    write_json(folder / "config.json", config)
+    kind, head = "Albert" if model.config.model_type == "albert" else "Bert", "Model"
+    if model.classifier is not None:
+        head, classes = "ForSequenceClassification", model.classifier.out_features
+        if len(config.get("id2label", {})) != classes:
+            labels = {i: f"LABEL_{i}" for i in range(classes)}
+            config |= {"id2label": labels, "label2id": {label: i for i, label in labels.items()}}
+    elif model.cls is not None:
+        head = "ForMaskedLM"
+    write_json(folder / "config.json", {**config, "architectures": [f"{kind}{head}"]})
 
 
 def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
     """Write `model_epoch_N.bin`, or `pytorch_model.bin` where no epoch is given."""
-    path = folder / (epoch_name(epoch) if epoch else HANDED_ON)
+    path = folder / (f"model_epoch_{epoch}.bin" if epoch else HANDED_ON)
     write_atomically(path, model_bytes(model))
     return path
 
@@ -74,21 +61,23 @@ def save_safetensors(
     folder: Path,
     dtype: torch.dtype = torch.float32,
     name_of: Callable[[str], str] = str,
-) -> Path:
-    """Write `model.safetensors`, tied tensors once. In torch.half: half the bytes, eleven bits of precision."""
+) -> None:
+    """Write `model.safetensors`, tied tensors once. torch.half: half the bytes, 11 bits precise."""
     from safetensors.torch import save
 
     state = {
-        name_of(model.file_name(name)): t.detach().cpu().to(dtype).contiguous()
-        for name, t in model.state_dict().items()
+        name_of(model.file_name(name)): tensor.detach().cpu().to(dtype).contiguous()
+        for name, tensor in model.state_dict().items()
         if name not in TIED
     }
-    write_atomically(folder / WEIGHTS[0], save(state, metadata={"format": "pt"}))
-    return folder / WEIGHTS[0]
+    write_atomically(folder / SAFETENSORS, save(state, metadata={"format": "pt"}))
 
 
 def latest_epoch(folder: Path) -> Path | None:
-    """The newest `model_epoch_N.bin`; else the newest `step_N_pytorch_model.bin`, as a later version of the original has it."""
+    """The newest `model_epoch_N.bin`, else the newest `step_N_pytorch_model.bin`, else None.
+
+    The second name is that of a later version of the original code.
+    """
     for name in _EPOCH_NAMES:
         numbered = [
             (int(match[1]), path)
@@ -101,10 +90,11 @@ def latest_epoch(folder: Path) -> Path | None:
 
 
 def hand_off(folder: Path, checkpoint: Path | None = None) -> Path:
-    """Put the newest (or the given) epoch file in place as `pytorch_model.bin`, the name the next stage reads.
+    """Put the newest (or the given) epoch file in place as `pytorch_model.bin` for the next stage.
 
-    The step that people forget by hand. Checked first: config, names, shapes, finite values. Atomic.
-    Raises UserError where there is nothing to hand on or it does not fit its config.
+    With the original scripts this is a step by hand. The file is checked first against
+    config.json, and the copy is atomic. Raises UserError where there is no epoch file or it does
+    not fit.
     """
     checkpoint = checkpoint or latest_epoch(folder)
     if checkpoint is None:

@@ -1,8 +1,9 @@
-"""TensorFlow's checkpoint format, the tensor bundle, read without TensorFlow: the one small library for it calls itself unfinished.
+"""TensorFlow's checkpoint format, the tensor bundle, read without TensorFlow.
 
-`NAME.index` is a table of LevelDB's kind with a protocol buffer for each tensor, which says where in `NAME.data-00000-of-00001` its
-numbers stand (TensorFlow's core/util/tensor_bundle and core/lib/io/table). Checksums are compared where `google-crc32c` is
-installed (the extra `tensorflow`): small, of the format's own makers, and without it a BERT-base would take Python a minute.
+`NAME.index` is a LevelDB table with one protocol buffer per tensor, which says where in
+`NAME.data-00000-of-00001` its bytes are (TensorFlow's core/util/tensor_bundle, core/lib/io/table).
+Checksums are compared where `google-crc32c` is installed (the extra `tensorflow`): in Python alone
+those of a BERT-base would take a minute.
 """
 
 from __future__ import annotations
@@ -22,27 +23,17 @@ try:
 except ImportError:
     extend = None
 
-DTYPES = {
-    1: torch.float32,
-    2: torch.float64,
-    14: torch.bfloat16,
-    19: torch.float16,
-}  # by their numbers there
-END, FOOTER, TRAILER = (
-    0xDB4775248B80FB57.to_bytes(8, "little"),
-    48,
-    5,
-)  # bytes: the table's last ones, its end, and a block's checksum
-LARGEST_INDEX, LONGEST_NAME, MOST_NAMES = (
-    1 << 24,
-    1000,
-    100_000,
-)  # a BERT-large with its optimizer's state has 1,200 names in 0.1 MB
+# Number types by their numbers there.
+DTYPES = {1: torch.float32, 2: torch.float64, 14: torch.bfloat16, 19: torch.float16}
+END = 0xDB4775248B80FB57.to_bytes(8, "little")  # a table's last bytes
+FOOTER, TRAILER = 48, 5  # bytes of a table's footer, and of a block's type and checksum
+# A BERT-large with its optimizer's state has 1,200 names in 0.1 MB.
+LARGEST_INDEX, LONGEST_NAME, MOST_NAMES = 1 << 24, 1000, 100_000
 CHUNK = 1 << 20
 
 
 class Entry(NamedTuple):
-    """A tensor and where its bytes stand."""
+    """A tensor's type and shape, and where its bytes are."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -53,7 +44,7 @@ class Entry(NamedTuple):
 
 
 class Bundle:
-    """The tensors of an index file by their names. Raises UserError for one that is damaged, cut short or something else."""
+    """The tensors of an index file by their names. Raises UserError for a damaged or other file."""
 
     def __init__(self, index: Path):
         self.index = index
@@ -69,15 +60,18 @@ class Bundle:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> UserError:
-        reason = (
-            error if type(error) is ValueError else "it is cut short or overwritten"
-        )  # whatever bytes out of place raise
+        # Bytes out of place raise many kinds; ValueError is raised here, with a reason.
+        reason = error if type(error) is ValueError else "it is cut short or overwritten"
         return UserError(
-            f"{self.index} is not the index of a TensorFlow checkpoint ({reason}); fetch the checkpoint again"
+            f"{self.index} is not the index of a TensorFlow checkpoint ({reason}); fetch the "
+            f"checkpoint again"
         )
 
     def entries(self, names: Collection[str]) -> dict[str, Entry]:
-        """Where these vectors and matrices are. Raises UserError unless all lie inside files that are there, each in its own place."""
+        """Where these vectors and matrices are.
+
+        Raises UserError unless all lie inside existing files and do not overlap.
+        """
         try:
             found = {name: self._entry(name) for name in names}
         except Exception as error:
@@ -85,7 +79,8 @@ class Bundle:
         for name, entry in found.items():
             if not entry.file.is_file():
                 raise UserError(
-                    f"{entry.file} is missing: a TensorFlow checkpoint needs all its files in one folder"
+                    f"{entry.file} is missing: a TensorFlow checkpoint needs all its files in one "
+                    f"folder"
                 )
             if entry.end > entry.file.stat().st_size:
                 raise UserError(f"{entry.file} ends before {name} does; fetch the checkpoint again")
@@ -124,7 +119,7 @@ class Bundle:
 
 
 def read_tensor(name: str, entry: Entry) -> torch.Tensor:
-    """Its numbers, in memory once. Raises UserError where their checksum is wrong."""
+    """The tensor, read without a second copy. Raises UserError where its checksum is wrong."""
     buffer, checksum = bytearray(entry.end - entry.start), 0
     with open(entry.file, "rb") as file:
         file.seek(entry.start)
@@ -134,22 +129,23 @@ def read_tensor(name: str, entry: Entry) -> torch.Tensor:
             checksum = extend(checksum, chunk) if extend else 0
     if extend and _masked(checksum) != entry.checksum:
         raise UserError(
-            f"{entry.file}: the checksum of {name} is wrong, the file is damaged; fetch the checkpoint again"
+            f"{entry.file}: the checksum of {name} is wrong, the file is damaged; fetch the "
+            f"checkpoint again"
         )
     return torch.frombuffer(buffer, dtype=entry.dtype).reshape(entry.shape)
 
 
 def _masked(checksum: int) -> int:
-    """As it is stored: a checksum among the data must not look like theirs."""
+    """The stored form of a checksum (LevelDB's mask, for data that hold checksums themselves)."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of every row: blocks of rows, a block that lists these, and a footer that tells where that is."""
+    """Key and value of every row: blocks of rows, an index block, a footer that points to it."""
     if data[-len(END) :] != END:
         raise ValueError("its end is missing")
     footer, seen, count, last = data[-FOOTER:], 0, 0, None
-    _, _, at = _place(footer, 0)  # of a block of remarks, which is empty
+    _, _, at = _place(footer, 0)  # of the meta block, which is empty
     for _, place in _block(data, *_place(footer, at)[:2]):
         start, size, _ = _place(place, 0)
         seen += size + TRAILER
@@ -164,14 +160,14 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _place(data: bytes, at: int) -> tuple[int, int, int]:
-    """Start and size of a block, and where the next thing is."""
+    """Start and size of a block, and the position after them."""
     start, at = _varint(data, at)
     size, at = _varint(data, at)
     return start, size, at
 
 
 def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """The rows of a block; a key is stored without what it shares with the one before it."""
+    """The rows of a block; a key is stored without the prefix it shares with the previous one."""
     block = _taken(data, start, size + TRAILER)
     if block[size]:
         raise ValueError("it is compressed, which TensorFlow's own writer never does")
@@ -179,9 +175,7 @@ def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
         block[size + 1 :], "little"
     ):
         raise ValueError("its checksum is wrong")
-    restarts = int.from_bytes(
-        _taken(block, size - 4, 4), "little"
-    )  # places where a search may start
+    restarts = int.from_bytes(_taken(block, size - 4, 4), "little")  # a number of positions
     rows, key, at = _taken(block, 0, size - 4 - 4 * restarts), b"", 0
     while at < len(rows):
         shared, own, at = _place(rows, at)
@@ -207,7 +201,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, and where the next thing is."""
+    """A number in groups of seven bits, the lowest first, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         value |= (data[at] & 127) << shift

@@ -1,4 +1,4 @@
-"""Tokenizers from a model folder, the words of a text, and rows as token ids."""
+"""The tokenizer of a model folder: its vocabulary file, read, checked and written."""
 
 from __future__ import annotations
 
@@ -11,50 +11,55 @@ from tinybert_lite.system.files import read_json, write_atomically, write_json
 from tinybert_lite.system.lines import lines_of
 
 VOCABULARY_NAMES = ("vocab.txt", "vocab_21128.txt")
+TOKENIZER_FILES = (  # of any architecture
+    "vocab.*",
+    "tokenizer*.json",
+    "merges.txt",
+    "*.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 
 
 def find_vocabulary(*folders: Path) -> Path | None:
     """The first vocabulary file in these folders, in their order."""
-    return next(
-        (
-            folder / name
-            for folder in folders
-            for name in VOCABULARY_NAMES
-            if (folder / name).is_file()
-        ),
-        None,
-    )
+    places = (folder / name for folder in folders for name in VOCABULARY_NAMES)
+    return next(filter(Path.is_file, places), None)
 
 
 def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     """A fast BERT WordPiece tokenizer from a vocabulary file.
 
-    Case comes from `lower_case`, else from a `tokenizer_config.json` beside the file, else from the vocabulary itself:
-    one that holds capital letters is cased. Raises UserError for duplicate pieces or missing special tokens.
+    Case comes from `lower_case`, else from a `tokenizer_config.json` beside the file, else from the
+    vocabulary: one with capital letters is cased. Raises UserError for duplicate or empty entries
+    and for missing special tokens.
     """
     from transformers import BertTokenizer
 
     pieces = list(lines_of(vocabulary))
     vocab = {piece: i for i, piece in enumerate(pieces)}
     if len(vocab) < len(pieces):
-        seen: set[str] = set()
-        line = next(i for i, piece in enumerate(pieces, 1) if piece in seen or seen.add(piece))
+        piece = next(piece for i, piece in enumerate(pieces) if vocab[piece] != i)
         raise UserError(
-            f"{vocabulary}, line {line}: the piece {short(pieces[line - 1])} stands there twice; use the model's own vocabulary file"
+            f"{vocabulary}, line {vocab[piece] + 1}: the piece {short(piece)} stands there twice; "
+            f"use the model's own vocabulary file"
         )
     if "" in vocab:
         raise UserError(
-            f"{vocabulary}, line {vocab[''] + 1}: is empty, and each line holds one word piece; use the model's own vocabulary file"
+            f"{vocabulary}, line {vocab[''] + 1}: is empty, and each line holds one word piece; "
+            f"use the model's own vocabulary file"
         )
     missing = [token for token in SPECIAL_TOKENS if token not in vocab]
     if missing:
         raise UserError(
-            f"{vocabulary} lacks {', '.join(missing)}; use the vocabulary file that came with the model"
+            f"{vocabulary} lacks {', '.join(missing)}; use the vocabulary file that came with the "
+            f"model"
         )
     if lower_case is None:
         lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
     if lower_case is None:
-        # Words alone: the Chinese vocabulary, lower-case otherwise, holds <S>. Not isupper(): signs such as ℝ have no lower case.
+        # Words alone: the Chinese vocabulary is lower-case, but holds <S>. Not isupper(), since
+        # signs such as ℝ have no lower case.
         lower_case = all(
             piece == piece.lower() for piece in pieces if piece.removeprefix("##").isalpha()
         )
@@ -62,20 +67,17 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
 
 
 def _recorded_case(config: Path) -> bool | None:
-    if not config.is_file():
-        return None
-    found = read_json(config).get("do_lower_case")
+    found = read_json(config).get("do_lower_case") if config.is_file() else None
     if found not in (None, True, False):
-        raise UserError(f"{config}: do_lower_case is {short(found)}, not true or false; mend it")
+        raise UserError(f"{config}: do_lower_case is {short(found)}, not true or false; fix it")
     return found
 
 
 def save_tokenizer(tokenizer, folder: Path) -> None:
-    """Write `vocab.txt` and the case beside a model, where Hugging Face's AutoTokenizer finds them."""
-    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    write_atomically(
-        folder / "vocab.txt", "".join(f"{piece}\n" for piece, _ in pieces).encode("utf-8")
-    )
+    """Write `vocab.txt` and the case beside a model, where Hugging Face's AutoTokenizer looks."""
+    vocab = tokenizer.get_vocab()
+    pieces = sorted(vocab, key=vocab.get)
+    write_atomically(folder / "vocab.txt", "".join(f"{piece}\n" for piece in pieces).encode())
     write_json(
         folder / "tokenizer_config.json",
         {"tokenizer_class": "BertTokenizer", "do_lower_case": is_lower_case(tokenizer)},
@@ -87,23 +89,12 @@ def is_lower_case(tokenizer) -> bool:
 
 
 def check_vocabulary(tokenizer, vocab_size: int, vocabulary: Path, config: Path) -> None:
-    """Raise UserError where a vocabulary has more pieces than the model has embeddings, or far fewer.
+    """Raise UserError unless a vocabulary has as many pieces as the model has embeddings.
 
-    A model may be padded up to a multiple of 64 or so; anything else belongs to another model.
+    Up to 127 embeddings more are fine: some models are padded to a multiple of 64 or so.
     """
-    pieces = len(tokenizer)
-    if pieces > vocab_size or vocab_size - pieces >= 128:
+    if not 0 <= vocab_size - len(tokenizer) < 128:
         raise UserError(
-            f"{vocabulary} holds {pieces} pieces but {config} says vocab_size {vocab_size}: "
-            f"they belong to different models; put the vocabulary of this model there"
+            f"{vocabulary} holds {len(tokenizer)} pieces but {config} says vocab_size "
+            f"{vocab_size}: they belong to different models; put the vocabulary of this model there"
         )
-
-
-TOKENIZER_FILES = (
-    "vocab.*",
-    "tokenizer*.json",
-    "merges.txt",
-    "*.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)  # of any architecture

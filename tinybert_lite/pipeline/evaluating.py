@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.exports.serving import Served, fastest
+from tinybert_lite.exports.serving import Served
 from tinybert_lite.models import loading
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import submissions
 from tinybert_lite.stages.evaluation import DevSet, predict
@@ -16,13 +17,13 @@ from tinybert_lite.system.files import write_json
 
 
 def evaluate_folder(
-    folder: Path,
+    folder: ModelFolder | Path,
     workspace: Workspace,
     settings: Settings,
     max_length: int = 128,
     batch_size: int = 32,
     output: Path | None = None,
-    teacher: Path | None = None,
+    teacher: ModelFolder | Path | None = None,
     runtime: str | None = None,
 ) -> dict:
     """Evaluate a model folder or a serving folder (`runtime`: its ONNX file) on the task's rows.
@@ -63,14 +64,19 @@ def evaluate_folder(
 
 
 def _load(
-    place: Path, task: Task, lower_case: bool | None, device: str, runtime: str | None = None
+    place: ModelFolder | Path,
+    task: Task,
+    lower_case: bool | None,
+    device: str,
+    runtime: str | None = None,
 ) -> loading.LoadedBert:
     """The model with its outputs in the order of the task's labels."""
-    if runtime or fastest(place):
+    place = ModelFolder.at(place)
+    if runtime or place.served_file:
         served = Served(place, runtime).in_the_tasks_order(task)
         return loading.LoadedBert(served, served.tokenizer, place, [])
-    found = loading.load_bert(place, lower_case, num_labels=task.num_labels, projection="none")
-    if "classifier" in loading.in_the_tasks_order(found, task).new_parts:
+    found = loading.load_classifier(place, task, lower_case)
+    if "classifier" in found.new_parts:
         remark(f"warning: {place} holds no classifier: the scores are those of a random one")
     found.model.to(device)
     return found

@@ -7,10 +7,10 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from tinybert_lite.models.configuration import config_file, read_config
-from tinybert_lite.models.folder import is_bert
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.workspace import Workspace, fitting_student, resolve_teacher
+from tinybert_lite.pipeline.model_choice import fitting_student, resolve_teacher
+from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.console import say
@@ -60,12 +60,12 @@ def split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
     return data.data_file(split)
 
 
-def teacher_folder(name: str, workspace: Workspace) -> Path:
+def teacher_folder(name: str, workspace: Workspace) -> ModelFolder:
     """A teacher's folder by its path or hub name; `teacher_model` may stand for the shipped one."""
     return resolve_teacher(local_folder(name), workspace)
 
 
-def model_folder(name: str) -> Path:
+def model_folder(name: str) -> ModelFolder:
     """A model's folder; a weights file stands for its folder."""
     path = Path(name)
     if path.suffix == ".ckpt":
@@ -73,24 +73,24 @@ def model_folder(name: str) -> Path:
             f"{path} is a MindSpore checkpoint: make a model folder of it as "
             "docs/mindspore_checkpoints.md shows, and name that"
         )
-    return path.parent if path.is_file() else local_folder(name)
+    return ModelFolder(path.parent) if path.is_file() else local_folder(name)
 
 
-def student_folder(name: str, teacher: Path) -> Path:
+def student_folder(name: str, teacher: ModelFolder) -> ModelFolder:
     """A student's folder; without a config.json, the shipped one in it that fits the teacher."""
     folder = local_folder(name)
-    if config_file(folder).is_file() or not folder.is_dir():
+    if folder.has_config:
         return folder
-    inside = folder / fitting_student(read_config(teacher), teacher)
-    if not config_file(inside).is_file():
+    inside = ModelFolder(folder.path / fitting_student(teacher))
+    if not inside.has_config:
         raise UserError(
-            f"{folder / 'config.json'} is missing: a student folder needs its configuration"
+            f"{folder.config_file} is missing: a student folder needs its configuration"
         )
     say(f"student: {inside}, which fits the teacher's heads")
     return inside
 
 
-def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Path:
+def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> ModelFolder:
     """The teacher of a task stage: the workspace's file of logits, else the model called `name`."""
     if workspace.given_logits and name:
         raise UserError(
@@ -101,8 +101,9 @@ def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Pa
             "--teacher_model is missing: name the task's teacher, "
             "or use --do_eval to evaluate the student alone"
         )
-    teacher = workspace.given_logits or teacher_folder(name, workspace)
-    if not (prediction or is_bert(teacher)):
+    logits = workspace.given_logits
+    teacher = ModelFolder(logits) if logits else teacher_folder(name, workspace)
+    if not (prediction or teacher.has_layers):
         raise UserError(
             f"{teacher} is not a BERT, so stage 4 cannot match its layers: "
             "use it for the prediction layer, with --pred_distill"
@@ -110,12 +111,12 @@ def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Pa
     return teacher
 
 
-def fine_tuned(teacher: Path, workspace: Workspace, settings: Settings) -> Path:
+def fine_tuned(teacher: ModelFolder, workspace: Workspace, settings: Settings) -> Path:
     """The teacher, or of a BERT without a classifier its fine-tuned copy, made if missing."""
-    if not is_bert(teacher) or finetune_teacher.is_fine_tuned(teacher):
+    if not teacher.has_layers or teacher.has_classifier:
         return teacher
     say(
         f"{teacher} was not fine-tuned on {settings.task.name}: its fine-tuned copy is "
         f"{workspace.tuned_teacher}, which is made first if it is missing"
     )
-    return finetune_teacher.run(replace(workspace, given_teacher=teacher), settings).folder
+    return finetune_teacher.run(replace(workspace, given_teacher=teacher.path), settings).folder

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_lite.data.corpora import corpus_files
-from tinybert_lite.models.configuration import read_config
-from tinybert_lite.models.weights import weights_file
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import (
     data_augmentation,
@@ -118,7 +117,7 @@ def writes_one_of(stage: Stage, workspace: Workspace, paths: Iterable[Path]) -> 
     folder = stage.folder(workspace)
     return any(
         path == folder or path.parent == folder and any(map(path.match, stage.writes))
-        for path in paths
+        for path in map(Path, paths)
     )
 
 
@@ -170,6 +169,7 @@ def _print_cost(todo: list[Planned], workspace: Workspace, settings: Settings) -
 
 def shown(path: Path, workspace: Workspace) -> str:
     """The path relative to the workspace, if it lies there."""
+    path = Path(path)
     return str(path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path)
 
 
@@ -179,7 +179,7 @@ def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> 
     Counted are texts, the weights of each saved epoch, and saved states (three times the weights).
     """
     student, teacher = _weight_bytes(workspace.student_source), 4 * 8_000_000
-    if weights_file(workspace.teacher):
+    if workspace.teacher.weights_file:
         teacher = _weight_bytes(workspace.teacher)
     need = 0
     for item in todo:
@@ -197,9 +197,9 @@ def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> 
     return need
 
 
-def _weight_bytes(model: Path) -> int:
+def _weight_bytes(model: ModelFolder) -> int:
     """Bytes of a BERT in float32: its word embeddings and the matrices of its layers."""
-    config = read_config(model)
+    config = model.config
     width = config.hidden_size
     per_layer = 4 * width**2 + 2 * width * config.intermediate_size
     return 4 * (config.vocab_size * width + config.num_hidden_layers * per_layer)

@@ -18,10 +18,11 @@ from tinybert_lite.data.own_files import columns_of, read_own_rows
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode
-from tinybert_lite.exports.serving import MODELS, Served, fastest
+from tinybert_lite.exports.serving import MODELS, Served
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
+from tinybert_lite.models.labels import OutputLabels
 from tinybert_lite.models.loading import load_bert
-from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import remark, say
@@ -43,7 +44,7 @@ class Predictor:
 
     def __init__(
         self,
-        folder: Path,
+        folder: ModelFolder | Path,
         device: str = "auto",
         max_length: int = 128,
         batch_size: int = 64,
@@ -54,18 +55,15 @@ class Predictor:
         Raises UserError for a folder without a fine-tuned model.
         """
         self.max_length, self.batch_size = max_length, batch_size
-        if runtime in MODELS or runtime is None and fastest(folder):
+        folder = ModelFolder.at(folder)
+        if runtime in MODELS or runtime is None and folder.served_file:
             self.model = found = Served(folder, runtime)
-            self.labels, self.offset, self.scale = found.labels, found.offset, found.scale
+            self.outputs = found.labels
         else:
             found = _fine_tuned(folder)
             self.model = found.model.to(choose_device(device).name).eval()
-            config, classes = self.model.config, self.model.classifier.out_features
-            words = [str(config.id2label.get(i, i)) for i in range(classes)]
-            self.labels = words if classes > 1 else []
-            self.offset = getattr(config, "label_offset", 0.0)
-            self.scale = getattr(config, "label_scale", 1.0)
-        self.tokenizer = found.tokenizer
+            self.outputs = OutputLabels.of(self.model)
+        self.tokenizer, self.labels = found.tokenizer, self.outputs.words
 
     def predict(self, texts_a: list[str], texts_b: list[str] | None = None) -> np.ndarray:
         """Probabilities (n, K) in the order of `labels`; a regression's numbers (n, 1)."""
@@ -74,7 +72,7 @@ class Predictor:
         examples = encode(texts_a, texts_b, self.tokenizer, self.max_length)
         logits = predict(self.model, examples, self.batch_size).astype(float)
         if not self.labels:
-            return logits * self.scale + self.offset
+            return logits * self.outputs.scale + self.outputs.offset
         return torch.from_numpy(logits).softmax(1).numpy()
 
     def answers(self, texts: Iterable[Texts]) -> Iterator[Answer]:
@@ -93,10 +91,10 @@ class Predictor:
                     yield pair, f"{row[0]:.6g}", None
 
 
-def _fine_tuned(folder: Path):
-    if weights_file(folder) is None:
+def _fine_tuned(folder: ModelFolder):
+    if folder.weights_file is None:
         raise UserError(
-            f"{folder} holds no model{' of PyTorch' if fastest(folder) else ''}: name a finished "
+            f"{folder} holds no model{' of PyTorch' if folder.served_file else ''}: name a finished "
             "one with --student_model, or make it with run_all"
         )
     found = load_bert(folder, projection="none")
@@ -176,22 +174,23 @@ def count_lines(path: Path) -> int | None:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
 
 
-def answering_folder(given: str | None, runtime: str | None, workspace: Workspace) -> Path:
+def answering_folder(given: str | None, runtime: str | None, workspace: Workspace) -> ModelFolder:
     """The model folder to predict with: a given one, else the task's finished student's.
 
     runtime: onnx or int8 take the student's serving folder; a warning if that is out of date.
     """
     if given:
         return local_folder(given)
+    finished = ModelFolder(workspace.final_student)
     if runtime not in MODELS:
-        return workspace.final_student
-    student, served = weights_file(workspace.final_student), workspace.serving / MODELS[runtime]
+        return finished
+    student, served = finished.weights_file, workspace.serving / MODELS[runtime]
     if student and served.is_file() and student.stat().st_mtime > served.stat().st_mtime:
         remark(
             f"warning: {served} is older than {student}; "
             "update it with python -m tinybert_lite.export --format serving"
         )
-    return workspace.serving
+    return ModelFolder(workspace.serving)
 
 
 def say_answers(answers: Iterable) -> None:

@@ -9,9 +9,8 @@ from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.models.cost import cost
-from tinybert_lite.models.folder import is_bert
-from tinybert_lite.models.loading import in_the_tasks_order, load_bert, load_model
-from tinybert_lite.models.weights import weights_file
+from tinybert_lite.models.folder import LOGITS, ModelFolder
+from tinybert_lite.models.loading import load_bert, load_classifier, load_model
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet, predict, probe
 from tinybert_lite.stages.metrics import agreement
@@ -35,10 +34,11 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     task, length = workspace.task, settings.task_distill_out.max_seq_length
     device = choose_device(settings.device, settings.precision)
     final_folder, with_layers = workspace.final_student, not workspace.without_layers
-    mid = {"4": workspace.mid_student} if with_layers else {}
-    steps = {"3": workspace.general_or_given_student, **mid, "5": final_folder}
+    baseline = ModelFolder(workspace.baseline)
+    mid = {"4": ModelFolder(workspace.mid_student)} if with_layers else {}
+    steps = {"3": workspace.general_or_given_student, **mid, "5": ModelFolder(final_folder)}
     for folder in (*[workspace.task_teacher] * with_layers, *steps.values()):
-        if weights_file(folder) is None:
+        if folder.weights_file is None:
             raise UserError(f"{folder} holds no weights yet: run the stages before the report")
     final = load_bert(final_folder)
     inputs = (final.tokenizer, length)
@@ -49,8 +49,8 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     dev = DevSet(task, files, *inputs)
     teacher = known_teacher(workspace, dev, length, device.name)
     models = {"teacher": teacher.model, "student": final.model.to(device.name).eval()}
-    if weights_file(workspace.baseline):
-        models["undistilled"] = loaded(workspace.baseline, device.name)
+    if baseline.weights_file:
+        models["undistilled"] = loaded(baseline, device.name)
     models = {name: model for name, model in models.items() if model}
     student, tests = models["student"], {}
     for its_task, its_files in (task, files), *([workspace.diagnostic] if task.diagnostic else []):
@@ -109,11 +109,10 @@ class Teacher:
 def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
     """Evaluate the task teacher, of whatever kind it is, on the dev rows."""
     place, task = workspace.task_teacher, workspace.task
-    if place.is_file():
+    if place.kind == LOGITS:
         return Teacher()
-    if is_bert(place):
-        found = load_bert(place, num_labels=task.num_labels, projection="none")
-        model = in_the_tasks_order(found, task).model.to(device).eval()
+    if place.has_layers:
+        model = load_classifier(place, task).model.to(device).eval()
         return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
     other = OtherClassifier(place, task, max_length, device=device)
     rows = {part: read_table(workspace.data_file(part), task).rows for part in dev.parts}
@@ -122,7 +121,7 @@ def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: st
     return Teacher(dev.scores_of(logits.get), logits[first], other.cost(rows[first]))
 
 
-def loaded(folder: Path, device: str) -> Bert:
+def loaded(folder: ModelFolder, device: str) -> Bert:
     """The model of a folder, ready for evaluation."""
     return load_model(folder)[0].to(device).eval()
 
@@ -139,5 +138,5 @@ def manifests(workspace: Workspace) -> dict[str, dict]:
         workspace.final_student,
         workspace.baseline,
     )
-    found = [manifest for folder in folders if (manifest := read_manifest(folder))]
+    found = [manifest for folder in folders if (manifest := read_manifest(Path(folder)))]
     return {manifest["stage"]: manifest for manifest in found}

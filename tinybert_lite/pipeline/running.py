@@ -108,7 +108,9 @@ def needed(
         read = [*STAGES[place].reads(workspace).values()]
     found: list[Stage] = []
     for stage in reversed(STAGES[:place]):
-        if writes_one_of(stage, workspace, read) and not (stage.skip_reason(workspace) or made(stage)):
+        if writes_one_of(stage, workspace, read) and not (
+            stage.skip_reason(workspace) or made(stage)
+        ):
             found.insert(0, stage)
             read += stage.reads(workspace).values()
     return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.pipeline.workspace import STUDENT_MODEL, Workspace
@@ -221,8 +222,9 @@ class VariantWorkspace(Workspace):
         return "left out in this variant" if self.variant.without_mid else super().without_layers
 
     @property
-    def student_source(self) -> Path:
-        return self.place / STUDENT_MODEL if self.variant.random_student else super().student_source
+    def student_source(self) -> ModelFolder:
+        drawn = self.place / STUDENT_MODEL
+        return ModelFolder(drawn) if self.variant.random_student else super().student_source
 
     @property
     def student_has_weights(self) -> bool:
@@ -244,5 +246,5 @@ class VariantWorkspace(Workspace):
             projection=settings.task_distill_mid.projection,
             teacher_width=config.hidden_size,
         )
-        save_model_folder(student, teacher.tokenizer, self.student_source)
-        save_weights(student, self.student_source)
+        save_model_folder(student, teacher.tokenizer, self.student_source.path)
+        save_weights(student, self.student_source.path)

@@ -1,4 +1,4 @@
-"""Where everything is: the only place that spells "3_general_distill" or "teacher_model"."""
+"""A task's workspace: its folders, what was given on the command line, and what the stages read."""
 
 from __future__ import annotations
 
@@ -8,34 +8,29 @@ from pathlib import Path
 
 from tinybert_lite.data.corpora import given_sources
 from tinybert_lite.data.tables import RECORDS
-from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task, find_task
-from tinybert_lite.models.configuration import config_file, read_config
-from tinybert_lite.models.folder import PRE_DATA, is_bert, vocabulary_beside
-from tinybert_lite.models.weights import weights_file
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task, find_task
+from tinybert_lite.models.folder import PRE_DATA, ModelFolder
+from tinybert_lite.pipeline.folders import CLASSROOM, SHIPPED, STUDENT_MODEL, Folders
+from tinybert_lite.pipeline.model_choice import fitting_student, resolve_teacher
 from tinybert_lite.system.errors import UserError
 
-SHIPPED = (
-    Path(__file__).resolve().parents[2]
-)  # the repository, whose data serve a workspace that has none
-STUDENT_MODEL, TEACHER_MODEL = "student_model", "teacher_model"
-CLASSROOM, GROWN = "classroom", "grown"
 GROW = "grow"  # --teacher_model grow: a teacher made from the text at hand
 CLASSROOM_VECTORS = "glove.classroom.txt"
 
 
 @dataclass(frozen=True)
-class Workspace:
-    """The folders of one task's run. The optional paths win over what lies in the folders."""
+class Workspace(Folders):
+    """The folders of one task's run. The given paths win over what is in the folders.
 
-    root: Path
-    task: Task = TASKS[FOLDERS_OWN_TASK]
+    Models that a stage reads are opened anew each time one is asked for, so that they are never
+    out of date; keep the object for as long as nothing is written into its folder.
+    """
+
     given_data: Path | None = None
     given_teacher: Path | None = None
     given_task_teacher: Path | None = None
     given_student: Path | None = None
-    given_logits: Path | None = (
-        None  # a task teacher's for the training rows, in place of the teacher
-    )
+    given_logits: Path | None = None  # a task teacher's, for the training rows
     given_corpora: tuple[Path, ...] = ()
 
     @classmethod
@@ -51,141 +46,47 @@ class Workspace:
         teacher_logits=None,
         corpus=(),
     ) -> Workspace:
-        """`root`, else TINYBERT_WORKSPACE, else the nearest folder upwards that holds student_model/, else the repository.
+        """`root`, else TINYBERT_WORKSPACE, else a parent with student_model/, else the repository.
 
-        A task that is not on the list is described beside its rows, in `data_dir` or the workspace's folder of its name.
+        A task that is not on the list is described beside its rows, in `data_dir` or the
+        workspace's folder of its name. Raises UserError for an unknown task or a missing path.
         """
-        root = root or os.environ.get("TINYBERT_WORKSPACE")
-        if root is None:
-            here = Path.cwd()
-            root = next(
-                (folder for folder in (here, *here.parents) if (folder / STUDENT_MODEL).is_dir()),
-                SHIPPED,
-            )
-        found = cls(
-            Path(root).resolve(), find_task(task, Path(data_dir) if data_dir else Path(root) / task)
-        )
-        if teacher_model == GROW:
-            teacher_model = found.grown_teacher
-        given = [
-            Path(path).resolve() if path else None
-            for path in (data_dir, teacher_model, task_teacher, student_model)
-        ]
-        for path, flag in zip(
-            given, ("--data_dir", "--teacher_model", "--task_teacher", "--student_model")
-        ):
-            if (
-                path is not None
-                and not path.is_dir()
-                and not (flag == "--teacher_model" and path == found.grown_teacher)
-            ):
+        root = Path(root or os.environ.get("TINYBERT_WORKSPACE") or _around(Path.cwd()))
+        found = cls(root.resolve(), find_task(task, Path(data_dir or root / task)))
+        folders = {
+            "--data_dir": data_dir,
+            "--teacher_model": found.grown_teacher if teacher_model == GROW else teacher_model,
+            "--task_teacher": task_teacher,
+            "--student_model": student_model,
+        }
+        given = [Path(path).resolve() if path else None for path in folders.values()]
+        for flag, path in zip(folders, given):
+            if path and not path.is_dir() and path != found.grown_teacher:
                 raise UserError(f"{flag} {path}: there is no such folder")
         if teacher_logits and task_teacher:
             raise UserError(
                 "--teacher_logits takes a task teacher's place: leave --task_teacher out"
             )
-        if teacher_logits and not Path(teacher_logits).is_file():
-            raise UserError(f"--teacher_logits {teacher_logits}: there is no such file")
+        logits = Path(teacher_logits) if teacher_logits else None
+        if logits and not logits.is_file():
+            raise UserError(f"--teacher_logits {logits}: there is no such file")
         corpora = tuple(path.resolve() for path in given_sources(corpus or ()))
         if lost := next((path for path in corpora if not path.exists()), None):
             raise UserError(f"--corpus {lost}: there is no such file or folder")
-        return cls(
-            found.root,
-            found.task,
-            *given,
-            Path(teacher_logits).resolve() if teacher_logits else None,
-            corpora,
-        )
+        return cls(found.root, found.task, *given, logits and logits.resolve(), corpora)
 
-    @property
-    def task_name(self) -> str:
-        return self.task.name
-
-    def _stage(self, name: str) -> Path:
-        return (
-            self.root / name
-            if self.task_name == FOLDERS_OWN_TASK
-            else self.root / name / self.task_name
-        )
-
-    def _language(self, name: str) -> Path:
-        """What all tasks of a language share: the folder itself for English, else a sub-folder such as `zh`."""
-        return (
-            self.root / name
-            if self.task.language == "en"
-            else self.root / name / self.task.language
-        )
-
-    # What runs write -------------------------------------------------------------------------------------------------
-
-    @property
-    def augmentation(self) -> Path:
-        return self._stage(PRE_DATA)
-
-    @property
-    def augmented_rows(self) -> Path:
-        return self.augmentation / "aug.tsv"
-
-    @property
-    def sequences(self) -> Path:
-        return self._language("2_pregenerate_data")
-
-    @property
-    def general_student(self) -> Path:
-        return self._language("3_general_distill")
-
-    @property
-    def tuned_teacher(self) -> Path:
-        return self.root / TEACHER_MODEL / self.task_name
-
-    @property
-    def mid_student(self) -> Path:
-        return self._stage("4_task_distill_mid")
-
-    @property
-    def final_student(self) -> Path:
-        return self._stage("5_task_distill_out")
-
-    @property
-    def baseline(self) -> Path:
-        return self.final_student / "undistilled"
-
-    @property
-    def int8_student(self) -> Path:
-        return self.final_student / "int8"
-
-    @property
-    def float32_student(self) -> Path:
-        """What 8-bit training is compared with: trained as long in floating point."""
-        return self.final_student / "float32"
-
-    @property
-    def serving(self) -> Path:
-        return self.final_student / "serving"
-
-    @property
-    def grown_teacher(self) -> Path:
-        return self._language(TEACHER_MODEL) / GROWN
-
-    # What they read --------------------------------------------------------------------------------------------------
-
-    def _own_or_shipped(self, own: Path) -> Path:
-        shipped = self.shipped(own)
-        return own if own.exists() or not shipped.exists() else shipped
-
-    def shipped(self, own: Path) -> Path:
-        """The same place in the repository."""
-        return SHIPPED / own.relative_to(self.root)
+    # Data --------------------------------------------------------------------------------------
 
     @property
     def data_dir(self) -> Path:
-        """Given, the workspace's folder of the task's name (of XNLI-zh: XNLI as well), else the shipped one."""
+        """Given, else the workspace's folder of the task's name, else the shipped one.
+
+        XNLI-zh and the like may also be in XNLI/.
+        """
         if self.given_data:
             return self.given_data
-        names = dict.fromkeys(
-            (self.task_name, self.task_name.removesuffix(f"-{self.task.language}"))
-        )
-        own = [self.root / name for name in names]
+        short = self.task_name.removesuffix(f"-{self.task.language}")
+        own = [self.root / name for name in (self.task_name, short)]
         return next(
             (folder for folder in own if _split_file(folder, "train", self.task).is_file()),
             self._own_or_shipped(own[0]),
@@ -195,81 +96,84 @@ class Workspace:
         return _split_file(self.data_dir, split, self.task)
 
     @property
+    def task_files(self) -> dict[str, Path]:
+        """The task's training and dev files."""
+        return {split: self.data_file(split) for split in ("train", *self.task.dev_files)}
+
+    @property
     def diagnostic(self) -> tuple[Task, dict[str, Path]]:
-        """The test without training rows that this task's models take, and its file: in a folder AX/ or diagnostic/, or among the task's."""
+        """The diagnostic task that this task's models answer, and its test file.
+
+        The file is in a folder AX/ or diagnostic/, or among the task's own.
+        """
         task = find_task(self.task.diagnostic)
+        (split,) = task.test_files
         places = [
             folder / name
             for folder in (self.root, self.data_dir.parent)
-            for name in (task.name, task.test_files[0])
-        ] + [self.data_dir]
-        files = [_split_file(place, split, task) for split in task.test_files for place in places]
-        return task, {
-            task.test_files[0]: next((path for path in files if path.is_file()), files[0])
-        }
+            for name in (task.name, split)
+        ]
+        files = [_split_file(place, split, task) for place in (*places, self.data_dir)]
+        return task, {split: next(filter(Path.is_file, files), files[0])}
 
     @property
     def corpus(self) -> Path:
-        """The one that comes with the course, or the user's in its place."""
+        """documents.txt: the user's, else the shipped one."""
         return self._own_or_shipped(self._language(PRE_DATA) / "documents.txt")
 
     @property
     def corpora(self) -> list[Path]:
-        """What stage 2 reads: what was given, else files and folders of the user's called `wiki…`, as the guides have them, else `corpus`."""
-        found = (
-            path
-            for path in self._language(PRE_DATA).glob("wiki*")
-            if not {".part", ".zip"} & {*path.suffixes}
-        )  # of downloads
-        return list(self.given_corpora) or given_sources(found) or [self.corpus]
+        """What stage 2 reads: the given corpora, else `wiki…` in 1_pre_data/, else `corpus`."""
+        downloads = {".part", ".zip"}
+        found = self._language(PRE_DATA).glob("wiki*")
+        own = (path for path in found if not downloads & {*path.suffixes})
+        return list(self.given_corpora) or given_sources(own) or [self.corpus]
 
     @property
     def vectors(self) -> Path:
-        """A GloVe file of the user's (the name first in order), else the shipped one."""
+        """A GloVe file of the user's (the first by name), else the shipped one."""
         home = self._language(PRE_DATA)
         own = sorted(path for path in home.glob("glove*.txt") if path.name != CLASSROOM_VECTORS)
         return own[0] if own else self._own_or_shipped(home / CLASSROOM_VECTORS)
 
-    @property
-    def teacher_home(self) -> Path:
-        """Where a user puts a teacher: teacher_model/, for another language its sub-folder, where that holds one."""
-        common, home = self.root / TEACHER_MODEL, self._language(TEACHER_MODEL)
-        return common if config_file(common).is_file() and not config_file(home).is_file() else home
+    # Teachers ----------------------------------------------------------------------------------
 
     @property
-    def teacher(self) -> Path:
-        """The general teacher: given, the user's in teacher_model/, else the shipped classroom one."""
-        return resolve_teacher(self.given_teacher or self.teacher_home, self)
+    def teacher(self) -> ModelFolder:
+        """The general teacher: given, the user's in teacher_model/, else the shipped one."""
+        return resolve_teacher(ModelFolder(self.given_teacher or self.teacher_home), self)
 
     @property
     def teacher_width(self) -> int:
         """0 where there is no teacher yet."""
-        return read_config(self.teacher).hidden_size if config_file(self.teacher).is_file() else 0
+        teacher = self.teacher
+        return teacher.config.hidden_size if teacher.has_config else 0
 
     @property
     def vocabulary(self) -> Path:
         """The teacher's, which is the student's too; where it would be if there is none yet."""
-        return vocabulary_beside(self.teacher) or self.teacher / "vocab.txt"
+        teacher = self.teacher
+        return teacher.vocabulary or teacher.path / "vocab.txt"
 
     @property
-    def task_teacher(self) -> Path:
-        """The fine-tuned teacher of stages 4 and 5, never to be confused with the general one; or the file of its logits."""
-        return self.given_logits or self.given_task_teacher or self.tuned_teacher
+    def task_teacher(self) -> ModelFolder:
+        """The fine-tuned teacher of stages 4 and 5, or the file of its logits."""
+        return ModelFolder(self.given_logits or self.given_task_teacher or self.tuned_teacher)
 
     @property
     def without_layers(self) -> str:
-        """Why stage 4 has no layers to match, "" where it has; then stage 5 alone learns from the task's teacher."""
+        """Why stage 4 cannot match the task teacher's layers and is left out, "" where it can."""
         if self.given_logits:
             return "a file of logits has no layers to match"
-        return (
-            ""
-            if is_bert(self.given_task_teacher)
-            else "the teacher is not a BERT, its layers cannot be matched"
-        )
+        if self.given_task_teacher and not self.task_teacher.has_layers:
+            return "the teacher is not a BERT, its layers cannot be matched"
+        return ""
+
+    # Rows and students -------------------------------------------------------------------------
 
     @property
     def task_rows(self) -> Path:
-        """What stages 4 and 5 train on: the augmented rows, but a file of logits is of the training rows alone."""
+        """What stages 4 and 5 train on: the augmented rows, or the rows of given logits."""
         return self.data_file("train") if self.given_logits else self.augmented_rows
 
     @property
@@ -278,94 +182,65 @@ class Workspace:
         return self.task_rows
 
     @property
-    def task_files(self) -> dict[str, Path]:
-        """The task's training and dev files."""
-        return {split: self.data_file(split) for split in ("train", *self.task.dev_files)}
+    def student_source(self) -> ModelFolder:
+        """Given, a user's student_model/ (or its language's sub-folder), else a shipped one.
 
-    @property
-    def general_or_given_student(self) -> Path:
-        """What stage 4 starts from: a whole student that the user brought, else stage 3's."""
-        return self.student_source if self.student_has_weights else self.general_student
-
-    @property
-    def student_for_prediction(self) -> Path:
-        """What stage 5 starts from: stage 4's, where the teacher has layers for it."""
-        return self.general_or_given_student if self.without_layers else self.mid_student
-
-    @property
-    def student_source(self) -> Path:
-        """A user's student_model/ (its language's sub-folder first), else the shipped configuration that fits the teacher's heads and layers."""
+        The shipped configuration is the one that fits the teacher's heads and layers. Raises
+        UserError where the given folder has no configuration or no shipped one fits.
+        """
         homes = (self._language(STUDENT_MODEL), self.root / STUDENT_MODEL)
-        own = self.given_student or next(
-            (home for home in homes if config_file(home).is_file()), homes[1]
-        )
-        if config_file(own).is_file():
-            return own
+        own = [self.given_student] if self.given_student else homes
+        for folder in map(ModelFolder, own):
+            if folder.has_config:
+                return folder
         if self.given_student:
             raise UserError(
-                f"{own / 'config.json'} is missing: a student folder needs at least its configuration"
+                f"{self.given_student / 'config.json'} is missing: a student folder needs at least "
+                f"its configuration"
             )
-        if not config_file(self.teacher).is_file():  # one is about to be grown
-            return self._own_or_shipped(self.root / STUDENT_MODEL / CLASSROOM)
-        return self._own_or_shipped(
-            self.root / STUDENT_MODEL / fitting_student(read_config(self.teacher), self.teacher)
-        )
+        teacher = self.teacher
+        # A teacher without a configuration is about to be grown, with the heads of classroom/.
+        name = fitting_student(teacher) if teacher.has_config else CLASSROOM
+        return ModelFolder(self._own_or_shipped(self.root / STUDENT_MODEL / name))
 
     @property
     def student_has_weights(self) -> bool:
-        return weights_file(self.student_source) is not None
+        """Whether the user brought a whole student, which makes stages 2 and 3 superfluous."""
+        return self.student_source.weights_file is not None
+
+    @property
+    def general_or_given_student(self) -> ModelFolder:
+        """What stage 4 starts from: a whole student that the user brought, else stage 3's."""
+        return (
+            self.student_source if self.student_has_weights else ModelFolder(self.general_student)
+        )
+
+    @property
+    def student_for_prediction(self) -> ModelFolder:
+        """What stage 5 starts from: stage 4's student; without stage 4, what that would."""
+        return (
+            self.general_or_given_student if self.without_layers else ModelFolder(self.mid_student)
+        )
+
+
+def _around(folder: Path) -> Path:
+    """The nearest folder upwards that holds student_model/, else the repository."""
+    homes = (folder, *folder.parents)
+    return next((home for home in homes if (home / STUDENT_MODEL).is_dir()), SHIPPED)
 
 
 def _split_file(folder: Path, split: str, task: Task) -> Path:
-    """`split.tsv`, else the file under its published name, else the rows as ids, else where `split.tsv` would be."""
-    usual, other = f"{split}.tsv", dict(task.other_files).get(split, "")
-    googles = split.replace("dev", "eval").replace(
-        "test", "predict"
-    )  # names of BERT's run_classifier.py, which has MNLI's matched rows alone
+    """`split.tsv`, else its published name, else its rows as ids, else where split.tsv would be.
+
+    Rows as ids have the split's name or that of BERT's run_classifier.py, which has of MNLI the
+    matched rows alone.
+    """
+    googles = split.replace("dev", "eval").replace("test", "predict")
+    records = dict.fromkeys((split, googles, googles.removesuffix("_matched")))
     names = [
-        usual,
-        other,
-        *(
-            f"{name}{suffix}"
-            for name in dict.fromkeys((split, googles, googles.removesuffix("_matched")))
-            for suffix in RECORDS
-        ),
+        f"{split}.tsv",
+        dict(task.other_files).get(split, ""),
+        *(f"{name}{suffix}" for name in records for suffix in RECORDS),
     ]
-    return next(
-        (folder / name for name in names if name and (folder / name).is_file()), folder / usual
-    )
-
-
-def fitting_student(teacher, folder: Path) -> str:
-    """classroom/ for a teacher of 4 heads; of the 12-head ones tinybert4/, or tinybert6/ where 4 layers do not divide."""
-    if teacher.num_attention_heads == 4:
-        return CLASSROOM
-    if teacher.num_attention_heads == 12:
-        return "tinybert4" if teacher.num_hidden_layers % 4 == 0 else "tinybert6"
-    raise UserError(
-        f"{config_file(folder)}: no shipped student has {teacher.num_attention_heads} attention heads; put a "
-        f"config.json with as many into {STUDENT_MODEL}/ or name one with --student_model"
-    )
-
-
-def resolve_teacher(folder: Path, workspace: Workspace) -> Path:
-    """`teacher_model` without a model of its own means the classroom/ in it, else the shipped one."""
-    if config_file(folder).is_file():
-        if weights_file(folder) is None and folder.resolve() != workspace.grown_teacher:
-            raise UserError(
-                f"{folder} holds a config.json but no weights: put pytorch_model.bin, model.safetensors or bert_model.ckpt.* beside it"
-            )
-        return folder
-    if weights_file(folder):
-        raise UserError(
-            f"{folder} holds weights but no config.json: put the model's config.json beside them"
-        )
-    if folder.resolve() == workspace.grown_teacher:  # about to be made
-        return folder
-    inside = folder / CLASSROOM
-    if config_file(inside).is_file() and weights_file(inside):
-        return inside
-    if folder.resolve() != workspace.teacher_home.resolve():
-        raise UserError(f"{folder} holds no model: it needs config.json, vocab.txt and weights")
-    shipped = workspace.shipped(workspace.teacher_home) / CLASSROOM
-    return shipped if weights_file(shipped) else workspace.grown_teacher
+    files = (folder / name for name in names if name)
+    return next(filter(Path.is_file, files), folder / names[0])

@@ -5,10 +5,7 @@ folder, into `teacher_model/<TASK>/`, keyed by the teacher's fingerprint. Distil
 teacher that was only pre-trained would copy noise: its classifier is random.
 """
 
-from pathlib import Path
-
 from tinybert_lite.method.objectives import Labels
-from tinybert_lite.models.weights import weight_names
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.task_models import check_teacher
@@ -37,8 +34,3 @@ STAGE = Stage(
     ),
 )
 run = STAGE.run
-
-
-def is_fine_tuned(folder: Path) -> bool:
-    """Whether a model folder's weights hold a classifier."""
-    return "classifier.weight" in weight_names(folder)

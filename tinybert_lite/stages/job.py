@@ -7,7 +7,8 @@ from tinybert_lite.data.batches import Batches
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.objectives import Objective
-from tinybert_lite.models.loading import LoadedBert, load_bert
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.loading import LoadedBert, load_bert, load_classifier
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import Settings
@@ -20,7 +21,7 @@ class Job:
     """What the work of a stage gets. `reads`: what it reads, by name; `folder`: where it writes."""
 
     stage: str
-    reads: dict[str, Path]
+    reads: dict[str, Path | ModelFolder]
     folder: Path
     settings: Settings
     session: Session
@@ -45,6 +46,10 @@ class Job:
     def classifier(self, name: str, projection: str = "none", **parts) -> LoadedBert:
         """The same with a classifier for the task, and without projections unless asked for."""
         return self.load(name, num_labels=self.task.num_labels, projection=projection, **parts)
+
+    def finished(self, name: str) -> LoadedBert:
+        """A classifier of the task, its outputs in the order of the task's labels."""
+        return load_classifier(self.reads[name], self.task, self.settings.lower_case)
 
     def dev_set(self, tokenizer) -> DevSet:
         length, batch_size = self.options.max_seq_length, self.options.eval_batch_size

@@ -154,7 +154,7 @@ STAGE = Stage(
     writes=MODEL_FILES,
     work=work,
     skip_reason=lambda ws: (
-        "" if ws.teacher == ws.grown_teacher else f"there is one: {ws.teacher.name}"
+        "" if ws.teacher.path == ws.grown_teacher else f"there is one: {ws.teacher.name}"
     ),
 )
 run = STAGE.run

@@ -13,7 +13,8 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.method.quantization import calibrate, is_quantized, quantize
-from tinybert_lite.models.loading import LoadedBert, in_the_tasks_order
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.stages import task_models
 from tinybert_lite.stages.job import Job
@@ -32,7 +33,7 @@ def work(job: Job) -> dict:
         teaching = teaching_of(job)
         student, dev = teaching.student, teaching.dev
     else:
-        student = in_the_tasks_order(job.classifier("student"), job.task)
+        student = job.finished("student")
         dev = job.dev_set(student.tokenizer)
     check_source(student, job.task)
     metrics = {"before_dev": dev(student.model.to(job.device))}
@@ -91,9 +92,9 @@ def check_source(student: LoadedBert, task: Task) -> None:
 
 def reads_of(
     workspace,
-    teacher: Path | None = None,
+    teacher: ModelFolder | None = None,
     rows: Path | None = None,
-    student: Path | None = None,
+    student: ModelFolder | None = None,
     labels_alone: bool = False,
 ) -> dict[str, Path]:
     """What the stage reads: the finished student of a workspace, with the teacher and the
@@ -103,7 +104,7 @@ def reads_of(
         rows = workspace.rows_for_prediction
         rows = rows if rows.is_file() else workspace.data_file("train")
     found = task_models.reads_of(workspace, rows, student or workspace.final_student, teacher)
-    if labels_alone or student and not teacher or not found["teacher"].exists():
+    if labels_alone or student and not teacher or not Path(found["teacher"]).exists():
         del found["teacher"]
     return found
 

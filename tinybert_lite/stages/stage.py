@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from tinybert_lite.data.fingerprints import fingerprint
+from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.session import Session
@@ -24,6 +25,8 @@ from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, rea
 
 # What the report adds to stage 5's folder.
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")
+# What a stage reads under these names is opened as a model folder before its work begins.
+MODELS = ("teacher", "student", "model")
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
 
 
@@ -72,8 +75,11 @@ class Stage:
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         """Do the work, up to date or not; an interrupted run of the same inputs is resumed."""
+        reads = {
+            name: ModelFolder.at(path) if name in MODELS else path for name, path in reads.items()
+        }
         for name, path in reads.items():
-            if path.resolve() == folder.resolve():
+            if Path(path).resolve() == folder.resolve():
                 raise UserError(
                     f"{folder} is both the {name} to read and the folder to write: name another "
                     f"output folder"
@@ -135,7 +141,7 @@ class Stage:
 
 def stage_of(folder: Path) -> str:
     """The name of the stage that wrote a folder, "" where none did."""
-    return (read_manifest(folder) or {}).get("stage", "")
+    return (read_manifest(Path(folder)) or {}).get("stage", "")
 
 
 def stale(

@@ -6,7 +6,6 @@ states on the task's rows; labels are not used.
 """
 
 from tinybert_lite.method.objectives import Intermediate
-from tinybert_lite.models.weights import weight_names
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.task_models import (
@@ -24,12 +23,11 @@ def work(job: Job) -> dict:
     options, folder = job.options, job.reads["student"]
     teacher, _, scores = load_teacher(job)
     warn_of_order(folder, prediction=False)
-    # A student that comes with one projection for all layers keeps it.
-    one_for_all = "fit_dense.weight" in weight_names(folder)
     student = load_student(
         job,
         teacher,
-        projection="original" if one_for_all else options.projection,
+        # A student that comes with one projection for all layers keeps it.
+        projection="original" if folder.projection == "original" else options.projection,
         teacher_width=teacher.model.config.hidden_size,
     )
     if any(part.startswith("fit_dense") for part in student.new_parts):

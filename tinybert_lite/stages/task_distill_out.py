@@ -15,7 +15,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import read_table, stream_table
 from tinybert_lite.method.objectives import Prediction
-from tinybert_lite.models.folder import is_bert
+from tinybert_lite.models.folder import LOGITS
 from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
@@ -70,7 +70,7 @@ class Teaching:
 
 def teaching_of(job: Job) -> Teaching:
     """Load the student and the teacher of a job, whatever kind of teacher it is."""
-    return (_by_bert if is_bert(job.reads["teacher"]) else _by_other)(job)
+    return (_by_bert if job.reads["teacher"].has_layers else _by_other)(job)
 
 
 def _by_bert(job: Job) -> Teaching:
@@ -86,13 +86,16 @@ def _by_other(job: Job) -> Teaching:
     task, options, place, rows = job.task, job.options, job.reads["teacher"], job.reads["rows"]
     student = load_student(job)
     dev = job.dev_set(student.tokenizer)
-    if place.is_file():
+    if place.kind == LOGITS:
         say(
             f"teacher: {place} holds logits of the training rows only, so its dev score is not "
             f"known"
         )
         return Teaching(
-            student, dev, None, lambda examples: read_logits(place, task, rows)[: len(examples)]
+            student,
+            dev,
+            None,
+            lambda examples: read_logits(place.path, task, rows)[: len(examples)],
         )
     teacher = OtherClassifier(
         place, task, options.max_seq_length, options.eval_batch_size, job.device

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.models.loading import LoadedBert, check_same_vocabulary, in_the_tasks_order
-from tinybert_lite.models.weights import weights_file
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.loading import LoadedBert, check_same_vocabulary
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text, at_chance
@@ -40,7 +40,7 @@ def load_teacher(job: Job) -> tuple[LoadedBert, DevSet, dict[str, float]]:
 
     Raises UserError for a teacher without a classifier, or with a score at chance.
     """
-    teacher = in_the_tasks_order(job.classifier("teacher"), job.task)
+    teacher = job.finished("teacher")
     if "classifier" in teacher.new_parts:
         raise UserError(
             f"{teacher.folder} was not fine-tuned on {job.task.name} (it has no classifier.*): run "
@@ -85,7 +85,7 @@ def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> Loaded
     (one that reads rows its own way) the student cuts at its own.
     """
     folder = job.reads["student"]
-    if weights_file(folder) is None:
+    if folder.weights_file is None:
         raise UserError(
             f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled "
             f"before"
@@ -111,7 +111,7 @@ def check_learnt(task: Task, dev_scores: dict[str, float], labels: np.ndarray, w
         )
 
 
-def warn_of_order(student: Path, prediction: bool) -> None:
+def warn_of_order(student: ModelFolder, prediction: bool) -> None:
     """Warn where the two stages run in the wrong order; they run all the same."""
     came_from = stage_of(student)
     if prediction and came_from in ("general_distill", "pregenerate_training_data"):

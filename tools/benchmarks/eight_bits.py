@@ -58,7 +58,7 @@ def logits_of(
 
 def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: list[str]) -> dict:
     """Each way's answers on the labelled rows, and its score."""
-    task, teacher = workspace.task, not model and workspace.task_teacher.exists()
+    task, teacher = workspace.task, not model and workspace.task_teacher.path.exists()
     files = {split: workspace.data_file(split) for split in (task.dev_files[0], *task.test_files)}
     files = {
         split: path

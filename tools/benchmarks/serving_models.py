@@ -20,9 +20,9 @@ from tinybert_lite.exports.onnx_runtime import OnnxClassifier
 from tinybert_lite.exports.serving import MODELS
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.quantization import calibrate, quantize
-from tinybert_lite.models.loading import in_the_tasks_order, load_bert, load_model
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.loading import load_classifier, load_model
 from tinybert_lite.models.saving import save_safetensors
-from tinybert_lite.models.weights import weights_file
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.settings import Quantizing
@@ -84,9 +84,7 @@ def of_a_workspace(workspace: Workspace, length: int) -> Pair:
     """The task's teacher and its finished student; 8 bits as `quantize` left them, else calibrated on training rows."""
     task = workspace.task
     loaded = {
-        name: in_the_tasks_order(
-            load_bert(folder, num_labels=task.num_labels, projection="none"), task
-        )
+        name: load_classifier(folder, task)
         for name, folder in (
             ("teacher", workspace.task_teacher),
             ("student", workspace.final_student),
@@ -111,7 +109,7 @@ def of_a_workspace(workspace: Workspace, length: int) -> Pair:
         workspace.data_file("train"), task, tokenizer, length, Quantizing.calibration_rows
     )
     some = [batch for _, batch in in_order(rows, 32)]
-    trained = weights_file(workspace.int8_student) is not None
+    trained = ModelFolder(workspace.int8_student).weights_file is not None
     eight_bits = {
         "teacher": calibrated(models["teacher"], some),
         "student": load_model(workspace.int8_student)[0].eval()

@@ -1,0 +1,92 @@
+"""A teacher's logits from a file: one row for each training row, in their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from reprlib import repr as short
+
+import numpy as np
+
+from tinybert_lite.data.tables import LARGEST, stream_table
+from tinybert_lite.data.tasks import Task
+from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.lines import lines_of
+
+
+def read_logits(path: Path, task: Task, rows: Path) -> np.ndarray:
+    """Logits for each row of the table `rows`, (n, K): .npy, or a TSV with labels as its header.
+
+    The TSV's columns may be in any order. Raises UserError with the line for another number of
+    rows or columns, an unknown label, and anything but finite numbers.
+    """
+    is_array = path.suffix == ".npy"
+    found = (_from_array if is_array else _from_tsv)(path, task)
+    count = sum(1 for _ in stream_table(rows, task).rows)
+    if len(found) != count:
+        last = f"row {len(found)}" if is_array else f"line {len(found) + 1}"
+        raise UserError(
+            f"{path}, {last}: is the last of {len(found)} rows of logits, but {rows} has {count} "
+            f"rows: give one for each, in their order"
+        )
+    return on_the_scale(found, task)
+
+
+def on_the_scale(answers: np.ndarray, task: Task) -> np.ndarray:
+    """A teacher's answers (n, K) as they are learnt: logits unchanged, a regression's scaled.
+
+    A regression's answers come in the labels' unit.
+    """
+    return (answers - task.offset) / task.scale if task.is_regression else answers
+
+
+def _from_array(path: Path, task: Task) -> np.ndarray:
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        shape, kind = found.shape, found.dtype.kind
+    except Exception as error:  # NumPy raises many kinds for what is no array
+        raise UserError(
+            f"{path} is no array that NumPy can read without running code ({short(str(error))}); "
+            f"write it with numpy.save"
+        ) from None
+    if kind != "f" or shape[1:] != (task.num_labels,):
+        raise UserError(
+            f"{path} holds an array {shape} of {found.dtype}, but logits for {task.name} are "
+            f"floats (rows, {task.num_labels}); save such an array"
+        )
+    good = (np.abs(found.astype(np.float64)) < LARGEST).all(axis=1)
+    if not good.all():
+        raise UserError(
+            f"{path}, row {int(np.argmin(good)) + 1}: holds NaN or infinity; take the logits from "
+            f"a teacher that gives numbers"
+        )
+    return np.array(found, np.float32)
+
+
+def _from_tsv(path: Path, task: Task) -> np.ndarray:
+    lines, width = lines_of(path), task.num_labels
+    names = next(lines, "").split("\t")
+    order = task.order_of(names) if task.labels else [0]
+    if not order or len(names) != width:
+        unknown = [name for name in names if task.labels and name not in task.labels]
+        what = (
+            f"unknown label {short(unknown[0])}"
+            if unknown
+            else f"{len(names)} columns {short(names)}"
+        )
+        raise UserError(
+            f"{path}, line 1: {what}; the header names "
+            f"{', '.join(task.labels) or 'one column of numbers'}, in any order, with tabs between"
+        )
+    found = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            values = [float(cell) for cell in line.split("\t")]
+            if len(values) != width or not all(abs(value) < LARGEST for value in values):
+                raise ValueError
+        except ValueError:
+            raise UserError(
+                f"{path}, line {number}: {short(line)} is not {width} finite numbers with tabs "
+                f"between; write a logit for each label"
+            ) from None
+        found.append([values[place] for place in order])
+    return np.array(found, np.float32).reshape(-1, width)

@@ -1,0 +1,106 @@
+"""An export read back: do other readers of the written files give the model's own answers?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import transformers
+from torch import Tensor
+
+from tinybert_lite.exports.modeling_bert_relu_head import BertReluHeadForSequenceClassification
+from tinybert_lite.exports.source import Source
+from tinybert_lite.method.encoder import Bert
+from tinybert_lite.models.loading import SAFELY, load_model
+from tinybert_lite.system.errors import UserError
+
+MOST_APART = 1e-5  # of the largest number compared, or absolutely below 1
+Answers = dict[str, Tensor]
+
+
+def probe(config, times: int = 1, longest: int = 16) -> dict[str, Tensor]:
+    """Random rows of three lengths, padded, with all token types there are; (3 · times, L) each."""
+    L = min(longest, config.max_position_embeddings)
+    draw = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([[L], [L // 2 + 1], [min(3, L)]]).repeat(times, 1)
+    places = torch.arange(L).expand(3 * times, L)
+    return {
+        "input_ids": torch.randint(config.vocab_size, (3 * times, L), generator=draw),
+        "attention_mask": (places < lengths).long(),
+        "token_type_ids": (places * 2 >= lengths).long() * min(1, config.type_vocab_size - 1),
+    }
+
+
+@torch.inference_mode()
+def answers(model: Bert) -> Answers:
+    """What our model says of the probe: hidden states at real places, and its heads' outputs."""
+    batch = probe(model.config)
+    real = batch["attention_mask"].bool()
+    found = model.eval()(
+        batch, logits=model.classifier is not None, masked_lm=None if model.cls is None else real
+    )
+    said = {
+        "logits": found.logits,
+        "masked-LM logits": found.masked_lm,
+        "hidden states": found.hidden[-1][real],
+        "projections": torch.cat([states[real] for states in found.projected])
+        if found.projected
+        else None,
+    }
+    return {name: tensor for name, tensor in said.items() if tensor is not None}
+
+
+@torch.inference_mode()
+def by_transformers(source: Source, folder: Path) -> Answers:
+    """What transformers' classes say of the probe. The code in the folder is not run."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    model, batch, options = source.model, probe(source.model.config), SAFELY
+    if source.has_relu_head:  # by our own class, of which the folder has a copy
+        kind, what, options = BertReluHeadForSequenceClassification, "logits", {}
+    elif model.classifier is not None:
+        kind, what = transformers.AutoModelForSequenceClassification, "logits"
+    elif model.cls is not None:
+        kind, what = transformers.AutoModelForMaskedLM, "masked-LM logits"
+    else:
+        kind, what = transformers.AutoModel, "hidden states"
+    stock, report = kind.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True, **options
+    )
+    odd = sorted({*report["missing_keys"], *report["unexpected_keys"]})
+    if what != "logits":  # AutoModel alone has a pooler, and not every file
+        odd = [name for name in odd if ".pooler." not in f".{name}"]
+    if odd:
+        raise UserError(
+            f"transformers finds {odd[0]} of what was written missing or unexpected ({len(odd)} "
+            f"tensors in all); please report this"
+        )
+    found = stock.eval()(**batch)
+    if what == "logits":
+        return {what: found.logits}
+    states = found.last_hidden_state if what == "hidden states" else found.logits
+    return {what: states[batch["attention_mask"].bool()]}
+
+
+def apart(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max())
+
+
+def same_answers(source: Source, folder: Path, transformers_too: bool) -> str:
+    """Which answers of a written folder are the model's, in a sentence.
+
+    Our reader opens it, and transformers' where asked for. Raises UserError where an answer is not
+    the model's.
+    """
+    expected = answers(source.model)
+    found = answers(load_model(folder, masked_lm=source.model.cls is not None)[0])
+    if transformers_too:
+        found |= by_transformers(source, folder)
+    for name, tensor in found.items():
+        away, largest = apart(tensor, expected[name]), float(expected[name].abs().max())
+        if not away <= MOST_APART * max(1.0, largest):  # true of NaN as well
+            raise UserError(
+                f"its {name} are {away:.1g} away from the model's; please report this with the "
+                f"model's config.json"
+            )
+    return f"its {', '.join(found)} are the model's"

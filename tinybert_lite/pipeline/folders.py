@@ -1,0 +1,103 @@
+"""The names of a workspace's folders: the only place that spells "3_general_distill"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
+from tinybert_lite.models.folder import PRE_DATA, ModelFolder
+
+SHIPPED = Path(__file__).resolve().parents[2]  # the repository: its data serve where there are none
+STUDENT_MODEL, TEACHER_MODEL = "student_model", "teacher_model"
+CLASSROOM, GROWN = "classroom", "grown"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the runs of one task write, and where users put their own models."""
+
+    root: Path
+    task: Task = TASKS[FOLDERS_OWN_TASK]
+
+    @property
+    def task_name(self) -> str:
+        return self.task.name
+
+    def _stage(self, name: str) -> Path:
+        """Stage folders serve SST-2 themselves; every other task has a sub-folder in them."""
+        folder = self.root / name
+        return folder if self.task_name == FOLDERS_OWN_TASK else folder / self.task_name
+
+    def _language(self, name: str) -> Path:
+        """Shared by a language's tasks: the folder for English, else a sub-folder such as `zh`."""
+        folder = self.root / name
+        return folder if self.task.language == "en" else folder / self.task.language
+
+    def shipped(self, own: Path) -> Path:
+        """The same place in the repository."""
+        return SHIPPED / own.relative_to(self.root)
+
+    def _own_or_shipped(self, own: Path) -> Path:
+        shipped = self.shipped(own)
+        return own if own.exists() or not shipped.exists() else shipped
+
+    @property
+    def augmentation(self) -> Path:
+        return self._stage(PRE_DATA)
+
+    @property
+    def augmented_rows(self) -> Path:
+        return self.augmentation / "aug.tsv"
+
+    @property
+    def sequences(self) -> Path:
+        return self._language("2_pregenerate_data")
+
+    @property
+    def general_student(self) -> Path:
+        return self._language("3_general_distill")
+
+    @property
+    def tuned_teacher(self) -> Path:
+        return self.root / TEACHER_MODEL / self.task_name
+
+    @property
+    def mid_student(self) -> Path:
+        return self._stage("4_task_distill_mid")
+
+    @property
+    def final_student(self) -> Path:
+        return self._stage("5_task_distill_out")
+
+    @property
+    def baseline(self) -> Path:
+        """The undistilled student."""
+        return self.final_student / "undistilled"
+
+    @property
+    def int8_student(self) -> Path:
+        return self.final_student / "int8"
+
+    @property
+    def float32_student(self) -> Path:
+        """Trained as long as the 8-bit student, in floating point, to compare with it."""
+        return self.final_student / "float32"
+
+    @property
+    def serving(self) -> Path:
+        return self.final_student / "serving"
+
+    @property
+    def teacher_home(self) -> Path:
+        """Where a user's teacher is: teacher_model/, or for another language its sub-folder.
+
+        A model in teacher_model/ serves every language that has none of its own.
+        """
+        common, home = self.root / TEACHER_MODEL, self._language(TEACHER_MODEL)
+        here, there = ModelFolder(common), ModelFolder(home)
+        return common if here.has_config and not there.has_config else home
+
+    @property
+    def grown_teacher(self) -> Path:
+        return self._language(TEACHER_MODEL) / GROWN
