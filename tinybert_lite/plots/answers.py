@@ -55,11 +55,9 @@ def redraw_soft_targets(ax, student, teacher, labels, temperature: float) -> Non
     for label, points in enumerate(ax.collections):
         own = np.asarray(labels) == label
         points.set_offsets(np.column_stack([teacher[own], student[own]]))
-    unsure = [
-        f"{name} {entropy(p).mean():.2f}"
-        for name, p in (("teacher", teacher), ("student", student))
-    ]
-    ax.set_title(f"t = {temperature:g}: mean entropy, {', '.join(unsure)} of 0.69", fontsize=10)
+    means = [f"{entropy(p).mean():.2f}" for p in (teacher, student)]
+    title = f"t = {temperature:g}: mean entropy, teacher {means[0]}, student {means[1]} of 0.69"
+    ax.set_title(title, fontsize=10)
 
 
 def margin(logits) -> np.ndarray:
@@ -79,7 +77,7 @@ def entropy(p: np.ndarray) -> np.ndarray:
 
 
 def _scatter(ax, student, teacher, labels, limits, diagonal: str, quantity: str) -> None:
-    """Points (B,) by gold label within `limits`, red where teacher and student decide differently."""
+    """Points (B,) by gold label; red ground where teacher and student decide differently."""
     labels, (low, high) = np.asarray(labels), limits
     middle = (low + high) / 2
     for corner in ((low, middle), (middle, low)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from tinybert_lite.plots.panels import (
@@ -140,29 +141,29 @@ def across_tasks(results: dict[str, dict], ax=None) -> Figure:
     results: by task, each with `metric` and the scores of its models, as in results.json.
     """
     figure, ax = panel(ax, (7, 1.2 + 0.42 * len(results)))
-    places = range(len(results))
-    tasks = results.values()
     looks = {
         "undistilled": ("o", NEUTRAL, "student, undistilled"),
         "teacher": ("s", TEACHER, "teacher"),
         "student": ("o", STUDENT, "student"),
     }
-    scores = {
-        model: np.array(
-            [one[model][one["metric"]] if one.get(model) else np.nan for one in tasks], float
-        )
-        for model in looks
-    }
-    every = np.stack([*scores.values()])
-    for place, low, high in zip(places, np.nanmin(every, 0), np.nanmax(every, 0)):
-        ax.plot([low, high], [place, place], color=NEUTRAL, lw=1, alpha=0.5, zorder=1)
+    scores = pd.DataFrame(
+        [
+            [(one.get(model) or {}).get(one["metric"]) for model in looks]
+            for one in results.values()
+        ],
+        columns=[*looks],
+        dtype=float,
+    )
+    for place, found in scores.iterrows():
+        ends = [found.min(), found.max()]
+        ax.plot(ends, [place, place], color=NEUTRAL, lw=1, alpha=0.5, zorder=1)
     for model, (marker, colour, label) in looks.items():
-        known = np.flatnonzero(~np.isnan(scores[model]))
-        if known.size:
-            look = {"marker": marker, "color": colour, "label": label, "s": 46, "zorder": 2}
-            ax.scatter(scores[model][known], known, **look)
+        found = scores[model].dropna()
+        if len(found):
+            look = {"marker": marker, "color": colour, "label": label}
+            ax.scatter(found, found.index, s=46, zorder=2, **look)
     names = [f"{name} ({_plain(one['metric'])})" for name, one in results.items()]
-    ax.set_yticks(places, names, fontsize=9)
+    ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.set_ylim(len(results) - 0.5, -0.5)
     ax.set_xlabel("dev score")
     legend_beside(ax)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
@@ -19,20 +20,19 @@ from tinybert_lite.plots.panels import (
     panel,
 )
 
+NO_TERMS = ["step", "lr", "loss", "grad_norm", "epoch", "dev"]
 
-def terms(events: list[dict]) -> tuple[list[dict], list[str]]:
-    """The events of training steps, and the loss terms in them: attention/1, hidden/0, …"""
+
+def terms(events: list[dict]) -> pd.DataFrame:
+    """The loss terms of a history (attention/1, hidden/0, prediction, …), one row per step."""
     steps = [event for event in events if "loss" in event]
-    other = {"step", "lr", "loss", "grad_norm", "epoch", "dev"}
-    return steps, [name for name in steps[-1] if name not in other] if steps else []
+    table = pd.DataFrame(steps, index=[event["step"] for event in steps])
+    return table.drop(columns=NO_TERMS, errors="ignore")
 
 
-def _split(name: str) -> tuple[str, int | None, str]:
-    """The kind of a loss term, its layer (None without one), and the name of the layer."""
-    kind, slash, layer = name.partition("/")
-    if not slash:
-        return kind, None, kind
-    return kind, int(layer), f"layer {layer}" if int(layer) else "embeddings"
+def _layer(name: str) -> str:
+    kind, _, layer = name.partition("/")
+    return {"": kind, "0": "embeddings"}.get(layer, f"layer {layer}")
 
 
 def relative_to_start(events: list[dict]) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -40,11 +40,9 @@ def relative_to_start(events: list[dict]) -> tuple[list[str], np.ndarray, np.nda
 
     NaN where the first value is 0 or a term is absent.
     """
-    steps, names = terms(events)
-    values = [[event.get(name, np.nan) for event in steps] for name in names]
-    values = np.array(values, float).reshape(len(names), len(steps))
-    first = np.where(values[:, :1] > 0, values[:, :1], np.nan)
-    return names, np.array([event["step"] for event in steps]), values / first
+    table = terms(events)
+    first = table[:1].where(table[:1] > 0).to_numpy(float).T
+    return list(table), table.index.to_numpy(), table.to_numpy(float).T / first
 
 
 def loss_anatomy(events: list[dict], title: str = "", ax=None) -> Figure:
@@ -64,9 +62,7 @@ def loss_anatomy(events: list[dict], title: str = "", ax=None) -> Figure:
     edges = np.concatenate([steps[:1] - 0.5, (steps[1:] + steps[:-1]) / 2, steps[-1:] + 0.5])
     rows, norm = np.arange(len(names) + 1), LogNorm(1 / bound, bound)
     mesh = ax.pcolormesh(edges, rows, shown, cmap=DIFFERENCE, norm=norm)
-    labels = [
-        kind if layer is None else f"{kind}, {label}" for kind, layer, label in map(_split, names)
-    ]
+    labels = [f"{name.split('/')[0]}, {_layer(name)}" if "/" in name else name for name in names]
     ax.set_yticks(rows[:-1] + 0.5, labels, fontsize=8)
     for row, end in enumerate(values[:, -max(1, len(steps) // 10) :].mean(1)):
         place = {"transform": ax.get_yaxis_transform(), "va": "center"}
@@ -84,30 +80,23 @@ def loss_curves(events: list[dict], title: str = "") -> Figure:
     The axes are logarithmic, as the terms differ in size; a layer has the same colour in all
     panels.
     """
-    steps, names = terms(events)
-    split = {name: _split(name) for name in names}
-    last = max((layer or 0 for _, layer, _ in split.values()), default=0)
-    kinds = list(dict.fromkeys(kind for kind, _, _ in split.values()))
+    table = terms(events)
+    last = max((int(name.split("/")[1]) for name in table if "/" in name), default=0)
+    kinds = list(dict.fromkeys(name.split("/")[0] for name in table))
     figure, axes = new_figure(1, max(1, len(kinds)), (4.6 * max(1, len(kinds)), 3.4))
     for ax, kind in zip(axes[0], kinds):
-        for name, (own, layer, label) in split.items():
+        for name in table:
+            own, _, layer = name.partition("/")
             if own == kind:
-                shade = (
-                    STUDENT if layer is None else plt.cm.viridis(0.15 + 0.7 * layer / max(1, last))
-                )
-                _line(ax, steps, lambda e, name=name: e[name], color=shade, label=label, lw=1.6)
-        title_here = f"{title}: {kind.replace('_', ' ')} loss"
-        ax.set(title=title_here, xlabel="step", ylabel="loss", yscale="log")
+                shade = plt.cm.viridis(0.15 + 0.7 * int(layer) / max(1, last)) if layer else STUDENT
+                ax.plot(table[name], color=shade, label=_layer(name), lw=1.6)
+        ax.set(title=f"{title}: {kind.replace('_', ' ')} loss")
+        ax.set(xlabel="step", ylabel="loss", yscale="log")
         ax.yaxis.set_major_formatter(_PlainLog())
         ax.yaxis.set_minor_formatter(_PlainLog())
         ax.legend(frameon=False, fontsize=8)
         open_frame(ax)
     return figure
-
-
-def _line(ax, events: list[dict], value, *form: str, start: int = 0, **style) -> None:
-    """value(event) over the steps of events, counted from `start`."""
-    ax.plot([start + e["step"] for e in events], [value(e) for e in events], *form, **style)
 
 
 def pretraining(runs: list[list[dict]]) -> Figure:
@@ -116,19 +105,21 @@ def pretraining(runs: list[list[dict]]) -> Figure:
     runs: histories, each of a run that resumes from the one before.
     """
     figure, ((loss, accuracy),) = new_figure(1, 2, (9.2, 3.4))
-    start, names = 0, ("a training batch", "held-out text")
+    start, labels = 0, ("a training batch", "held-out text")
     for events in runs:
-        steps, measured = ([e for e in events if key in e] for key in ("loss", "dev"))
-        if start:
-            for ax in (loss, accuracy):
+        table = pd.json_normalize(events).set_index("step")
+        table.index += start
+        batch, perplexity, right = (
+            table.get(name, pd.Series(dtype=float)).dropna()
+            for name in ("loss", "dev.perplexity", "dev.accuracy")
+        )
+        loss.plot(batch, ".", ms=3, color=NEUTRAL, alpha=0.5, label=labels[0])
+        loss.plot(np.log(perplexity), color=TEACHER, lw=2, label=labels[1])
+        accuracy.plot(100 * right, color=TEACHER, lw=2)
+        for ax in (loss, accuracy):
+            if start:
                 ax.axvline(start, color=NEUTRAL, ls=":", lw=1)
-        dots = {"ms": 3, "color": NEUTRAL, "alpha": 0.5, "label": names[0]}
-        _line(loss, steps, lambda e: e["loss"], ".", start=start, **dots)
-        line = {"start": start, "color": TEACHER, "lw": 2}
-        _line(loss, measured, lambda e: np.log(e["dev"]["perplexity"]), label=names[1], **line)
-        _line(accuracy, measured, lambda e: 100 * e["dev"]["accuracy"], **line)
-        names = (None, None)
-        start += max((e["step"] for e in events), default=0)
+        start, labels = table.index.max(), (None, None)
     loss.set(title="masked-LM loss", xlabel="step", ylabel="nats a masked piece")
     loss.legend(frameon=False, fontsize=8)
     title = "masked pieces guessed right, held-out text"
