@@ -733,7 +733,7 @@ def test_run_all_with_a_file_of_logits(workspace):  # noqa: F811
     assert (
         "| student |" in report
         and "| teacher |" not in report
-        and "known by logits of the training rows alone" in report
+        and "only the logits of the training rows are known" in report
     )
     assert sorted(path.stem for path in (workspace / "5_task_distill_out/pictures").iterdir()) == [
         "along_the_stages",
@@ -804,11 +804,11 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
         ),
         (
             f"{TASK_DISTILL} --teacher_logits logits.npy",
-            "logits.npy has no layers of a BERT to match",
+            "logits.npy is not a BERT, so stage 4 cannot match its layers",
         ),
         (
             f"{TASK_DISTILL} --pred_distill --teacher_logits logits.npy --task_teacher other",
-            "--teacher_logits takes a teacher's place",
+            "--teacher_logits replaces the teacher",
         ),
         (
             f"{TASK_DISTILL} --pred_distill --teacher_logits lost.npy",
@@ -821,7 +821,7 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
         ),
         (f"{RUN} --teacher_logits short.tsv", "short.tsv, line 2: is the last of 1 rows of logits"),
         (f"{RUN} --task_teacher three", "three/config.json has 3 outputs"),
-        (f"{RUN} --task all --teacher_logits logits.npy", "name a task for"),
+        (f"{RUN} --task all --teacher_logits logits.npy", "name one task"),
     ],
 )
 def test_a_command_refuses_before_it_does_anything(reads, workspace, line, message):  # noqa: F811

@@ -1,10 +1,13 @@
-"""Pictures for notebooks and reports. Each returns a Figure, takes an `ax` where it is one panel, and never shows or saves.
+"""Pictures for notebooks and reports.
 
-Teacher blue, student orange; differences on a diverging map centred at 0; one shared scale; padding greyed.
-A Figure is detached from pyplot at birth, so a notebook shows it once, where a cell ends with it.
+Each function returns a Figure, takes an `ax` where it is one panel, and never shows or saves.
+Teacher blue, student orange; differences on a diverging map centred at 0; one shared scale;
+padding greyed. pyplot does not keep the Figures, so a notebook shows each once, where a cell ends
+with it.
 """
 
 from tinybert_lite.plots.ablation import ablation
+from tinybert_lite.plots.answers import margins, redraw_soft_targets, soft_targets
 from tinybert_lite.plots.attention import (
     attention_match,
     attention_parts,
@@ -31,22 +34,16 @@ from tinybert_lite.plots.results import (
     along_the_stages,
     bootstrap,
     cost_card,
-    margins,
-    redraw_soft_targets,
-    soft_targets,
 )
 from tinybert_lite.plots.serving import accuracy_and_cost, speed_ups
+from tinybert_lite.plots.similarity import ColouredText, cka, layer_similarity, token_cosines
 from tinybert_lite.plots.states import (
-    ColouredText,
-    cka,
     hidden_match,
-    layer_similarity,
     principal_components,
     principal_plane,
     rank_floor,
     rank_floors,
     real_tokens,
-    token_cosines,
     variance_beyond,
 )
 from tinybert_lite.plots.texts import (

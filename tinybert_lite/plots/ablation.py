@@ -10,28 +10,22 @@ from tinybert_lite.plots.panels import NEUTRAL, STUDENT, TEACHER, new_figure, op
 
 
 def ablation(rows: list[dict], score: str = "dev score") -> Figure:
-    """Differences to the full method in points, a line a variant: left the paper's, right ours, every seed a dot and their mean a bar.
+    """Differences to the full method in points, one line per variant: left the paper's, right ours.
 
-    rows: each with `name`, `title`, `paper_difference` (or None) and `dev_difference` by seed, those of the paper first. The
-    full method's own row is left out, it is the 0 of both panels. Each has a scale of its own, as the scores are of other tasks.
+    Ours has one dot per seed and a bar at their mean. rows: each with `name`, `title`,
+    `paper_difference` (or None) and `dev_difference` by seed, those of the paper first. The row
+    `full` is left out: it is the 0 of both panels. Each panel has its own scale, as the scores are
+    of different tasks.
     """
     shown = [row for row in rows if row["name"] != "full"]
     figure, ((paper, ours),) = new_figure(1, 2, (9.8, 1.6 + 0.36 * len(shown)), sharey=True)
-    means = [
-        np.mean([*row["dev_difference"].values()]) if row["dev_difference"] else None
-        for row in shown
-    ]
+    seeds = [[*row["dev_difference"].values()] for row in shown]
+    means = [np.mean(dots) if dots else None for dots in seeds]
     _bars(paper, [row["paper_difference"] for row in shown], TEACHER, "not in the paper")
     _bars(ours, means, STUDENT, "failed")
-    for place, (row, mean) in enumerate(zip(shown, means)):
-        dots = [*row["dev_difference"].values()]
-        ours.scatter(
-            dots,
-            place + np.linspace(-0.18, 0.18, len(dots)) if len(dots) > 1 else [place] * len(dots),
-            color=STUDENT,
-            s=18,
-            zorder=3,
-        )
+    for place, (dots, mean) in enumerate(zip(seeds, means)):
+        spread = np.linspace(-0.18, 0.18, len(dots)) if len(dots) > 1 else np.zeros(len(dots))
+        ours.scatter(dots, place + spread, color=STUDENT, s=18, zorder=3)
         if mean is not None:
             ours.plot([mean, mean], [place - 0.3, place + 0.3], color="black", lw=1.6, zorder=4)
     in_paper = sum(row["paper_difference"] is not None for row in shown)
@@ -40,28 +34,23 @@ def ablation(rows: list[dict], score: str = "dev score") -> Figure:
             ax.axhline(in_paper - 0.5, color=NEUTRAL, lw=1, ls=":")
     paper.set_yticks(range(len(shown)), [row["title"] for row in shown], fontsize=9)
     paper.set_ylim(len(shown) - 0.5, -0.5)
-    several = max([len(row["dev_difference"]) for row in shown], default=0) > 1
-    paper.set_title(
-        "the paper: TinyBERT4\nmean dev score of MNLI, MRPC and CoLA", fontsize=10, color=TEACHER
-    )
-    ours.set_title(
-        f"ours: {score}\n{'dots: seeds, bar: their mean' if several else 'one seed'}",
-        fontsize=10,
-        color=STUDENT,
-    )
+    several = max(map(len, seeds), default=0) > 1
+    for ax, colour, title in (
+        (paper, TEACHER, "the paper: TinyBERT4\nmean dev score of MNLI, MRPC and CoLA"),
+        (
+            ours,
+            STUDENT,
+            f"ours: {score}\n{'dots: seeds, bar: their mean' if several else 'one seed'}",
+        ),
+    ):
+        ax.set_title(title, fontsize=10, color=colour)
     return figure
 
 
 def _bars(ax: Axes, values: list[float | None], colour: str, missing: str) -> None:
-    """Bars from 0, their numbers under each other at the right; what is not there is said."""
-    ax.barh(
-        range(len(values)),
-        [np.nan if value is None else value for value in values],
-        0.6,
-        color=colour,
-        alpha=0.45,
-        zorder=1,
-    )
+    """Bars from 0 with their numbers at the right, and `missing` where there is none."""
+    heights = [np.nan if value is None else value for value in values]
+    ax.barh(range(len(values)), heights, 0.6, color=colour, alpha=0.45, zorder=1)
     ax.axvline(0, color="black", lw=1.2, zorder=2)
     for place, value in enumerate(values):
         text = missing if value is None else f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
@@ -70,7 +59,6 @@ def _bars(ax: Axes, values: list[float | None], colour: str, missing: str) -> No
             place,
             text,
             transform=ax.get_yaxis_transform(),
-            ha="left",
             va="center",
             fontsize=8,
             color=NEUTRAL if value is None else "black",

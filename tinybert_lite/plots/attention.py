@@ -15,8 +15,10 @@ from tinybert_lite.plots.panels import (
     NEUTRAL,
     STUDENT,
     TEACHER,
+    WRONG,
+    cell_texts,
+    finish,
     new_figure,
-    open_frame,
     pair_names,
     panel,
     settled,
@@ -31,34 +33,33 @@ def attention_match(
     mask=None,
     quantity: str = "attention score",
 ) -> Figure:
-    """Teacher | student | difference of one head's scores, (L, L) each, on one scale; the difference centred at 0.
+    """Teacher | student | difference of one head's scores, (L, L) each, on one scale.
 
-    mask: (L,), 1 at real tokens; the queries and keys of padding are greyed and do not stretch the scale.
+    The difference is centred at 0. mask: (L,), 1 at real tokens; the queries and keys of padding
+    are greyed and do not widen the scale.
     """
     labels, family, note = lettering(tokens)
-    figure, (axes,) = new_figure(
-        1, 3, (3.8 + 0.4 * len(tokens), 1.9 + 0.14 * len(tokens)), sharey=True, layout="compressed"
-    )
-    blank = np.zeros((len(tokens), len(tokens)))
-    images = [
-        ax.imshow(blank, cmap=cmap) for ax, cmap in zip(axes, ("viridis", "viridis", DIFFERENCE))
-    ]
-    figure.colorbar(images[1], ax=list(axes[:2]), shrink=0.8)
-    figure.colorbar(images[2], ax=axes[2], shrink=0.8)
-    for ax in figure.axes[3:]:
-        ax.tick_params(labelsize=8)
-    figure.get_layout_engine().set(
-        rect=(0, 0, 0.97, 1)
-    )  # room for longer numbers, should the values change
-    for ax, name, colour in zip(
-        axes, ("teacher", "student", "student − teacher"), (TEACHER, STUDENT, "black")
+    L = len(tokens)
+    size = 3.8 + 0.4 * L, 1.9 + 0.14 * L
+    figure, (axes,) = new_figure(1, 3, size, sharey=True, layout="compressed")
+    images = []
+    for ax, name, colour, colours in zip(
+        axes,
+        ("teacher", "student", "student − teacher"),
+        (TEACHER, STUDENT, "black"),
+        ("viridis", "viridis", DIFFERENCE),
     ):
+        images.append(ax.imshow(np.zeros((L, L)), cmap=colours))
         ax.set_title(name, color=colour)
-        ax.set_facecolor(GREY)
-        ax.set_xticks(range(len(tokens)), labels, rotation=90, fontsize=8, family=family)
-        ax.set_yticks(range(len(tokens)), labels, fontsize=8, family=family)
-        ax.set_xlabel("key")
+        ax.set(facecolor=GREY, xlabel="key")
+        ax.set_xticks(range(L), labels, rotation=90, fontsize=8, family=family)
+        ax.set_yticks(range(L), labels, fontsize=8, family=family)
     axes[0].set_ylabel("query")
+    for image, beside in ((images[1], axes[:2]), (images[2], axes[2:])):
+        bar = figure.colorbar(image, ax=list(beside), shrink=0.8)
+        bar.ax.tick_params(labelsize=8)
+    # Room for longer numbers, should the values change.
+    figure.get_layout_engine().set(rect=(0, 0, 0.97, 1))
     if note:
         figure.supxlabel(note, fontsize=8, color=NEUTRAL)
     redraw_attention(figure, student, teacher, title, mask, quantity)
@@ -68,40 +69,47 @@ def attention_match(
 def redraw_attention(
     figure: Figure, student, teacher, title: str = "", mask=None, quantity: str = "attention score"
 ) -> Figure:
-    """Give an `attention_match` other values for the same tokens: much faster than a new one. Returns the figure."""
-    student, teacher = (np.asarray(values, float) for values in (student, teacher))
-    real = np.ones(len(student), bool) if mask is None else np.asarray(mask, bool)
-    student, teacher = (
-        np.where(np.outer(real, real), values, np.nan) for values in (student, teacher)
-    )
-    both = np.stack([student, teacher])
-    bound = max(1e-9, np.nanmax(np.abs(student - teacher)))
+    """Give the figure of `attention_match` other values, (L, L) each; returns the figure.
+
+    Much faster than a new figure.
+    """
+    student, teacher = np.asarray(student, float), np.asarray(teacher, float)
+    if mask is not None:
+        real = np.asarray(mask, bool)
+        student, teacher = (
+            np.where(np.outer(real, real), values, np.nan) for values in (student, teacher)
+        )
+    both, difference = np.stack([student, teacher]), student - teacher
+    bound = max(1e-9, np.nanmax(np.abs(difference)))
     shared = np.nanmin(both), np.nanmax(both)
     for ax, values, limits in zip(
-        figure.axes, (teacher, student, student - teacher), (shared, shared, (-bound, bound))
+        figure.axes, (teacher, student, difference), (shared, shared, (-bound, bound))
     ):
         ax.images[0].set_data(values)
         ax.images[0].set_clim(*limits)
     figure.axes[3].set_title(quantity.replace(" ", "\n"), fontsize=8, loc="left")
-    figure.suptitle(
-        title, y=0.985
-    )  # a place of its own choice would change where the layout is not made again
+    # A fixed place: the automatic one would move where the layout is not made again.
+    figure.suptitle(title, y=0.985)
     return figure
 
 
 def probabilities(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over real keys. scores: (B, H, L, L) before the mask · mask: (B, L); padded keys get 0."""
+    """Softmax over real keys, (B, H, L, L).
+
+    scores: (B, H, L, L) before the mask · mask: (B, L); padded keys get 0.
+    """
     return scores.float().masked_fill(~mask.bool()[:, None, None, :], -torch.inf).softmax(-1)
 
 
 def attention_parts(
     student: Tensor, teacher: Tensor, mask: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The attention loss of every head in two parts, (H,) each: what softmax sees of it, and what it does not.
+    """Each head's attention loss in two parts, (H,) each: visible and invisible to softmax.
 
-    student, teacher: (B, H, L, L) scores before the mask · mask: (B, L), 1 at real tokens. Over the real keys of a query,
-    the mean square of a difference is its variance, which softmax sees, plus its squared mean, which it does not: a number
-    added to a whole row changes no probability. The two add up to the head's error exactly, and its mean over heads is
+    student, teacher: (B, H, L, L) scores before the mask · mask: (B, L), 1 at real tokens. Over
+    the real keys of a query, the mean square of a difference is its variance, which changes the
+    softmax, plus its squared mean, which does not: a number added to a whole row changes no
+    probability. The parts add up to the head's error exactly, and the mean of that over heads is
     `losses.attention_loss`.
     """
     real = mask.bool()
@@ -116,24 +124,18 @@ def attention_parts(
 
 
 def head_errors(errors, mapping: list[int], ax=None) -> Figure:
-    """The mean square of every head and layer as a map with numbers; the worst is framed. errors: (M, H), layer 1 first."""
+    """The mean square of each head and layer as a heat map; the largest is framed.
+
+    errors: (M, H), layer 1 first · mapping: g(m), m = 0 … M.
+    """
     errors = np.asarray(errors, float)
     layers, heads = errors.shape
     figure, ax = panel(ax, (max(5, 2.6 + 0.55 * heads), 1.6 + 0.45 * layers))
     image = ax.imshow(errors, cmap="viridis", vmin=0, origin="lower", aspect="auto")
-    for m, h in np.ndindex(layers, heads):
-        ax.text(
-            h,
-            m,
-            f"{errors[m, h]:.2g}",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="black" if errors[m, h] > 0.6 * errors.max() else "white",
-        )
+    cell_texts(ax, errors, "{:.2g}", errors > 0.6 * errors.max(), ("white", "black"))
     m, h = np.unravel_index(errors.argmax(), errors.shape)
     ax.add_patch(
-        plt.Rectangle((h - 0.5, m - 0.5), 1, 1, fill=False, ec="#c0392b", lw=2.5, clip_on=False)
+        plt.Rectangle((h - 0.5, m - 0.5), 1, 1, fill=False, ec=WRONG, lw=2.5, clip_on=False)
     )
     ax.set_xticks(range(heads), range(1, heads + 1))
     ax.set_yticks(range(layers), pair_names(mapping, " ")[1:])
@@ -146,12 +148,12 @@ def head_errors(errors, mapping: list[int], ax=None) -> Figure:
 
 
 def visible_attention(visible, invisible, mapping: list[int], ax=None) -> Figure:
-    """The attention loss of each layer: what softmax sees of the error, and on it what it does not.
+    """The attention loss of each layer: the part that softmax sees, and on it the part it does not.
 
     visible, invisible: (M, H) from `attention_parts`, layer 1 first; a bar is the mean over heads.
     """
     visible, invisible = (np.asarray(part, float).mean(1) for part in (visible, invisible))
-    figure, ax = panel(ax, (6.4, 3.4))
+    _, ax = panel(ax, (6.4, 3.4))
     x = np.arange(len(visible))
     ax.bar(x, visible, 0.6, color=STUDENT, label="softmax sees it:\ndifferences within a row")
     ax.bar(
@@ -166,12 +168,8 @@ def visible_attention(visible, invisible, mapping: list[int], ax=None) -> Figure
     )
     for m, (seen, total) in enumerate(zip(visible, visible + invisible)):
         if total > 0:
-            ax.text(
-                m, total, f"{100 * seen / total:.0f} % seen", ha="center", va="bottom", fontsize=8
-            )
+            text = f"{100 * seen / total:.0f} % seen"
+            ax.text(m, total, text, ha="center", va="bottom", fontsize=8)
     ax.set_xticks(x, pair_names(mapping)[1:], fontsize=8)
-    ax.set(ylabel="attention loss", title="what the attention loss is made of")
     ax.margins(y=0.12)
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    open_frame(ax)
-    return figure
+    return finish(ax, ylabel="attention loss", title="what the attention loss is made of")

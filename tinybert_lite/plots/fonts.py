@@ -1,4 +1,4 @@
-"""A font for Chinese letters, which matplotlib's own lacks."""
+"""A font for Chinese letters, which matplotlib's own font lacks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _chinese = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 
 @cache
 def chinese_font() -> str | None:
-    """The family of an installed font that has Chinese letters, the usual ones first; None where there is none."""
+    """The family of an installed font with Chinese letters, usual ones first; None without one."""
 
     def rank(font: FontEntry) -> int:
         return USUAL.index(font.name) if font.name in USUAL else len(USUAL)
@@ -41,23 +41,25 @@ def chinese_font() -> str | None:
 
 
 def _has_chinese(font: FontEntry) -> bool:
-    if font.name.startswith(
-        "Last Resort"
-    ):  # comes with matplotlib and has a placeholder for every letter
+    # Last Resort comes with matplotlib and has a placeholder for every letter.
+    if font.name.startswith("Last Resort"):
         return False
     try:
         return all(FT2Font(font.fname).get_char_index(ord(letter)) for letter in "中文的")
-    except (OSError, RuntimeError):  # listed, but gone or broken
+    except (OSError, RuntimeError):  # listed, but missing or broken
         return False
 
 
 def columns(text: str) -> int:
-    """The width of a text in a fixed-width font, where a Chinese letter takes two columns."""
+    """The width of a text in a fixed-width font: a Chinese letter takes two columns."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def lettering(texts: list[str], family: str = "sans-serif") -> tuple[list[str], list[str], str]:
-    """Texts as they can be drawn, the families to draw them in, and a sentence where Chinese letters have no font ("" else)."""
+    """Texts that can be drawn, their font families, and a note where Chinese letters have no font.
+
+    Without such a font each Chinese letter becomes □; the note is "" where all can be drawn.
+    """
     if not any(map(_chinese.search, texts)):
         return list(texts), [family], ""
     if found := chinese_font():

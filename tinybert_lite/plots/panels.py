@@ -1,4 +1,4 @@
-"""What all pictures share: colours, and Figures that pyplot does not keep."""
+"""What all pictures share: colours, Figures that pyplot does not keep, legends, cells, errors."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 TEACHER, STUDENT, NEUTRAL = "#2f6fb2", "#e07b28", "#8a8f98"
 LABELS = (("#8e4585", "v"), ("#2e8b57", "^"))  # colour and marker of the gold labels 0 and 1
 GREY = "#e4e6ea"
+WRONG = "#c0392b"  # where teacher and student disagree, or are farthest apart
 DIFFERENCE = "RdBu_r"  # the colour map of differences, always centred at 0
 
 
 def close(figures: Iterable[Figure]) -> None:
+    """Close figures in pyplot; no effect on ours, which pyplot does not keep."""
     for figure in figures:
         plt.close(figure)
 
 
-def panel(ax, size) -> tuple[Figure, plt.Axes]:
+def panel(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """The given axes and their Figure, or new ones of a size in inches."""
     if ax is not None:
         return ax.figure, ax
     figure, axes = new_figure(1, 1, size)
@@ -27,41 +31,67 @@ def panel(ax, size) -> tuple[Figure, plt.Axes]:
 
 
 def new_figure(rows: int, columns: int, size, **options) -> tuple[Figure, np.ndarray]:
-    """A Figure and its axes (rows, columns); pyplot does not keep it, or notebooks would show it twice."""
-    figure, axes = plt.subplots(
-        rows, columns, figsize=size, squeeze=False, **{"layout": "constrained", **options}
-    )
+    """A Figure and its axes (rows, columns).
+
+    pyplot does not keep the Figure: a notebook would show it twice.
+    """
+    options = {"layout": "constrained", **options}
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
     plt.close(figure)
     return figure, axes
 
 
 def settled(figure: Figure) -> Figure:
-    """Axes of a fixed aspect need two passes of the layout: the first is made here, the second when it is drawn."""
+    """Make the first pass of the layout; the second is made when the Figure is drawn.
+
+    Axes of a fixed aspect need both.
+    """
     figure.draw_without_rendering()
     return figure
 
 
-def open_frame(ax: plt.Axes) -> None:
+def open_frame(ax: Axes) -> None:
+    """Remove the lines at the top and at the right."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def legend_beside(ax: plt.Axes, loc: str = "upper left", height: float = 1, **style) -> None:
-    """The legend at the right of the axes, at a height from 0 to 1."""
-    options = {"fontsize": 8, **style}
-    ax.legend(frameon=False, loc=loc, bbox_to_anchor=(1.01, height), **options)
+def legend_beside(ax: Axes, centred: bool = False, fontsize: float | None = 8) -> None:
+    """A legend at the right of the axes, at their top or their middle."""
+    loc, height = ("center left", 0.5) if centred else ("upper left", 1)
+    ax.legend(frameon=False, fontsize=fontsize, loc=loc, bbox_to_anchor=(1.01, height))
+
+
+def finish(ax: Axes, centred: bool = False, **labels) -> Figure:
+    """Set labels (`xlabel`, `title`, …), put the legend beside the axes and open their frame."""
+    ax.set(**labels)
+    legend_beside(ax, centred)
+    open_frame(ax)
+    return ax.figure
 
 
 def cell_texts(
-    ax: plt.Axes, values, form: str, high=None, colours=("black", "white"), **style
+    ax: Axes, values, form: str, high=None, colours=("black", "white"), fontsize: float = 8
 ) -> None:
-    """Write each number of a heat map (rows, columns) in its cell; NaN stays empty.
+    """Write each number of a heat map (rows, columns) into its cell; NaN stays empty.
 
-    form: a format such as "{:.2g}" · high: cells that get the second of `colours`, (rows, columns).
+    form: a format such as "{:.2g}" · high: (rows, columns), where the second colour is used.
     """
-    options = {"ha": "center", "va": "center", "fontsize": 8, **style}
-    for (row, column), value in np.ndenumerate(np.asarray(values)):
-        colour = colours[int(high is not None and high[row, column])]
-        ax.text(column, row, "" if value != value else form.format(value), color=colour, **options)
+    for place, value in np.ndenumerate(values):
+        text = "" if np.isnan(value) else form.format(value)
+        colour = colours[high is not None and int(high[place])]
+        x, y = place[::-1]
+        ax.text(x, y, text, ha="center", va="center", fontsize=fontsize, color=colour)
+
+
+def error_bars(
+    ax: Axes, x, scores, rows: int | None, colour: str, label: str, style: str = "o-"
+) -> None:
+    """A line of scores; with `rows`, ± 1 standard error of a share of so many rows."""
+    scores = np.asarray(scores)
+    error = np.sqrt(scores * (1 - scores) / rows) if rows else None
+    ax.errorbar(
+        x, scores, error, fmt=style, color=colour, lw=2, elinewidth=1, capsize=3, label=label
+    )
 
 
 def model_colour(name: str) -> str:
@@ -72,7 +102,6 @@ def model_colour(name: str) -> str:
 
 
 def pair_names(mapping: list[int], gap: str = "\n") -> list[str]:
-    """Names of the matched pairs m = 0 … M; their first are the embeddings."""
-    return [
-        "embeddings" if m == 0 else f"student {m}{gap}↔ teacher {g}" for m, g in enumerate(mapping)
-    ]
+    """Names of the mapped pairs m = 0 … M; the first pair is the embeddings."""
+    pairs = [f"student {m}{gap}↔ teacher {g}" for m, g in enumerate(mapping)]
+    return ["embeddings", *pairs[1:]]

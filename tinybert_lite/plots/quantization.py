@@ -1,4 +1,4 @@
-"""What rounding does: to a matrix, to the ranges of a layer's inputs, to a gradient, to the score."""
+"""Rounding to few bits: of a matrix, of a layer's input range, of a gradient, and the scores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tinybert_lite.plots.panels import (
     GREY,
     NEUTRAL,
     STUDENT,
+    error_bars,
+    finish,
     new_figure,
     open_frame,
     panel,
@@ -22,16 +24,16 @@ SHOWN = 32  # rows and columns of a matrix
 
 
 def on_a_grid(weight, bits: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """A matrix, the whole numbers of `bits` bits that it becomes (of its own shape), and the scale: what 1 of them stands for."""
+    """A matrix, its integers of `bits` bits (of the same shape), and their scale."""
     weight = torch.as_tensor(weight).detach().float()
     scale = weight.abs().max().clamp(min=1e-12) / (2 ** (bits - 1) - 1)
     return weight.numpy(), whole_numbers(weight, scale, bits).numpy().astype(int), float(scale)
 
 
 def rounding(weight, bits: int = 8) -> Figure:
-    """A corner of a matrix | rounded | what was rounded off, on one scale with 0 in white; and all its weights on their grid.
+    """A corner of a matrix | rounded | the rounding error, on one scale; and a histogram of all.
 
-    weight: (rows, columns); the scale and the grid are those of all of it.
+    weight: (rows, columns); scale and grid are those of the whole matrix. 0 is white.
     """
     values, _, _ = on_a_grid(weight, bits)
     bound = max(1e-9, float(np.abs(values).max()))
@@ -40,23 +42,25 @@ def rounding(weight, bits: int = 8) -> Figure:
         image = ax.imshow(values[:SHOWN, :SHOWN], cmap=DIFFERENCE, vmin=-bound, vmax=bound)
         ax.set(xticks=[], yticks=[])
     figure.colorbar(image, ax=list(axes[:3]), shrink=0.8)
-    axes[3].hist(
-        values.ravel(), 101, (-bound, bound), density=True, color=GREY, label="the weights"
-    )
-    axes[3].stairs([1.0], [-bound, bound], color=STUDENT, lw=1.2, label="rounded")
-    axes[3].set(
+    ax = axes[3]
+    ax.hist(values.ravel(), 101, (-bound, bound), density=True, color=GREY, label="the weights")
+    ax.stairs([1.0], [-bound, bound], color=STUDENT, lw=1.2, label="rounded")
+    ax.set(
         xlim=(-1.2 * bound, 1.2 * bound),
-        ylim=(0, 1.35 * axes[3].get_ylim()[1]),
+        ylim=(0, 1.35 * ax.get_ylim()[1]),
         xlabel="value",
         ylabel="density",
     )
-    axes[3].legend(frameon=False, fontsize=8, loc="upper right")
-    open_frame(axes[3])
+    ax.legend(frameon=False, fontsize=8, loc="upper right")
+    open_frame(ax)
     return settled(redraw_rounding(figure, weight, bits))
 
 
 def redraw_rounding(figure: Figure, weight, bits: int) -> Figure:
-    """Give the figure of `rounding` another number of bits: much faster than a new one. Returns the figure."""
+    """Give the figure of `rounding` another number of bits; returns the figure.
+
+    Much faster than a new figure.
+    """
     weight, whole, scale = on_a_grid(weight, bits)
     off, most = whole * scale - weight, 2 ** (bits - 1) - 1
     for ax, values in zip(figure.axes, (weight, whole * scale, off)):
@@ -64,10 +68,11 @@ def redraw_rounding(figure: Figure, weight, bits: int) -> Figure:
     edges = np.arange(-most - 0.5, most + 1)
     counts, _ = np.histogram(whole, edges)
     figure.axes[3].patches[-1].set_data(counts / counts.sum() / scale, edges * scale)
+    share = 100 * off.std() / max(1e-9, weight.std())
     titles = (
         "weights\n",
         f"{bits} bits\n",
-        f"rounded off: {100 * off.std() / max(1e-9, weight.std()):.2g} %\nof the weights' spread",
+        f"rounded off: {share:.2g} %\nof the weights' spread",
         f"{(counts > 0).sum()} of {len(counts)} values used,\n{scale:.2g} apart",
     )
     for ax, title in zip(figure.axes, titles):
@@ -76,57 +81,38 @@ def redraw_rounding(figure: Figure, weight, bits: int) -> Figure:
 
 
 def range_statistics(seen, followed, ax=None) -> Figure:
-    """The largest |input| of a layer in each batch, and the range that follows it. seen, followed: (batches,) each."""
-    figure, ax = panel(ax, (7.2, 3.2))
+    """The largest |input| of a layer in each batch, and its moving average, the range.
+
+    seen, followed: (batches,) each.
+    """
+    _, ax = panel(ax, (7.2, 3.2))
     batches = np.arange(1, len(seen) + 1)
-    ax.plot(
-        batches,
-        seen,
-        "o",
-        ms=4,
-        color=NEUTRAL,
-        alpha=0.6,
-        lw=0,
-        label="largest |input|\nof a batch",
-    )
+    label = "largest |input|\nof a batch"
+    ax.plot(batches, seen, "o", ms=4, color=NEUTRAL, alpha=0.6, lw=0, label=label)
     ax.plot(batches, followed, color=STUDENT, lw=2, label="the range:\nmoving average")
-    ax.set(
-        xlabel="batch",
-        ylabel="|input|",
-        ylim=(0, 1.1 * max(seen)),
-        title="the range of a layer's inputs",
-    )
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    open_frame(ax)
-    return figure
+    ax.set(ylim=(0, 1.1 * max(seen)))
+    return finish(ax, xlabel="batch", ylabel="|input|", title="the range of a layer's inputs")
 
 
 def straight_through(scale: float = 0.25, bits: int = 3) -> Figure:
-    """Rounding as a staircase, and its gradient: the true one, 0 but at the steps, and the straight-through one."""
+    """Rounding as a staircase; its true gradient, 0 except at steps, and the straight-through one."""
     most = 2 ** (bits - 1) - 1
-    low, high = (
-        (-most - 1.5) * scale,
-        (most + 0.5) * scale,
-    )  # what is rounded to the last steps is inside
+    # What is rounded to the first or last step is inside.
+    low, high = (-most - 1.5) * scale, (most + 0.5) * scale
     x = np.linspace(low - 2 * scale, high + 2 * scale, 2001)
     inside = (x >= low) & (x <= high)
+    rounded = np.clip(np.round(x / scale), -most - 1, most) * scale
     figure, ((stairs, slopes),) = new_figure(1, 2, (9.6, 3.4))
     stairs.plot(x, x, color=NEUTRAL, ls="--", lw=1, label="x")
-    stairs.plot(
-        x,
-        np.clip(np.round(x / scale), -most - 1, most) * scale,
-        color=STUDENT,
-        lw=2,
-        label="rounded and cut off",
-    )
+    stairs.plot(x, rounded, color=STUDENT, lw=2, label="rounded and cut off")
     stairs.set(xlabel="x", title=f"{2**bits} values, {scale:g} apart")
+    stairs.legend(frameon=False, fontsize=8, loc="upper left")
     steps = (np.arange(-most - 1, most) + 0.5) * scale
     slopes.vlines(steps, 0, 1.5, color=NEUTRAL, lw=1, label="true: 0, and endless\nat each step")
     slopes.plot(x, np.zeros_like(x), color=NEUTRAL, lw=2)
     slopes.plot(x, inside.astype(float), color=STUDENT, lw=2, label="straight-through")
-    slopes.set(xlabel="x", ylim=(-0.1, 1.5), yticks=[0, 1], title="gradient")
-    slopes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    stairs.legend(frameon=False, fontsize=8, loc="upper left")
+    slopes.set(ylim=(-0.1, 1.5), yticks=[0, 1])
+    finish(slopes, xlabel="x", title="gradient")
     for ax in (stairs, slopes):
         ax.axvspan(x[0], low, color=GREY, lw=0, zorder=0)
         ax.axvspan(high, x[-1], color=GREY, lw=0, zorder=0)
@@ -136,63 +122,41 @@ def straight_through(scale: float = 0.25, bits: int = 3) -> Figure:
 
 
 def learning_on_a_grid(paths: dict[str, list[float]], goal: float, scale: float, ax=None) -> Figure:
-    """A weight that is rounded before it is used, over the steps of its training: dashed itself, drawn through its rounded value.
+    """A weight that is rounded before it is used, over training steps.
 
-    paths: a gradient's name -> the weight before each step · goal: the value that would be best.
+    Dotted: the weight; solid: what it is rounded to. paths: a gradient's name -> the weight before
+    each step · goal: the best value.
     """
-    figure, ax = panel(ax, (7.6, 3.2))
+    _, ax = panel(ax, (7.6, 3.2))
     for (name, path), colour in zip(paths.items(), (NEUTRAL, STUDENT)):
+        rounded = np.round(np.array(path) / scale) * scale
         ax.plot(path, color=colour, ls=":", lw=1.4)
-        ax.step(
-            range(len(path)),
-            np.round(np.array(path) / scale) * scale,
-            where="mid",
-            color=colour,
-            lw=2,
-            label=f"{name} gradient",
-        )
+        steps = range(len(path))
+        ax.step(steps, rounded, where="mid", color=colour, lw=2, label=f"{name} gradient")
     ax.axhline(goal, color="black", lw=1, ls="--", label="the best value")
-    low, high = (
-        round(f(np.concatenate([*paths.values(), [goal]])) / scale) for f in (np.min, np.max)
-    )
+    every = np.concatenate([*paths.values(), [goal]])
+    low, high = round(every.min() / scale), round(every.max() / scale)
     ax.set_yticks(np.arange(low - 1, high + 2) * scale)
     ax.grid(axis="y", color=GREY)
-    ax.set(
-        xlabel="step",
-        ylabel="weight",
-        title="dotted: the weight; drawn through: what it is rounded to",
-    )
+    title = "dotted: the weight; drawn through: what it is rounded to"
+    finish(ax, xlabel="step", ylabel="weight", title=title)
     ax.title.set_fontsize(10)
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    open_frame(ax)
-    return figure
+    return ax.figure
 
 
 def fewer_bits(
     scores: dict[str, dict[int, float]], full: float, guess: float, rows: int, ax=None
 ) -> Figure:
-    """Accuracy of a model whose weights are rounded to ever fewer bits; ± 1 standard error.
+    """Accuracy of a model whose weights are rounded to fewer and fewer bits; ± 1 standard error.
 
-    scores: a way of rounding -> {bits: accuracy} · full: the model's in floating point · guess: of naming one class always · rows: measured on.
+    scores: a way of rounding -> {bits: accuracy} · full: the float32 model's accuracy · guess: that
+    of always predicting one class · rows: the number of dev rows.
     """
-    figure, ax = panel(ax, (7.6, 3.4))
+    _, ax = panel(ax, (7.6, 3.4))
     for (name, found), style, colour in zip(scores.items(), ("o-", "s--"), (STUDENT, NEUTRAL)):
-        share = np.array(list(found.values()))
-        ax.errorbar(
-            list(found),
-            share,
-            np.sqrt(share * (1 - share) / rows),
-            fmt=style,
-            color=colour,
-            lw=2,
-            elinewidth=1,
-            capsize=3,
-            label=name,
-        )
+        error_bars(ax, [*found], [*found.values()], rows, colour, name, style)
     ax.axhline(full, color="black", lw=1.3, ls=":", label="float32")
     ax.axhline(guess, color=GREY, lw=2, label="guessing")
     ax.invert_xaxis()
-    ax.set(xlabel="bits of a weight", ylabel="dev accuracy", title="fewer bits, without training")
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    open_frame(ax)
-    return figure
+    title = "fewer bits, without training"
+    return finish(ax, xlabel="bits of a weight", ylabel="dev accuracy", title=title)

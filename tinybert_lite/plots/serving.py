@@ -1,29 +1,30 @@
-"""What a finished model costs where it serves: accuracy against time and bytes, speed-ups by length."""
+"""The cost of serving a model: accuracy against time and bytes, speed-ups by length."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from tinybert_lite.plots.panels import NEUTRAL, STUDENT, TEACHER, new_figure, open_frame, panel
-
-COLOURS = {"teacher": TEACHER, "student": STUDENT}
+from tinybert_lite.plots.panels import NEUTRAL, finish, model_colour, new_figure, open_frame, panel
 
 
 def accuracy_and_cost(
     points: list[dict], score: str = "dev accuracy", time: str = "milliseconds a row"
 ) -> Figure:
-    """Score against time (left) and against bytes (right), both on logarithmic axes, the score on one scale.
+    """Score against time (left) and bytes (right), both on logarithmic axes; up and left is better.
 
-    points: each with `model` (teacher or student), `way` (its name in the legend), `score` (0 to 1), `milliseconds`, `bytes` and `int8`, which is
-    drawn hollow. A way has a marker of its own. Better is up and left.
+    points: each with `model` (teacher or student), `way` (its name in the legend, with a marker of
+    its own), `score` (0 to 1), `milliseconds`, `bytes` and `int8` (drawn hollow).
     """
     figure, ((left, right),) = new_figure(1, 2, (9.6, 3.8), sharey=True)
-    markers = dict(zip(dict.fromkeys(point["way"] for point in points), "osDv^"))
+    markers = _markers(point["way"] for point in points)
     for ax, key, unit in ((left, "milliseconds", 1), (right, "bytes", 1e6)):
         for point in points:
-            colour = COLOURS[point["model"]]
+            colour = model_colour(point["model"])
             ax.plot(
                 point[key] / unit,
                 100 * point["score"],
@@ -39,9 +40,7 @@ def accuracy_and_cost(
         ax.margins(0.12)
         open_frame(ax)
     left.set(xlabel=time, ylabel=f"{score}, %", title="accuracy and time")
-    right.set(xlabel="MB on disk", title="accuracy and size")
-    right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return figure
+    return finish(right, centred=True, xlabel="MB on disk", title="accuracy and size")
 
 
 def speed_ups(
@@ -50,25 +49,23 @@ def speed_ups(
     small: str,
     ax=None,
 ) -> Figure:
-    """How many times faster than the large model in float32 PyTorch, by length; the bars are the 10th to the 90th percentile of rounds.
+    """Speed-up over the large model in float32 PyTorch, by length; bars: 10th to 90th percentile.
 
-    lines: (teacher or student, way) → tokens → (ratio, low, high). The teacher's name is `large`, the student's `small`.
+    lines: (teacher or student, way) -> {tokens: (ratio, low, high)} over rounds of measurement.
+    The teacher is named `large`, the student `small`.
     """
-    figure, ax = panel(ax, (6.8, 3.8))
-    markers = dict(zip(dict.fromkeys(way for _, way in lines), "osDv^"))
+    _, ax = panel(ax, (6.8, 3.8))
+    markers = _markers(way for _, way in lines)
     for (model, way), found in lines.items():
-        middle, low, high = zip(*found.values())
-        ends = [
-            [max(0, m - end) for m, end in zip(middle, low)],
-            [max(0, end - m) for m, end in zip(middle, high)],
-        ]
+        middle, low, high = np.array([*found.values()]).T
+        colour = model_colour(model)
         ax.errorbar(
-            list(found),
+            [*found],
             middle,
-            ends,
+            np.maximum(0, [middle - low, high - middle]),
             fmt=f"{markers[way]}-",
-            color=COLOURS[model],
-            mfc="none" if "int8" in way else COLOURS[model],
+            color=colour,
+            mfc="none" if "int8" in way else colour,
             lw=1.6,
             elinewidth=1,
             capsize=3,
@@ -78,15 +75,14 @@ def speed_ups(
         _logarithmic(ax, axis)
     lengths = sorted({length for found in lines.values() for length in found})
     ax.set_xticks(lengths, lengths)
-    ax.set(
-        xlabel="tokens",
-        ylabel=f"times faster than {large}\nin float32 PyTorch",
-        title="one row at a time",
-    )
     ax.grid(color=NEUTRAL, alpha=0.25)
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    open_frame(ax)
-    return figure
+    ax.set_ylabel(f"times faster than {large}\nin float32 PyTorch")
+    return finish(ax, centred=True, xlabel="tokens", title="one row at a time")
+
+
+def _markers(ways: Iterable[str]) -> dict[str, str]:
+    """A marker for each way, in the order of their first appearance."""
+    return dict(zip(dict.fromkeys(ways), "osDv^"))
 
 
 def _logarithmic(ax: Axes, axis: str) -> None:

@@ -1,4 +1,4 @@
-"""Texts with their words marked."""
+"""Texts with marked words: masking and augmentation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from tinybert_lite.method.masking import mask_tokens, without_inner
 from tinybert_lite.plots.fonts import columns, lettering
 from tinybert_lite.plots.panels import NEUTRAL, new_figure
 
-FATES = {
-    "[MASK]": "#55606e",
-    "random piece": "#8e4585",
-    "kept": "#2e8b57",
-}  # of a piece chosen for the masked LM
+# What became of a piece chosen for the masked LM.
+FATES = {"[MASK]": "#55606e", "random piece": "#8e4585", "kept": "#2e8b57"}
 SOURCES = {"masked LM": "#8e4585", "word vectors": "#2e8b57"}  # of a word's candidates
 REPLACED = {"replaced": "#8e4585"}  # words of an augmented text
 
@@ -27,53 +24,43 @@ def word_rows(
     width: int = 96,
     note: str = "",
 ) -> Figure:
-    """Lines of words, the marked ones on a coloured chip. A word is (text, kind) or (text, kind, what stood there).
+    """Rows of words, the marked ones on a coloured chip.
 
-    names: one a row, written before it · colours: kind -> colour, also the legend; a kind without a colour is plain text
-    · note: stands behind the legend.
+    A word is (text, kind) or (text, kind, original text below it). names: one per row, before it ·
+    colours: kind -> colour, also the legend; a kind without a colour is plain text · note: after
+    the legend · width: columns of a line.
     """
     margin = max(map(columns, names)) + 2
     placed, line, legend = [], 0.0, [*((kind, kind) for kind in colours), (note, None)]
     for name, row in zip(["", *names], [legend, *rows]):
         x: float = margin
         placed.append((0, line, name, None, ""))
-        for text, kind, *below in row:
-            length = max(columns(text), columns("".join(below)))
+        for text, kind, *originals in row:
+            original = "".join(originals)
+            length = max(columns(text), columns(original))
             if x + length > width and x > margin:
                 x, line = margin, line + 1
-            placed.append((x, line, text, kind, "".join(below)))
+            placed.append((x, line, text, kind, original))
             x += length + 1.6
         line += 1.3
     texts, family, missing = lettering([text for *_, text, _, _ in placed], "monospace")
-    belows, *_ = lettering([below for *_, below in placed], "monospace")
+    originals, *_ = lettering([original for *_, original in placed], "monospace")
+    step = 1.0 if any(originals) else 0.62
     if missing:
-        placed, texts, belows, line = (
-            [*placed, (0, line, "", None, "")],
-            [*texts, missing],
-            [*belows, ""],
-            line + 1,
-        )
-    size, step = 10, 1.0 if any(below for *_, below in placed) else 0.62
-    figure, ((ax,),) = new_figure(
-        1, 1, ((width + 1) * 0.602 * size / 72, line * 0.42 * step), layout="none"
-    )
+        placed.append((0, line, missing, None, ""))
+        texts, originals, line = [*texts, missing], [*originals, ""], line + 1
+    size = 10
+    inches = (width + 1) * 0.602 * size / 72, line * 0.42 * step
+    figure, ((ax,),) = new_figure(1, 1, inches, layout="none")
     ax.set_position((0, 0, 1, 1))
-    for (x, y, _, kind, _), text, below in zip(placed, texts, belows):
+    style = {"family": family, "va": "center"}
+    for (x, y, _, kind, _), text, original in zip(placed, texts, originals):
         colour = colours.get(kind)
-        ax.text(
-            x,
-            y,
-            text,
-            family=family,
-            fontsize=size,
-            va="center",
-            color="white" if colour else NEUTRAL if kind is None else "black",
-            bbox={"boxstyle": "round,pad=0.18", "fc": colour, "lw": 0} if colour else None,
-        )
-        if below:
-            ax.text(
-                x, y + 0.46, below, family=family, fontsize=size - 2.5, va="center", color=NEUTRAL
-            )
+        ink = "white" if colour else NEUTRAL if kind is None else "black"
+        box = {"boxstyle": "round,pad=0.18", "fc": colour, "lw": 0} if colour else None
+        ax.text(x, y, text, fontsize=size, color=ink, bbox=box, **style)
+        if original:
+            ax.text(x, y + 0.46, original, fontsize=size - 2.5, color=NEUTRAL, **style)
     ax.set(xlim=(-0.5, width + 0.5), ylim=(line - 0.5, -0.6))
     ax.set_axis_off()
     return figure
@@ -93,38 +80,37 @@ def masking(
     draws: int = 3,
     many: int = 500,
 ) -> Figure:
-    """A few draws of the masking of one sequence, what stood there below; then what became of the chosen pieces in many draws.
+    """A few draws of the masking of one sequence, the original pieces below.
 
-    pieces: what a random piece is drawn from, see `data.masking.random_pieces`.
+    The last row has the shares of each fate over many draws. pieces: what a random piece is drawn
+    from, see `data.masking.random_pieces`.
     """
     rng, rows, counts = random.Random(seed), [], Counter()
     for draw in range(many):
-        masked, places, were = mask_tokens(
+        masked, places, originals = mask_tokens(
             tokens, rng, probability, len(tokens), whole_words, list(pieces)
         )
-        masked, was = without_inner(masked), dict(zip(places, without_inner(were)))
-        counts.update(fate(masked[place], was[place]) for place in places)
+        masked, was = without_inner(masked), dict(zip(places, without_inner(originals)))
+        fates = {place: (fate(masked[place], was[place]), was[place]) for place in places}
+        counts.update(name for name, _ in fates.values())
         if draw < draws:
-            rows.append(
-                [
-                    (now, fate(now, was[i]), was[i]) if i in was else (now, "")
-                    for i, now in enumerate(masked)
-                ]
-            )
+            rows.append([(now, *fates.get(i, ("",))) for i, now in enumerate(masked)])
     chosen = counts.total()
     shares = [(f"{100 * counts[name] / max(1, chosen):.1f} %", name) for name in FATES]
     length = sum(token not in ("[CLS]", "[SEP]") for token in tokens)
-    share = f"of the chosen, and {100 * chosen / many / max(1, length):.1f} % of the pieces that may be chosen"
+    share = 100 * chosen / many / max(1, length)
+    text = f"of the chosen, and {share:.1f} % of the pieces that may be chosen"
+    unit = "whole words" if whole_words else "any pieces"
     return word_rows(
-        [*rows, [*shares, (share, "")]],
+        [*rows, [*shares, (text, "")]],
         [*(f"draw {i}" for i in range(1, draws + 1)), f"{many} draws"],
         FATES,
-        note=f"{'whole words' if whole_words else 'any pieces'}, {100 * probability:.0f} %, seed {seed}",
+        note=f"{unit}, {100 * probability:.0f} %, seed {seed}",
     )
 
 
 def sources(augmenter, text: list[str]) -> dict[int, str]:
-    """Where the candidates of each eligible word of a text come from: place -> a key of SOURCES."""
+    """The source of the candidates of each eligible word of a text: place -> key of SOURCES."""
     return {
         place: "masked LM" if text[place] in augmenter.single_pieces else "word vectors"
         for place in augmenter.eligible(text)
@@ -139,27 +125,24 @@ def augmentation(
     shown: int = 6,
     note: str = "",
 ) -> Figure:
-    """A text, the first candidates of its words, and variants of it; words on the colour of the source of their candidates.
+    """A text, the first candidates of its words, and variants of it; words coloured by source.
 
-    text: its words · candidates: `Augmenter.candidates` of it · sources: of the same places · variants: `Augmenter.variants`.
+    text: its words · candidates: from `Augmenter.candidates`, by place · sources: by place ·
+    variants: from `Augmenter.variants`.
     """
-    original = [
-        (word, sources.get(place) if place in candidates else "") for place, word in enumerate(text)
-    ]
-    options = [
-        [(", ".join(found[:shown]) + (" …" if len(found) > shown else ""), "")]
-        for found in candidates.values()
-    ]
-    changed = [
-        [
-            (new, "" if new == old else sources[place])
-            for place, (old, new) in enumerate(zip(text, variant.split()))
-        ]
-        for variant in variants
-    ]
-    names = [
-        "original",
-        *(f"{text[place]} →" for place in candidates),
-        *(f"variant {i}" for i in range(1, len(variants) + 1)),
-    ]
-    return word_rows([original, *options, *changed], names, SOURCES, note=note)
+    names, lines = (
+        ["original"],
+        [[(word, sources[i] if i in candidates else "") for i, word in enumerate(text)]],
+    )
+    for place, found in candidates.items():
+        names.append(f"{text[place]} →")
+        lines.append([(", ".join(found[:shown]) + " …" * (len(found) > shown), "")])
+    for i, variant in enumerate(variants, 1):
+        names.append(f"variant {i}")
+        lines.append(
+            [
+                (new, "" if new == old else sources[place])
+                for place, (old, new) in enumerate(zip(text, variant.split()))
+            ]
+        )
+    return word_rows(lines, names, SOURCES, note=note)

@@ -1,0 +1,93 @@
+"""Answers of a classifier of two classes: logit margins and soft targets."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from tinybert_lite.plots.panels import (
+    LABELS,
+    NEUTRAL,
+    STUDENT,
+    TEACHER,
+    WRONG,
+    finish,
+    panel,
+    settled,
+)
+from tinybert_lite.system.errors import UserError
+
+
+def margins(student, teacher, labels, ax=None) -> Figure:
+    """Logit margins z1 − z0 of teacher and student, one point per row.
+
+    On red ground the two decide differently. student, teacher: (B, 2) logits · labels: (B,).
+    Raises UserError unless there are two classes.
+    """
+    figure, ax = panel(ax, (5.4, 4.6))
+    teacher, student = margin(teacher), margin(student)
+    bound = 1.08 * max(1e-9, np.abs(teacher).max(), np.abs(student).max())
+    _scatter(ax, student, teacher, labels, (-bound, bound), "equal margins", "margin")
+    agree = ((teacher > 0) == (student > 0)).mean()
+    ax.set_title(f"they agree on {100 * agree:.1f} % of {len(labels)} rows")
+    return settled(figure)
+
+
+def soft_targets(student, teacher, labels, temperature: float = 1.0, ax=None) -> Figure:
+    """Probabilities σ((z1 − z0) / t) of class 1 at a temperature t, one point per row.
+
+    student, teacher: (B, 2) logits · labels: (B,). The title has the mean entropies in nats, at
+    most log 2 = 0.69. Raises UserError unless there are two classes.
+    """
+    figure, ax = panel(ax, (5.4, 4.8))
+    quantity = "probability of class 1"
+    _scatter(ax, margin(student), margin(teacher), labels, (0, 1), "equal", quantity)
+    redraw_soft_targets(ax, student, teacher, labels, temperature)
+    return settled(figure)
+
+
+def redraw_soft_targets(ax, student, teacher, labels, temperature: float) -> None:
+    """Give the axes of `soft_targets` another temperature; much faster than new ones."""
+    teacher, student = (
+        1 / (1 + np.exp(-margin(logits) / temperature)) for logits in (teacher, student)
+    )
+    for label, points in enumerate(ax.collections):
+        own = np.asarray(labels) == label
+        points.set_offsets(np.column_stack([teacher[own], student[own]]))
+    means = [f"{entropy(p).mean():.2f}" for p in (teacher, student)]
+    title = f"t = {temperature:g}: mean entropy, teacher {means[0]}, student {means[1]} of 0.69"
+    ax.set_title(title, fontsize=10)
+
+
+def margin(logits) -> np.ndarray:
+    """z1 − z0 of (B, 2) logits, (B,) in float64. Raises UserError unless there are two classes."""
+    logits = np.asarray(logits, float)
+    if logits.ndim != 2 or logits.shape[1] != 2:
+        raise UserError(
+            "a margin needs the logits of two classes, and these have the shape "
+            f"{logits.shape}: choose a task of two classes"
+        )
+    return logits[:, 1] - logits[:, 0]
+
+
+def entropy(p: np.ndarray) -> np.ndarray:
+    """Of two classes with probabilities p and 1 − p, in nats."""
+    return -sum(q * np.log(np.maximum(q, 1e-300)) for q in (p, 1 - p))
+
+
+def _scatter(ax, student, teacher, labels, limits, diagonal: str, quantity: str) -> None:
+    """Points (B,) by gold label; red ground where teacher and student decide differently."""
+    labels, (low, high) = np.asarray(labels), limits
+    middle = (low + high) / 2
+    for corner in ((low, middle), (middle, low)):
+        half = middle - low
+        ax.add_patch(plt.Rectangle(corner, half, half, color=WRONG, alpha=0.08, lw=0))
+    ax.plot(limits, limits, color=NEUTRAL, ls="--", lw=1, label=diagonal)
+    for label, (colour, marker) in enumerate(LABELS):
+        own = labels == label
+        look = {"s": 22, "alpha": 0.55, "lw": 0, "color": colour, "marker": marker}
+        ax.scatter(teacher[own], student[own], label=f"gold label {label}", **look)
+    ax.set_xlabel(f"teacher's {quantity}", color=TEACHER)
+    ax.set_ylabel(f"student's {quantity}", color=STUDENT)
+    finish(ax, xlim=limits, ylim=limits, aspect="equal")
