@@ -251,21 +251,21 @@ def main() -> int:
             killed = forked(lambda: run(stage, root, folder, at), log)
             resumed = forked(lambda: run(stage, root, folder), log)
             text = log.read_text()
-            went_on = re.search(r"going on from [a-z ]*(\d+)", text)
+            resumed_at = re.search(r"(?:going on|resum\w+) from [a-z ]*(\d+)", text)
             problem = (
                 f"was not killed ({killed})"
                 if killed != -signal.SIGKILL
                 else f"did not end: {text}"
                 if resumed
-                else "did not go on from a later step"
-                if not went_on or int(went_on[1]) < 1
+                else "did not resume from a later step"
+                if not resumed_at or int(resumed_at[1]) < 1
                 else "differs: " + ", ".join(different)
                 if (different := differences(expected, outcome(folder)))
                 else ""
             )
             failed += bool(problem)
             print(
-                f"{stage.name}: killed {events[at]}, {went_on[0] if went_on else 'started again'}: {problem or 'the same bytes'}",
+                f"{stage.name}: killed {events[at]}, {resumed_at[0] if resumed_at else 'started again'}: {problem or 'the same bytes'}",
                 flush=True,
             )
     return 1 if failed else 0

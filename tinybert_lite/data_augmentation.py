@@ -24,7 +24,7 @@ from tinybert_lite.system import processes
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import replace_file, sha256
+from tinybert_lite.system.files import sha256, written_beside
 from tinybert_lite.system.outputs import read_manifest
 
 __all__ = ["Augmenter", "main", "run"]
@@ -94,10 +94,8 @@ def main(argv: list[str]) -> None:
         )
         original_place.rename(kept)
         say(f"moved aside: {original_place.name} → {kept}")
-    shutil.copyfile(
-        workspace.augmented_rows, beside := original_place.with_name("train_aug.tsv.part")
-    )
-    replace_file(beside, original_place)
+    with written_beside(original_place) as part:
+        shutil.copyfile(workspace.augmented_rows, part)
     say(f"also written: {original_place}, where --aug_train of task_distill looks first")
 
 

@@ -28,6 +28,7 @@ from tinybert_lite.downloads.catalog import GLUE, ITEMS, Item, Source
 from tinybert_lite.models import hub as models_hub
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.pipeline.workspace import SHIPPED, Workspace
+from tinybert_lite.system import files
 from tinybert_lite.system.files import read_json
 
 BYTES = b"PK\x03\x04" + np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
@@ -692,7 +693,7 @@ def test_half_a_model_is_never_seen(hub, tmp_path, monkeypatch, stop, code):
     assert [path for path in folder.iterdir() if path.is_file()] == []
     hub.stop, placed = None, []
     monkeypatch.setattr(
-        fetch,
+        files,
         "replace_file",
         lambda source, target: (placed.append(target.name), source.replace(target)),
     )

@@ -84,13 +84,13 @@ def in_notebook(code: str) -> tuple[str, str]:
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
 @pytest.mark.parametrize(
     "where, ending",
-    [(in_terminal, "stopped; the same command goes on"), (in_notebook, "KeyboardInterrupt")],
+    [(in_terminal, "stopped; the same command resumes"), (in_notebook, "KeyboardInterrupt")],
 )
 def test_an_interrupt_keeps_the_step_and_the_next_run_goes_on(where, ending, root, tmp_path):
     said, end = where(SLOW.format(root=str(root), folder=str(tmp_path / "cut")))
     assert (
         "stopped after step 5 of" in said
-        and "the same command or cell goes on from there" in said
+        and "the same command or cell resumes from there" in said
         and ending in end
     )
     assert (tmp_path / "cut/checkpoint-5.pt").is_file() and not (

@@ -106,7 +106,7 @@ def test_ctrl_c_in_a_terminal_is_one_line_and_exit_code_130(capsys):
         signal.raise_signal(signal.SIGINT)
 
     assert main([]) == 130
-    assert capsys.readouterr().err == "stopped; the same command goes on from the last saved step\n"
+    assert capsys.readouterr().err == "stopped; the same command resumes from the last saved step\n"
 
 
 SOURCES = [path for path in PACKAGE.rglob("*.py")]

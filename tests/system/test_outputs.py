@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybert_lite.system import outputs
+from tinybert_lite.system import files, outputs
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked
@@ -47,7 +47,7 @@ def visible(folder: Path) -> dict[str, str]:
 def test_a_run_cut_while_it_makes_room_loses_nothing(tmp_path, monkeypatch, profile, at):
     old = {"one.txt": "1", "two.txt": "2", "three.txt": "3"}
     finish(tmp_path, old)
-    moves, replace_file = [], outputs.replace_file
+    moves, replace_file = [], files.replace_file
 
     def dies(source, target):
         if len(moves) == at:
@@ -56,7 +56,7 @@ def test_a_run_cut_while_it_makes_room_loses_nothing(tmp_path, monkeypatch, prof
         replace_file(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(outputs, "replace_file", dies)
+        patch.setattr(files, "replace_file", dies)
         with pytest.raises(Killed):
             Outputs(tmp_path, ("*.txt",)).make_room(profile, "b")
     finish(tmp_path, {"one.txt": "new"}, profile, "b")

@@ -25,7 +25,7 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import replace_file
+from tinybert_lite.system.files import written_beside
 from tinybert_lite.system.lines import PACKED, lines_of
 
 BLOCK = 1000  # rows read, predicted and written at once
@@ -121,19 +121,15 @@ def cells(answer: tuple[Texts, str, float | None]) -> list[str]:
 
 def write_answers(path: Path, answers: Iterable, regression: bool, pairs: bool) -> int:
     """A table of answers, as `.csv` or `.tsv`, under its name when it is whole. Returns the number of rows."""
-    beside, rows = path.with_name(path.name + ".part"), 0
+    rows = 0
     header = ["prediction", *["probability"] * (not regression), "text_a", *["text_b"] * pairs]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(beside, "w", encoding="utf-8", newline="") as file:
-            quoted = csv.writer(file, lineterminator="\n")
-            for rows, line in enumerate(chain([header], map(cells, answers))):
-                quoted.writerow(line) if path.suffix == ".csv" else file.write(
-                    "\t".join(line) + "\n"
-                )
-        replace_file(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with (
+        written_beside(path) as part,
+        open(part, "w", encoding="utf-8", newline="") as file,
+    ):
+        quoted = csv.writer(file, lineterminator="\n")
+        for rows, line in enumerate(chain([header], map(cells, answers))):
+            quoted.writerow(line) if path.suffix == ".csv" else file.write("\t".join(line) + "\n")
     return rows
 
 

@@ -1,33 +1,30 @@
-"""Several processes on one job, as torchrun and `accelerate launch` start them: one speaks and writes, all compute.
+"""Several processes on one job, as torchrun and `accelerate launch` start them, and workers.
 
-Nothing here does anything where there is one process.
+The first process prints and writes, all compute. With one process these functions do nothing.
 """
 
 from __future__ import annotations
 
 import os
 
-from tinybert_lite.system import processes
 from tinybert_lite.system.errors import UserError
 
 
 def need_one_process(cure: str) -> None:
-    """Raise UserError under torchrun, for what is not done by several processes."""
-    if processes.count() > 1:
-        raise UserError(
-            f"this command runs in one process, and {processes.count()} were started: {cure}"
-        )
+    """Raise UserError under torchrun, for what several processes cannot do."""
+    if count() > 1:
+        raise UserError(f"this command runs in one process, and {count()} were started: {cure}")
 
 
 def in_parallel(function, arguments, workers: int):
-    """`function(*args)` for each of `arguments`, by several processes; results come as they are done, in order."""
+    """Call `function(*args)` for each of `arguments` in worker processes; yields in order."""
     import warnings
 
     from joblib import Parallel, delayed
 
-    warnings.filterwarnings(
+    warnings.filterwarnings(  # after Ctrl-C
         "ignore", "[0-9]+ tasks which were still being processed", UserWarning
-    )  # after Ctrl-C
+    )
     return Parallel(workers, batch_size=1, return_as="generator")(
         delayed(function)(*args) for args in arguments
     )
@@ -47,7 +44,8 @@ def is_main() -> bool:
 
 
 def join(device: str) -> None:
-    """Meet the other processes. On a CPU they have to be told so, or each would believe that it is alone."""
+    """Connect the processes. On a CPU Accelerate has to be told the device, or each process would
+    take itself for the only one."""
     if count() > 1:
         from accelerate import PartialState
 
@@ -55,7 +53,7 @@ def join(device: str) -> None:
 
 
 def wait() -> None:
-    """Until all have come here."""
+    """Wait until all processes have come here."""
     if count() > 1:
         from accelerate import PartialState
 
@@ -63,7 +61,7 @@ def wait() -> None:
 
 
 def gathered(items: list) -> list:
-    """The items of all processes, in the processes' order."""
+    """The items of all processes, in the order of the processes."""
     if count() == 1:
         return items
     from accelerate.utils import gather_object
@@ -72,7 +70,7 @@ def gathered(items: list) -> list:
 
 
 def largest(value):
-    """Each number of a tensor (n,), the largest of all processes; the tensor itself is overwritten."""
+    """A tensor (n,) of which each number is the largest of all processes; changed in place."""
     if count() > 1:
         import torch.distributed
 
@@ -81,6 +79,7 @@ def largest(value):
 
 
 def leave() -> None:
+    """Disconnect from the other processes."""
     if count() > 1:
         import torch.distributed
 
