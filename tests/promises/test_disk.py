@@ -1,4 +1,4 @@
-"""A disk that is full or read-only: one sentence, nothing half written under a final name, and the run goes on when there is room."""
+"""A full or read-only disk: one sentence, no half file under a final name, and the run resumes."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def disk(tmp_path, may_mount):
     subprocess.run(["umount", place], check=True)
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
+@pytest.fixture(scope="module", name="root")
+def inputs_of_all_stages(tmp_path_factory):
     found = tmp_path_factory.mktemp("inputs")
     torch.set_num_threads(1)
     make_inputs(found)
@@ -72,7 +72,7 @@ def assert_all_whole(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
+def test_a_full_disk_is_one_sentence_and_the_run_resumes_when_there_is_room(
     name, root, disk, tmp_path, capsys
 ):
     assert run(name, root, tmp_path / "whole", capsys)[0] == 0

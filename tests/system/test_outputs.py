@@ -1,4 +1,4 @@
-"""A stage's folder: cut anywhere while files are moved, no finished result is lost; and one run at a time."""
+"""A stage's folder: interrupted anywhere, no finished result is lost; and one run at a time."""
 
 from __future__ import annotations
 
@@ -177,3 +177,29 @@ def test_a_lock_is_given_back(tmp_path):
         raise KeyError
     with locked(tmp_path):
         pass
+
+
+def test_old_results_that_cannot_all_be_moved_stay_where_they_are(tmp_path, monkeypatch):
+    finish(tmp_path, {"one.txt": "1", "two.txt": "2"})
+    replace_file = files.replace_file
+
+    def refuses(source, target):
+        if source == tmp_path / "two.txt":
+            raise UserError(f"{target} is held open by another program")
+        replace_file(source, target)
+
+    monkeypatch.setattr(files, "replace_file", refuses)
+    with (
+        pytest.raises(UserError, match="held open"),
+        Outputs(tmp_path, ("*.txt",)).replaced("smoke", "b", "a stage"),
+    ):
+        pass
+    assert visible(tmp_path) == {"one.txt": "1", "two.txt": "2"} and (tmp_path / MANIFEST).is_file()
+
+
+def test_an_error_of_the_file_system_brings_the_old_results_back(tmp_path):
+    finish(tmp_path, {"one.txt": "1"})
+    with pytest.raises(OSError), Outputs(tmp_path, ("*.txt",)).replaced("smoke", "b", "a stage"):
+        (tmp_path / "one.txt").write_text("new", encoding="utf-8")
+        raise PermissionError(13, "Permission denied")
+    assert visible(tmp_path) == {"one.txt": "1"} and not (tmp_path / RUNNING).exists()

@@ -6,7 +6,6 @@ If-Range, so that a file that changed on the server would be joined from two ver
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import re
@@ -14,6 +13,7 @@ import shutil
 import ssl
 import urllib.error
 import urllib.request
+from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +22,7 @@ from tinybert_lite.models import hub
 from tinybert_lite.models.tokenizers import TOKENIZER_FILES, find_vocabulary
 from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.system.console import progress, remark, say
-from tinybert_lite.system.errors import DISK_FULL, UserError
+from tinybert_lite.system.errors import UserError, is_disk_full
 from tinybert_lite.system.files import (
     files_in,
     move_files,
@@ -43,7 +43,6 @@ _BROKEN = (
     http.client.HTTPException,
     ssl.SSLError,
 )
-_OWN_DISK = (*DISK_FULL, errno.EACCES, errno.EPERM, errno.EROFS)
 _STARTS = {".zip": b"PK\x03\x04", ".gz": b"\x1f\x8b"}
 
 
@@ -230,7 +229,7 @@ def place_model(item: Item, folder: Path) -> None:
     try:
         hub.hub_model(item.hub, local_dir=part)
     except Exception as error:  # many kinds: no network, no such model, a proxy's answer
-        if isinstance(error, OSError) and error.errno in _OWN_DISK:
+        if is_disk_full(error) or getattr(error, "errno", None) in (EACCES, EPERM, EROFS):
             raise
         raise NotFetched(f"{HUB}/{item.hub}: {type(error).__name__}") from None
     if not (

@@ -20,7 +20,7 @@ from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.machine import machine, versions
-from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
+from tinybert_lite.system.outputs import MANIFEST, Outputs, locked, read_manifest
 
 REPORT_FILES = (
     "results.json",
@@ -104,44 +104,30 @@ class Stage:
     ) -> StageResult:
         session, started = Session.open(settings, identity), time.perf_counter()
         outputs = self.outputs(folder)
-        if processes.is_main():
-            outputs.make_room(settings.profile, identity)
-            write_json(
-                folder / RUNNING,
-                {"identity": identity, "stage": self.name, "profile": settings.profile},
-            )
-        processes.wait()
-        try:
+        with outputs.replaced(settings.profile, identity, self.name):
             metrics = self.work(reads, folder, settings, session)
-        except UserError:
-            if processes.is_main():
-                outputs.restore()
-            raise
-        seconds = round(time.perf_counter() - started, 2)
-        processes.wait()
-        write_json(
-            folder / MANIFEST,
-            {
-                "stage": self.name,
-                "profile": settings.profile,
-                "task": settings.task.name,
-                "seed": settings.seed,
-                "settings": asdict(getattr(settings, self.name)),
-                "inputs": inputs,
-                "outputs": outputs.hashes(),
-                "metrics": metrics,
-                "seconds": seconds,
-                "device": session.device.name,
-                "device_reason": session.device.reason,
-                "processes": processes.count(),
-                "threads": session.threads,
-                "machine": machine(),
-                "versions": versions(),
-            },
-        )
-        if processes.is_main():
-            outputs.finished()
-        processes.wait()
+            seconds = round(time.perf_counter() - started, 2)
+            processes.wait()
+            write_json(
+                folder / MANIFEST,
+                {
+                    "stage": self.name,
+                    "profile": settings.profile,
+                    "task": settings.task.name,
+                    "seed": settings.seed,
+                    "settings": asdict(getattr(settings, self.name)),
+                    "inputs": inputs,
+                    "outputs": outputs.hashes(),
+                    "metrics": metrics,
+                    "seconds": seconds,
+                    "device": session.device.name,
+                    "device_reason": session.device.reason,
+                    "processes": processes.count(),
+                    "threads": session.threads,
+                    "machine": machine(),
+                    "versions": versions(),
+                },
+            )
         return StageResult(self.name, folder, metrics, seconds)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
 
 class UserError(Exception):
     """A mistake that the user can fix: one sentence with what, where and how to fix it.
@@ -14,10 +12,14 @@ class UserError(Exception):
     """
 
 
+def is_disk_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def what_failed(error: OSError) -> str:
     """An error of the file system as one sentence."""
     place = error.filename2 or error.filename or "a file"
-    if error.errno in DISK_FULL:
+    if is_disk_full(error):
         return (
             f"{place}: the disk is full; make room and run the same command again, "
             "which resumes from the last saved state"

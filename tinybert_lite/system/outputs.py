@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import say
-from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import files_in, move_files, read_json, sha256
+from tinybert_lite.system.errors import UserError, is_disk_full
+from tinybert_lite.system.files import files_in, move_files, read_json, sha256, write_json
 
 HISTORY, STATES = "history.jsonl", "checkpoint-*"  # what a run records beside its results
 MANIFEST, RUNNING = "manifest.json", "running.json"
@@ -72,8 +72,8 @@ def locked(folder: Path) -> Iterator[None]:
 class Outputs:
     """The results in `folder`: the files of `patterns`, by a stage or by the report after it.
 
-    New results are written beside the old ones, which wait in `.previous/` until `finished` or
-    `restore`. `running.json` exists from `make_room` to `finished` and names the run by identity.
+    While a run writes new results the old ones are in `.previous/`, and `running.json` names the
+    run by its identity.
     """
 
     folder: Path
@@ -109,6 +109,29 @@ class Outputs:
     def stores(self) -> list[Path]:
         return files_in(self.folder, SOFT_TARGETS)
 
+    @contextmanager
+    def replaced(self, profile: str, identity: str, stage: str) -> Iterator[None]:
+        """Replace the old results by what the `with` writes, the manifest last.
+
+        An error brings the old ones back. After an interruption or on a full disk everything stays
+        as it is, for a run of the same `identity` to resume. Of several processes the first one
+        moves files.
+        """
+        if processes.is_main():
+            self.make_room(profile, identity)
+        try:
+            running = {"identity": identity, "stage": stage, "profile": profile}
+            write_json(self.folder / RUNNING, running)
+            processes.wait()
+            yield
+        except Exception as error:
+            if processes.is_main() and not is_disk_full(error):
+                self.restore()
+            raise
+        if processes.is_main():
+            self.finished()
+        processes.wait()
+
     def make_room(self, profile: str, identity: str) -> None:
         """Move a user's files and another profile's results to `aside/`, this profile's to
         `.previous/`.
@@ -131,7 +154,11 @@ class Outputs:
             self.set_aside([*owned, *foreign], other)
         else:
             self.set_aside(foreign, "yours")
-            move_files(owned, self.folder, self.folder / PREVIOUS)
+            try:
+                move_files(owned, self.folder, self.folder / PREVIOUS)
+            except Exception:  # on Windows, a file that another program holds open
+                self._put_back()
+                raise
 
     def set_aside(self, paths: list[Path], name: str) -> None:
         """Move files or whole folders of this folder to `aside/NAME-N`, N the first free number,
