@@ -22,7 +22,8 @@ from tinybert_lite.stages.settings import Training
 from tinybert_lite.system.command import stop_requests
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.training.history import History, read_history, stuck
-from tinybert_lite.training.loop import Loop, ahead
+from tinybert_lite.training.loop import Loop
+from tinybert_lite.training.prefetch import ahead
 from tinybert_lite.training.schedule import schedule
 
 

@@ -6,6 +6,7 @@ The first process prints and writes, all compute. With one process these functio
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from tinybert_lite.system.errors import UserError
 
@@ -76,6 +77,17 @@ def largest(value):
 
         torch.distributed.all_reduce(value, torch.distributed.ReduceOp.MAX)
     return value
+
+
+def summed(numbers: Iterable[float], device: str) -> list[float]:
+    """Each number summed over all processes, which do so on `device`."""
+    if count() == 1:
+        return list(numbers)
+    import torch
+
+    total = torch.tensor(list(numbers), dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(total)
+    return total.tolist()
 
 
 def leave() -> None:
