@@ -1,4 +1,4 @@
-"""Teachers, published TinyBERTs, tasks, word vectors and corpora, put where the stages look for them.
+"""Fetch teachers, published TinyBERTs, tasks, word vectors and corpora to where stages read them.
 
 python -m tinybert_lite.download --list
 python -m tinybert_lite.download bert-base-uncased glove.6B RTE

@@ -10,8 +10,6 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tests.fault_harness import SETTINGS, STAGES, reads
-from tests.pipeline.test_workspace import one_thread, snapshot  # noqa: F401
-from tests.promises.test_disk import inputs_of_all_stages  # noqa: F401
 from tinybert_lite.stages.session import Session
 from tinybert_lite.system.device import Device
 from tinybert_lite.system.errors import UserError
