@@ -13,7 +13,6 @@ import shutil
 import ssl
 import urllib.error
 import urllib.request
-from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from tinybert_lite.models import hub
 from tinybert_lite.models.tokenizers import TOKENIZER_FILES, find_vocabulary
 from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.system.console import progress, remark, say
-from tinybert_lite.system.errors import UserError, is_disk_full
+from tinybert_lite.system.errors import UserError, disk_refuses
 from tinybert_lite.system.files import (
     files_in,
     move_files,
@@ -229,7 +228,7 @@ def place_model(item: Item, folder: Path) -> None:
     try:
         hub.hub_model(item.hub, local_dir=part)
     except Exception as error:  # many kinds: no network, no such model, a proxy's answer
-        if is_disk_full(error) or getattr(error, "errno", None) in (EACCES, EPERM, EROFS):
+        if disk_refuses(error) or isinstance(error, PermissionError):
             raise
         raise NotFetched(f"{HUB}/{item.hub}: {type(error).__name__}") from None
     if not (

@@ -12,18 +12,19 @@ class UserError(Exception):
     """
 
 
-def is_disk_full(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+def disk_refuses(error: Exception) -> bool:
+    """Whether the disk is full or read-only."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def what_failed(error: OSError) -> str:
     """An error of the file system as one sentence."""
     place = error.filename2 or error.filename or "a file"
-    if is_disk_full(error):
+    if error.errno == errno.EROFS:
+        return f"{place}: the file system is read-only; name an output folder that can be written"
+    if disk_refuses(error):
         return (
             f"{place}: the disk is full; make room and run the same command again, "
             "which resumes from the last saved state"
         )
-    if error.errno == errno.EROFS:
-        return f"{place}: the file system is read-only; name an output folder that can be written"
     return f"{place}: {error.strerror or error}; fix the path or the permissions"

@@ -12,6 +12,7 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, write_json, written_beside
 
 KEPT = 2  # saved states to go back to
+BLOCK = 1 << 20  # bytes read at once
 
 
 class GrowingFile:
@@ -44,6 +45,8 @@ class GrowingFile:
         if notes.get("identity") != self.identity:
             return
         place = self.part if self.part.is_file() else self.path
+        if not place.is_file():
+            return
         finished, saved = notes["finished"], notes["saved"]
         while saved:
             digest = _digest_of(place, saved[-1]["bytes"])
@@ -91,11 +94,9 @@ class GrowingFile:
 
 
 def _digest_of(path: Path, length: int):
-    """The hash object of a file's first `length` bytes; of nothing where there is no file."""
+    """The hash object of a file's first `length` bytes, or of all if it is shorter."""
     digest = hashlib.sha256()
-    if path.is_file():
-        with open(path, "rb") as file:
-            while length > 0 and (block := file.read(min(length, 1 << 20))):
-                digest.update(block)
-                length -= len(block)
+    with open(path, "rb") as file:
+        for start in range(0, length, BLOCK):
+            digest.update(file.read(min(BLOCK, length - start)))
     return digest

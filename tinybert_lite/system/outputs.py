@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import say
-from tinybert_lite.system.errors import UserError, is_disk_full
+from tinybert_lite.system.errors import UserError, disk_refuses
 from tinybert_lite.system.files import files_in, move_files, read_json, sha256, write_json
 
 HISTORY, STATES = "history.jsonl", "checkpoint-*"  # what a run records beside its results
@@ -113,9 +113,9 @@ class Outputs:
     def replaced(self, profile: str, identity: str, stage: str) -> Iterator[None]:
         """Replace the old results by what the `with` writes, the manifest last.
 
-        An error brings the old ones back. After an interruption or on a full disk everything stays
-        as it is, for a run of the same `identity` to resume. Of several processes the first one
-        moves files.
+        An error brings the old ones back. After an interruption, or on a full disk, everything
+        stays as it is, for a run of the same `identity` to resume. Of several processes the first
+        one moves files.
         """
         if processes.is_main():
             self.make_room(profile, identity)
@@ -125,7 +125,7 @@ class Outputs:
             processes.wait()
             yield
         except Exception as error:
-            if processes.is_main() and not is_disk_full(error):
+            if processes.is_main() and not disk_refuses(error):
                 self.restore()
             raise
         if processes.is_main():
