@@ -1,15 +1,15 @@
-"""Kill a stage with SIGKILL at a chosen event, start it again, and compare with a run that was left alone.
+"""Kill a stage with SIGKILL at a chosen event, start it again, and compare with a whole run.
 
     python -m tests.fault_harness FOLDER --points 64 --seed 0
 
-Events are steps, blocks, files flushed, renamed and removed: before and after each. A point is drawn between the
-first saved state and the manifest. One process imports everything and forks the runs, so that a point takes a second.
+Events are steps, blocks, files synced, renamed and removed: before and after each. A point is drawn
+between the first saved state and the manifest. One process imports everything and forks the runs,
+so that a point takes a second.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import random
@@ -17,6 +17,7 @@ import re
 import signal
 import sys
 import traceback
+from functools import partial, wraps
 from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -37,8 +38,7 @@ from tinybert_lite.stages import (
     pregenerate_training_data,
     pretrain,
     quantize,
-    task_distill_mid,
-    task_distill_out,
+    task_distill,
     undistilled,
 )
 from tinybert_lite.stages.settings import (
@@ -66,8 +66,8 @@ STAGES = {
         pregenerate_training_data.STAGE,
         general_distill.STAGE,
         finetune_teacher.STAGE,
-        task_distill_mid.STAGE,
-        task_distill_out.STAGE,
+        task_distill.MID,
+        task_distill.OUT,
         undistilled.STAGE,
         quantize.STAGE,
     )
@@ -139,7 +139,7 @@ def reads(stage: str, root: Path) -> dict[str, Path]:
 
 
 class Events:
-    """Counts events, notes them, and dies at one of them."""
+    """Records events, and kills its process at one of them."""
 
     def __init__(self, folder: Path, die_at: int = -1):
         self.folder, self.die_at, self.seen = folder, die_at, []
@@ -152,7 +152,7 @@ class Events:
     def watch(self, owner, name: str) -> None:
         function = getattr(owner, name)
 
-        @functools.wraps(function)
+        @wraps(function)
         def watched(*args, **kwargs):
             place = next(
                 (Path(a).name for a in args[1:2] + args[:1] if isinstance(a, (str, os.PathLike))),
@@ -208,7 +208,7 @@ def run(stage: Stage, root: Path, folder: Path, die_at: int = -1) -> None:
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
-    """All a stage leaves but its manifest; of that the metrics."""
+    """All files of a stage except its manifest; of that the metrics."""
     left = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -222,7 +222,7 @@ def outcome(folder: Path) -> dict[str, bytes]:
 
 
 def points(events: list[str], count: int, rng: random.Random) -> list[int]:
-    """Places to die at: after the first saved state is in place, and before the manifest is."""
+    """Events to die at: after the first saved state is in place, and before the manifest is."""
     first = next(
         i for i, what in enumerate(events) if re.match(r"after replace checkpoint-\S+", what)
     )
@@ -238,35 +238,36 @@ def main() -> int:
     args = parser.parse_args()
     root, rng, failed = args.folder, random.Random(args.seed), 0
     root.mkdir(parents=True, exist_ok=True)
-    if forked(lambda: make_inputs(root), root / "inputs.log"):
+    if forked(partial(make_inputs, root), root / "inputs.log"):
         raise SystemExit((root / "inputs.log").read_text())
     for number, stage in enumerate(STAGES.values()):
         whole = root / stage.name / "whole"
         whole.parent.mkdir()
-        if forked(lambda: run(stage, root, whole), root / "whole.log"):
+        if forked(partial(run, stage, root, whole), root / "whole.log"):
             raise SystemExit((root / "whole.log").read_text())
         expected, events = outcome(whole), json.loads(Path(f"{whole}.events.json").read_text())
         share = args.points // len(STAGES) + (number < args.points % len(STAGES))
         for at in points(events, share, rng):
             folder, log = root / stage.name / f"killed-{at}", root / "run.log"
-            killed = forked(lambda: run(stage, root, folder, at), log)
-            resumed = forked(lambda: run(stage, root, folder), log)
+            killed = forked(partial(run, stage, root, folder, at), log)
+            resumed = forked(partial(run, stage, root, folder), log)
             text = log.read_text()
-            went_on = re.search(r"(?:going on|resum\w+) from [a-z ]*(\d+)", text)
+            resumed_at = re.search(r"(?:going on|resum\w+) from [a-z ]*(\d+)", text)
             problem = (
                 f"was not killed ({killed})"
                 if killed != -signal.SIGKILL
                 else f"did not end: {text}"
                 if resumed
-                else "did not go on from a later step"
-                if not went_on or int(went_on[1]) < 1
+                else "did not resume from a later step"
+                if not resumed_at or int(resumed_at[1]) < 1
                 else "differs: " + ", ".join(different)
                 if (different := differences(expected, outcome(folder)))
                 else ""
             )
             failed += bool(problem)
+            how = resumed_at[0] if resumed_at else "started again"
             print(
-                f"{stage.name}: killed {events[at]}, {went_on[0] if went_on else 'started again'}: {problem or 'the same bytes'}",
+                f"{stage.name}: killed {events[at]}, {how}: {problem or 'the same bytes'}",
                 flush=True,
             )
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""A disk that is full or read-only: one sentence, nothing half written under a final name, and the run goes on when there is room."""
+"""A full or read-only disk: one sentence, no half file under a final name, and the run resumes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.fault_harness import SETTINGS, STAGES, make_inputs, outcome, reads
+from tests.fault_harness import SETTINGS, STAGES, outcome, reads
 from tests.pipeline.test_workspace import one_thread  # noqa: F401
 from tinybert_lite.system.command import command
 from tinybert_lite.system.files import write_atomically
@@ -43,14 +43,6 @@ def disk(tmp_path, may_mount):
     subprocess.run(["umount", place], check=True)
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    found = tmp_path_factory.mktemp("inputs")
-    torch.set_num_threads(1)
-    make_inputs(found)
-    return found
-
-
 def run(name: str, root: Path, folder: Path, capsys) -> tuple[int, str]:
     """Exit code of the stage as a command, and what it said in the end."""
     capsys.readouterr()
@@ -72,7 +64,7 @@ def assert_all_whole(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
+def test_a_full_disk_is_one_sentence_and_the_run_resumes_when_there_is_room(
     name, root, disk, tmp_path, capsys
 ):
     assert run(name, root, tmp_path / "whole", capsys)[0] == 0

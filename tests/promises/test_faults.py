@@ -1,4 +1,4 @@
-"""Killed anywhere after its first saved state, every stage goes on and ends with the same bytes."""
+"""Killed anywhere after its first saved state, every stage resumes and ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("count", [16, pytest.param(80, marks=pytest.mark.slow)])
-def test_a_stage_killed_anywhere_goes_on_and_ends_with_the_same_bytes(tmp_path, count):
+def test_a_stage_killed_anywhere_resumes_and_ends_with_the_same_bytes(tmp_path, count):
     ran = subprocess.run(
         [
             sys.executable,

@@ -10,7 +10,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.method.objectives import Prediction
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.settings import Training
-from tinybert_lite.stages.soft_targets import asking, first_alike, with_soft_targets
+from tinybert_lite.stages.soft_targets import asking, first_identical, with_soft_targets
 from tinybert_lite.system.outputs import SOFT_TARGETS
 
 
@@ -38,7 +38,7 @@ def test_rows_are_alike_if_tokens_and_segments_are():
     made = Examples.joined(
         [([[5, 6, 7], [5, 6], [5, 6, 7], [7], [5, 6], [5, 6, 7]], [1, 1, 1, 1, 2, 1])]
     )
-    assert first_alike(made).tolist() == [0, 1, 0, 3, 4, 0]
+    assert first_identical(made).tolist() == [0, 1, 0, 3, 4, 0]
 
 
 def test_each_row_gets_its_own_logits_and_the_teacher_reads_no_row_twice(tmp_path):

@@ -1,4 +1,4 @@
-"""A file that grows block by block: cut anywhere or damaged since, it goes on from the last whole block."""
+"""A growing file: interrupted anywhere or damaged since, it resumes from the last whole block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage's folder: cut anywhere while files are moved, no finished result is lost; and one run at a time."""
+"""A stage's folder: interrupted anywhere, no finished result is lost; and one run at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybert_lite.system import outputs
+from tinybert_lite.system import files, outputs
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked
@@ -47,7 +47,7 @@ def visible(folder: Path) -> dict[str, str]:
 def test_a_run_cut_while_it_makes_room_loses_nothing(tmp_path, monkeypatch, profile, at):
     old = {"one.txt": "1", "two.txt": "2", "three.txt": "3"}
     finish(tmp_path, old)
-    moves, replace_file = [], outputs.replace_file
+    moves, replace_file = [], files.replace_file
 
     def dies(source, target):
         if len(moves) == at:
@@ -56,7 +56,7 @@ def test_a_run_cut_while_it_makes_room_loses_nothing(tmp_path, monkeypatch, prof
         replace_file(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(outputs, "replace_file", dies)
+        patch.setattr(files, "replace_file", dies)
         with pytest.raises(Killed):
             Outputs(tmp_path, ("*.txt",)).make_room(profile, "b")
     finish(tmp_path, {"one.txt": "new"}, profile, "b")
@@ -177,3 +177,29 @@ def test_a_lock_is_given_back(tmp_path):
         raise KeyError
     with locked(tmp_path):
         pass
+
+
+def test_old_results_that_cannot_all_be_moved_stay_where_they_are(tmp_path, monkeypatch):
+    finish(tmp_path, {"one.txt": "1", "two.txt": "2"})
+    replace_file = files.replace_file
+
+    def refuses(source, target):
+        if source == tmp_path / "two.txt":
+            raise UserError(f"{target} is held open by another program")
+        replace_file(source, target)
+
+    monkeypatch.setattr(files, "replace_file", refuses)
+    with (
+        pytest.raises(UserError, match="held open"),
+        Outputs(tmp_path, ("*.txt",)).replaced("smoke", "b", "a stage"),
+    ):
+        pass
+    assert visible(tmp_path) == {"one.txt": "1", "two.txt": "2"} and (tmp_path / MANIFEST).is_file()
+
+
+def test_an_error_of_the_file_system_brings_the_old_results_back(tmp_path):
+    finish(tmp_path, {"one.txt": "1"})
+    with pytest.raises(OSError), Outputs(tmp_path, ("*.txt",)).replaced("smoke", "b", "a stage"):
+        (tmp_path / "one.txt").write_text("new", encoding="utf-8")
+        raise PermissionError(13, "Permission denied")
+    assert visible(tmp_path) == {"one.txt": "1"} and not (tmp_path / RUNNING).exists()

@@ -1,4 +1,4 @@
-"""The one training loop: it learns, stops and goes on without a trace, and adds up in parts."""
+"""The one training loop: it learns, resumes bit for bit, and accumulates parts of a batch."""
 
 import json
 import math
@@ -22,7 +22,8 @@ from tinybert_lite.stages.settings import Training
 from tinybert_lite.system.command import stop_requests
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.training.history import History, read_history, stuck
-from tinybert_lite.training.loop import Loop, ahead
+from tinybert_lite.training.loop import Loop
+from tinybert_lite.training.prefetch import ahead
 from tinybert_lite.training.schedule import schedule
 
 
@@ -110,7 +111,7 @@ def test_the_teacher_stays_as_it_was():
 @pytest.mark.parametrize("kind", ["labels", "intermediate"])
 @pytest.mark.parametrize("parts", [2, 4, 100])
 def test_accumulated_parts_give_what_the_whole_batch_gives(kind, parts):
-    """15 rows of many lengths in batches of 8 and 7, each at once or in parts, which have unequal sizes."""
+    """15 rows of many lengths in batches of 8 and 7, whole or in parts of unequal sizes."""
     trained, logged = [], []
     for steps in (1, parts):
         student, teacher = (
@@ -361,7 +362,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step():
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_a_number_that_is_not_finite_stops_with_step_rows_and_the_last_good_state(tmp_path, where):
     _, run = training(tmp_path)
-    step, objective = run._step, run.objective
+    objective = run.objective
 
     class Poisoned:
         teacher, sizes = objective.teacher, objective.sizes
@@ -379,7 +380,8 @@ def test_a_number_that_is_not_finite_stops_with_step_rows_and_the_last_good_stat
     run.objective = Poisoned()
     with pytest.raises(
         UserError,
-        match=rf"{'loss' if where == 'loss' else 'gradient'}.* at step 5, on rows [\d, ]+.*; the last good state is checkpoint-4.pt; lower the learning rate",
+        match=rf"{where}.* at step 5, on rows [\d, ]+.*; the last good state is checkpoint-4.pt; "
+        "lower the learning rate",
     ):
         run.run()
 
@@ -521,7 +523,7 @@ def test_the_learning_rate_climbs_falls_and_is_never_nothing(total, proportion):
 
 
 def spy(settings, scale=1.0):
-    """Train a step or more; the optimizer's parameter groups and the gradient's norm before each step."""
+    """Train; the optimizer's parameter groups and the gradient's norm before each step."""
 
     class Scaled(Labels):
         def __call__(self, *args):
@@ -595,7 +597,8 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change(value)
     model = bert(1, num_labels=2)
     with pytest.raises(
         UserError,
-        match="lessons: the loss became (nan|inf) at step 1, on rows .*no state was saved before; lower the learning rate",
+        match="lessons: the loss became (nan|inf) at step 1, on rows .*no state was saved before; "
+        "lower the learning rate",
     ):
         loop(model, Broken(), Training(), label="lessons").run()
     assert same(model, bert(1, num_labels=2))

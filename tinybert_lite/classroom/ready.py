@@ -21,7 +21,7 @@ from tinybert_lite.pipeline.workspace import CLASSROOM_VECTORS, Workspace
 from tinybert_lite.stages.stage import Stage, stale
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import read_json, replace_file, sha256
+from tinybert_lite.system.files import files_in, move_files, read_json, sha256, written_beside
 from tinybert_lite.system.outputs import (
     ASIDE,
     HISTORY,
@@ -125,8 +125,7 @@ def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
             f"{folder / wrong} is not what the stage wrote: run the stage again before you pack it"
         )
     names = sorted(_hashes(manifest)) + [name for name in NOTES if (folder / name).is_file()]
-    part = archive.with_name(f"{archive.name}.part")
-    with ZipFile(part, "w", ZIP_DEFLATED) as packed:
+    with written_beside(archive) as part, ZipFile(part, "w", ZIP_DEFLATED) as packed:
         for name in names:
             info = ZipInfo(name)  # dated 1980, whenever the file was made
             info.compress_type, info.create_system, info.external_attr = (
@@ -136,7 +135,6 @@ def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
             )
             with open(folder / name, "rb") as source, packed.open(info, "w") as copy:
                 shutil.copyfileobj(source, copy)
-    replace_file(part, archive)
     say(
         f"{archive}: {len(names)} files, {archive.stat().st_size / 1e6:.1f} MB, profile {manifest['profile']}"
     )
@@ -232,10 +230,5 @@ def _wrong(folder: Path, manifest: dict) -> str:
 def _move(place: Path, folder: Path) -> None:
     """The manifest last: without it nothing counts as finished."""
     with locked(folder):
-        for path in sorted(
-            (path for path in place.rglob("*") if path.is_file()),
-            key=lambda path: path.name == MANIFEST,
-        ):
-            target = folder / path.relative_to(place)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, target)
+        found = files_in(place, "**/*")
+        move_files(sorted(found, key=lambda path: path.name == MANIFEST), place, folder)

@@ -8,7 +8,6 @@ else the error}. It is written anew after every cell, so that what ran before th
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -30,14 +29,15 @@ class ThisPython(KernelSpecManager):
 
 def main(packages: str, notebook: str, results: str, seconds: str) -> None:
     os.environ["PYTHONPATH"] = packages
+    sys.path.append(packages)  # -I leaves it out
+    from tinybert_lite.system.files import write_json
+
     said: dict[int, str] = {}
 
     def note(cell, cell_index, execute_reply) -> None:
         found = execute_reply["content"]
         said[cell_index] = "" if found["status"] == "ok" else f"{found['ename']}: {found['evalue']}"
-        beside = Path(f"{results}.part")
-        beside.write_text(json.dumps(said), encoding="utf-8")
-        beside.replace(results)
+        write_json(Path(results), said)
 
     late = {
         "ename": "Timeout",

@@ -1,9 +1,6 @@
-"""Where the models, tasks, word vectors and corpora of `python -m tinybert_lite.download` are published. Data only.
+"""Where models, tasks, word vectors and corpora are published, with sizes and checksums.
 
-Checksums are those that others have published: SHA-256 of GLUE, MRPC, AX, SNLI, XNLI and WikiText in huggingface/datasets
-(`datasets/*/dataset_infos.json`, download_checksums; for WikiText-2 other projects have the same of its mirrors), MD5 of glove.6B.zip in several public
-projects, of glove.840B.300d.zip in facebookresearch/InferSent, of ChnSentiCorp in PaddleNLP. None is known for glove.42B.300d.zip: it is noted at
-the first download. The hub's files are checked by huggingface_hub.
+The sources of the checksums are in docs/download.md.
 """
 
 from __future__ import annotations
@@ -15,14 +12,15 @@ from tinybert_lite.data.tasks import TASKS
 
 @dataclass(frozen=True)
 class Source:
-    """A published file: the same bytes at each address, tried in order. `size`: bytes, about. `checksum`: "sha256:…", "md5:…" or ""."""
+    """A published file: the same bytes at each address, tried in order.
+
+    `members` are pairs: a file in the archive (for a plain file its own name), and our name for it.
+    """
 
     addresses: tuple[str, ...]
-    size: int
-    checksum: str = ""
-    members: tuple[
-        tuple[str, str], ...
-    ] = ()  # a file in it (of a plain file: its name), and what it is called in our folder
+    size: int  # bytes, about
+    checksum: str = ""  # "sha256:…" or "md5:…"
+    members: tuple[tuple[str, str], ...] = ()
 
     @property
     def file(self) -> str:
@@ -31,17 +29,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Item:
-    """What a user can ask for. `place` is relative to the workspace; an item is a model of the hub, or made of published files."""
+    """What a user can ask for: a model of the hub, or something made from published files."""
 
     name: str
     what: str
-    place: str
+    place: str  # relative to the workspace
     licence: str
     hub: str = ""
-    size: int = 0  # of a hub's model, about
+    size: int = 0  # of a hub's model: bytes, about
     sources: tuple[Source, ...] = ()
-    maker: str = ""  # of `unpack.MAKERS`, where the files are not taken as they are …
-    made: tuple[str, ...] = ()  # … and what it makes
+    maker: str = ""  # a name of `unpack.MAKERS`, where files have to be made from the sources
+    made: tuple[str, ...] = ()  # the names of the files that it makes
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -59,7 +57,7 @@ GLUE = ("CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI", 
 
 
 def _task(name: str, size: int, sha256: str, archive: str = "") -> Item:
-    """Its zip holds a folder of the task's name, and in it more than the files that are read."""
+    """A task of GLUE; its zip holds a folder with the task's name."""
     splits = ("train", *TASKS[name].dev_files, *TASKS[name].test_files)
     members = tuple((f"{name}/{split}.tsv", f"{split}.tsv") for split in splits)
     return Item(
@@ -115,7 +113,7 @@ def _wikitext(number: int, size: int, sha256: str, mirror: str) -> Item:
         f"https://wikitext.smerity.com/{name}",
         f"{HUB}/datasets/{mirror}/resolve/main/{name}",
         f"https://s3.amazonaws.com/research.metamind.io/wikitext/{name}",
-    )  # the last one is the first home, closed in 2024
+    )  # the last one is the original address, closed in 2024
     return Item(
         f"wikitext-{number}",
         "corpus",

@@ -1,11 +1,11 @@
 """Fetching: published files over HTTP, resumed and checked, and models of the Hugging Face hub.
 
-Pooch and torch.hub check and name files as well, but neither goes on with half a file.
+pooch checks files but does not resume them; huggingface_hub's http_get resumes, but without
+If-Range, so that a file that changed on the server would be joined from two versions.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import re
@@ -21,14 +21,19 @@ from tinybert_lite.models import hub
 from tinybert_lite.models.tokenizers import TOKENIZER_FILES, find_vocabulary
 from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.system.console import progress, remark, say
-from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import read_json, replace_file, sha256, write_json
+from tinybert_lite.system.errors import UserError, disk_refuses
+from tinybert_lite.system.files import (
+    files_in,
+    move_files,
+    read_json,
+    sha256,
+    write_json,
+    written_beside,
+)
 
-TIMEOUT, TRIES, CHUNK = (
-    30,
-    3,
-    1_000_000,
-)  # seconds without a byte; broken connections in a row; bytes
+TIMEOUT = 30  # seconds without a byte
+TRIES = 3  # broken connections in a row
+CHUNK = 1_000_000  # bytes
 NOTES = "downloads.json"  # beside what was fetched: its address, size and SHA-256
 _BROKEN = (
     urllib.error.URLError,
@@ -37,7 +42,6 @@ _BROKEN = (
     http.client.HTTPException,
     ssl.SSLError,
 )
-_OWN_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 _STARTS = {".zip": b"PK\x03\x04", ".gz": b"\x1f\x8b"}
 
 
@@ -46,35 +50,40 @@ class NotFetched(Exception):
 
 
 def obtain(source: Source, folder: Path) -> Path:
-    """The whole file in `folder`, which may have been put there by hand. Raises NotFetched where no address gives it."""
-    target, part, reasons = folder / source.file, folder / f"{source.file}.part", []
-    folder.mkdir(parents=True, exist_ok=True)
+    """The whole file in `folder`, fetched unless it is there.
+
+    Raises UserError for a file that is there and is not the published one, NotFetched if no address
+    gives it. An interrupted download is kept as `NAME.part` and resumed.
+    """
+    target, reasons = folder / source.file, []
     if target.is_file():
         if wrong := _mismatch(target, source, folder):
             raise UserError(
-                f"{target} is not the file that is published: {wrong}; remove it and run the same command again"
+                f"{target} is not the file that is published: {wrong}; "
+                "remove it and run the same command again"
             )
         return target
-    for address in source.addresses:
-        try:
-            _with_retries(address, part, 2 * source.size + 10_000_000)
-            if wrong := _mismatch(part, source, folder):
-                _forget(part)
-                raise NotFetched(f"{wrong}, so it was removed")
-        except NotFetched as error:
-            reasons.append(f"{urlsplit(address).netloc}: {error}")
-            continue
+    with written_beside(target, resume=True) as part:
+        for address in source.addresses:
+            try:
+                _with_retries(address, part, 2 * source.size + 10_000_000)
+                if wrong := _mismatch(part, source, folder):
+                    _forget(part)
+                    raise NotFetched(f"{wrong}, so it was removed")
+                break
+            except NotFetched as error:
+                reasons.append(f"{urlsplit(address).netloc}: {error}")
+        else:
+            raise NotFetched("; ".join(reasons))
         if reasons:
             remark(f"{source.file} is from {address} ({'; '.join(reasons)})")
         _note(part, source, address, folder)
-        replace_file(part, target)
-        _forget(part)
-        return target
-    raise NotFetched("; ".join(reasons))
+    _forget(part)
+    return target
 
 
 def _with_retries(address: str, part: Path, most: int) -> None:
-    """`download`, again as long as each try brings something."""
+    """Call `download` again after a broken connection, as long as tries bring something."""
     tries = 0
     while True:
         before = _size(part)
@@ -85,29 +94,26 @@ def _with_retries(address: str, part: Path, most: int) -> None:
         except _BROKEN as error:
             tries = 1 if _size(part) > before else tries + 1
             if tries >= TRIES or _size(part) == 0:
-                raise NotFetched(
-                    f"{getattr(error, 'reason', None) or error or type(error).__name__}"
-                ) from None
+                why = getattr(error, "reason", None) or error or type(error).__name__
+                raise NotFetched(f"{why}") from None
 
 
 def download(address: str, part: Path, most: int) -> None:
-    """Bring `part` to the whole file, going on where an earlier try ended if the server still has the same file.
+    """Complete `part`, resuming an earlier try if the server still has the same file.
 
-    Raises NotFetched for a page in place of the file or for more than `most` bytes, ConnectionError where it broke off.
+    Raises NotFetched for a web page in place of the file or for more than `most` bytes,
+    ConnectionError if the connection broke, UserError if the disk has too little room.
     """
-    state = part.with_name(part.name + ".json")  # whose bytes these are
+    state = part.with_name(f"{part.name}.json")  # address and version of the bytes in `part`
     known = read_json(state) if part.is_file() and state.is_file() else {}
     have = _size(part) if known.get("version") and known["address"] == address else 0
-    headers = {
-        "User-Agent": "tinybert-lite",
-        "Accept-Encoding": "identity",
-    }  # some servers refuse Python's own name
+    # Some servers refuse Python's own name.
+    headers = {"User-Agent": "tinybert-lite", "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
+    request = urllib.request.Request(address, headers=headers)
     try:
-        answer = urllib.request.urlopen(
-            urllib.request.Request(address, headers=headers), timeout=TIMEOUT
-        )
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:
             raise
@@ -121,45 +127,41 @@ def download(address: str, part: Path, most: int) -> None:
         if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             have = 0
         length = int(answer.headers.get("Content-Length") or -1)
-        total = have + length if length >= 0 else None
         need_room(part.parent, max(length, 0))
         if not have:
             _forget(part)  # before the new file's version is noted beside the old one's bytes
             etag = answer.headers.get("ETag") or ""
-            write_json(
-                state,
-                {
-                    "address": address,
-                    "version": (not etag.startswith("W/") and etag)
-                    or answer.headers.get("Last-Modified"),
-                },
-            )
-        chunks = iter(lambda: answer.read(CHUNK), b"")
-        wrong = ""
-        with open(part, "ab" if have else "wb") as file:
-            for chunk in progress(
-                chunks, f"{part.stem}, MB", -(-length // CHUNK) if total else None
-            ):
-                if file.tell() == 0 and not _starts_well(part.stem, chunk):
-                    wrong = "a web page or another kind of file came in its place"
-                elif file.tell() + len(chunk) > most:
-                    wrong = f"it is larger than {most / 1e6:.0f} MB"
-                if wrong:
-                    break
-                file.write(chunk)
-    if wrong:
-        _forget(part)
-        raise NotFetched(wrong)
-    if total is not None and _size(part) < total:
+            version = "" if etag.startswith("W/") else etag
+            version = version or answer.headers.get("Last-Modified")
+            write_json(state, {"address": address, "version": version})
+        try:
+            _append(answer, part, have, length, most)
+        except NotFetched:
+            _forget(part)
+            raise
+    if length >= 0 and _size(part) < have + length:
         raise ConnectionError(
-            f"the connection broke off after {_size(part):,} of {total:,} bytes, and the same command goes on from there"
+            f"the connection broke after {_size(part):,} of {have + length:,} bytes, "
+            "and the same command resumes from there"
         )
 
 
+def _append(answer, part: Path, have: int, length: int, most: int) -> None:
+    """Write the answer's bytes to `part` after the first `have`; see `download`."""
+    chunks = iter(lambda: answer.read(CHUNK), b"")
+    total = -(-length // CHUNK) if length >= 0 else None
+    with open(part, "ab" if have else "wb") as file:
+        for chunk in progress(chunks, f"{part.stem}, MB", total):
+            if file.tell() == 0 and not _starts_well(part.stem, chunk):
+                raise NotFetched("a web page or another kind of file came in its place")
+            if file.tell() + len(chunk) > most:
+                raise NotFetched(f"it is larger than {most / 1e6:.0f} MB")
+            file.write(chunk)
+
+
 def _starts_well(name: str, chunk: bytes) -> bool:
-    return chunk.startswith(_STARTS.get(Path(name).suffix, b"")) and not chunk.lstrip()[
-        :9
-    ].lower().startswith((b"<!doctype", b"<html"))
+    page = chunk.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+    return not page and chunk.startswith(_STARTS.get(Path(name).suffix, b""))
 
 
 def _size(path: Path) -> int:
@@ -167,83 +169,74 @@ def _size(path: Path) -> int:
 
 
 def _forget(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    part.with_name(part.name + ".json").unlink(missing_ok=True)
+    for path in (part, part.with_name(f"{part.name}.json")):
+        path.unlink(missing_ok=True)
+
+
+def _notes(folder: Path) -> dict:
+    return read_json(folder / NOTES) if (folder / NOTES).is_file() else {}
 
 
 def _mismatch(path: Path, source: Source, folder: Path) -> str:
-    """What is wrong with its checksum, the published one or else the one of the first download; "" where nothing is."""
-    noted = (
-        read_json(folder / NOTES).get(source.file, {}).get("sha256")
-        if (folder / NOTES).is_file()
-        else None
-    )
-    wanted = source.checksum or (noted and f"sha256:{noted}")
+    """How its checksum differs from the published one, or else from the first download's; or ""."""
+    wanted, by = source.checksum, "published"
     if not wanted:
-        return ""
+        noted = _notes(folder).get(source.file)
+        if not noted:
+            return ""
+        wanted, by = f"sha256:{noted['sha256']}", f"noted in {folder / NOTES} at the first download"
     kind, digest = wanted.split(":")
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, kind).hexdigest()
-    by = "published" if source.checksum else f"noted in {folder / NOTES} at the first download"
     return "" if found == digest else f"its {kind.upper()} is {found}, but {digest} was {by}"
 
 
 def _note(path: Path, source: Source, address: str, folder: Path) -> None:
-    notes = read_json(folder / NOTES) if (folder / NOTES).is_file() else {}
-    notes[source.file] = {"address": address, "bytes": _size(path), "sha256": sha256(path)}
-    write_json(folder / NOTES, notes)
+    note = {"address": address, "bytes": _size(path), "sha256": sha256(path)}
+    write_json(folder / NOTES, _notes(folder) | {source.file: note})
 
 
 def was_fetched(archive: Path) -> bool:
-    """By us, not by hand."""
-    notes = archive.with_name(NOTES)
-    return notes.is_file() and archive.name in read_json(notes)
+    """Whether the download command fetched it, and no user put it there."""
+    return archive.name in _notes(archive.parent)
 
 
 def need_room(folder: Path, size: int) -> None:
-    """Raise UserError where the disk has too little room, before anything is written."""
+    """Raise UserError if `size` bytes do not fit on the disk, before anything is written."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
-            f"{folder}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; make room or name a folder on another disk with --to"
+            f"{folder}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; "
+            "make room or name a folder on another disk with --to"
         )
 
 
 def place_model(item: Item, folder: Path) -> None:
-    """Fetch a hub's model into `folder`. Raises UserError where there is a model already, NotFetched where it does not come."""
-    own = [
-        path.name
-        for pattern in ("config.json", *WEIGHTS, *TOKENIZER_FILES)
-        for path in folder.glob(pattern)
-    ]
-    if own:
+    """Fetch a hub's model into `folder`.
+
+    Raises UserError if there is a model already, NotFetched if the hub does not give it.
+    """
+    if own := files_in(folder, "config.json", *WEIGHTS, *TOKENIZER_FILES):
         raise UserError(
-            f"{folder} holds {own[0]} already, and nothing is overwritten: name another folder with --to, or move that model away"
+            f"{folder} holds {own[0].name} already, and nothing is overwritten: "
+            "name another folder with --to, or move that model away"
         )
-    part = (
-        folder / f"{re.sub(r'[^a-zA-Z0-9.-]', '_', item.hub)}.part"
-    )  # whole before anything of it is seen
+    # The whole model comes here first, and a later run resumes from it.
+    part = folder / f"{re.sub(r'[^a-zA-Z0-9.-]', '_', item.hub)}.part"
     part.mkdir(parents=True, exist_ok=True)
     need_room(part, item.bytes)
     try:
         hub.hub_model(item.hub, local_dir=part)
     except Exception as error:  # many kinds: no network, no such model, a proxy's answer
-        if isinstance(error, OSError) and error.errno in _OWN_DISK:
+        if disk_refuses(error) or isinstance(error, PermissionError):
             raise
         raise NotFetched(f"{HUB}/{item.hub}: {type(error).__name__}") from None
-    if (
-        not (part / "config.json").is_file()
-        or not any((part / weights).is_file() for weights in WEIGHTS)
-        or find_vocabulary(part) is None
-    ):
-        raise NotFetched(
-            f"{HUB}/{item.hub}: it came without configuration, vocabulary or weights"
-        )  # as huggingface_hub answers without a network
-    files = sorted(
-        (path for path in part.iterdir() if path.is_file()),
-        key=lambda path: path.name == "config.json",
-    )  # what makes it a model comes last
-    for path in files:
-        replace_file(path, folder / path.name)
+    if not (
+        (part / "config.json").is_file() and files_in(part, *WEIGHTS) and find_vocabulary(part)
+    ):  # without a network huggingface_hub returns an empty folder
+        raise NotFetched(f"{HUB}/{item.hub}: it came without configuration, vocabulary or weights")
+    # config.json last: only then it counts as a model.
+    files = sorted(files_in(part, "*"), key=lambda path: path.name == "config.json")
+    move_files(files, part, folder)
     shutil.rmtree(part)
     say(f"{item.name}: {folder}: {', '.join(path.name for path in files)}")

@@ -1,4 +1,4 @@
-"""From fetched files to what the stages read: named members of archives, MRPC's rows."""
+"""Making what the stages read from fetched files: named members of archives, MRPC's rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -15,11 +15,9 @@ from tinybert_lite.downloads.catalog import Item
 from tinybert_lite.downloads.fetch import CHUNK, need_room, obtain, was_fetched
 from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import replace_file
+from tinybert_lite.system.files import written_beside
 
-MOST = (
-    8_000_000_000  # bytes of one unpacked file; the largest, glove.840B.300d.txt, has 5.6 billion
-)
+MOST = 8_000_000_000  # bytes of one unpacked file; glove.840B.300d.txt has 5.6 billion
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -32,7 +30,11 @@ _DAMAGED = (
 
 
 def place_files(item: Item, folder: Path, targets: tuple[str, ...], keep: bool = False) -> None:
-    """Fetch what `item` is made of, and make those of `targets` that are not in `folder` yet. Fetched archives are removed unless `keep`."""
+    """Fetch the sources of `item` and make those of `targets` that are not in `folder` yet.
+
+    Fetched archives are removed unless `keep`; a user's stay. Raises UserError for a file that is
+    not the published one or is damaged, NotFetched if no address gives it.
+    """
     missing = [target for target in targets if not (folder / target).exists()]
     if not missing:
         return say(
@@ -41,26 +43,16 @@ def place_files(item: Item, folder: Path, targets: tuple[str, ...], keep: bool =
     archives = [obtain(source, folder) for source in item.sources]
     contents = MAKERS[item.maker](archives) if item.maker else _members(item, archives)
     for target in missing:
-        _write(folder / target, contents[target])
+        with written_beside(folder / target) as part, open(part, "wb") as file:
+            file.writelines(contents[target])
     for archive in archives:
         if not keep and was_fetched(archive):
             archive.unlink()
     say(f"{item.name}: {folder}: {', '.join(missing)}")
 
 
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-        replace_file(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _members(item: Item, archives: list[Path]) -> dict[str, Iterator[bytes]]:
-    """By our own name for it; an archive's other members, and the paths it names, are never used."""
+    """Contents by our own file names; other members and an archive's paths are never used."""
     return {
         target: _chunks(archive, member)
         for source, archive in zip(item.sources, archives)
@@ -80,7 +72,10 @@ def _chunks(archive: Path, member: str) -> Iterator[bytes]:
 
 @contextmanager
 def opened(archive: Path, member: str) -> Iterator[tuple[BinaryIO, int]]:
-    """A regular file in a zip or tar.gz, or a plain file itself, and its size. Raises UserError for a damaged archive or a member too large."""
+    """Yield a regular file in a zip or tar.gz, or a plain file itself, and its size in bytes.
+
+    Raises UserError for a damaged archive or a member that is too large.
+    """
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as whole:
@@ -97,20 +92,25 @@ def opened(archive: Path, member: str) -> Iterator[tuple[BinaryIO, int]]:
                 yield file, _bounded(archive, member, archive.stat().st_size)
     except _DAMAGED as error:
         raise UserError(
-            f"{archive} is damaged or holds no {member} ({error}); remove it and run the same command again"
+            f"{archive} is damaged or holds no {member} ({error}); "
+            "remove it and run the same command again"
         ) from None
 
 
 def _bounded(archive: Path, member: str, size: int) -> int:
     if size > MOST:
         raise UserError(
-            f"{archive}: {member} would be {size / 1e9:.0f} GB large, which no published file is; remove the archive"
+            f"{archive}: {member} would be {size / 1e9:.0f} GB large, which no published file is; "
+            "remove the archive"
         )
     return size
 
 
 def _mrpc(archives: list[Path]) -> dict[str, Iterator[bytes]]:
-    """GLUE's three files from Microsoft's two and GLUE's list of the pairs that are its dev set; GLUE's test file has no labels."""
+    """GLUE's three files from Microsoft's two and GLUE's list of the pairs in its dev set.
+
+    GLUE's test file has no labels.
+    """
     train, test, dev_ids = (
         [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()]
         for path in archives

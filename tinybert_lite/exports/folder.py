@@ -1,4 +1,4 @@
-"""The folder of an export: it takes its place when it is whole, and is replaced only as an export left it."""
+"""The folder of an export: replaced as a whole, and only if nobody changed the export in it."""
 
 from __future__ import annotations
 
@@ -10,41 +10,47 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import read_json, sha256
+from tinybert_lite.system.files import files_in, read_json, replace_file, sha256
 
 NOTE = "exported"  # in config.json: the format, and the SHA-256 of each file
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `target` at the end. Raises UserError where that holds anything but an untouched export."""
+    """Yield an empty folder that replaces `target` at the end; after an error `target` is left
+    unchanged. Raises UserError where `target` is anything but an unchanged export.
+
+    `written_beside` for a folder: its files are written safely, and a folder with files in it
+    cannot be renamed over, so the old one is renamed first.
+    """
     beside, old = (target.with_name(f".{target.name}.{word}") for word in ("part", "old"))
-    _tidy(target, beside, old)  # what a killed run left
+    _clean_up(target, beside, old)  # what a killed run left
     if target.exists() and not (
         target.is_dir() and (as_exported(target) or not any(target.iterdir()))
     ):
         raise UserError(
-            f"{target} is there and not as an export left it; name another --output_dir, or move it away"
+            f"{target} is there and not as an export left it; "
+            "name another --output_dir, or move it away"
         )
     beside.mkdir(parents=True)
     try:
         yield beside
         if target.exists():
-            target.rename(old)
-        beside.rename(target)
+            replace_file(target, old)
+        replace_file(beside, target)
     finally:
-        _tidy(target, beside, old)
+        _clean_up(target, beside, old)
 
 
-def _tidy(target: Path, beside: Path, old: Path) -> None:
+def _clean_up(target: Path, beside: Path, old: Path) -> None:
     if old.exists() and not target.exists():
-        old.rename(target)
+        replace_file(old, target)
     for left in (beside, old):
         shutil.rmtree(left, ignore_errors=True)
 
 
 def as_exported(folder: Path) -> bool:
-    """Whether it holds what `export` wrote, nothing changed and nothing added."""
+    """Whether `folder` holds what `export` wrote, with nothing changed and nothing added."""
     if not (folder / "config.json").is_file():
         return False
     note = read_json(folder / "config.json").get(NOTE)
@@ -52,15 +58,9 @@ def as_exported(folder: Path) -> bool:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file; of config.json without the note."""
-    config = {
-        name: value for name, value in read_json(folder / "config.json").items() if name != NOTE
-    }
-    files = {
-        path.relative_to(folder).as_posix(): sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    return files | {
-        "config.json": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-    }
+    """SHA-256 of each file, by relative path; of config.json without the note."""
+    config = read_json(folder / "config.json")
+    config.pop(NOTE, None)
+    found = {path.relative_to(folder).as_posix(): sha256(path) for path in files_in(folder, "**/*")}
+    text = json.dumps(config, sort_keys=True)
+    return found | {"config.json": hashlib.sha256(text.encode()).hexdigest()}

@@ -15,7 +15,7 @@ from tinybert_lite.stages import finetune_teacher
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import replace_file, sha256
+from tinybert_lite.system.files import sha256, written_beside
 
 AUGMENTED = "train_aug.tsv"  # in the task's folder
 
@@ -31,8 +31,8 @@ def copy_augmented_rows(workspace: Workspace, last: str | None) -> None:
         kept = next(path for path in names if not path.exists())
         place.rename(kept)
         say(f"moved aside: {place.name} → {kept}")
-    shutil.copyfile(workspace.augmented_rows, part := place.with_name(f"{AUGMENTED}.part"))
-    replace_file(part, place)
+    with written_beside(place) as part:
+        shutil.copyfile(workspace.augmented_rows, part)
     say(f"also written: {place}, where --aug_train of task_distill looks first")
 
 

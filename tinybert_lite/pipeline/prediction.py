@@ -28,7 +28,7 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import replace_file
+from tinybert_lite.system.files import written_beside
 from tinybert_lite.system.lines import PACKED, lines_of
 
 BLOCK = 1000  # rows read, predicted and written at once
@@ -115,21 +115,16 @@ def cells(answer: Answer) -> list[str]:
 
 def write_answers(path: Path, answers: Iterable[Answer], regression: bool, pairs: bool) -> int:
     """Write a `.csv` or `.tsv` of answers, named so when complete; returns the number of rows."""
-    beside, rows = path.with_name(path.name + ".part"), -1  # the header is no row
     header = ["prediction", *["probability"] * (not regression), "text_a", *["text_b"] * pairs]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(beside, "w", encoding="utf-8", newline="") as file:
-            quoted = csv.writer(file, lineterminator="\n")
-            for line in chain([header], map(cells, answers)):
-                if path.suffix == ".csv":
-                    quoted.writerow(line)
-                else:
-                    file.write("\t".join(line) + "\n")
-                rows += 1
-        replace_file(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    rows = -1  # the header is not a row
+    with written_beside(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        quoted = csv.writer(file, lineterminator="\n")
+        for line in chain([header], map(cells, answers)):
+            if path.suffix == ".csv":
+                quoted.writerow(line)
+            else:
+                file.write("\t".join(line) + "\n")
+            rows += 1
     return rows
 
 

@@ -59,7 +59,7 @@ def rank_floor(teacher: np.ndarray, width: int) -> float:
     directions, and the teacher's principal directions are the best such plane (Eckart and Young).
 
     teacher: (n, D) states of real tokens; the bound is for these tokens, so use many more than
-    `width`. Where one W serves all layers (projection=shared), it is the bound for all their
+    `width`. Where one W serves all layers (projection=original), it is the bound for all their
     states together. Raises UserError for too few tokens.
     """
     if len(teacher) <= width + 1:

@@ -1,4 +1,4 @@
-"""What every stage has in common: what it reads and writes, when it is up to date, and its manifest."""
+"""The machine as one stage uses it: device, precision, seed, threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinybert_lite.system.machine import seed_everything, set_threads
 
 @dataclass(frozen=True)
 class Session:
-    """The machine as one stage sees it."""
+    """What a stage's work needs beside its inputs. `identity` is of the run, for resuming it."""
 
     device: Device
     seed: int
@@ -21,6 +21,10 @@ class Session:
 
     @classmethod
     def open(cls, settings: Settings, identity: str = "") -> Session:
+        """Set threads and seeds, and connect several processes.
+
+        Raises UserError for a device or precision that this machine does not have.
+        """
         threads = set_threads(settings.threads)
         seed_everything(settings.seed)
         device = choose_device(settings.device, settings.precision)
@@ -28,10 +32,20 @@ class Session:
         return cls(device, settings.seed, threads, identity)
 
     def accelerator(self):
-        from accelerate import Accelerator, DistributedDataParallelKwargs
+        """An Accelerator for this device and precision.
 
+        Accelerate keeps one state per process, which an earlier stage may have made for others.
+        """
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate.state import AcceleratorState
+
+        name, precision = self.device.name, self.device.precision
+        if AcceleratorState._shared_state and processes.count() == 1:
+            state = AcceleratorState()
+            if (state.device.type, state.mixed_precision) != (name, precision):
+                AcceleratorState._reset_state(reset_partial_state=True)
         return Accelerator(
-            cpu=self.device.name == "cpu",
-            mixed_precision=self.device.precision,
+            cpu=name == "cpu",
+            mixed_precision=precision,
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )

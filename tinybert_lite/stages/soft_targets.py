@@ -1,4 +1,4 @@
-"""The teacher's logits for every row of a task, asked for once: stage 5 trains on them for as many epochs as it likes."""
+"""The teacher's logits for every row of a task, computed once and stored for stage 5."""
 
 from __future__ import annotations
 
@@ -18,33 +18,26 @@ from tinybert_lite.system.files import write_atomically
 from tinybert_lite.system.outputs import SOFT_TARGETS
 
 
-def first_alike(examples: Examples) -> np.ndarray:
-    """For each row the number of the first that holds the same tokens, (n,)."""
-    keys = [
-        hashlib.blake2b(
-            examples.ids[start:end].tobytes() + first.tobytes(), digest_size=16
-        ).digest()
-        for start, end, first in zip(examples.starts, examples.starts[1:], examples.first)
-    ]
-    _, first, place = np.unique(
-        np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2),
-        axis=0,
-        return_index=True,
-        return_inverse=True,
-    )
+def first_identical(examples: Examples) -> np.ndarray:
+    """For each row the number of the first row with the same tokens and segments, (n,)."""
+    ends = zip(examples.starts, examples.starts[1:], examples.first)
+    rows = (examples.ids[start:end].tobytes() + first.tobytes() for start, end, first in ends)
+    keys = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    pairs = np.frombuffer(keys, np.uint64).reshape(-1, 2)
+    _, first, place = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
     return first[place.reshape(-1)]
 
 
 def asking(teacher: Bert, batch_size: int) -> Callable[[Examples], np.ndarray]:
-    """A BERT's logits (n, K) for examples; it reads rows that are alike once."""
+    """A function that gives a BERT's logits (n, K) for examples; identical rows are read once."""
 
     def logits(examples: Examples) -> np.ndarray:
-        alike = first_alike(examples)
-        chosen = np.unique(alike)
+        identical = first_identical(examples)
+        chosen = np.unique(identical)
         say(
             f"soft targets: the teacher reads {len(chosen)} different rows of {len(examples)}, once"
         )
-        return predict(teacher, examples, batch_size, chosen)[alike]
+        return predict(teacher, examples, batch_size, chosen)[identical]
 
     return logits
 
@@ -52,9 +45,10 @@ def asking(teacher: Bert, batch_size: int) -> Callable[[Examples], np.ndarray]:
 def with_soft_targets(
     examples: Examples, ask: Callable[[Examples], np.ndarray], made_from: str, folder: Path
 ) -> Examples:
-    """The examples with the teacher's logits, from `folder`/soft_targets.npz where that is of this teacher and these rows.
+    """The examples with the teacher's logits (n, K), stored in `folder`/soft_targets.npz.
 
-    `ask` gives logits (n, K); `made_from` tells the teacher, and what it reads beside the examples, from others.
+    `ask` computes the logits where none of this teacher and these rows are stored; `made_from`
+    identifies the teacher and what it reads besides the examples.
     """
     digest = hashlib.sha256(made_from.encode())
     for part in (examples.ids, examples.starts, examples.first):
@@ -65,7 +59,7 @@ def with_soft_targets(
             if str(stored["identity"]) == identity:
                 say(f"soft targets: the teacher's logits for these rows are in {path}")
                 return replace(examples, soft_targets=stored["logits"])
-    except Exception:  # none there, or a damaged one: np.load raises many kinds
+    except Exception:  # no file, or a damaged one: np.load raises errors of many kinds
         pass
     logits = ask(examples)
     buffer = io.BytesIO()

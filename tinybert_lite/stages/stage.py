@@ -21,7 +21,7 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.fields import canonical
 from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.machine import machine, versions
-from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
+from tinybert_lite.system.outputs import MANIFEST, Outputs, locked, read_manifest
 
 # What the report adds to stage 5's folder.
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")
@@ -102,40 +102,28 @@ class Stage:
         identity = _identity(self, settings, inputs)
         session, started = Session.open(settings, identity), time.perf_counter()
         outputs = self.outputs(folder)
-        if processes.is_main():
-            outputs.make_room(settings.profile, identity)
-            running = {"identity": identity, "stage": self.name, "profile": settings.profile}
-            write_json(folder / RUNNING, running)
-        processes.wait()
-        try:
+        with outputs.replaced(settings.profile, identity, self.name):
             metrics = self.work(Job(self.name, reads, folder, settings, session))
-        except UserError:
-            if processes.is_main():
-                outputs.restore()
-            raise
-        seconds = round(time.perf_counter() - started, 2)
-        processes.wait()
-        manifest = {
-            "stage": self.name,
-            "profile": settings.profile,
-            "task": settings.task.name,
-            "seed": settings.seed,
-            "settings": asdict(getattr(settings, self.name)),
-            "inputs": inputs,
-            "outputs": outputs.hashes(),
-            "metrics": metrics,
-            "seconds": seconds,
-            "device": session.device.name,
-            "device_reason": session.device.reason,
-            "processes": processes.count(),
-            "threads": session.threads,
-            "machine": machine(),
-            "versions": versions(),
-        }
-        write_json(folder / MANIFEST, manifest)
-        if processes.is_main():
-            outputs.finished()
-        processes.wait()
+            seconds = round(time.perf_counter() - started, 2)
+            processes.wait()
+            manifest = {
+                "stage": self.name,
+                "profile": settings.profile,
+                "task": settings.task.name,
+                "seed": settings.seed,
+                "settings": asdict(getattr(settings, self.name)),
+                "inputs": inputs,
+                "outputs": outputs.hashes(),
+                "metrics": metrics,
+                "seconds": seconds,
+                "device": session.device.name,
+                "device_reason": session.device.reason,
+                "processes": processes.count(),
+                "threads": session.threads,
+                "machine": machine(),
+                "versions": versions(),
+            }
+            write_json(folder / MANIFEST, manifest)
         return StageResult(self.name, folder, metrics, seconds)
 
 

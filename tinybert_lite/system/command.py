@@ -1,4 +1,4 @@
-"""The machine: device and precision (each with its reason), threads, seeds, versions, and how errors are said."""
+"""What every command line shares: errors as one line, exit codes, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from tinybert_lite.system.errors import UserError, what_failed
 
 
 def command(main):
-    """Turn a `main(argv)` into a command: a UserError becomes one line and exit code 2, Ctrl-C exit code 130, a reader of the
-    output that has enough, as `| head`, exit code 141."""
+    """Turn a `main(argv)` into a command that returns its exit code.
+
+    A UserError or an OSError becomes one line and exit code 2, Ctrl-C 130, and a reader that stops
+    reading the output, as in `| head`, 141.
+    """
 
     @functools.wraps(main)
     def wrapped(argv=None) -> int:
@@ -26,19 +29,15 @@ def command(main):
                 stream.reconfigure(errors="replace")  # a console that cannot show a letter shows ?
         try:
             return main(sys.argv[1:] if argv is None else list(argv)) or 0
-        except UserError as error:
-            remark(f"error: {error}")
-            return 2
         except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # or Python would complain once more at its end
-            return 128 + 13  # as a shell says of SIGPIPE
-        except OSError as error:
-            remark(f"error: {what_failed(error)}")
+            # Python flushes stdout once more when it ends, and would report the error again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + 13  # a shell's code for SIGPIPE
+        except (UserError, OSError) as error:
+            remark(f"error: {what_failed(error) if isinstance(error, OSError) else error}")
             return 2
         except KeyboardInterrupt:
-            remark("stopped; the same command goes on from the last saved step")
+            remark("stopped; the same command resumes from the last saved step")
             return 130
         finally:
             processes.leave()
@@ -48,7 +47,10 @@ def command(main):
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C, or a notebook's "interrupt kernel", as a question to ask after each step; a second one stops at once."""
+    """Yield a function that says whether Ctrl-C, or a notebook's "interrupt kernel", was pressed.
+
+    A second Ctrl-C raises KeyboardInterrupt at once.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return

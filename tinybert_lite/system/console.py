@@ -1,4 +1,4 @@
-"""The machine: device and precision (each with its reason), threads, seeds, versions, and how errors are said."""
+"""What a run prints: lines, progress, tables."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from tinybert_lite.system import processes
 
 
 def say(text: str) -> None:
+    """Print a line to stdout; of several processes the first one does."""
     if processes.is_main():
         print(text, flush=True)
 
 
 def remark(text: str) -> None:
-    """A remark that must not mix with what a command prints for machines."""
+    """Print a line to stderr, apart from results on stdout that another program may read."""
     if processes.is_main():
         print(text, file=sys.stderr, flush=True)
 
 
 def progress(iterable, what: str, total: int | None = None, tell: Callable[[str], None] = say):
-    """A tqdm bar in a terminal; elsewhere a plain line now and then (told with `say`, or `remark`), which leaves nothing behind in a saved notebook."""
+    """The same items, with a tqdm bar in a terminal and elsewhere a line every ten seconds.
+
+    Lines are printed with `tell`. A bar would leave broken output in a saved notebook. Without an
+    iterable it returns the bar, to be updated by hand.
+    """
     from tqdm import tqdm
 
     in_terminal = sys.stderr.isatty() and processes.is_main()
@@ -41,8 +46,8 @@ def _with_lines(
 
 
 def grid(rows: list[tuple[str, ...]]) -> str:
-    """Cells under each other."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    """A text table: rows of as many cells each, every column as wide as its longest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows
     )

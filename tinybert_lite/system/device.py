@@ -1,17 +1,20 @@
-"""The machine: device and precision (each with its reason), threads, seeds, versions, and how errors are said."""
+"""The device and the precision to compute with, each with the reason it was chosen."""
 
 from __future__ import annotations
 
 import shutil
+import statistics
 import time
 from dataclasses import dataclass
 
 from tinybert_lite.system.errors import UserError
 
+PRECISIONS = ("auto", "float32", "bf16", "fp16")
+
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how precisely to compute. `precision` is "no" (float32), "bf16" or "fp16", as Accelerate names them."""
+    """A device as PyTorch names it and a precision as Accelerate does: "no" is float32."""
 
     name: str
     precision: str
@@ -22,9 +25,10 @@ class Device:
 
 
 def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
-    """Pick `auto | cpu | cuda | mps` and `auto | float32 | bf16 | fp16`, and say why. Raises UserError for what is not there.
+    """Pick the device `auto | cpu | cuda | mps` and the precision `auto | float32 | bf16 | fp16`.
 
-    auto is bf16 on a GPU that has it, fp16 with dynamic loss scaling on one that only imitates it, float32 elsewhere.
+    auto is bf16 on a GPU that has it in hardware, fp16 with dynamic loss scaling on other CUDA
+    GPUs, float32 elsewhere. Raises UserError for what this machine does not have.
     """
     import torch
 
@@ -33,16 +37,15 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     if precision not in PRECISIONS:
         raise UserError(f"--precision {precision} is unknown: use {', '.join(PRECISIONS)}")
     name, why = _choose_name(wanted)
+    cuda = name == "cuda"
     has = {
         "float32": True,
-        "bf16": name == "cpu" or name == "cuda" and torch.cuda.is_bf16_supported(),
-        "fp16": name == "cuda",
+        "bf16": name == "cpu" or cuda and torch.cuda.is_bf16_supported(),
+        "fp16": cuda,
     }
     if precision == "auto":
-        bf16_in_hardware = name == "cuda" and torch.cuda.is_bf16_supported(
-            including_emulation=False
-        )
-        precision = "bf16" if bf16_in_hardware else "fp16" if name == "cuda" else "float32"
+        in_hardware = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16" if in_hardware else "fp16" if cuda else "float32"
     if not has[precision]:
         raise UserError(
             f"--precision {precision}: {name} does not train in {precision}; use float32"
@@ -55,16 +58,14 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     return Device(name, "no" if precision == "float32" else precision, f"{why}, {how}")
 
 
-PRECISIONS = ("auto", "float32", "bf16", "fp16")
-
-
 def _choose_name(wanted: str) -> tuple[str, str]:
     import torch
 
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "cuda" and not has_cuda:
         raise UserError(
-            "--device cuda: this PyTorch sees no CUDA device; install a CUDA build of torch or use --device cpu"
+            "--device cuda: this PyTorch sees no CUDA device; "
+            "install a CUDA build of torch or use --device cpu"
         )
     if wanted == "mps" and not has_mps:
         raise UserError("--device mps: this PyTorch sees no Apple GPU; use --device cpu")
@@ -73,31 +74,29 @@ def _choose_name(wanted: str) -> tuple[str, str]:
     if has_cuda:
         return "cuda", torch.cuda.get_device_name(0)
     if has_mps:
-        ratio = _seconds_a_step("cpu") / _seconds_a_step("mps")
-        return (
-            ("mps", f"Apple GPU, measured {ratio:.1f} x the CPU's speed")
-            if ratio > 1
-            else ("cpu", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed")
-        )
+        ratio = _seconds_per_step("cpu") / _seconds_per_step("mps")
+        if ratio > 1:
+            return "mps", f"Apple GPU, measured {ratio:.1f} x the CPU's speed"
+        return "cpu", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed"
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
         return "cpu", (
-            "there is an NVIDIA card, but this torch was built without CUDA: reinstall torch with a CUDA build to use it"
+            "there is an NVIDIA card, but this torch was built without CUDA: "
+            "reinstall torch with a CUDA build to use it"
         )
     return "cpu", "no GPU found"
 
 
-def _seconds_a_step(device: str) -> float:
-    """Median time of one small transformer-like step (32 x 64 tokens, width 256), forward and backward."""
+def _seconds_per_step(device: str) -> float:
+    """Median seconds of a small feed-forward step, (2048, 256), forward and backward."""
     import torch
+    from torch import nn
 
     x = torch.randn(32 * 64, 256, device=device)
-    net = torch.nn.Sequential(
-        torch.nn.Linear(256, 1024), torch.nn.GELU(), torch.nn.Linear(1024, 256)
-    ).to(device)
+    net = nn.Sequential(nn.Linear(256, 1024), nn.GELU(), nn.Linear(1024, 256)).to(device)
     times = []
     for _ in range(7):
         start = time.perf_counter()
         net(x).square().mean().backward()
         float(net[0].bias.grad.sum())  # waits for the device
         times.append(time.perf_counter() - start)
-    return sorted(times)[3]
+    return statistics.median(times)

@@ -1,4 +1,4 @@
-"""The machine: device and precision (each with its reason), threads, seeds, versions, and how errors are said."""
+"""Errors that a command reports in one sentence."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ import errno
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one sentence with what, where and the cure. Commands exit with code 2."""
+    """A mistake that the user can fix: one sentence with what, where and how to fix it.
+
+    Commands print it and exit with code 2.
+    """
+
+
+def disk_refuses(error: Exception) -> bool:
+    """Whether the disk is full or read-only."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def what_failed(error: OSError) -> str:
-    """A file system's refusal as one sentence."""
+    """An error of the file system as one sentence."""
     place = error.filename2 or error.filename or "a file"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{place}: the disk is full; make room and run the same command again, which goes on from the last saved state"
     if error.errno == errno.EROFS:
         return f"{place}: the file system is read-only; name an output folder that can be written"
-    return f"{place}: {error.strerror or error}; mend the path or the permissions"
+    if disk_refuses(error):
+        return (
+            f"{place}: the disk is full; make room and run the same command again, "
+            "which resumes from the last saved state"
+        )
+    return f"{place}: {error.strerror or error}; fix the path or the permissions"

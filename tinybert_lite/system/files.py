@@ -1,4 +1,4 @@
-"""Model folders: reading weights of several kinds, writing them atomically, and the hand-off between stages."""
+"""Files written safely: beside their place, synced to disk, and renamed once they are whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tinybert_lite.system import processes
@@ -13,32 +15,43 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
 
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@contextmanager
+def written_beside(target: Path, resume: bool = False) -> Iterator[Path]:
+    """Yield the path `NAME.part` to write to; at the end sync that file and rename it to `target`.
 
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside and rename, so that a final name never holds half a file. Of several processes the first one writes."""
+    So `target` is the old file or the whole new one, never half a file. After an error the part is
+    removed, unless a later run is to `resume` from it. Of several processes the first one writes;
+    the others get the null device. Raises UserError while another program holds `target` open.
+    """
     if not processes.is_main():
+        yield Path(os.devnull)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
     try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield part
+        with open(part, "r+b") as file:
             os.fsync(file.fileno())
-        replace_file(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+        replace_file(part, target)
+    except BaseException as error:
+        if not resume:
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(target)  # a full disk is reported without a name
         raise
 
 
-def replace_file(source: Path, target: Path) -> None:
-    """Rename over `target`. Windows refuses that while another program holds the target open, so wait a moment there.
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file, see `written_beside`."""
+    with written_beside(path) as part:
+        part.write_bytes(content)
 
-    Raises UserError where it stays held.
+
+def replace_file(source: Path, target: Path) -> None:
+    """Rename `source` to `target`, over a file that is there.
+
+    Windows refuses that while another program holds the target open, so wait up to 1.5 seconds
+    there. Raises UserError where it stays held.
     """
     for seconds in (0.1, 0.2, 0.4, 0.8, None):
         try:
@@ -48,22 +61,43 @@ def replace_file(source: Path, target: Path) -> None:
                 raise
             if seconds is None:
                 raise UserError(
-                    f"{target} is held open by another program; close what shows or reads it and run again"
+                    f"{target} is held open by another program; "
+                    "close what shows or reads it and run again"
                 ) from None
             time.sleep(seconds)
 
 
+def move_files(paths: Iterable[Path], source: Path, target: Path) -> None:
+    """Move files in the folder `source` to the same places in the folder `target`, one by one."""
+    for path in paths:
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, place)
+
+
+def files_in(folder: Path, *patterns: str) -> list[Path]:
+    """The files in `folder` that match any of the glob patterns, sorted, each once."""
+    return sorted({path for p in patterns for path in folder.glob(p) if path.is_file()})
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_json(path: Path, value) -> None:
+    """Write indented JSON in UTF-8, see `written_beside`."""
     write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def read_json(path: Path) -> dict:
-    """A JSON object. Raises UserError for a missing file, another encoding, or anything else."""
+    """A JSON object. Raises UserError if the file is missing, not UTF-8, or anything else."""
     try:
         found = json.loads("\n".join(lines_of(path)))
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{path} is not valid JSON ({error}); mend it or take it from the model's source again"
+            f"{path} is not valid JSON ({error}); fix it or take it from the model's source again"
         ) from None
     if not isinstance(found, dict):
         raise UserError(f"{path} holds no JSON object; take it from the model's source again")

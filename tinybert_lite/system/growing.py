@@ -1,78 +1,82 @@
-"""A file that grows block by block and goes on after a cut: what stages 1 and 2 write."""
+"""A file that grows block by block and can be resumed after an interruption: stages 1 and 2."""
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from pathlib import Path
 
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import read_json, replace_file, write_json
+from tinybert_lite.system.files import read_json, write_json, written_beside
 
-KEPT = 2  # states to go back to
+KEPT = 2  # saved states to go back to
+BLOCK = 1 << 20  # bytes read at once
 
 
 class GrowingFile:
-    """`with GrowingFile(path, identity) as file`: `file.add(content, **state)` block by block.
+    """`with GrowingFile(path, identity) as file`: call `file.add(content, **state)` for each block.
 
-    It lies in `path.part` until the end of the `with`. `checkpoint-<name>.json` notes how far the last blocks reach, each
-    with the SHA-256 of all before its end; a later run of the same `identity` goes on after the last that is whole, with its
-    `state` (empty: at the beginning). Without an identity nothing is noted. Of several processes the first one writes.
+    The file is `NAME.part` until the end of the `with` (see `written_beside`).
+    `checkpoint-<stem>.json` records where the last blocks end, each with its `state` and the
+    SHA-256 of all bytes before its end. A later run with the same `identity` resumes after the last
+    block that is whole; its `state` is empty where there is none. Without an identity nothing is
+    recorded. Of several processes the first one writes.
     """
 
     def __init__(self, path: Path, identity: str = ""):
         self.path, self.identity = path, identity
-        self.part, self.notes = (
-            path.with_name(path.name + ".part"),
-            path.with_name(f"checkpoint-{path.stem}.json"),
-        )
+        self.part = path.with_name(f"{path.name}.part")
+        self.notes = path.with_name(f"checkpoint-{path.stem}.json")
         self.finished, self._saved, self._digest = False, [], hashlib.sha256()
         if identity and self.notes.is_file():
-            self._go_on()
+            self._resume()
 
     @property
     def state(self) -> dict:
         return self._saved[-1]["state"] if self._saved else {}
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         try:
             notes = read_json(self.notes)
         except UserError:
-            say(f"{self.notes} is damaged: starting {self.path.name} again")
-            return
+            return say(f"{self.notes} is damaged: starting {self.path.name} again")
         if notes.get("identity") != self.identity:
             return
         place = self.part if self.part.is_file() else self.path
-        while notes["saved"]:
-            digest, last = digest_of(place, notes["saved"][-1]["bytes"]), notes["saved"][-1]
-            if digest.hexdigest() == last["sha256"]:
-                self._saved, self._digest = notes["saved"], digest
-                self.finished = notes["finished"] and last["bytes"] == place.stat().st_size
-                break
+        if not place.is_file():
+            return
+        finished, saved = notes["finished"], notes["saved"]
+        while saved:
+            digest = _digest_of(place, saved[-1]["bytes"])
+            if digest.hexdigest() == saved[-1]["sha256"]:
+                finished = finished and saved[-1]["bytes"] == place.stat().st_size
+                if finished or place == self.part:  # else somebody changed the finished file
+                    self.finished, self._saved, self._digest = finished, saved, digest
+                return
             say(f"{place} is damaged: going back to the block before")
-            notes["saved"].pop()
-            notes["finished"] = False
-        if place == self.path and not self.finished:  # somebody changed the whole file
-            self._saved, self._digest = [], hashlib.sha256()
+            saved.pop()
+            finished = False
 
     def __enter__(self) -> GrowingFile:
-        if processes.is_main() and not self.finished:
-            self._file = open(self.part, "r+b" if self._saved else "wb")
+        self._open = ExitStack()
+        if processes.is_main() and (self.part.is_file() or not self.finished):
+            part = self._open.enter_context(written_beside(self.path, bool(self.identity)))
+            self._file = self._open.enter_context(open(part, "r+b" if self._saved else "wb"))
             self._file.truncate(self._saved[-1]["bytes"] if self._saved else 0)
             self._file.seek(0, 2)
         return self
 
     def add(self, content: bytes, **state) -> None:
+        """Append a block; `state` is what a run needs to continue after it."""
         if not processes.is_main():
             return
         self._file.write(content)
         self._file.flush()
         self._digest.update(content)
-        self._saved = [
-            *self._saved,
-            {"bytes": self._file.tell(), "sha256": self._digest.hexdigest(), "state": state},
-        ][-KEPT:]
+        end = {"bytes": self._file.tell(), "sha256": self._digest.hexdigest(), "state": state}
+        self._saved = [*self._saved, end][-KEPT:]
         self._note()
 
     def _note(self) -> None:
@@ -82,24 +86,17 @@ class GrowingFile:
                 {"identity": self.identity, "finished": self.finished, "saved": self._saved},
             )
 
-    def __exit__(self, error, *_) -> None:
-        if not processes.is_main():
-            return
-        if not self.finished:
-            self._file.close()
-            self.finished = error is None
-            if self.finished:
-                self._note()
-        if self.finished and self.part.is_file():
-            replace_file(self.part, self.path)
+    def __exit__(self, kind, *error) -> None:
+        if kind is None and not self.finished and processes.is_main():
+            self.finished = True
+            self._note()
+        self._open.__exit__(kind, *error)
 
 
-def digest_of(path: Path, length: int):
-    """The hash object of a file's first bytes; of nothing where there is no file."""
+def _digest_of(path: Path, length: int):
+    """The hash object of a file's first `length` bytes, or of all if it is shorter."""
     digest = hashlib.sha256()
-    if path.is_file():
-        with open(path, "rb") as file:
-            while length > 0 and (block := file.read(min(length, 1 << 20))):
-                digest.update(block)
-                length -= len(block)
+    with open(path, "rb") as file:
+        for start in range(0, length, BLOCK):
+            digest.update(file.read(min(BLOCK, length - start)))
     return digest

@@ -1,4 +1,4 @@
-"""Text files as lines: the one place where bytes become text, and where what is no text is refused."""
+"""Text files as lines: the one place where bytes are decoded, and refused if they are not text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tinybert_lite.system.errors import UserError
 
-LONGEST = 1_000_000  # bytes of a line
+LONGEST = 1_000_000  # bytes in a line
 PACKED = {".xz": lzma.open, ".bz2": bz2.open, ".gz": gzip.open}
 BLOCK = 1 << 16  # bytes read and checked at once, fewer than LONGEST
 MARKS = {
@@ -27,9 +27,10 @@ MARKS = {
 def lines_of(
     path: Path, cure: str = "put the file there or name another folder", longest: int = LONGEST
 ) -> Iterator[str]:
-    """A UTF-8 file's lines, `.xz`, `.bz2` and `.gz` unpacked, without a BOM, line ends, and blank lines at the end.
+    """The lines of a UTF-8 file without line ends, byte order mark and blank lines at the end.
 
-    Raises UserError for a missing file (with this `cure`), another encoding, invalid bytes, NUL, a line of more than `longest` bytes, a damaged .xz.
+    `.xz`, `.bz2` and `.gz` are unpacked. Raises UserError for a missing file (with this `cure`),
+    another encoding, invalid bytes, NUL, a line of more than `longest` bytes, a damaged archive.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing: {cure}")
@@ -39,7 +40,7 @@ def lines_of(
 def _blocks_of_lines(path: Path, longest: int) -> Iterator[Iterable[str]]:
     blank = 0
     for number, raw in _whole_lines(path, longest):
-        # Split at line feeds alone: a text may hold other separators that str.splitlines would cut at.
+        # str.splitlines would also split at other separators, which a text may hold.
         text = _text(path, number, raw)
         if "\r" in text:
             text = text.replace("\r\n", "\n").removesuffix("\r")
@@ -52,13 +53,14 @@ def _blocks_of_lines(path: Path, longest: int) -> Iterator[Iterable[str]]:
 
 
 def _whole_lines(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
-    """The file in pieces that end where a line ends, with the number of each one's first line."""
+    """Blocks of whole lines, each with the number of its first line, from 1."""
     number, rest = 1, b""
     for block in _blocks(path):
         first = block.find(b"\n")
         if len(rest) + (len(block) if first < 0 else first) > longest:
             raise UserError(
-                f"{path}, line {number}: longer than {longest:,} bytes; break it into lines, each ended by a line feed"
+                f"{path}, line {number}: longer than {longest:,} bytes; "
+                "break it into lines, each ended by a line feed"
             )
         whole, end, rest = (rest + block).rpartition(b"\n")
         if end:
@@ -77,23 +79,23 @@ def _blocks(path: Path) -> Iterator[bytes]:
             while block := file.read(BLOCK):
                 yield block
     except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        if getattr(error, "errno", None):  # the system's own, not bz2's or gzip's
+        if getattr(error, "errno", None):  # from the operating system, not from bz2 or gzip
             raise
         raise UserError(f"{path} is a damaged {path.suffix} file; fetch it again") from None
 
 
 def _other_encoding(start: bytes) -> str:
-    """UTF-16 or UTF-32, by its mark or by the share of zeros between letters; else ""."""
+    """UTF-16 or UTF-32, told by the byte order mark or by the share of zero bytes; else ""."""
     marked = next((name for mark, name in MARKS.items() if start.startswith(mark)), "")
     zeros = start.count(0) / max(1, len(start))
     return marked or ("UTF-16" if 0.4 < zeros < 0.6 else "UTF-32" if 0.6 < zeros < 0.8 else "")
 
 
 def _text(path: Path, number: int, raw: bytes) -> str:
-    """Decoded whole lines, the first of which is line `number`."""
+    """Decode whole lines, the first of which is line `number`."""
     try:
         text = raw.decode("utf-8")
-        wrong, what = raw.find(b"\0"), "holds a NUL byte, as no text does"
+        wrong, what = raw.find(b"\0"), "holds a NUL byte"
     except UnicodeDecodeError as error:
         wrong, what = error.start, "not UTF-8 text"
     if wrong >= 0:

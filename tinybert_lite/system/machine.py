@@ -1,4 +1,4 @@
-"""The machine: device and precision (each with its reason), threads, seeds, versions, and how errors are said."""
+"""The machine: CPU threads, seeds, versions of packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def set_threads(threads: int) -> int:
-    """Use so many CPU threads (0: what PyTorch chose). Results are bit-identical only for one thread count."""
+    """Use this many CPU threads (0: PyTorch's choice) and return their number.
+
+    Results are identical bit for bit only with the same number of threads.
+    """
     import torch
 
     if threads > 0:
@@ -18,6 +21,7 @@ def set_threads(threads: int) -> int:
 
 
 def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's random numbers."""
     import numpy as np
     import torch
 
@@ -27,6 +31,7 @@ def seed_everything(seed: int) -> None:
 
 
 def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in ("torch", "transformers", "accelerate", "numpy", "tinybert-lite"):
         try:

@@ -1,4 +1,4 @@
-"""The files in a stage's folder: whose they are, making room for new ones, and putting the old ones back."""
+"""The files of a stage's folder: making room for a run's results, and restoring the old ones."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import say
-from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import read_json, replace_file, sha256
+from tinybert_lite.system.errors import UserError, disk_refuses
+from tinybert_lite.system.files import files_in, move_files, read_json, sha256, write_json
 
-HISTORY, STATES = "history.jsonl", "checkpoint-*"  # what a run notes beside its results
+HISTORY, STATES = "history.jsonl", "checkpoint-*"  # what a run records beside its results
 MANIFEST, RUNNING = "manifest.json", "running.json"
 LOCK = ".lock"
-SOFT_TARGETS = "soft_targets.npz"  # a store that outlives runs: it names what it was made from
+SOFT_TARGETS = "soft_targets.npz"  # kept between runs: it names what it was made from
 ASIDE, PREVIOUS = "aside", ".previous"
 
 
 def read_manifest(folder: Path) -> dict | None:
-    """What a finished stage noted, None where none finished; a damaged one counts as none."""
-    path = folder / MANIFEST
+    """The manifest of a finished stage; None where there is none, or a damaged one."""
     try:
-        return read_json(path) if path.is_file() else None
+        return read_json(folder / MANIFEST)
     except UserError:
         return None
 
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder inside `folder`, of a name never used before, gone afterwards; so is what a killed run left there."""
+    """A new empty folder inside `folder`, removed afterwards with what a killed run left there."""
     place = folder / f".scratch-{processes.number()}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -46,9 +46,9 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One run at a time: raises UserError while another process is at work in `folder`.
+    """One run at a time: raises UserError while another process works in `folder`.
 
-    The system holds the lock, and gives it back when a process dies, however it dies.
+    The operating system holds the lock and frees it when a process dies, however it dies.
     """
     if not processes.is_main():
         yield
@@ -59,7 +59,8 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"{folder} is in use: another run is at work there; wait until it has ended or name another folder"
+            f"{folder} is in use: another run is at work there; "
+            "wait until it has ended or name another folder"
         ) from None
     try:
         yield
@@ -69,127 +70,139 @@ def locked(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outputs:
-    """`patterns` say what a stage, or the report after it, may write into `folder`."""
+    """The results in `folder`: the files of `patterns`, by a stage or by the report after it.
+
+    While a run writes new results the old ones are in `.previous/`, and `running.json` names the
+    run by its identity.
+    """
 
     folder: Path
     patterns: tuple[str, ...]
 
     def files(self) -> list[Path]:
-        return sorted(
-            {
-                path
-                for pattern in self.patterns
-                for path in self.folder.glob(pattern)
-                if path.is_file()
-            }
-        )
+        return files_in(self.folder, *self.patterns)
 
     def hashes(self) -> dict[str, str]:
-        return {self._name(path): sha256(path) for path in self.files()}
+        """SHA-256 by relative path."""
+        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in self.files()}
 
     def owned(self) -> list[Path]:
-        """What a run wrote and nobody changed since, with its notes."""
+        """What a run wrote and nobody changed since, and its records.
+
+        The manifest is last: until it is moved, the run's files can be told from a user's.
+        """
         manifest = read_manifest(self.folder) or {}
         known = {**manifest.get("outputs", {}), **manifest.get("report", {})}
-        files = [
-            self.folder / name
+        unchanged = [
+            path
             for name, digest in known.items()
-            if (self.folder / name).is_file() and sha256(self.folder / name) == digest
+            if (path := self.folder / name).is_file() and sha256(path) == digest
         ]
-        notes = [
-            self.folder / name
-            for name in (HISTORY, RUNNING, MANIFEST)
-            if (self.folder / name).is_file()
-        ]
-        return (
-            files + self.states() + notes
-        )  # the manifest last: until it is moved, the rest can be told apart
+        records = [self.folder / name for name in (HISTORY, RUNNING, MANIFEST)]
+        return unchanged + self.states() + [path for path in records if path.is_file()]
 
     def states(self) -> list[Path]:
-        """Saved states of a run that is not finished, and files that it left half written."""
-        patterns = (
-            STATES,
-            *(f"{pattern}.part" for pattern in (*self.patterns, HISTORY, RUNNING, MANIFEST)),
-        )
-        return sorted(
-            {path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file()}
-        )
+        """Saved states of a run that has not finished, and files that it left half written."""
+        half = (f"{name}.part" for name in (*self.patterns, HISTORY, RUNNING, MANIFEST))
+        return files_in(self.folder, STATES, *half)
 
     def stores(self) -> list[Path]:
-        return [path for path in (self.folder / SOFT_TARGETS,) if path.is_file()]
+        return files_in(self.folder, SOFT_TARGETS)
+
+    @contextmanager
+    def replaced(self, profile: str, identity: str, stage: str) -> Iterator[None]:
+        """Replace the old results by what the `with` writes, the manifest last.
+
+        An error brings the old ones back. After an interruption, or on a full disk, everything
+        stays as it is, for a run of the same `identity` to resume. Of several processes the first
+        one moves files.
+        """
+        if processes.is_main():
+            self.make_room(profile, identity)
+        try:
+            running = {"identity": identity, "stage": stage, "profile": profile}
+            write_json(self.folder / RUNNING, running)
+            processes.wait()
+            yield
+        except Exception as error:
+            if processes.is_main() and not disk_refuses(error):
+                self.restore()
+            raise
+        if processes.is_main():
+            self.finished()
+        processes.wait()
 
     def make_room(self, profile: str, identity: str) -> None:
-        """Move a user's files and another profile's results aside; keep this profile's old ones until `finished`.
+        """Move a user's files and another profile's results to `aside/`, this profile's to
+        `.previous/`.
 
-        A run of the same `identity` that was cut goes on with what is there. Whatever was cut, finished results survive.
+        An interrupted run of the same `identity` is left as it is, to be resumed; one of another
+        identity is moved aside. Raises UserError for a damaged running.json.
         """
-        if (self.folder / MANIFEST).is_file() and (self.folder / RUNNING).is_file():
-            self.finished()  # cut in its last moment
-        running = read_json(self.folder / RUNNING) if (self.folder / RUNNING).is_file() else {}
-        if running.get("identity") == identity:
-            return
-        if running:
-            self._move(self.files(), self._unused("unfinished"))
-            self._forget([])
+        running = self.folder / RUNNING
+        if (self.folder / MANIFEST).is_file() and running.is_file():
+            self.finished()  # interrupted just before its end
+        if running.is_file():
+            if read_json(running).get("identity") == identity:
+                return
+            self.set_aside(self.files(), "unfinished")
+            self._remove_run()
         self._put_back()
         owned, other = self.owned(), (read_manifest(self.folder) or {}).get("profile", profile)
         foreign = [path for path in self.files() if path not in owned]
         if other != profile:
-            self._move([*owned, *foreign], self._unused(other))
+            self.set_aside([*owned, *foreign], other)
         else:
-            self._move(foreign, self._unused("yours"))
-            self._move(owned, self.folder / PREVIOUS, silently=True)
+            self.set_aside(foreign, "yours")
+            try:
+                move_files(owned, self.folder, self.folder / PREVIOUS)
+            except Exception:  # on Windows, a file that another program holds open
+                self._put_back()
+                raise
 
     def set_aside(self, paths: list[Path], name: str) -> None:
-        """Move files, or whole folders, of this folder into `aside/NAME-1`, or the next number that is free."""
-        self._move(paths, self._unused(name))
+        """Move files or whole folders of this folder to `aside/NAME-N`, N the first free number,
+        and say so."""
+        if not paths:
+            return
+        target = self._unused(name)
+        move_files(paths, self.folder, target)
+        names = ", ".join(path.name for path in paths[:4])
+        say(f"moved aside: {names}{' …' if len(paths) > 4 else ''} → {target}")
 
     def restore(self) -> None:
-        """After a mistake: the old results come back, the new beginnings go; states that training had saved are kept."""
-        states = list(self.folder.glob(STATES))
+        """After an error: bring the old results back and remove the new ones.
+
+        States that training had saved are moved aside; with no old results they stay, so that the
+        same run can be resumed.
+        """
+        states = files_in(self.folder, STATES)
         if (self.folder / PREVIOUS).is_dir():
-            self._move(states, self._unused("failed"))
-            self._forget(self.files())
+            self.set_aside(states, "failed")
+            self._remove_run(self.files())
             self._put_back()
         elif not states:
             (self.folder / RUNNING).unlink(missing_ok=True)
 
-    def _forget(self, files: list[Path]) -> None:
-        for path in [*files, *self.states(), self.folder / HISTORY, self.folder / RUNNING]:
+    def _remove_run(self, results: list[Path] = ()) -> None:
+        for path in [*results, *self.states(), self.folder / HISTORY, self.folder / RUNNING]:
             path.unlink(missing_ok=True)
 
     def _put_back(self) -> None:
-        """Bring back what a run that was cut had moved out of its way."""
-        previous, aside = self.folder / PREVIOUS, self._unused("previous")
-        for path in [path for path in previous.rglob("*") if path.is_file()]:
-            place = self.folder / path.relative_to(previous)
-            if place.exists():
-                place = aside / path.relative_to(previous)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, place)
+        """Bring back what an interrupted run had moved out of its way."""
+        previous = self.folder / PREVIOUS
+        found = files_in(previous, "**/*")
+        taken = [path for path in found if (self.folder / path.relative_to(previous)).exists()]
+        move_files(taken, previous, self._unused("previous"))
+        move_files([path for path in found if path not in taken], previous, self.folder)
         shutil.rmtree(previous, ignore_errors=True)
 
     def finished(self) -> None:
-        """The new results count: what they replace goes, and `running.json` last."""
+        """The new results count: remove the old ones, the saved states, and running.json last."""
         shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
         for path in [*self.states(), self.folder / RUNNING]:
             path.unlink(missing_ok=True)
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
-
     def _unused(self, name: str) -> Path:
-        number = 1
-        while (self.folder / ASIDE / f"{name}-{number}").exists():
-            number += 1
-        return self.folder / ASIDE / f"{name}-{number}"
-
-    def _move(self, files: list[Path], target: Path, silently: bool = False) -> None:
-        for path in files:
-            place = target / self._name(path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, place)
-        if files and not silently:
-            say(
-                f"moved aside: {', '.join(path.name for path in files[:4])}{' …' if len(files) > 4 else ''} → {target}"
-            )
+        places = (self.folder / ASIDE / f"{name}-{number}" for number in count(1))
+        return next(place for place in places if not place.exists())

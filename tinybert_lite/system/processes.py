@@ -1,33 +1,31 @@
-"""Several processes on one job, as torchrun and `accelerate launch` start them: one speaks and writes, all compute.
+"""Several processes on one job, as torchrun and `accelerate launch` start them, and workers.
 
-Nothing here does anything where there is one process.
+The first process prints and writes, all compute. With one process these functions do nothing.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-from tinybert_lite.system import processes
 from tinybert_lite.system.errors import UserError
 
 
 def need_one_process(cure: str) -> None:
-    """Raise UserError under torchrun, for what is not done by several processes."""
-    if processes.count() > 1:
-        raise UserError(
-            f"this command runs in one process, and {processes.count()} were started: {cure}"
-        )
+    """Raise UserError under torchrun, for what several processes cannot do."""
+    if count() > 1:
+        raise UserError(f"this command runs in one process, and {count()} were started: {cure}")
 
 
 def in_parallel(function, arguments, workers: int):
-    """`function(*args)` for each of `arguments`, by several processes; results come as they are done, in order."""
+    """Call `function(*args)` for each of `arguments` in worker processes; yields in order."""
     import warnings
 
     from joblib import Parallel, delayed
 
-    warnings.filterwarnings(
+    warnings.filterwarnings(  # after Ctrl-C
         "ignore", "[0-9]+ tasks which were still being processed", UserWarning
-    )  # after Ctrl-C
+    )
     return Parallel(workers, batch_size=1, return_as="generator")(
         delayed(function)(*args) for args in arguments
     )
@@ -47,7 +45,8 @@ def is_main() -> bool:
 
 
 def join(device: str) -> None:
-    """Meet the other processes. On a CPU they have to be told so, or each would believe that it is alone."""
+    """Connect the processes. On a CPU Accelerate has to be told the device, or each process would
+    take itself for the only one."""
     if count() > 1:
         from accelerate import PartialState
 
@@ -55,7 +54,7 @@ def join(device: str) -> None:
 
 
 def wait() -> None:
-    """Until all have come here."""
+    """Wait until all processes have come here."""
     if count() > 1:
         from accelerate import PartialState
 
@@ -63,7 +62,7 @@ def wait() -> None:
 
 
 def gathered(items: list) -> list:
-    """The items of all processes, in the processes' order."""
+    """The items of all processes, in the order of the processes."""
     if count() == 1:
         return items
     from accelerate.utils import gather_object
@@ -72,7 +71,7 @@ def gathered(items: list) -> list:
 
 
 def largest(value):
-    """Each number of a tensor (n,), the largest of all processes; the tensor itself is overwritten."""
+    """A tensor (n,) of which each number is the largest of all processes; changed in place."""
     if count() > 1:
         import torch.distributed
 
@@ -80,7 +79,19 @@ def largest(value):
     return value
 
 
+def summed(numbers: Iterable[float], device: str) -> list[float]:
+    """Each number summed over all processes, which do so on `device`."""
+    if count() == 1:
+        return list(numbers)
+    import torch
+
+    total = torch.tensor(list(numbers), dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(total)
+    return total.tolist()
+
+
 def leave() -> None:
+    """Disconnect from the other processes."""
     if count() > 1:
         import torch.distributed
 

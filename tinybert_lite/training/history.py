@@ -1,4 +1,4 @@
-"""The one training loop: teacher growing and fine-tuning, general and task distillation all hand it an objective."""
+"""`history.jsonl`: the losses and scores of a run, which plots and reports read."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from tinybert_lite.system.files import write_atomically
 
 
 class History:
-    """`history.jsonl`: a line a logged step or evaluation. Cut back to the saved step on resume."""
+    """Appends one line per logged step or evaluation to `path`, after the first `lines` of it.
+
+    So a resumed run repeats nothing that an interrupted one logged after its last saved state.
+    Without a path, lines are only counted.
+    """
 
     def __init__(self, path: Path | None, lines: int = 0):
         self.path, self.lines = path, 0
         if path:
             kept = read_history(path)[:lines]
-            write_atomically(
-                path, "".join(json.dumps(event) + "\n" for event in kept).encode("utf-8")
-            )
+            write_atomically(path, "".join(map(_line, kept)).encode("utf-8"))
             self.lines = len(kept)
 
     def add(self, **event) -> None:
         self.lines += 1
         if self.path:
             with open(self.path, "a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps(event) + "\n")
+                file.write(_line(event))
+
+
+def _line(event: dict) -> str:
+    return json.dumps(event) + "\n"
 
 
 def read_history(path: Path) -> list[dict]:
-    """The events of a `history.jsonl`, an empty list where there is none; a line cut off by a crash is left out."""
+    """The events of a `history.jsonl` up to a line that a crash left incomplete; [] for no file."""
     events = []
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -40,11 +46,12 @@ def read_history(path: Path) -> list[dict]:
 
 
 def stuck(history: list[dict]) -> str:
-    """Says so where the last ten noted losses are no lower than the first ten; of fewer than forty nothing can be said."""
+    """A warning if the last ten logged losses are no lower than the first ten, else "".
+
+    With fewer than forty logged losses there is no warning.
+    """
     losses = [event["loss"] for event in history if "loss" in event]
     first, last = sum(losses[:10]) / 10, sum(losses[-10:]) / 10
-    return (
-        f"the loss has not gone down: {first:.4g} at first, {last:.4g} in the end"
-        if len(losses) >= 40 and last >= first
-        else ""
-    )
+    if len(losses) < 40 or last < first:
+        return ""
+    return f"the loss has not gone down: {first:.4g} at first, {last:.4g} in the end"

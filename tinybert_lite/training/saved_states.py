@@ -1,4 +1,4 @@
-"""Saved states of a training run: numbered, written atomically, checked by hash; the newest that is whole is used."""
+"""Saved states of a training run: numbered, checked by hash, and the newest whole one is used."""
 
 from __future__ import annotations
 
@@ -11,45 +11,44 @@ from pathlib import Path
 
 import torch
 
-from tinybert_lite.system.files import write_atomically
+from tinybert_lite.system.files import files_in, write_atomically
 
-_NAME = re.compile(r"checkpoint-(\d+)\.pt")
 _DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """`checkpoint-<step>.pt` in `folder`, the `keep` newest: a SHA-256, then what `torch.save` wrote."""
+    """`checkpoint-<step>.pt` in `folder`, the `keep` newest: a SHA-256, then what torch.save wrote.
 
-    folder: Path
+    Without a folder there are none.
+    """
+
+    folder: Path | None
     keep: int = 2
     say: Callable = print
 
     def files(self) -> list[Path]:
         """The newest first."""
-        numbered = [
-            (int(match[1]), path)
-            for path in self.folder.glob("checkpoint-*.pt")
-            if (match := _NAME.fullmatch(path.name))
-        ]
-        return [path for _, path in sorted(numbered, reverse=True)]
+        found = files_in(self.folder, "checkpoint-*.pt") if self.folder else []
+        numbered = [path for path in found if re.fullmatch(r"checkpoint-\d+", path.stem)]
+        return sorted(numbered, key=lambda path: int(path.stem.split("-")[1]), reverse=True)
 
     def save(self, step: int, state: dict) -> None:
+        """Write a state, then remove old ones and those of later steps.
+
+        Later ones are damaged, or of a run that was given up.
+        """
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        content = buffer.getvalue()
-        write_atomically(
-            self.folder / f"checkpoint-{step}.pt", hashlib.sha256(content).digest() + content
-        )
+        content, path = buffer.getvalue(), self.folder / f"checkpoint-{step}.pt"
+        write_atomically(path, hashlib.sha256(content).digest() + content)
         files = self.files()
-        place = files.index(self.folder / f"checkpoint-{step}.pt")
-        for path in (
-            files[:place] + files[place + self.keep :]
-        ):  # later ones were damaged, or are of a run that was given up
-            path.unlink()
+        place = files.index(path)
+        for other in files[:place] + files[place + self.keep :]:
+            other.unlink()
 
     def newest(self, identity: str) -> dict | None:
-        """The last whole state of a run of this identity; damaged ones are named, and the one before is used."""
+        """The newest whole state of the run of this identity; damaged ones are named."""
         for path in self.files():
             content = path.read_bytes()
             if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
@@ -59,3 +58,26 @@ class Checkpoints:
             if state["identity"] == identity:
                 return state
         return None
+
+
+def captured(model, optimizer, accelerator) -> dict:
+    """What training changes, to be saved: weights, optimizer, random state, fp16's loss scale."""
+    cuda, scaler = accelerator.device.type == "cuda", accelerator.scaler
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all() if cuda else [],
+        "scaler": scaler.state_dict() if scaler else None,
+    }
+
+
+def restore(state: dict, model, optimizer, accelerator) -> None:
+    """Load what `captured` returned."""
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    if accelerator.scaler and state["scaler"]:
+        accelerator.scaler.load_state_dict(state["scaler"])
+    torch.set_rng_state(state["rng"])
+    if accelerator.device.type == "cuda":
+        torch.cuda.set_rng_state_all(state["cuda_rng"])

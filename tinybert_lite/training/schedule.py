@@ -1,12 +1,27 @@
-"""The one training loop: teacher growing and fine-tuning, general and task distillation all hand it an objective."""
+"""The steps of each epoch, and the schedule of the learning rate over all steps."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from itertools import accumulate
+
+
+def epoch_bounds(settings, steps: Callable[[int], int]) -> list[int]:
+    """The optimizer steps done before each epoch and, last, those of the whole run.
+
+    `steps(epoch)` counts a whole epoch; of the last one `num_train_epochs` may name a fraction.
+    """
+    epochs, most = settings.num_train_epochs, settings.max_steps or math.inf
+    lengths = (math.ceil(steps(n) * min(1, epochs - n)) for n in range(math.ceil(epochs)))
+    return [min(most, bound) for bound in accumulate(lengths, initial=0)]
+
 
 def schedule(settings, step: int, total: int) -> float:
-    """The learning rate's factor at a step: constant, or linear warm-up and then decay: linear to 0, or polynomial to `end_learning_rate`.
+    """The factor of the learning rate at a step from 0, of `total` steps.
 
-    Unlike Google's optimization.py the polynomial begins where the warm-up ends, not at step 0.
+    Constant, or linear warm-up and then decay: linear to 0, or polynomial to `end_learning_rate`.
+    Unlike in Google's optimization.py the polynomial begins where the warm-up ends, not at step 0.
     """
     if settings.schedule == "constant":
         return 1.0

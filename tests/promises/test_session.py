@@ -1,0 +1,95 @@
+"""A stage's device and precision, and what is left of a run that ends in an error."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from tests.fault_harness import SETTINGS, STAGES, reads
+from tinybert_lite.stages.session import Session
+from tinybert_lite.system.device import Device
+from tinybert_lite.system.errors import UserError
+
+BF16 = replace(SETTINGS, precision="bf16")
+
+
+def run(root: Path, folder: Path, settings=SETTINGS, stage=STAGES["general_distill"]):
+    return stage.execute(reads("general_distill", root), folder, settings)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_a_stage_in_another_precision_runs_in_the_same_process(root, tmp_path):
+    for settings in (SETTINGS, BF16, SETTINGS):
+        run(root, tmp_path, settings)
+        assert not (tmp_path / ".previous").exists()
+
+
+def test_an_accelerator_has_the_sessions_device_and_precision():
+    """On a machine without a GPU the meta device stands for another one."""
+    AcceleratorState._shared_state["device"] = torch.device("meta")
+    for precision in ("no", "bf16", "no"):
+        accelerator = Session(Device("cpu", precision, "a test"), 1, 1).accelerator()
+        assert accelerator.device.type == "cpu" and accelerator.mixed_precision == precision
+
+
+def test_accelerators_of_one_precision_share_their_state():
+    first, second = (Session(Device("cpu", "no", "a test"), 1, 1).accelerator() for _ in range(2))
+    assert first.device == second.device and first.state.initialized
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UserError("refused"),
+        ValueError("a bug"),
+        RuntimeError("out of memory"),
+        MemoryError(),
+        FileNotFoundError(2, "No such file"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_error_brings_the_old_results_back(root, tmp_path, error):
+    run(root, tmp_path)
+    before = files(tmp_path)
+
+    def fails(reads, folder, *_):
+        (folder / "pytorch_model.bin").write_bytes(b"half of the new ones")
+        raise error
+
+    with pytest.raises(type(error)):
+        run(root, tmp_path, BF16, replace(STAGES["general_distill"], work=fails))
+    assert files(tmp_path) == before
+
+
+def test_an_error_in_a_first_run_leaves_no_claim_that_it_is_running(root, tmp_path):
+    def fails(*_):
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError):
+        run(root, tmp_path, stage=replace(STAGES["general_distill"], work=fails))
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_was_interrupted_is_left_to_be_resumed(root, tmp_path, error):
+    run(root, tmp_path)
+
+    def stops(reads, folder, *_):
+        (folder / "checkpoint-2.pt").write_bytes(b"a state")
+        raise error
+
+    with pytest.raises(type(error)):
+        run(root, tmp_path, BF16, replace(STAGES["general_distill"], work=stops))
+    assert (tmp_path / "checkpoint-2.pt").is_file() and (tmp_path / "running.json").is_file()
+    assert (tmp_path / ".previous/manifest.json").is_file()

@@ -1,0 +1,80 @@
+"""The items of the catalog by name, as a table, and how to fetch them by hand."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from tinybert_lite.downloads.catalog import GLUE, HUB, ITEMS, Item
+from tinybert_lite.models.weights import WEIGHTS
+from tinybert_lite.system.console import grid
+from tinybert_lite.system.errors import UserError
+
+DIMENSION = 100  # of glove.6B, as in the original scripts
+
+
+def find_item(name: str) -> Item:
+    """The item of that name, in any case; `owner/name` is a model of the hub.
+
+    Raises UserError with the nearest name.
+    """
+    by_lower = {known.lower(): known for known in ITEMS}
+    if name.lower() in by_lower:
+        return ITEMS[by_lower[name.lower()]]
+    owner, _, model = name.partition("/")
+    if owner and model and "/" not in model and "." not in owner:
+        return Item(name, "teacher", "teacher_model", "see-source", name)
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)[0]
+    raise UserError(
+        f"nothing is called {name!r}; the nearest is {by_lower[near]} "
+        "(--list shows all; any model of the hub is named owner/name)"
+    )
+
+
+def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
+    """The files of an item; of word vectors only those of one dimension.
+
+    Raises UserError for a dimension that the item does not have.
+    """
+    if not item.name.startswith("glove"):
+        return item.targets
+    found = {int(target.split(".")[-2].rstrip("d")): target for target in item.targets}
+    wanted = dimension or (DIMENSION if DIMENSION in found else max(found))
+    if wanted not in found:
+        raise UserError(f"--dimension {wanted}: {item.name} has {', '.join(map(str, found))}")
+    return (found[wanted],)
+
+
+def table() -> str:
+    """All items, with XNLI's languages in one row."""
+    rows = [("name", "what", "MB", "licence", "goes to", "checksum", "from")]
+    others = [name for name in ITEMS if name.startswith("XNLI-")][:-1]
+    for item in ITEMS.values():
+        if item.name in others:
+            continue
+        places = [source.addresses[0] for source in item.sources] or [f"{HUB}/{item.hub}"]
+        kinds = {source.checksum.split(":")[0] or "noted" for source in item.sources} or {"hub"}
+        size, checksums = f"{item.bytes / 1e6:.2f}", " ".join(kinds)
+        row = (item.name, item.what, size, item.licence, item.place, checksums, " ".join(places))
+        rows.append(row)
+    return (
+        f"{grid(rows)}\n  and {', '.join(others)} as XNLI-zh; glue: {', '.join(GLUE)}; "
+        "any model of the hub: owner/name"
+    )
+
+
+def by_hand(item: Item, folder: Path) -> str:
+    """What to do without a network: every address, and where to save its file."""
+    if item.hub:
+        files = (
+            f"{HUB}/{item.hub}/resolve/main/{name} as {folder / name}"
+            for name in ("config.json", "vocab.txt", WEIGHTS[0])
+        )
+        return f"by hand: put {', '.join(files)} (or {WEIGHTS[1]}, where there is no {WEIGHTS[0]})"
+    files = (
+        f"{' or '.join(source.addresses)} as {folder / source.file}" for source in item.sources
+    )
+    return (
+        f"by hand: put {', '.join(files)}, "
+        "and run the same command again, which checks and unpacks it"
+    )

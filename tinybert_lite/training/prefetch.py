@@ -1,0 +1,19 @@
+"""Making the next batches in the background."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+
+def ahead(items: Iterator, most: int = 2) -> Iterator:
+    """The same items, up to `most` of them made in a thread while an earlier one is in use.
+
+    An error in making an item is raised where the item would come. No item may be None.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, items, None) for _ in range(most))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, items, None))
+            yield item
