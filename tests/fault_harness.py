@@ -38,7 +38,8 @@ from tinybert_lite.stages import (
     pregenerate_training_data,
     pretrain,
     quantize,
-    task_distill,
+    task_distill_mid,
+    task_distill_out,
     undistilled,
 )
 from tinybert_lite.stages.settings import (
@@ -66,8 +67,8 @@ STAGES = {
         pregenerate_training_data.STAGE,
         general_distill.STAGE,
         finetune_teacher.STAGE,
-        task_distill.MID,
-        task_distill.OUT,
+        task_distill_mid.STAGE,
+        task_distill_out.STAGE,
         undistilled.STAGE,
         quantize.STAGE,
     )

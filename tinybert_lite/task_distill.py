@@ -35,8 +35,7 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     add("--data_dir", required=True, type=Path)
     add("--teacher_model", help="the task's teacher; a raw BERT is fine-tuned first")
-    kinds = "a fine-tuned teacher; with --pred_distill any Hugging Face sequence classifier"
-    add("--task_teacher", help=kinds)
+    add("--task_teacher", help="fine-tuned; with --pred_distill any Hugging Face classifier")
     logits = "with --pred_distill, instead of a teacher: its logits of the training rows in order"
     add("--teacher_logits", type=Path, metavar="FILE", help=f"{logits} (.npy, or a TSV of labels)")
     add("--student_model", required=True)
@@ -49,9 +48,8 @@ def main(argv: list[str]) -> None:
     parser.settings(Predicting)
     parser.settings(FineTuning, "allow_weak_teacher")
     args = parser.parse_args(argv)
-    workspace = Workspace.find(
-        task=args.task_name, data_dir=args.data_dir, teacher_logits=args.teacher_logits
-    )
+    given = {"data_dir": args.data_dir, "teacher_logits": args.teacher_logits}
+    workspace = Workspace.find(task=args.task_name, **given)
     schedule = args.schedule or "constant"
     length, weak = args.max_seq_length, args.allow_weak_teacher
     settings = run_settings(
@@ -61,9 +59,8 @@ def main(argv: list[str]) -> None:
         task_distill_mid=Distilling.of(args, schedule=schedule, eval_step=0),
         task_distill_out=Predicting.of(args),
     )
-    student = local_folder(args.student_model)
+    student, batch = local_folder(args.student_model), args.eval_batch_size
     if args.do_eval:  # as in the original: evaluation and nothing else
-        batch = args.eval_batch_size
         evaluate_folder(student, workspace, settings, length, batch, args.output_dir)
         return
     name = args.task_teacher or args.teacher_model

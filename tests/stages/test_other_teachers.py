@@ -799,8 +799,7 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
     [
         (
             f"{TASK_DISTILL} --task_teacher other",
-            "other has no layers of a BERT to match: it teaches the prediction layer alone, with "
-            "--pred_distill",
+            "other is not a BERT, so stage 4 cannot match its layers",
         ),
         (
             f"{TASK_DISTILL} --teacher_logits logits.npy",

@@ -14,7 +14,7 @@ from statistics import fmean, pstdev
 
 from tinybert_lite.data.own_rows import LANGUAGES, METRICS, OwnData, understand
 from tinybert_lite.data.tasks import OWN, TASKS, own_task
-from tinybert_lite.pipeline import workspace
+from tinybert_lite.pipeline import folders
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import write_atomically
@@ -25,11 +25,11 @@ FILES = (OWN, "train.tsv", "dev.tsv", "test.tsv")
 TAKEN = {
     *"all pictures undistilled docs dev tests tools notebooks tinybert_lite".split(),
     ASIDE,
-    workspace.CLASSROOM,
-    workspace.GROWN,
-    workspace.PRE_DATA,
-    workspace.STUDENT_MODEL,
-    workspace.TEACHER_MODEL,
+    folders.CLASSROOM,
+    folders.GROWN,
+    folders.PRE_DATA,
+    folders.STUDENT_MODEL,
+    folders.TEACHER_MODEL,
     *(task.language for task in TASKS.values()),
     *(name.lower() for name in TASKS),
 }
