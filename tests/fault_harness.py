@@ -24,7 +24,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 import torch
 
 from tests.makers import make_bert_folder
-from tests.pipeline.test_workspace import (
+from tests.makers.workspaces import (
     make_toy_teacher,
     write_toy_corpus,
     write_toy_data,

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tests.classroom.test_exercises import TEXTS
+from tests.makers.notebooks import TEXTS
 from tinybert_lite.classroom import checks
 from tinybert_lite.classroom.checks import grade_id, main, prepared
 from tinybert_lite.system.errors import UserError

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.pipeline.test_workspace import call, workspace  # noqa: F401
+from tests.makers.commands import call
 from tinybert_lite import plots
 from tinybert_lite.classroom import doctor
 from tinybert_lite.system import device

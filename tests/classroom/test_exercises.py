@@ -7,21 +7,11 @@ import re
 import nbformat
 import pytest
 
-from tests.classroom.test_notebooks import code_cells, outputs, pictures
+from tests.makers.notebooks import TEXTS, code_cells, outputs, pictures
 from tinybert_lite.classroom import checking
-from tools.build_exercises import (
-    EXERCISES,
-    SOLUTIONS,
-    build,
-    cells,
-    exercises,
-    sources,
-    stub,
-    visible,
-)
+from tools.build_exercises import EXERCISES, SOLUTIONS, build, cells, exercises, stub, visible
 from tools.build_notebooks import execute, kernels, write
 
-TEXTS = {source.stem: source.read_text(encoding="utf-8") for source in sources()}
 ALL = {
     f"{stem[:2]} {exercise.name}": exercise
     for stem, text in TEXTS.items()

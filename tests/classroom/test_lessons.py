@@ -10,7 +10,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.pipeline.test_workspace import lay_out, one_thread, snapshot, workspace  # noqa: F401
+from tests.makers.commands import snapshot
+from tests.makers.workspaces import lay_out
 from tinybert_lite.classroom import lessons
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace

@@ -10,6 +10,7 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from tests.makers.notebooks import code_cells, outputs, pictures
 from tinybert_lite.stages.task_distill import SWAPPED
 from tools.build_notebooks import (
     CHINESE,
@@ -54,18 +55,6 @@ for explorer in [value for value in Out.values() if isinstance(value, Explorer)]
         print("moved", name, "ok" if explorer.picture.value != picture and not explorer.message.value else "WRONG " + explorer.message.value)
         control.value = before
 """
-
-
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def outputs(notebook):
-    return [output for cell in code_cells(notebook) for output in cell.outputs]
-
-
-def pictures(notebook):
-    return [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
 
 
 def committed(name):

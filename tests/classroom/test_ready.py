@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_workspace import call, lay_out, one_thread, snapshot, workspace  # noqa: F401
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import lay_out
 from tinybert_lite.pipeline import running as run_all
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace

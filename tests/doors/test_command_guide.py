@@ -11,15 +11,12 @@ import pytest
 import torch
 
 from tests.makers import VOCABULARY, make_bert_folder
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import (
     lay_out,
     make_student_config,
     make_toy_teacher,
-    one_thread,
-    snapshot,
     toy_rows,
-    workspace,
     write_toy_corpus,
 )
 from tinybert_lite.data.tables import read_table

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.makers import make_bert_folder
-from tests.pipeline.test_workspace import call, snapshot
+from tests.makers.commands import call, snapshot
 from tinybert_lite import download as command
 from tinybert_lite.data.corpora import read_corpora
 from tinybert_lite.data.tables import read_table

@@ -22,16 +22,10 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from transformers import BertConfig, BertForSequenceClassification
 
-from tests.exports.test_export import LABELS, release_1
 from tests.makers import config_values, make_bert_folder, random_batch
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    make_toy_teacher,
-    one_thread,
-    snapshot,
-    workspace,
-    write_toy_data,
-)
+from tests.makers.checkpoints import LABELS, release_1
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import make_toy_teacher, write_toy_data
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.exports import onnx_graph, onnx_runtime
 from tinybert_lite.exports.formats import export

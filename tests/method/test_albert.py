@@ -25,9 +25,9 @@ from tests.makers import (
     random_batch,
     write_vocabulary,
 )
-from tests.pipeline.test_run_all import states
-from tests.pipeline.test_workspace import call, make_student_config, one_thread, workspace  # noqa: F401
-from tests.stages.test_other_teachers import RUN, fine_tune, results_of
+from tests.makers.commands import RUN, call, results_of, states
+from tests.makers.teachers import fine_tune
+from tests.makers.workspaces import make_student_config
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.saving import save_config, save_safetensors, save_weights
 from tinybert_lite.models.weights import read_weights

@@ -9,18 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.doors.test_command_errors import (  # noqa: F401
-    AUGMENT,
-    EVALUATE,
-    FINETUNE,
-    GENERAL,
-    PREGENERATE,
-    refused,
-    rooms,
-)
 from tests.makers import config_values, make_bert_folder
-from tests.method.test_golden import GOLDEN, RUNS, SETS, check, golden
-from tests.pipeline.test_workspace import call, one_thread, workspace  # noqa: F401
+from tests.makers.commands import AUGMENT, EVALUATE, FINETUNE, GENERAL, PREGENERATE, call, refused
+from tests.makers.golden import GOLDEN, RUNS, SETS, check, golden
 from tests.tensorflow_writer import (
     END,
     appended,

@@ -9,7 +9,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from tests.pipeline.test_workspace import call, lay_out, one_thread, workspace  # noqa: F401
+from tests.makers.commands import call
+from tests.makers.workspaces import lay_out
 from tinybert_lite import plots
 from tinybert_lite.pipeline.ablation_table import cells, differences, write_table
 from tinybert_lite.pipeline.profiles import profile

@@ -12,12 +12,7 @@ import torch
 
 from tests.layouts import PUBLISHED, write_task_folder
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import (  # noqa: F401
-    make_student_config,
-    one_thread,
-    write_toy_corpus,
-    write_toy_vectors,
-)
+from tests.makers.workspaces import make_student_config, write_toy_corpus, write_toy_vectors
 from tinybert_lite import evaluate, run_all
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS, find_task

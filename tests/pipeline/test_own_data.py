@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.makers import write_tsv
-from tests.pipeline.test_workspace import NOUNS, call, lay_out, one_thread, snapshot  # noqa: F401
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import NOUNS, lay_out
 from tinybert_lite.data.records import read_records
 from tinybert_lite.data.splits import stratified_split
 from tinybert_lite.data.tables import Record, label_ids, read_table

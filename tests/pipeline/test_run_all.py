@@ -13,14 +13,10 @@ import pytest
 import torch
 
 from tests.makers import make_bert_folder, power_cut_after
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    lay_out,
+from tests.makers.commands import call, outcome, snapshot, states
+from tests.makers.workspaces import (
     make_student_config,
     make_toy_teacher,
-    one_thread,
-    snapshot,
-    workspace,
     write_toy_corpus,
     write_toy_data,
     write_toy_vectors,
@@ -331,14 +327,6 @@ TRAINING_STAGES = [
 ]
 
 
-def outcome(folder: Path) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes()
-        for path in folder.iterdir()
-        if path.is_file() and path.name not in ("manifest.json", "running.json")
-    }
-
-
 @pytest.mark.parametrize("stage", TRAINING_STAGES, ids=lambda stage: stage.name)
 def test_a_run_killed_in_mid_training_goes_on_from_its_last_saved_step_and_ends_bit_identical(
     stage, inputs, tmp_path
@@ -404,16 +392,6 @@ def smoke(tmp_path_factory):
 def copied(smoke, tmp_path):
     shutil.copytree(smoke[0], tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def states(out: str) -> dict[str, str]:
-    """The plan's states by stage title."""
-    found = {}
-    for line in out.splitlines():
-        for stage in run_all.stages(baseline=True):
-            if stage.title in line and line.startswith(("  to do", "  done", "  not needed")):
-                found[stage.name] = line[2:12].strip()
-    return found
 
 
 def plan(root: Path, *assignments: str, baseline: bool = True, **how) -> dict[str, tuple[str, str]]:

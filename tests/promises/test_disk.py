@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.fault_harness import SETTINGS, STAGES, make_inputs, outcome, reads
-from tests.pipeline.test_workspace import one_thread  # noqa: F401
+from tests.fault_harness import SETTINGS, STAGES, outcome, reads
 from tinybert_lite.system.command import command
 from tinybert_lite.system.files import write_atomically
 
@@ -41,14 +40,6 @@ def disk(tmp_path, may_mount):
     assert mount("-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place))
     yield lambda options: mount("-o", f"remount,{options}", str(place)) and place
     subprocess.run(["umount", place], check=True)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    found = tmp_path_factory.mktemp("inputs")
-    torch.set_num_threads(1)
-    make_inputs(found)
-    return found
 
 
 def run(name: str, root: Path, folder: Path, capsys) -> tuple[int, str]:

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.fault_harness import SETTINGS, STAGES, outcome, reads
-from tests.pipeline.test_workspace import one_thread  # noqa: F401
-from tests.promises.test_disk import root  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 SLOW = """

@@ -19,17 +19,19 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from tests.doors.test_command_errors import (
+from tests.makers import SPECIAL
+from tests.makers.checkpoints import Touch
+from tests.makers.commands import (
     AUGMENT,
     EVALUATE,
     FINETUNE,
     GENERAL,
     PREGENERATE,
+    call,
     refused,
+    snapshot,
 )
-from tests.makers import SPECIAL
-from tests.models.test_model_folders import Touch
-from tests.pipeline.test_workspace import call, lay_out, make_toy_teacher, one_thread, snapshot  # noqa: F401
+from tests.makers.workspaces import lay_out, make_toy_teacher
 from tinybert_lite.data.epochs import read_epoch
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import TASKS

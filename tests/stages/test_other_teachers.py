@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
-    AutoTokenizer,
-    DistilBertConfig,
     DistilBertForSequenceClassification,
     DistilBertModel,
     RobertaConfig,
@@ -19,16 +17,10 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from tests.makers import (
-    LETTERS,
-    VOCABULARY,
-    make_bert_folder,
-    power_cut_after,
-    write_tsv,
-    write_vocabulary,
-)
-from tests.pipeline.test_run_all import outcome, states
-from tests.pipeline.test_workspace import call, make_toy_teacher, one_thread, toy_rows, workspace  # noqa: F401
+from tests.makers import LETTERS, VOCABULARY, make_bert_folder, power_cut_after, write_tsv
+from tests.makers.commands import RUN, call, outcome, results_of, states
+from tests.makers.teachers import fine_tune, make_distilbert, save
+from tests.makers.workspaces import make_toy_teacher, toy_rows
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import Row, read_table
 from tinybert_lite.data.tasks import TASKS, own_task
@@ -41,33 +33,6 @@ from tinybert_lite.training.history import read_history
 
 SST2, MNLI, STSB = (TASKS[name] for name in ("SST-2", "MNLI", "STS-B"))
 WORDS = {MNLI.name: {0: "NEUTRAL", 1: "Contradiction", 2: "entailment"}}
-
-
-def save(model, folder: Path) -> Path:
-    with torch.no_grad():
-        for parameter in model.parameters():  # no two outputs alike, none near 0
-            parameter += 0.3 * torch.randn(
-                parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())
-            )
-    model.save_pretrained(folder)
-    return folder
-
-
-def make_distilbert(folder: Path, labels: int = 2, **config) -> Path:
-    """Reads other pieces than the other tests' BERTs: their vocabulary, turned round."""
-    size = dict(
-        vocab_size=len(VOCABULARY),
-        dim=16,
-        n_layers=2,
-        n_heads=2,
-        hidden_dim=32,
-        max_position_embeddings=64,
-    )
-    write_vocabulary(folder, [*VOCABULARY[:5], *VOCABULARY[:4:-1]])
-    return save(
-        DistilBertForSequenceClassification(DistilBertConfig(**size, num_labels=labels, **config)),
-        folder,
-    )
 
 
 def make_roberta(folder: Path, labels: int = 2, **config) -> Path:
@@ -103,24 +68,6 @@ KINDS = {
     "distilbert": (make_distilbert, DistilBertForSequenceClassification),
     "roberta": (make_roberta, RobertaForSequenceClassification),
 }
-
-
-def fine_tune(folder: Path, stock) -> Path:
-    """Until it tells good from bad."""
-    model, tokenizer = stock.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    texts, labels = zip(*toy_rows(64, 6))
-    batch, optimizer = (
-        tokenizer(list(texts), padding=True, return_tensors="pt", return_token_type_ids=False),
-        torch.optim.Adam(model.parameters(), lr=5e-3),
-    )
-    for _ in range(100):
-        loss = model(**batch, labels=torch.tensor([int(label) for label in labels])).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.1, "it did not learn its toy task"
-    model.save_pretrained(folder)
-    return folder
 
 
 def rows_of(*texts: str | tuple[str, str]) -> list[Row]:
@@ -640,15 +587,6 @@ def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace)
 
 
 # Commands --------------------------------------------------------------------------------------------------------------
-
-RUN = "run_all --profile smoke --device cpu --threads 1 " + " ".join(
-    f"--set {stage}.max_steps=3"
-    for stage in ("general_distill", "task_distill_out", "finetune_teacher", "task_distill_mid")
-)
-
-
-def results_of(root: Path) -> dict:
-    return json.loads((root / "5_task_distill_out/results.json").read_text(encoding="utf-8"))
 
 
 def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):  # noqa: F811

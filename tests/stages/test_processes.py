@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.pipeline.test_workspace import write_toy_vectors
-from tests.stages.test_distillation import SETTINGS, distil_general, distil_task, quick, rooms  # noqa: F401
+from tests.makers.distilling import SETTINGS, distil_general, distil_task, quick
+from tests.makers.workspaces import write_toy_vectors
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.stages import data_augmentation, finetune_teacher, task_distill
 from tinybert_lite.system.files import read_json, write_json

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from tests.makers import make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    make_toy_teacher,
-    one_thread,
-    snapshot,
-    toy_rows,
-    write_toy_data,
-)
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import make_toy_teacher, toy_rows, write_toy_data
 from tinybert_lite.method.quantization import is_quantized, quantized_layers
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.weights import read_weights

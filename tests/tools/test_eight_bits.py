@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.pipeline.test_workspace import make_toy_teacher, one_thread  # noqa: F401
+from tests.makers.workspaces import make_toy_teacher
 from tests.stages.test_quantize import folder  # noqa: F401
 from tools.benchmarks import eight_bits
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from tests.makers import make_bert_folder, write_vocabulary
-from tests.pipeline.test_workspace import make_toy_teacher, write_toy_data
+from tests.makers.workspaces import make_toy_teacher, write_toy_data
 from tinybert_lite import plots
 from tinybert_lite.models.loading import load_bert
 from tinybert_lite.models.saving import save_model_folder, save_weights
