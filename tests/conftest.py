@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.makers import make_bert_folder, write_vocabulary
-from tests.makers.workspaces import lay_out, make_toy_teacher
+from tests.makers.workspaces import lay_out, make_toy_teacher, write_toy_data
 from tinybert_lite.models.tokenizers import load_tokenizer
 
 settings.register_profile(
@@ -91,3 +91,14 @@ def rooms(workspace) -> Path:
         json.dumps(line) + "\n", encoding="utf-8"
     )
     return workspace
+
+
+@pytest.fixture
+def task_folder(tmp_path, monkeypatch) -> Path:
+    """The current folder: a workspace with task rows and a fine-tuned teacher in `tuned`."""
+    make_toy_teacher(tmp_path / "tuned", classifier=True)
+    write_toy_data(tmp_path / "SST-2")
+    (tmp_path / "student_model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TINYBERT_WORKSPACE", raising=False)
+    return tmp_path

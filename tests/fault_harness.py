@@ -9,7 +9,6 @@ first saved state and the manifest. One process imports everything and forks the
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import random
@@ -17,6 +16,7 @@ import re
 import signal
 import sys
 import traceback
+from functools import partial, wraps
 from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -151,7 +151,7 @@ class Events:
     def watch(self, owner, name: str) -> None:
         function = getattr(owner, name)
 
-        @functools.wraps(function)
+        @wraps(function)
         def watched(*args, **kwargs):
             place = next(
                 (Path(a).name for a in args[1:2] + args[:1] if isinstance(a, (str, os.PathLike))),
@@ -237,19 +237,21 @@ def main() -> int:
     args = parser.parse_args()
     root, rng, failed = args.folder, random.Random(args.seed), 0
     root.mkdir(parents=True, exist_ok=True)
-    if forked(lambda: make_inputs(root), root / "inputs.log"):
+    if forked(partial(make_inputs, root), root / "inputs.log"):
         raise SystemExit((root / "inputs.log").read_text())
     for number, stage in enumerate(STAGES.values()):
+        share = args.points // len(STAGES) + (number < args.points % len(STAGES))
+        if not share:
+            continue
         whole = root / stage.name / "whole"
         whole.parent.mkdir()
-        if forked(lambda: run(stage, root, whole), root / "whole.log"):
+        if forked(partial(run, stage, root, whole), root / "whole.log"):
             raise SystemExit((root / "whole.log").read_text())
         expected, events = outcome(whole), json.loads(Path(f"{whole}.events.json").read_text())
-        share = args.points // len(STAGES) + (number < args.points % len(STAGES))
         for at in points(events, share, rng):
             folder, log = root / stage.name / f"killed-{at}", root / "run.log"
-            killed = forked(lambda: run(stage, root, folder, at), log)
-            resumed = forked(lambda: run(stage, root, folder), log)
+            killed = forked(partial(run, stage, root, folder, at), log)
+            resumed = forked(partial(run, stage, root, folder), log)
             text = log.read_text()
             went_on = re.search(r"going on from [a-z ]*(\d+)", text)
             problem = (

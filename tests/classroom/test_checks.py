@@ -154,6 +154,7 @@ def test_a_broken_file_among_others_is_named_and_does_not_keep_them_waiting(grad
     )
 
 
+@pytest.mark.slow
 @posix
 def test_a_loop_that_cannot_be_interrupted_is_stopped(tmp_path):
     stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"

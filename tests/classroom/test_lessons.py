@@ -168,7 +168,7 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
 )
 def test_the_profile_is_the_argument_then_the_variable_then_classroom(
     workspace, monkeypatch, capsys, argument, variable, chosen
-):  # noqa: F811
+):
     monkeypatch.delenv("TINYBERT_PROFILE", raising=False)
     if variable is not None:
         monkeypatch.setenv("TINYBERT_PROFILE", variable)
@@ -177,12 +177,12 @@ def test_the_profile_is_the_argument_then_the_variable_then_classroom(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_profile_that_does_not_exist_names_the_nearest(workspace):  # noqa: F811
+def test_a_profile_that_does_not_exist_names_the_nearest(workspace):
     with pytest.raises(UserError, match="the nearest is classroom"):
         lessons.setup("clasroom")
 
 
-def test_what_is_off_is_one_sentence(workspace, capsys):  # noqa: F811
+def test_what_is_off_is_one_sentence(workspace, capsys):
     (workspace / "SST-2/dev.tsv").unlink()
     lessons.setup()
     said = capsys.readouterr().out
@@ -221,7 +221,7 @@ def finished(laid_out, tmp_path):
 
 
 @pytest.fixture
-def place(workspace):  # noqa: F811
+def place(workspace):
     return Workspace.find(workspace)
 
 

@@ -41,6 +41,8 @@ NAMES = [
     "08_q8bert",
     "09_chinese",
 ]
+ALL = tuple(NAMES)
+LESSON = "03_general_distill"  # the one that the default run executes
 WITH_PICTURE = NAMES[3:]
 WITH_WIDGET = [*NAMES[:6], "08_q8bert", "09_chinese"]
 # Every control of every widget in the notebook, moved and put back: what it raised, and whether its picture changed.
@@ -61,18 +63,39 @@ def committed(name):
     return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
 
 
+RUNS = [pytest.param((LESSON,), id="one"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
+
+
+def each_notebook(names):
+    """A test for each of these notebooks of each run."""
+    cases = [
+        pytest.param(*run.values, name, id=f"{run.id}, {name}", marks=run.marks)
+        for run in RUNS
+        for name in run.values[0]
+        if name in names
+    ]
+    return pytest.mark.parametrize("chosen, name", cases, indirect=["chosen"])
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def chosen(request):
+    """The names of the notebooks that run, in order, in one workspace."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
+def workspace(chosen, tmp_path_factory):
     return tmp_path_factory.mktemp("workspace")
 
 
 @pytest.fixture(scope="module")
-def ran(workspace):
-    """Every notebook, executed in order in one shared workspace in the smoke profile.
+def ran(chosen, workspace):
+    """The chosen notebooks, executed in order in one shared workspace in the smoke profile.
 
-    While one runs, the next one's set-up cell already imports; its second cell waits for the one before to end.
+    While one runs, the set-up cell of the next already imports; its second cell waits for the
+    end of the one before.
     """
-    notebooks = {source.stem: build(source) for source in sources()}
+    notebooks = {name: build(NOTEBOOKS / "source" / f"{name}.py") for name in chosen}
     for notebook in notebooks.values():
         notebook.cells.append(new_code_cell(DRIVE, id="drive"))
     ended = [Event() for _ in notebooks]
@@ -98,12 +121,13 @@ def test_each_source_is_tested():
     assert [source.stem for source in sources()] == NAMES
 
 
-@pytest.mark.parametrize("name", WITH_WIDGET)
+@each_notebook(WITH_WIDGET)
 def test_each_control_of_each_widget_moves_its_picture(ran, name):
     said = "".join(output.text for output in ran[name].cells[-1].outputs).splitlines()
     assert said and [line for line in said if not line.endswith(" ok")] == []
 
 
+@pytest.mark.slow
 def test_an_error_in_a_widget_is_caught(tmp_path):
     """The same drive finds a widget whose callback fails: nbclient alone would not notice."""
     broken = """
@@ -124,18 +148,18 @@ widgets.Explorer(draw, {"layer": ipywidgets.IntSlider(1, 0, 1)}, [])
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_notebook(NAMES)
 def test_a_notebook_runs_without_an_error(ran, name):
     assert all(cell.execution_count for cell in code_cells(ran[name]))
     assert not [output for output in outputs(ran[name]) if output.output_type == "error"]
 
 
-@pytest.mark.parametrize("name", WITH_PICTURE)
+@each_notebook(WITH_PICTURE)
 def test_distillation_notebooks_show_a_picture(ran, name):
     assert pictures(ran[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_notebook(NAMES)
 def test_no_picture_is_shown_twice(ran, name):
     for cell in code_cells(ran[name]):
         assert (
@@ -143,7 +167,7 @@ def test_no_picture_is_shown_twice(ran, name):
         )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_notebook(NAMES)
 def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name):
     """Warnings of libraries would puzzle a reader; the smoke profile's weak models are remarked on, and notebook 05 swaps two steps on purpose."""
     text = "".join(output.text for output in outputs(ran[name]) if output.get("name") == "stderr")
@@ -158,6 +182,8 @@ def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name)
     ] == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [ALL], indirect=True)
 def test_the_stages_left_their_results(ran, workspace):
     for folder in (
         "1_pre_data",

@@ -35,7 +35,7 @@ def fill(folder: Path, **files: str) -> None:
 # A clean folder ------------------------------------------------------------------------------------------------------
 
 
-def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(workspace):  # noqa: F811
+def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(workspace):
     folder = workspace / "3_general_distill"
     fill(
         folder,
@@ -64,7 +64,7 @@ def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(works
     } == {"pytorch_model.bin": "weights", "mine.txt": "notes", str(Path("drafts/a.txt")): "first"}
 
 
-def test_a_second_reset_takes_another_folder_and_a_third_finds_nothing(workspace):  # noqa: F811
+def test_a_second_reset_takes_another_folder_and_a_third_finds_nothing(workspace):
     for content in ("first", "second"):
         fill(workspace / "2_pregenerate_data", epoch_0_dot_json=content)
         call("reset --stage 2 --yes")
@@ -75,7 +75,7 @@ def test_a_second_reset_takes_another_folder_and_a_third_finds_nothing(workspace
     assert "nothing to move" in call("reset --stage 2 --yes").out
 
 
-def test_what_the_course_ships_is_kept(workspace):  # noqa: F811
+def test_what_the_course_ships_is_kept(workspace):
     fill(workspace / "1_pre_data", aug_dot_tsv="rows", glove_dot_classroom_dot_txt="vectors")
     fill(workspace / "teacher_model", README_dot_md="about", classroom__config_dot_json="{}")
     (workspace / "teacher_model/SST-2").mkdir()
@@ -103,7 +103,7 @@ def test_what_the_course_ships_is_kept(workspace):  # noqa: F811
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "enter", "nobody"])
-def test_it_asks_first(workspace, monkeypatch, answer):  # noqa: F811
+def test_it_asks_first(workspace, monkeypatch, answer):
     fill(workspace / "3_general_distill", mine_dot_txt="notes")
     before = snapshot(workspace)
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
@@ -111,7 +111,7 @@ def test_it_asks_first(workspace, monkeypatch, answer):  # noqa: F811
     assert "[y/N]" in ran.out and "nothing was moved" in ran.out and snapshot(workspace) == before
 
 
-def test_a_folder_where_a_run_is_at_work_is_left_alone(workspace):  # noqa: F811
+def test_a_folder_where_a_run_is_at_work_is_left_alone(workspace):
     fill(workspace / "3_general_distill", mine_dot_txt="notes")
     with locked(workspace / "3_general_distill"):
         ran = call("reset --stage 3 --yes")
@@ -202,7 +202,7 @@ def test_a_result_that_somebody_changed_is_not_packed(course, tmp_path):
     )
 
 
-def test_an_empty_workspace_has_nothing_to_pack(workspace, tmp_path):  # noqa: F811
+def test_an_empty_workspace_has_nothing_to_pack(workspace, tmp_path):
     ran = call(f"reset --make_ready '{tmp_path / 'ready'}'")
     assert ran.code == 2 and "no stage has finished here" in ran.err
 

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 from collections import defaultdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -171,9 +171,10 @@ def promised() -> dict[str, set[str]]:
                 found[section.command] |= {*flags_in(row.theirs)}
         for text in (*section.prose, *(f"{row.ours} {row.remark}" for row in section.rows)):
             for span in re.findall(r"`([^`]+)`", text):
-                if command := re.match(r"(?:python -m tinybert_lite\.)(\w+)|(\w+)(?= --)", span):
-                    if (name := command[1] or command[2]) != "torchrun":
-                        found[name] |= {*flags_in(span)}
+                command = re.match(r"(?:python -m tinybert_lite\.)(\w+)|(\w+)(?= --)", span)
+                name = command and (command[1] or command[2])
+                if name and name != "torchrun":
+                    found[name] |= {*flags_in(span)}
     return found
 
 
@@ -317,7 +318,7 @@ def test_the_recipe_makes_a_model_folder_of_a_mindspore_checkpoint(
         layer_norm_eps=1e-7,
     )
     stored = {
-        name: SimpleNamespace(asnumpy=lambda value=value.detach().numpy(): np.array(value))
+        name: SimpleNamespace(asnumpy=partial(np.array, value.detach().numpy()))
         for name, value in mindspore_names(stock.state_dict(), prefix, tiny).items()
     }
     monkeypatch.setitem(

@@ -275,6 +275,7 @@ def test_student_model_without_a_configuration_of_its_own_means_the_one_that_fit
     assert "student_model/classroom" in ran.out
 
 
+@pytest.mark.slow
 def test_a_line_runs_in_a_process_of_its_own(workspace):
     found = subprocess.run(
         [sys.executable, "-m", *shlex.split("tinybert_lite." + PREGENERATE)],

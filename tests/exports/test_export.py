@@ -475,7 +475,7 @@ def test_a_student_made_of_it_is_a_plain_folder_again(relu, tmp_path):
 # The command ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_finished_student_is_exported_into_its_own_folder(workspace):  # noqa: F811
+def test_the_finished_student_is_exported_into_its_own_folder(workspace):
     folder, _ = old_names(workspace / "5_task_distill_out")
     for format in ("classifier", "huggingface", "classifier"):
         ran = call(f"export --format {format}")

@@ -354,7 +354,7 @@ FILES = {"model.onnx", "tokenizer.json", "labels.json", "config.json", "example.
 
 
 @pytest.fixture
-def finished(workspace):  # noqa: F811
+def finished(workspace):
     """A workspace with a finished student that knows its task, and its 8-bit copy."""
     folder = make_toy_teacher(workspace / "5_task_distill_out", classifier=True)
     config = json.loads((folder / "config.json").read_text())

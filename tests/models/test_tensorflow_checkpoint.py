@@ -272,7 +272,7 @@ def test_every_file_of_a_checkpoint_counts_for_the_fingerprint(tmp_path, bert_fo
 # The commands
 
 
-def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms):  # noqa: F811
+def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms):
     """Dropped into teacher_model/: candidates from its masked-LM head, sequences, the general student, fine-tuning."""
     teacher, results = rooms / "teacher_model", []
     teacher.rename(rooms / "kept")
@@ -306,7 +306,7 @@ def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms)
     assert results[0] == results[1]
 
 
-def test_a_checkpoint_of_run_classifier_is_a_task_teacher(rooms):  # noqa: F811
+def test_a_checkpoint_of_run_classifier_is_a_task_teacher(rooms):
     state = {
         name: tensor
         for name, tensor in stored(rooms / "tuned").items()
@@ -374,7 +374,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_checkpoint_is_refused_in_one_sentence(rooms, kind):  # noqa: F811
+def test_a_damaged_checkpoint_is_refused_in_one_sentence(rooms, kind):
     damage, says = DAMAGED[kind]
     google = as_google(rooms / "tuned", rooms / "google")
     damage(google)

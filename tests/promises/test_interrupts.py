@@ -82,7 +82,10 @@ def in_notebook(code: str) -> tuple[str, str]:
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
 @pytest.mark.parametrize(
     "where, ending",
-    [(in_terminal, "stopped; the same command goes on"), (in_notebook, "KeyboardInterrupt")],
+    [
+        (in_terminal, "stopped; the same command goes on"),
+        pytest.param(in_notebook, "KeyboardInterrupt", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupt_keeps_the_step_and_the_next_run_goes_on(where, ending, root, tmp_path):
     said, end = where(SLOW.format(root=str(root), folder=str(tmp_path / "cut")))

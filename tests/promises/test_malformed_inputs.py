@@ -31,6 +31,7 @@ from tests.makers.commands import (
     refused,
     snapshot,
 )
+from tests.makers.sampling import slow
 from tests.makers.workspaces import lay_out, make_toy_teacher
 from tinybert_lite.data.epochs import read_epoch
 from tinybert_lite.data.tables import stream_table
@@ -239,6 +240,12 @@ VECTOR_LINES = {
     "a count alone": lambda lines, n: ["400000 100"],
     "words alone": every(lambda line: line.split(" ")[0]),
 }
+
+
+def without_line(text: str):
+    return lambda lines, n: [line for line in lines if line != text]
+
+
 PIECES = {
     "a piece twice": lambda lines, n: [*lines, lines[n]],
     "a piece twice, far apart": lambda lines, n: [*lines[:n], lines[-1], *lines[n:]],
@@ -247,12 +254,7 @@ PIECES = {
     "small special tokens": every(str.lower),
     "a column of counts": every(lambda line: line + "\t7"),
     "JSON": lambda lines, n: [json.dumps({line: number for number, line in enumerate(lines)})],
-    **{
-        f"no {token}": (lambda token: lambda lines, n: [line for line in lines if line != token])(
-            token
-        )
-        for token in SPECIAL
-    },
+    **{f"no {token}": without_line(token) for token in SPECIAL},
 }
 DOCUMENTS = {
     "one document": lambda lines, n: [line for line in lines if line],
@@ -491,6 +493,24 @@ def all_damage():
 DAMAGE = list(all_damage())
 
 
+def one_file_for_each_kind() -> set[tuple[str, str]]:
+    """(file, kind): every kind of damage once, in turn in another of the files that can have it.
+
+    Kinds that differ in a number alone count as one; of a setting two values are taken.
+    """
+    files, found = {}, set()
+    for path, kind, _ in DAMAGE:
+        files.setdefault(re.sub(r" \d$", "", kind), []).append((path, kind))
+    for number, cases in enumerate(files.values()):
+        found.add(cases[number % len(cases)])
+    values = [(CONFIG, f"{name} {value!r}") for name, value in VALUES]
+    kept = {values[number] for number in range(0, len(values), 3)}
+    return found - set(values) | kept
+
+
+DEFAULT = one_file_for_each_kind()
+
+
 def refused_untouched(line: str, rooms: Path, *named: str) -> str:
     before = snapshot(*(rooms / folder for folder in RESULTS))
     said = refused(line, rooms, *named)
@@ -500,11 +520,16 @@ def refused_untouched(line: str, rooms: Path, *named: str) -> str:
 
 
 def test_there_are_enough_of_them():
+    assert len(DEFAULT) >= 150 and {path for path, _ in DEFAULT} == {*READ_BY}
     assert len(DAMAGE) >= 200 and len({(path, kind) for path, kind, _ in DAMAGE}) == len(DAMAGE)
 
 
 @pytest.mark.parametrize(
-    "path, kind, damage", [pytest.param(*case, id=f"{case[0]}, {case[1]}") for case in DAMAGE]
+    "path, kind, damage",
+    [
+        pytest.param(*case, id=f"{case[0]}, {case[1]}", marks=() if case[:2] in DEFAULT else slow)
+        for case in DAMAGE
+    ],
 )
 def test_a_malformed_file_is_refused_in_one_sentence_and_the_results_stay(
     rooms, path, kind, damage

@@ -481,7 +481,7 @@ def contrary_logits(table: Path, path: Path) -> Path:
 
 
 @pytest.fixture
-def reads(workspace):  # noqa: F811
+def reads(workspace):
     data = workspace / "SST-2"
     return {
         "rows": data / "train.tsv",
@@ -491,7 +491,7 @@ def reads(workspace):  # noqa: F811
     }
 
 
-def test_the_student_learns_what_the_file_says_and_not_the_labels(reads, workspace, capsys):  # noqa: F811
+def test_the_student_learns_what_the_file_says_and_not_the_labels(reads, workspace, capsys):
     write_tsv(
         reads["dev"],
         [(text, str(1 - int(label))) for text, label in toy_rows(24, 2)],
@@ -510,7 +510,7 @@ def test_the_student_learns_what_the_file_says_and_not_the_labels(reads, workspa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_student_comes_to_answer_as_a_classifier_that_reads_other_pieces(reads, workspace, kind):  # noqa: F811
+def test_a_student_comes_to_answer_as_a_classifier_that_reads_other_pieces(reads, workspace, kind):
     make, stock = KINDS[kind]
     reads["teacher"] = fine_tune(make(workspace / "other"), stock)
     write_tsv(
@@ -530,7 +530,7 @@ def test_a_student_comes_to_answer_as_a_classifier_that_reads_other_pieces(reads
     )
 
 
-def test_rows_without_a_label_are_learnt_too(reads, workspace):  # noqa: F811
+def test_rows_without_a_label_are_learnt_too(reads, workspace):
     (workspace / "task.json").write_text(json.dumps({"name": "mine", "labels": ["bad", "good"]}))
     task = own_task(workspace / "task.json")
     texts = [text for text, _ in toy_rows(24, 1)]
@@ -556,7 +556,7 @@ def test_rows_without_a_label_are_learnt_too(reads, workspace):  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["file", "classifier"])
-def test_a_killed_run_goes_on_and_ends_bit_identical(reads, workspace, kind, capsys):  # noqa: F811
+def test_a_killed_run_goes_on_and_ends_bit_identical(reads, workspace, kind, capsys):
     if kind == "classifier":
         reads["teacher"] = make_roberta(workspace / "other")
     task_distill.OUT.execute(reads, workspace / "whole", SETTINGS)
@@ -572,7 +572,7 @@ def test_a_killed_run_goes_on_and_ends_bit_identical(reads, workspace, kind, cap
 
 def test_logits_are_asked_for_again_where_texts_differ_that_the_student_reads_alike(
     reads, workspace, capsys
-):  # noqa: F811
+):
     reads["teacher"] = make_roberta(workspace / "other")
     task_distill.OUT.execute(reads, workspace / "out", SETTINGS)
     reads["rows"].write_text(reads["rows"].read_text().replace("the film", "The film"))
@@ -580,7 +580,7 @@ def test_logits_are_asked_for_again_where_texts_differ_that_the_student_reads_al
     assert "the teacher's logits for these rows are in" not in capsys.readouterr().out
 
 
-def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace):  # noqa: F811
+def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace):
     reads["teacher"] = make_distilbert(workspace / "other")
     with pytest.raises(UserError, match="the teacher's dev accuracy of .* is not above chance"):
         task_distill.OUT.execute(reads, workspace / "out", replace(SETTINGS, profile="classroom"))
@@ -589,7 +589,7 @@ def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace)
 # Commands --------------------------------------------------------------------------------------------------------------
 
 
-def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):  # noqa: F811
+def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):
     folder = make_distilbert(workspace / "other", id2label={0: "1", 1: "0"})
     ran = call(f"{RUN} --task_teacher other")
     assert ran.code == 0 and "ATTENTION" not in ran.err, ran.err
@@ -639,7 +639,7 @@ def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):  # noqa: F811
     assert states(changed.out)["task_distill_out"] == "to do" and "teacher changed" in changed.out
 
 
-def test_run_all_with_a_file_of_logits(workspace):  # noqa: F811
+def test_run_all_with_a_file_of_logits(workspace):
     contrary_logits(workspace / "SST-2/train.tsv", workspace / "logits.npy")
     ran = call(f"{RUN} --teacher_logits logits.npy")
     assert ran.code == 0 and "ATTENTION" not in ran.err, ran.err
@@ -684,7 +684,7 @@ def test_run_all_with_a_file_of_logits(workspace):  # noqa: F811
     )
 
 
-def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):  # noqa: F811
+def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):
     make_bert_folder(workspace / "mine", layers=1, masked_lm=False)
     contrary_logits(workspace / "SST-2/train.tsv", workspace / "logits.npy")
     found = states(call(f"{RUN} --teacher_logits logits.npy --student_model mine --dry-run").out)
@@ -693,7 +693,8 @@ def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):  # noqa:
     assert task_distill.OUT.reads(places)["student"] == workspace / "mine"
 
 
-def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):  # noqa: F811
+@pytest.mark.slow
+def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):
     make_toy_teacher(workspace / "tuned", classifier=True)
     assert call(f"{RUN} --task_teacher tuned").code == 0
     assert set(results_of(workspace)["probe_along_the_stages"]) == {"teacher", "3", "4", "5"}
@@ -709,7 +710,7 @@ def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):  # noqa: F81
 TASK_DISTILL = "task_distill --data_dir SST-2 --task_name sst-2 --student_model student --output_dir out --num_train_epochs 1 --threads 1 --device cpu"
 
 
-def test_task_distill_with_either(reads, workspace):  # noqa: F811
+def test_task_distill_with_either(reads, workspace):
     make_distilbert(workspace / "other")
     for flags in (
         "--teacher_logits logits.npy",
@@ -753,7 +754,7 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
         (f"{RUN} --task all --teacher_logits logits.npy", "name a task for"),
     ],
 )
-def test_a_command_refuses_before_it_does_anything(reads, workspace, line, message):  # noqa: F811
+def test_a_command_refuses_before_it_does_anything(reads, workspace, line, message):
     make_distilbert(workspace / "other")
     make_distilbert(workspace / "three", 3)
     (workspace / "short.tsv").write_text("0\t1\n1\t2\n")

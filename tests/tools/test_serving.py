@@ -2,12 +2,13 @@
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import serving
+import serving_table
 from matplotlib.colors import to_hex
+from serving_models import DYNAMIC, INT8, ONNX, PYTORCH, SIMULATED, STOCK, of_a_workspace
 
 from tests.makers import make_bert_folder, write_vocabulary
 from tests.makers.workspaces import make_toy_teacher, write_toy_data
@@ -16,13 +17,6 @@ from tinybert_lite.models.loading import load_bert
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet
-
-BENCHMARKS = Path(__file__).parents[2] / "tools/benchmarks"
-if str(BENCHMARKS) not in sys.path:
-    sys.path.append(str(BENCHMARKS))
-import serving
-import serving_table
-from serving_models import DYNAMIC, INT8, ONNX, PYTORCH, SIMULATED, STOCK, of_a_workspace
 
 QUICK = [
     "--quick",

@@ -319,7 +319,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step():
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_a_number_that_is_not_finite_stops_with_step_rows_and_the_last_good_state(tmp_path, where):
     _, run = training(tmp_path)
-    step, objective = run._step, run.objective
+    objective = run.objective
 
     class Poisoned:
         teacher, sizes = objective.teacher, objective.sizes
