@@ -5,6 +5,7 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test touches the network
 os.environ["MPLBACKEND"] = "Agg"
 
+import functools
 import json
 import random
 import shutil
@@ -57,6 +58,18 @@ def tokenizer(tiny_vocab):
 def bert_folder(tmp_path):
     """A small random BERT with a masked-LM head, as the original project's files."""
     return make_bert_folder(tmp_path / "bert")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """A function that calls `make(folder, *arguments)` with a new folder, and keeps the result.
+
+    The same call by another test gets the kept result. Unlike a parametrized fixture it does not
+    depend on the order of the tests, or on which of them are deselected.
+    """
+    return functools.cache(
+        lambda make, *arguments: make(tmp_path_factory.mktemp(make.__name__), *arguments)
+    )
 
 
 @pytest.fixture(scope="session")

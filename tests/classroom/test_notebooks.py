@@ -77,19 +77,19 @@ def each_notebook(names):
     return pytest.mark.parametrize("chosen, name", cases, indirect=["chosen"])
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(params=RUNS)
 def chosen(request):
     """The names of the notebooks that run, in order, in one workspace."""
     return request.param
 
 
-@pytest.fixture(scope="module")
-def workspace(chosen, tmp_path_factory):
-    return tmp_path_factory.mktemp("workspace")
+@pytest.fixture
+def ran(once, chosen):
+    """The executed notebooks by name."""
+    return once(run_notebooks, chosen)[0]
 
 
-@pytest.fixture(scope="module")
-def ran(chosen, workspace):
+def run_notebooks(workspace, chosen):
     """The chosen notebooks, executed in order in one shared workspace in the smoke profile.
 
     While one runs, the set-up cell of the next already imports; its second cell waits for the
@@ -114,7 +114,7 @@ def ran(chosen, workspace):
 
     with kernels(workspace, "smoke"), ThreadPoolExecutor(2) as pool:
         list(pool.map(run, range(len(notebooks)), notebooks.values()))
-    return notebooks
+    return notebooks, workspace
 
 
 def test_each_source_is_tested():
@@ -184,7 +184,8 @@ def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chosen", [ALL], indirect=True)
-def test_the_stages_left_their_results(ran, workspace):
+def test_the_stages_left_their_results(once, chosen):
+    _, workspace = once(run_notebooks, chosen)
     for folder in (
         "1_pre_data",
         "2_pregenerate_data",

@@ -60,15 +60,20 @@ def each_variant(names: str, cases):
     return pytest.mark.parametrize(f"variants, {names}", found, indirect=["variants"])
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(params=RUNS)
 def variants(request):
     return request.param
 
 
-@pytest.fixture(scope="module")
-def finished(variants, tmp_path_factory):
-    """Variants of one seed in a toy workspace: the folder, the stages that ran, and ablation.json."""
-    root, ran = lay_out(tmp_path_factory.mktemp("ablation")), []
+@pytest.fixture
+def finished(once, variants):
+    return once(run_variants, variants)
+
+
+def run_variants(root, variants):
+    """Variants of one seed in a toy workspace: folder, stages that ran, and ablation.json."""
+    ran = []
+    lay_out(root)
     with pytest.MonkeyPatch.context() as patch:
         execute = Stage.execute
         patch.setattr(

@@ -58,16 +58,24 @@ BRIEF = ["--profile", "smoke", "--threads", "1", "--baseline"] + [
 ]
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(params=RUNS)
 def tasks(request):
     """The names of the tasks that `--task all` finds."""
     return request.param
 
 
-@pytest.fixture(scope="module")
-def glue(tasks, tmp_path_factory):
+@pytest.fixture
+def glue(once, tasks):
+    return once(write_glue, tasks)
+
+
+@pytest.fixture
+def finished(once, glue):
+    return once(run_tasks, glue)
+
+
+def write_glue(folder, tasks):
     """A folder with a folder for each task, and the diagnostic set beside MNLI."""
-    folder = tmp_path_factory.mktemp("glue")
     for name in (*tasks, "AX"):
         write_task_folder(folder / ("XNLI" if name == "XNLI-zh" else name), name)
     if "XNLI-zh" in tasks:
@@ -76,10 +84,8 @@ def glue(tasks, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def finished(glue, tmp_path_factory):
+def run_tasks(root, glue):
     """A workspace after `--task all`."""
-    root = tmp_path_factory.mktemp("workspace")
     teacher = make_bert_folder(
         root / "bert", layers=4, width=16, heads=4, vocab=[*VOCABULARY, *CHINESE]
     )
