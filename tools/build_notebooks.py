@@ -248,7 +248,7 @@ def write(notebook, path: Path) -> int:
     return size
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -264,7 +264,7 @@ def main() -> None:
         type=Path,
         help="keep working in this folder (its finished stages are skipped and print nothing)",
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     chosen = [source for source in sources() if source.name.startswith(args.only)]
     with tempfile.TemporaryDirectory() as fresh:
         workspace = (args.workspace or Path(fresh)).resolve()

@@ -196,7 +196,7 @@ def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
     print(f"right first {first}/{len(ranks)}, among the first five {five}/{len(ranks)}")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -235,7 +235,7 @@ def main() -> None:
         action="store_true",
         help="print neighbours and analogies of the file at --output",
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not (args.text or args.check):
         parser.error(
             "nothing to do: give --text to build vectors, --check to look at them, or both"

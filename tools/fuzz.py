@@ -157,12 +157,12 @@ def fuzz(name: str, seconds: int, kept: Path) -> None:
         atheris.Fuzz()
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10, help="for all readers together")
     parser.add_argument("--folder", type=Path, default=Path("fuzzed"), help="where inputs are kept")
     parser.add_argument("--reader", choices=SEEDS, help="this one alone")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     seconds = max(1, round(60 * args.minutes / len(SEEDS)))
     if args.reader:
         fuzz(args.reader, seconds, args.folder)

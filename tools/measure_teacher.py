@@ -174,7 +174,7 @@ def gaps(bert: LoadedBert) -> list[str]:
     ]
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "--models",
@@ -200,7 +200,7 @@ def main() -> None:
         help="a .png to draw, then the history.jsonl of each pre-training run",
     )
     parser.add_argument("--threads", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.curve:

@@ -42,7 +42,7 @@ NAMES = [
     "09_chinese",
 ]
 ALL = tuple(NAMES)
-LESSON = "03_general_distill"  # the one that the default run executes
+LESSON = "00_start_here"  # the one that the default run executes
 WITH_PICTURE = NAMES[3:]
 WITH_WIDGET = [*NAMES[:6], "08_q8bert", "09_chinese"]
 # Every control of every widget in the notebook, moved and put back: what it raised, and whether its picture changed.

@@ -27,7 +27,7 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.machine import set_threads
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--workspace")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
@@ -39,7 +39,7 @@ def main() -> None:
         help="chances that an eligible word is replaced",
     )
     parser.add_argument("--threads", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     set_threads(args.threads)
     workspace = Workspace.find(args.workspace)
     task, settings = workspace.task, profile("classroom").data_augmentation

@@ -88,10 +88,10 @@ def line(corpus: Path, args) -> str:
                 )
             )[:2]
 
-        one, two = stage_2(1), stage_2(2)
+        one, two = stage_2(1), stage_2(args.workers)
         sequences = count_sequences(Path(place) / "1", 0)
         assert (Path(place) / "1/epoch_0.json").read_bytes() == (
-            Path(place) / "2/epoch_0.json"
+            Path(place) / f"{args.workers}/epoch_0.json"
         ).read_bytes()
     return (
         f"| {corpus.name} | {size:.1f} | {sentences:,} | {sequences:,} | {size / split:.0f} | {sentences / split:,.0f} | {100 * (split - lines) / one[1]:.0f} % | "
@@ -99,16 +99,17 @@ def line(corpus: Path, args) -> str:
     )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", nargs="+", type=Path, required=True)
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--language", choices=("en", "zh"), default="en")
+    parser.add_argument("--workers", type=int, default=2, help="compared with one worker")
     parser.add_argument("--megabytes", type=float, default=20, help="of each corpus at most")
     parser.add_argument(
         "--output", type=Path, help="also write the table there; an existing one gets further rows"
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one worker is one core
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     head = (

@@ -158,7 +158,7 @@ def summary(runs: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add(
@@ -179,7 +179,7 @@ def main() -> None:
     add("--set", dest="assignments", action="append", default=[], metavar="quantize.field=value")
     add("--results", type=Path, required=True)
     add("--summary", action="store_true", help="only print the table")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     runs = json.loads(args.results.read_text(encoding="utf-8"))["runs"] if args.summary else []
     for place in args.workspaces if not args.summary else []:
         workspace = Workspace.find(

@@ -27,12 +27,14 @@ def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -
     return Bert(config, **parts)
 
 
-def base(vocab_size: int, **parts) -> Bert:
-    return bert(12, 768, 3072, vocab_size, **parts)
+def base(vocab_size: int, quick: bool = False, **parts) -> Bert:
+    """BERT-base's size; `quick`: as small as a test's model."""
+    return bert(*(4, 48, 192) if quick else (12, 768, 3072), vocab_size, **parts)
 
 
-def tiny(vocab_size: int, **parts) -> Bert:
-    return bert(4, 312, 1200, vocab_size, **parts)
+def tiny(vocab_size: int, quick: bool = False, **parts) -> Bert:
+    """TinyBERT4's size; `quick`: as small as a test's model."""
+    return bert(*(2, 24, 48) if quick else (4, 312, 1200), vocab_size, **parts)
 
 
 def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) -> float:
@@ -48,9 +50,14 @@ def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) 
     return total
 
 
-def ceiling(device: str, dtype: torch.dtype, repeats: int = 15) -> list[float]:
-    """Operations a second of the matrix product that a large feed-forward layer is, of each of some tries; on a GPU of one that fills it."""
-    rows, rates = 4096 if device == "cpu" else 65536, []
+def ceiling(device: str, dtype: torch.dtype, quick: bool = False) -> list[float]:
+    """Operations per second of several matrix products as large as a feed-forward layer's.
+
+    On a GPU the product is large enough to fill it; `quick`: two small products.
+    """
+    rows, repeats, rates = 4096 if device == "cpu" else 65536, 15, []
+    if quick:
+        rows, repeats = 64, 2
     a, b = (
         torch.randn(rows, 768, device=device, dtype=dtype),
         torch.randn(768, 3072, device=device, dtype=dtype),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+import torch
 from measure import base, operations, tiny
 
 MACHINES = {  # name: (CPU cores, accelerators)
@@ -32,9 +33,9 @@ def duration(seconds: float) -> str:
 
 def table(args: argparse.Namespace) -> str:
     tokens = args.words * args.pieces_per_word
-    sequence = operations(
-        base(30522), tiny(30522, projection="per_layer", teacher_width=768), np.array([args.length])
-    )
+    with torch.device("meta"):  # only their sizes count
+        models = base(30522), tiny(30522, projection="per_layer", teacher_width=768)
+    sequence = operations(*models, np.array([args.length]))
     total = args.epochs * tokens * args.places_per_token / args.length * sequence
     lines = [
         f"{args.words / 1e6:,.0f} million words, {args.pieces_per_word:.2f} word pieces each: {tokens / 1e6:,.0f} million tokens, {args.epochs} epochs of them; "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import base, bert, tiny
+from measure import base, tiny
 from transformers import BertConfig, BertForSequenceClassification
 
 from tinybert_lite.data.batches import in_order
@@ -63,12 +63,8 @@ def calibrated(model: Bert, batches) -> Bert:
 
 def of_real_sizes(vocab_size: int, length: int, quick: bool = False) -> Pair:
     models = {
-        "BERT-base": bert(3, 48, 192, vocab_size, num_labels=2)
-        if quick
-        else base(vocab_size, num_labels=2),
-        "TinyBERT4": bert(2, 24, 48, vocab_size, num_labels=2)
-        if quick
-        else tiny(vocab_size, num_labels=2),
+        "BERT-base": base(vocab_size, quick, num_labels=2),
+        "TinyBERT4": tiny(vocab_size, quick, num_labels=2),
     }
     for model in models.values():
         model.eval().config.classifier_head = "huggingface"

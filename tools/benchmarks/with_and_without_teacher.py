@@ -140,7 +140,7 @@ def summary(files: list[Path]) -> str:
     )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "--data_dir", type=Path, help="a real task's folder; the classroom set if there is none"
@@ -152,8 +152,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", default="0")
+    parser.add_argument("--profile", default="classroom")
+    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--summary", action="store_true", help="only print the table")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not args.summary:
         if args.data_dir and not args.corpus:
             parser.error("--data_dir needs --corpus, the text of general distillation")
@@ -162,7 +164,11 @@ def main() -> None:
             args.corpus,
             args.workspace,
             args.seeds,
-            ["--precision", args.precision, "--threads", args.threads],
+            [
+                *("--precision", args.precision, "--threads", args.threads),
+                *("--profile", args.profile),
+                *(flag for value in args.assignments for flag in ("--set", value)),
+            ],
         )
     print(
         summary(
