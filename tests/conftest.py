@@ -73,15 +73,15 @@ def once(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def laid_out(tmp_path_factory) -> Path:
+def toy_workspace(tmp_path_factory) -> Path:
     """The toy workspace that `workspace` copies. Tests do not write into it."""
-    return lay_out(tmp_path_factory.mktemp("laid_out"))
+    return lay_out(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture
-def workspace(laid_out, tmp_path, monkeypatch) -> Path:
+def workspace(toy_workspace, tmp_path, monkeypatch) -> Path:
     """A toy workspace, which is the current folder."""
-    root = shutil.copytree(laid_out, tmp_path / "workspace")
+    root = shutil.copytree(toy_workspace, tmp_path / "workspace")
     monkeypatch.chdir(root)
     monkeypatch.delenv("TINYBERT_WORKSPACE", raising=False)
     return root

@@ -116,6 +116,7 @@ def test_outside_of_a_notebook_nobody_watches():
     assert not lessons.watched()
 
 
+@pytest.mark.slow
 def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypatch):
     """As nbclient runs it, and as a front end does, which lets the kernel ask for input."""
     monkeypatch.delenv("CI", raising=False)

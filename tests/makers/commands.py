@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite import run_all
+from tinybert_lite.pipeline import running
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def states(out: str) -> dict[str, str]:
     """The plan's states by stage title."""
     found = {}
     for line in out.splitlines():
-        for stage in run_all.stages(baseline=True):
+        for stage in running.stages(baseline=True):
             if stage.title in line and line.startswith(("  to do", "  done", "  not needed")):
                 found[stage.name] = line[2:12].strip()
     return found
