@@ -1,9 +1,11 @@
-"""Kill a stage with SIGKILL at a chosen event, start it again, and compare with a run that was left alone.
+"""Kill a stage with SIGKILL at a chosen event, start it again, and compare with a run that was left
+alone.
 
     python -m tests.fault_harness FOLDER --points 64 --seed 0
 
-Events are steps, blocks, files flushed, renamed and removed: before and after each. A point is drawn between the
-first saved state and the manifest. One process imports everything and forks the runs, so that a point takes a second.
+Events are steps, blocks, files flushed, renamed and removed: before and after each. A point is
+drawn between the first saved state and the manifest. One process imports everything and forks the
+runs, so that a point takes a second.
 """
 
 from __future__ import annotations
@@ -267,7 +269,8 @@ def main() -> int:
             )
             failed += bool(problem)
             print(
-                f"{stage.name}: killed {events[at]}, {went_on[0] if went_on else 'started again'}: {problem or 'the same bytes'}",
+                f"{stage.name}: killed {events[at]}, "
+                f"{went_on[0] if went_on else 'started again'}: {problem or 'the same bytes'}",
                 flush=True,
             )
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""The notebooks run, in order, in one workspace; what is committed equals its source and is clean."""
+"""The notebooks run in order in one workspace; the committed ones equal their sources."""
 
 import re
 import sys
@@ -45,16 +45,22 @@ ALL = tuple(NAMES)
 LESSON = "00_start_here"  # the one that the default run executes
 WITH_PICTURE = NAMES[3:]
 WITH_WIDGET = [*NAMES[:6], "08_q8bert", "09_chinese"]
-# Every control of every widget in the notebook, moved and put back: what it raised, and whether its picture changed.
+# Every control of every widget in the notebook, moved and put back: what it raised, and whether its
+# picture changed.
 DRIVE = """
 from tinybert_lite.classroom.widgets import Explorer
 
 for explorer in [value for value in Out.values() if isinstance(value, Explorer)]:
     for name, control in explorer.controls.items():
         picture, before = explorer.picture.value, control.value
-        choices = getattr(control, "options", None) or ([not before] if isinstance(before, bool) else [control.min, control.max])
+        if isinstance(before, bool):
+            choices = [not before]
+        else:
+            choices = getattr(control, "options", None) or [control.min, control.max]
         control.value = next(value for value in choices if value != before)
-        print("moved", name, "ok" if explorer.picture.value != picture and not explorer.message.value else "WRONG " + explorer.message.value)
+        message = explorer.message.value
+        moved = explorer.picture.value != picture and not message
+        print("moved", name, "ok" if moved else "WRONG " + message)
         control.value = before
 """
 
@@ -169,7 +175,9 @@ def test_no_picture_is_shown_twice(ran, name):
 
 @each_notebook(NAMES)
 def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name):
-    """Warnings of libraries would puzzle a reader; the smoke profile's weak models are remarked on, and notebook 05 swaps two steps on purpose."""
+    """Warnings of libraries would puzzle a reader; the smoke profile's weak models are remarked on,
+    and notebook 05 swaps two steps on purpose.
+    """
     text = "".join(output.text for output in outputs(ran[name]) if output.get("name") == "stderr")
     swapped = SWAPPED.splitlines() if name.startswith("05") else []
     assert [

@@ -1,4 +1,6 @@
-"""Imports point downwards in the package; test files share helpers only through tests/makers and conftest files."""
+"""Imports point downwards in the package; test files share helpers only through tests/makers and
+conftest files.
+"""
 
 import ast
 from pathlib import Path

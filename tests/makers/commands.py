@@ -41,14 +41,27 @@ def snapshot(*folders: Path) -> dict[str, bytes]:
     }
 
 
-AUGMENT = "data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 2"
-PREGENERATE = "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1"
+AUGMENT = (
+    "data_augmentation --pretrained_bert_model teacher_model --glove_embs "
+    "1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 2"
+)
+PREGENERATE = (
+    "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir "
+    "2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1"
+)
 GENERAL = (
-    "general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model student_model --output_dir 3_general_distill "
+    "general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model "
+    "--student_model student_model --output_dir 3_general_distill "
     "--num_train_epochs 1"
 )
-FINETUNE = "finetune_teacher --data_dir SST-2 --task_name sst-2 --teacher_model teacher_model --num_train_epochs 1"
-EVALUATE = "task_distill --do_eval --student_model tuned --data_dir SST-2 --task_name sst-2 --output_dir evaluated"
+FINETUNE = (
+    "finetune_teacher --data_dir SST-2 --task_name sst-2 --teacher_model teacher_model "
+    "--num_train_epochs 1"
+)
+EVALUATE = (
+    "task_distill --do_eval --student_model tuned --data_dir SST-2 --task_name sst-2 "
+    "--output_dir evaluated"
+)
 
 
 def refused(line: str, rooms: Path, *named: str) -> str:

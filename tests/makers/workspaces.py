@@ -56,7 +56,10 @@ def write_toy_corpus(path: Path, documents: int = 6, sentences: int = 6) -> Path
     draw = random.Random(4)
     texts = [
         [
-            f"the {draw.choice(NOUNS)} is {draw.choice(('very', 'not'))} {draw.choice(('warm', 'cold', 'funny'))} , we like {word} {number} ."
+            (
+                f"the {draw.choice(NOUNS)} is {draw.choice(('very', 'not'))} "
+                f"{draw.choice(('warm', 'cold', 'funny'))} , we like {word} {number} ."
+            )
             for number in range(sentences)
         ]
         for word in (*NOUNS, "walk", "run")[:documents]
@@ -117,7 +120,9 @@ def _knowing_state(layers: int, width: int, heads: int) -> dict[str, torch.Tenso
 def make_toy_teacher(
     folder: Path, layers: int = 2, width: int = 32, heads: int = 2, classifier: bool = False
 ) -> Path:
-    """A raw BERT with a masked-LM head that a few small steps of fine-tuning lift above chance; or one fine-tuned already."""
+    """A raw BERT with a masked-LM head that a few small steps of fine-tuning lift above chance; or
+    one fine-tuned already.
+    """
     make_bert_folder(folder, layers, width, heads, initializer_range=1e-4)
     state = torch.load(folder / "pytorch_model.bin")
     state |= {
@@ -131,7 +136,9 @@ def make_toy_teacher(
 
 
 def lay_out(root: Path) -> Path:
-    """A whole workspace as in the original guide: task data, corpus, vectors, a raw teacher, a student's configuration."""
+    """A whole workspace as in the original guide: task data, corpus, vectors, a raw teacher, a
+    student's configuration.
+    """
     make_toy_teacher(root / "teacher_model")
     make_student_config(root / "student_model")
     write_toy_data(root / "SST-2")

@@ -1,4 +1,6 @@
-"""Ctrl-C in a terminal and "interrupt kernel" in a notebook: the step is finished, its state kept, and the next run goes on."""
+"""Ctrl-C in a terminal and "interrupt kernel" in a notebook: the step is finished, its state kept,
+and the next run goes on.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def slow(self, *args):
     return step(self, *args)
 Loop._step = slow
 root, folder = Path({root!r}), Path({folder!r})
-run = lambda argv=None: STAGES["general_distill"].execute(reads("general_distill", root), folder, SETTINGS) and 0
+name = "general_distill"
+run = lambda argv=None: STAGES[name].execute(reads(name, root), folder, SETTINGS) and 0
 """
 
 

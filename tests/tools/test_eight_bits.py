@@ -1,4 +1,4 @@
-"""The measurement of what 8 bits cost: numbers worked out by hand, and a small run from end to end."""
+"""The measurement of what 8 bits cost: numbers worked out by hand, and a small run."""
 
 import json
 import sys
@@ -23,7 +23,9 @@ RUNS = [
 
 
 def test_differences_are_paired_and_worked_out_by_hand():
-    """75 and 75 in floating point; 100 and 25 in 8 bits: -12.5 on average; three and two of four answers stay."""
+    """75 and 75 in floating point; 100 and 25 in 8 bits: -12.5 on average; three and two of four
+    answers stay.
+    """
     lines = eight_bits.summary(RUNS).splitlines()
     assert lines[2].startswith("| float32 | 75.00 | 75.00 | 75.00 ± 0.00 |")
     assert lines[3].startswith(

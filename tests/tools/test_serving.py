@@ -1,4 +1,6 @@
-"""`tools/benchmarks/serving.py`: who takes turns, what is computed of the times, and a whole run of models of no size. No time is judged."""
+"""`tools/benchmarks/serving.py`: who takes turns, what is computed of the times, and a whole run of
+models of no size. No time is judged.
+"""
 
 import json
 import shutil
@@ -35,7 +37,7 @@ QUICK = [
 ]
 
 
-# Times ----------------------------------------------------------------------------------------------------------------
+# Times --------------------------------------------------------------------------------------------
 
 
 def test_a_speed_up_is_the_median_of_the_rounds_ratios():
@@ -111,7 +113,7 @@ def test_three_rounds_are_enough_of_what_takes_long(clock, monkeypatch):
         assert [len(by_way["way"]) for by_way in found.values()] == [rounds] * 3
 
 
-# A run ----------------------------------------------------------------------------------------------------------------
+# A run --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +316,7 @@ def test_longer_rows_than_a_model_reads_are_refused_before_anything_is_measured(
     assert "reads 64 tokens at most" in capsys.readouterr().err
 
 
-# Pictures -------------------------------------------------------------------------------------------------------------
+# Pictures -----------------------------------------------------------------------------------------
 
 POINTS = [
     {

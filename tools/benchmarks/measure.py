@@ -1,4 +1,4 @@
-"""What the benchmarks share: models of real sizes with random weights, operations counted, the machine's ceiling, seconds, memory."""
+"""Shared by the benchmarks: random models of real sizes, operations, ceiling and memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def tiny(vocab_size: int, quick: bool = False, **parts) -> Bert:
 
 
 def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) -> float:
-    """Of one step on rows of these lengths: the teacher forward once, student and projections forward and backward."""
+    """Of one step on rows of these lengths: the teacher forward once, student and projections
+    forward and backward.
+    """
     total = 0.0
     for length, count in zip(*np.unique(lengths, return_counts=True)):
         one = multiply_adds(teacher, int(length)) if teacher else 0
@@ -70,7 +72,10 @@ def ceiling(device: str, dtype: torch.dtype, quick: bool = False) -> list[float]
 
 
 def anonymous(process: psutil.Process) -> int:
-    """Bytes of a process and those it started; mapped files do not count. On Linux only, elsewhere 0."""
+    """Bytes of a process and those it started; mapped files do not count.
+
+    On Linux only, elsewhere 0.
+    """
     total = 0
     for one in [process, *process.children(recursive=True)]:
         try:
@@ -86,7 +91,9 @@ def anonymous(process: psutil.Process) -> int:
 
 
 class Peak:
-    """The most anonymous memory while the block runs, in bytes: of this process and its children, or on the GPU."""
+    """The most anonymous memory while the block runs, in bytes: of this process and its children,
+    or on the GPU.
+    """
 
     def __init__(self, device: str = "cpu"):
         self.device, self.bytes = device, 0

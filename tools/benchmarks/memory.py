@@ -1,9 +1,12 @@
-"""Does memory grow with the data? Peak anonymous memory (mapped files do not count) of whole commands, in a table.
+"""Measure whether the memory of whole commands grows with the data.
+
+Peak anonymous memory; mapped files do not count.
 
     python tools/benchmarks/memory.py --corpus reviews.txt --output docs/memory_table.md
 
-Stage 2 on a corpus and on the same ten times over; stage 4 on generated rows, a thousand and a million, with a teacher of BERT-base's size and a
-student of TinyBERT4's, both random, for a few steps. Linux only: it reads /proc.
+Stage 2 on a corpus and on the same ten times over; stage 4 on generated rows, a thousand and a
+million, with a teacher of BERT-base's size and a student of TinyBERT4's, both random, for a few
+steps. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -86,7 +89,8 @@ def main(argv: list[str] | None = None) -> None:
                 args.workers,
             )
             lines.append(
-                f"| pregenerate_training_data, {args.workers} workers | {corpus.stat().st_size / 1e6:.0f} MB | {megabytes:,.0f} | {took:.0f} |"
+                f"| pregenerate_training_data, {args.workers} workers | "
+                f"{corpus.stat().st_size / 1e6:.0f} MB | {megabytes:,.0f} | {took:.0f} |"
             )
         tokenizer = load_tokenizer(workspace.vocabulary)
         torch.manual_seed(0)
@@ -123,7 +127,8 @@ def main(argv: list[str] | None = None) -> None:
                 320 / count,
             )
             lines.append(
-                f"| task_distill, stage 4, 10 steps | {count:,} rows | {megabytes:,.0f} | {took:.0f} |"
+                f"| task_distill, stage 4, 10 steps | {count:,} rows | {megabytes:,.0f} | "
+                f"{took:.0f} |"
             )
     found = "\n".join(lines) + "\n"
     print(found)

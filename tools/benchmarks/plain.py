@@ -31,7 +31,7 @@ def one_row(examples: Examples, row: int, length: int, device) -> dict[str, torc
 def training_step(
     student: Bert, teacher: Bert, examples: Examples, length: int, intermediate: bool, rows: int = 8
 ) -> float:
-    """Seconds per row of one optimizer step of stages 3 and 4 (intermediate), or else of stage 5."""
+    """Seconds per row of one optimizer step, of stages 3 and 4 (intermediate) or of stage 5."""
     device = next(student.parameters()).device
     objective = Intermediate(student, teacher, padding="reference") if intermediate else None
     teacher = teacher.requires_grad_(True).to(device)

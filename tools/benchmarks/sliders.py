@@ -1,8 +1,9 @@
-"""How long a slider takes to move its picture: from its new value to the finished PNG, in the kernel.
+"""How long a slider takes from its new value to the finished PNG, in the kernel.
 
     python tools/benchmarks/sliders.py
 
-The shipped teacher, a random student, a sentence of 20 and one of 40 pieces; the median and the slowest of ten moves.
+The shipped teacher, a random student, a sentence of 20 and one of 40 pieces; the median and the
+slowest of ten moves.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ def main(argv: list[str] | None = None) -> None:
         for control, widget in explorer.controls.items():
             times = milliseconds(explorer, widget, args.moves)
             print(
-                f"| {name} | {control.replace('_', ' ')} | {statistics.median(times):.0f} | {max(times):.0f} |"
+                f"| {name} | {control.replace('_', ' ')} | {statistics.median(times):.0f} | "
+                f"{max(times):.0f} |"
             )
 
 

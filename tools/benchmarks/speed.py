@@ -1,6 +1,6 @@
 """How fast each stage is, and how much memory it takes, beside a plain implementation (plain.py).
 
-    python tools/benchmarks/speed.py --data_dir path/to/SST-2 --corpus reviews.txt \
+    python tools/benchmarks/speed.py --data_dir path/to/SST-2 --corpus reviews.txt \\
         --vocabulary bert-base-uncased-vocab.txt --output docs/speed_table.md
 
 Teacher: BERT-base's size (12 layers, width 768); student: TinyBERT4's. Both have random weights,
