@@ -1,4 +1,4 @@
-"""Corpora of every kind, as documents of sentences: hand-worked ones, none of whose text is lost."""
+"""Corpora in every format become documents of sentences, and no text is lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(*sources: Path, **more) -> list[list[str]]:
     return list(read_corpora(sources, **more))
 
 
-# Which files ---------------------------------------------------------------------------------------------------------
+# Which files --------------------------------------------------------------------------------------
 
 
 def test_files_folders_and_patterns_come_in_natural_order_each_once(tmp_path, monkeypatch):
@@ -66,7 +66,7 @@ def test_files_folders_and_patterns_come_in_natural_order_each_once(tmp_path, mo
     assert read(tmp_path / "AA", tmp_path / "wiki_1") == [["AA/wiki_9"], ["AA/wiki_10"], ["wiki_1"]]
 
 
-# What they hold ------------------------------------------------------------------------------------------------------
+# What they hold -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,10 @@ def test_a_file_is_known_by_what_it_holds(
 
 
 def test_wikitexts_marks_are_resolved_and_text_before_the_first_title_stays(tmp_path):
-    text = " the rest of an article . \n \n = Man @-@ ape = \n \n It has 1 @,@ 000 <unk> . A well @-@ known one = two . \n \n = = A = = \n \n End \n"
+    text = (
+        " the rest of an article . \n \n = Man @-@ ape = \n \n It has 1 @,@ 000 <unk> . A well "
+        "@-@ known one = two . \n \n = = A = = \n \n End \n"
+    )
     assert read(write(tmp_path / "wiki.train.tokens", text)) == [
         ["the rest of an article ."],
         ["It has 1,000 [UNK] .", "A well-known one = two .", "End"],
@@ -254,7 +257,7 @@ def test_the_splitter_finds_the_sentences_that_we_see(language, parted):
     ) == parted.split("|")
 
 
-# What is refused -----------------------------------------------------------------------------------------------------
+# What is refused ----------------------------------------------------------------------------------
 
 CUT = '<doc id="1" url="u" title="A">\nA\n\ntext\n'
 REFUSED = {

@@ -53,7 +53,9 @@ def test_all_tasks_are_known():
 
 
 def test_xnli_reads_its_own_language_alone(tmp_path):
-    """Hand-made rows in the layout of xnli.dev.tsv, all languages in one file, and of its translated training rows."""
+    """Hand-made rows in the layout of xnli.dev.tsv, all languages in one file, and of its
+    translated training rows.
+    """
     header = ["language", "gold_label", "sentence1", "sentence2", "pairID"]
     rows = [
         ["ar", "neutral", "a", "b", "1"],
@@ -412,6 +414,7 @@ def test_rows_of_one_label_are_refused_but_for_scores(tmp_path):
     need_two_classes([2.5, 2.5], TASKS["STS-B"], path)
     with pytest.raises(
         UserError,
-        match="train.tsv: every row that is read has the label 'neutral'; add rows of another label",
+        match="train.tsv: every row that is read has the label 'neutral'; add rows of another "
+        "label",
     ):
         need_two_classes([2.0, 2.0], TASKS["MNLI"], path)

@@ -1,4 +1,6 @@
-"""TFRecord rows: real TensorFlow's files read as they were meant, round trips lose nothing, and a damaged file costs one sentence."""
+"""TFRecord rows: real TensorFlow's files read as they were meant, round trips lose nothing, and a
+damaged file costs one sentence.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ def same(one, other) -> bool:
     return parts(one) == parts(other) and np.array_equal(one.labels, other.labels, equal_nan=True)
 
 
-# What real TensorFlow wrote ------------------------------------------------------------------------------------------
+# What real TensorFlow wrote -----------------------------------------------------------------------
 
 
 def test_sequences_of_create_pretraining_data_are_read(tokenizer, tmp_path):
@@ -114,7 +116,7 @@ def test_a_ports_rows_of_a_regression_are_read(tokenizer):
     ]
 
 
-# Damaged and foreign files --------------------------------------------------------------------------------------------
+# Damaged and foreign files ------------------------------------------------------------------------
 
 
 def framed(data: bytes, length: int | None = None) -> bytes:
@@ -177,7 +179,8 @@ WRONG = {
     "floats for ids": (row(input_ids=[2.0] * 8), "the feature 'input_ids' is a float_list"),
     "another length": (
         row(length=9),
-        "has 9 input_ids, 9 input_mask and 9 segment_ids, but every record of a file has as many of each as the first, 8",
+        "has 9 input_ids, 9 input_mask and 9 segment_ids, but every record of a file has as many "
+        "of each as the first, 8",
     ),
     "a shorter mask": (row(input_mask=[1] * 4), "has 8 input_ids, 4 input_mask"),
     "a mask with a hole": (row(input_mask=[1, 0, 1, 1, 0, 0, 0, 0]), "its input_mask is not ones"),
@@ -288,14 +291,15 @@ def test_memory_does_not_grow_with_the_file(tokenizer, tmp_path):
     assert peak(1500) < peak(50) + 100_000  # the longer file has 330,000 bytes
 
 
-# There and back -------------------------------------------------------------------------------------------------------
+# There and back -----------------------------------------------------------------------------------
 
 
 def test_epochs_come_back_byte_for_byte_and_are_read_alike_on_the_way(workspace, tokenizer):
     """With masked places and both segments; the files' order is that of their numbers."""
     assert (
         call(
-            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made --bert_model teacher_model --epochs_to_generate 3 "
+            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made "
+            "--bert_model teacher_model --epochs_to_generate 3 "
             "--max_seq_len 32 --do_whole_word_mask"
         ).code
         == 0
@@ -349,7 +353,8 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
 def test_real_sequences_become_epochs_with_their_tokens(workspace):
     assert (
         call(
-            f"convert_rows {REAL / 'pretraining.tfrecord'} --to epochs --bert_model teacher_model --output_dir made"
+            f"convert_rows {REAL / 'pretraining.tfrecord'} --to epochs --bert_model "
+            "teacher_model --output_dir made"
         ).code
         == 0
     )
@@ -478,13 +483,14 @@ def test_what_cannot_be_converted_is_one_sentence_and_nothing_is_overwritten(wor
     ).read_text() == "mine"
 
 
-# In the stages --------------------------------------------------------------------------------------------------------
+# In the stages ------------------------------------------------------------------------------------
 
 
 def test_the_stages_learn_the_same_from_ids_as_from_texts(workspace):
     assert (
         call(
-            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made --bert_model teacher_model --epochs_to_generate 1 "
+            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir made "
+            "--bert_model teacher_model --epochs_to_generate 1 "
             "--max_seq_len 32"
         ).code
         == 0
@@ -495,22 +501,28 @@ def test_the_stages_learn_the_same_from_ids_as_from_texts(workspace):
     )
     assert (
         call(
-            "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model --output_dir ids --max_seq_length 32"
+            "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model "
+            "--output_dir ids --max_seq_length 32"
         ).code
         == 0
     )
     found = {}
     for rows, sequences, out in (("SST-2", "made", "a"), ("ids", "there/epoch_0.tfrecord", "b")):
         steps = (
-            f"general_distill --pregenerated_data {sequences} --teacher_model teacher_model --student_model student_model --output_dir {out}/3 --device cpu "
+            f"general_distill --pregenerated_data {sequences} --teacher_model teacher_model "
+            f"--student_model student_model --output_dir {out}/3 --device cpu "
             f"--num_train_epochs 2",
-            f"finetune_teacher --data_dir {rows} --task_name sst-2 --teacher_model teacher_model --output_dir {out}/teacher --device cpu "
+            f"finetune_teacher --data_dir {rows} --task_name sst-2 --teacher_model teacher_model "
+            f"--output_dir {out}/teacher --device cpu "
             f"--num_train_epochs 4 --learning_rate 1e-3 --max_seq_length 32",
-            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher --student_model {out}/3 --output_dir {out}/4 --device cpu "
+            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher "
+            f"--student_model {out}/3 --output_dir {out}/4 --device cpu "
             f"--num_train_epochs 1 --max_seq_length 32",
-            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher --student_model {out}/4 --output_dir {out}/5 --device cpu "
+            f"task_distill --data_dir {rows} --task_name sst-2 --teacher_model {out}/teacher "
+            f"--student_model {out}/4 --output_dir {out}/5 --device cpu "
             f"--num_train_epochs 1 --max_seq_length 32 --pred_distill",
-            f"task_distill --do_eval --data_dir {rows} --task_name sst-2 --student_model {out}/5 --output_dir {out}/eval --device cpu --max_seq_length 32",
+            f"task_distill --do_eval --data_dir {rows} --task_name sst-2 --student_model {out}/5 "
+            f"--output_dir {out}/eval --device cpu --max_seq_length 32",
         )
         for step in steps:
             ran = call(step)
@@ -536,14 +548,20 @@ def test_a_folders_fingerprint_sees_its_records(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        "data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 1",
-        "task_distill --data_dir SST-2 --task_name sst-2 --task_teacher other --student_model student --output_dir out --pred_distill --max_seq_length 32",
-        "task_distill --data_dir SST-2 --task_name sst-2 --teacher_logits logits.npy --student_model student --output_dir out --pred_distill --max_seq_length 32",
+        "data_augmentation --pretrained_bert_model teacher_model --glove_embs "
+        "1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 1",
+        "task_distill --data_dir SST-2 --task_name sst-2 --task_teacher other --student_model "
+        "student --output_dir out --pred_distill --max_seq_length 32",
+        "task_distill --data_dir SST-2 --task_name sst-2 --teacher_logits logits.npy "
+        "--student_model student --output_dir out --pred_distill --max_seq_length 32",
         "run_all --profile smoke --device cpu",
     ],
 )
 def test_what_needs_texts_refuses_ids_in_one_sentence(workspace, line):
-    ids = "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model --output_dir ids --max_seq_length 32"
+    ids = (
+        "convert_rows SST-2 --task_name sst-2 --to tfrecord --bert_model teacher_model "
+        "--output_dir ids --max_seq_length 32"
+    )
     assert call(ids).code == 0
     shutil.rmtree(workspace / "SST-2")
     (workspace / "ids").rename(workspace / "SST-2")

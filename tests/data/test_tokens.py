@@ -145,7 +145,8 @@ def test_a_vocabulary_may_be_padded_a_little_but_never_be_larger(tokenizer, tmp_
         return check()
     with pytest.raises(
         UserError,
-        match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json says vocab_size {len(VOCABULARY) + size}",
+        match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json says vocab_size "
+        f"{len(VOCABULARY) + size}",
     ):
         check()
 

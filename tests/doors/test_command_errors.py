@@ -1,4 +1,6 @@
-"""Bad input: one sentence that names file, line and cure, exit code 2, and nothing of value overwritten."""
+"""Bad input: one sentence that names file, line and cure, exit code 2, and nothing of value
+overwritten.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from tests.makers import VOCABULARY, make_bert_folder, write_vocabulary
 from tests.makers.commands import AUGMENT, EVALUATE, FINETUNE, GENERAL, PREGENERATE, call, refused
 from tests.makers.workspaces import make_student_config, write_toy_data
 
-MID = "task_distill --data_dir SST-2 --teacher_model tuned --student_model 3_general_distill --task_name sst-2 --output_dir 4_task_distill_mid --num_train_epochs 1"
+MID = (
+    "task_distill --data_dir SST-2 --teacher_model tuned --student_model 3_general_distill "
+    "--task_name sst-2 --output_dir 4_task_distill_mid --num_train_epochs 1"
+)
 OUT = MID.replace("4_task_distill_mid", "5_task_distill_out") + " --pred_distill"
 EXPORT = "export --format classifier"
 RUN_ALL = "run_all --profile smoke --device cpu"
@@ -557,7 +562,11 @@ def test_what_runs_in_one_process_says_so(rooms, monkeypatch, line, cure):
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pipe")
 def test_a_reader_that_has_enough_is_no_error():
     """As `predict --file … | head` is."""
-    code = "from tinybert_lite.system.command import command\nfrom tinybert_lite.system.console import say\nraise SystemExit(command(lambda argv: [say('x' * 100) for _ in range(10_000)] and 0)([]))"
+    code = (
+        "from tinybert_lite.system.command import command\nfrom tinybert_lite.system.console "
+        "import say\nraise SystemExit(command(lambda argv: [say('x' * 100) for _ in "
+        "range(10_000)] and 0)([]))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as ran:

@@ -1,4 +1,6 @@
-"""Fetching against a server on this machine: resumed, checked, unpacked, and nothing of a user's overwritten. No test asks the network."""
+"""Fetching against a server on this machine: resumed, checked, unpacked, and nothing of a user's
+overwritten. No test asks the network.
+"""
 
 from __future__ import annotations
 
@@ -297,7 +299,7 @@ def test_a_full_disk_is_said_before_anything_is_written(server, tmp_path, monkey
     assert left(tmp_path) == []
 
 
-# Unpacking --------------------------------------------------------------------------------------------------------------
+# Unpacking ----------------------------------------------------------------------------------------
 
 
 def test_of_a_hostile_archive_only_the_wanted_member_is_written(server, tmp_path):
@@ -396,7 +398,7 @@ def test_a_member_of_boundless_size_is_refused(server, tmp_path, monkeypatch):
         unpack.place_files(item, tmp_path, item.targets)
 
 
-# The command ------------------------------------------------------------------------------------------------------------
+# The command --------------------------------------------------------------------------------------
 
 
 def at_home(server, monkeypatch, name: str, *bodies: bytes) -> Item:
@@ -496,7 +498,8 @@ def test_word_vectors_of_one_dimension_are_unpacked(server, tmp_path, monkeypatc
 
 def test_wikitext_is_a_corpus_as_it_comes(server, tmp_path, monkeypatch):
     raw = (
-        " \n = One film = \n \n It has 1 @,@ 000 scenes . It is long . \n \n = = Plot = = \n \n Nobody knows ! \n \n"
+        " \n = One film = \n \n It has 1 @,@ 000 scenes . It is long . \n \n = = Plot = = \n \n "
+        "Nobody knows ! \n \n"
         " = Another film = \n \n It is short . \n "
     )
     at_home(
@@ -511,7 +514,9 @@ def test_wikitext_is_a_corpus_as_it_comes(server, tmp_path, monkeypatch):
 
 @pytest.fixture
 def endpoint(tmp_path):
-    """A hub of one model on this machine, as huggingface_hub itself asks it; `paths` notes what it was asked for."""
+    """A hub of one model on this machine, as huggingface_hub itself asks it; `paths` notes what it
+    was asked for.
+    """
     model = make_bert_folder(tmp_path / "hub", layers=1)
     (model / "tf_model.h5").write_bytes(b"another framework's")
 
@@ -604,7 +609,9 @@ def test_a_model_in_the_hubs_cache_is_found_without_a_network(endpoint, tmp_path
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """huggingface_hub, answered by a folder: what is asked for is noted, and half of it comes where `stop` is set."""
+    """huggingface_hub, answered by a folder: what is asked for is noted, and half of it comes where
+    `stop` is set.
+    """
     import fnmatch
 
     import huggingface_hub
@@ -734,7 +741,8 @@ def test_without_a_network_every_item_says_what_belongs_where(name, tmp_path, mo
     folder = tmp_path / item.place
     if item.hub:
         wanted = [
-            f"https://huggingface.co/{item.hub}/resolve/main/config.json as {folder / 'config.json'}"
+            f"https://huggingface.co/{item.hub}/resolve/main/config.json as "
+            f"{folder / 'config.json'}"
         ]
     else:
         wanted = [f"{source.addresses[-1]} as {folder / source.file}" for source in item.sources]

@@ -1,4 +1,6 @@
-"""Every kind of model folder in, every format out: equal answers, nothing overwritten, and no other logits in silence."""
+"""Every kind of model folder in, every format out: equal answers, nothing overwritten, and no other
+logits in silence.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ CLOSE = dict(rtol=1e-5, atol=1e-5)
 FORMATS = ("huggingface", "original", "classifier")  # of PyTorch; tests/test_onnx.py has `serving`
 
 
-# Kinds of folders: what makes them, and the stock classes' answer -----------------------------------------------------
+# Kinds of folders: what makes them, and the stock classes' answer ---------------------------------
 
 
 def release_2(folder):
@@ -129,7 +131,8 @@ def test_every_kind_comes_out_in_every_format_with_its_logits(tmp_path, modules,
     before = snapshot(folder)
     epoch = ["--epoch_file", "model_epoch_3.bin"] if kind == "an epoch" else []
     ran = call(
-        f"export --model {folder} --format {format} --output_dir {tmp_path / 'out'} {' '.join(epoch)}"
+        f"export --model {folder} --format {format} --output_dir {tmp_path / 'out'} "
+        f"{' '.join(epoch)}"
     )
     assert ran.code == 0, ran.err
     found = load_bert(tmp_path / "out")
@@ -208,12 +211,14 @@ def test_the_golden_values_survive_every_format(tmp_path, name, format):
     expected, _ = golden(name, "padded")
     for folder in ("student_task", "teacher_task"):
         ran = call(
-            f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}"
+            f"export --model {GOLDEN / name / folder} --format {format} --output_dir "
+            f"{tmp_path / folder}"
         )
         assert ran.code == 0 and "no vocabulary" in ran.err, ran.err
     found = json.loads(
         call(
-            f"compare --teacher_model {tmp_path / 'teacher_task'} --student_model {tmp_path / 'student_task'} "
+            f"compare --teacher_model {tmp_path / 'teacher_task'} --student_model "
+            f"{tmp_path / 'student_task'} "
             f"--batch {GOLDEN / name / 'batch.npz'} --padding reference"
         ).out
     )
@@ -242,13 +247,15 @@ def test_so_do_those_of_general_distillation(tmp_path, name, format):
     for folder in ("student_general", "teacher_general"):
         assert (
             call(
-                f"export --model {GOLDEN / name / folder} --format {format} --output_dir {tmp_path / folder}"
+                f"export --model {GOLDEN / name / folder} --format {format} --output_dir "
+                f"{tmp_path / folder}"
             ).code
             == 0
         )
     found = json.loads(
         call(
-            f"compare --teacher_model {tmp_path / 'teacher_general'} --student_model {tmp_path / 'student_general'} "
+            f"compare --teacher_model {tmp_path / 'teacher_general'} --student_model "
+            f"{tmp_path / 'student_general'} "
             f"--batch {GOLDEN / name / 'batch.npz'} --padding reference"
         ).out
     )
@@ -261,7 +268,7 @@ def test_so_do_those_of_general_distillation(tmp_path, name, format):
         )
 
 
-# What is in the files -------------------------------------------------------------------------------------------------
+# What is in the files -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [release_1, release_2])
@@ -308,7 +315,8 @@ def test_a_head_that_the_original_code_reads_otherwise_is_said_and_kept(tmp_path
 )
 def test_what_the_original_code_has_no_place_for_is_said(tmp_path, values, said):
     ran = call(
-        f"export --model {make_bert_folder(tmp_path / 'in', **values)} --format original --output_dir {tmp_path / 'out'}"
+        f"export --model {make_bert_folder(tmp_path / 'in', **values)} --format original "
+        f"--output_dir {tmp_path / 'out'}"
     )
     assert (
         said in ran.out + ran.err
@@ -391,7 +399,7 @@ def test_the_tokenizer_is_transformers_own_too(tmp_path, cased):
     assert (ours.unk_token_id in expected["input_ids"][0]) == cased
 
 
-# The original's head in Hugging Face's classes -------------------------------------------------------------------------
+# The original's head in Hugging Face's classes ----------------------------------------------------
 
 
 @pytest.fixture
@@ -472,7 +480,7 @@ def test_a_student_made_of_it_is_a_plain_folder_again(relu, tmp_path):
     )
 
 
-# The command ------------------------------------------------------------------------------------------------------------
+# The command --------------------------------------------------------------------------------------
 
 
 def test_the_finished_student_is_exported_into_its_own_folder(workspace):

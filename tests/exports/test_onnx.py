@@ -1,4 +1,6 @@
-"""The serving folder: PyTorch's logits from ONNX Runtime, in float32 and 8 bits, in kernels of whole numbers, and from three packages alone."""
+"""The serving folder: PyTorch's logits from ONNX Runtime, in float32 and 8 bits, in kernels of
+whole numbers, and from three packages alone.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,7 @@ CASES = [
 ]
 
 
-# The graph ------------------------------------------------------------------------------------------------------------
+# The graph ----------------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
@@ -129,7 +131,9 @@ def test_float_logits_are_the_stock_classs(tmp_path, case):
 @torch.inference_mode()
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_8_bit_logits_are_pytorchs(tmp_path, case):
-    """All but rows in which a number lay on a border and rounded the other way; those are no further away than rounding moves."""
+    """All but rows in which a number lay on a border and rounded the other way; those are no
+    further away than rounding moves.
+    """
     _, model = small(tmp_path, 8, **case)
     graph, exact = onnx_bytes(model), unrounded(model)
     found, expected, unquantized = (
@@ -191,7 +195,8 @@ def test_the_graph_is_the_standards_with_every_number_where_it_belongs(tmp_path,
     )
     if bits == 8:
         assert kinds["QuantizeLinear"] == 4 * 3 + 3, (
-            "what Q, K and V read is rounded once, and [CLS] of the last layer apart; the pooler's and the classifier's input"
+            "what Q, K and V read is rounded once, and [CLS] of the last layer apart; the "
+            "pooler's and the classifier's input"
         )
         assert kinds["DequantizeLinear"] == kinds["QuantizeLinear"] + 2 * linear + tables
         for name, parameter in model.named_parameters():
@@ -261,7 +266,7 @@ def test_what_the_graph_cannot_say_is_refused(tmp_path, monkeypatch):
         onnx_bytes(small(tmp_path)[1])
 
 
-# Sums of 16 bits ------------------------------------------------------------------------------------------------------
+# Sums of 16 bits ----------------------------------------------------------------------------------
 
 
 def adversarial(model, kind: str):
@@ -287,7 +292,9 @@ def adversarial(model, kind: str):
 @pytest.mark.parametrize("kind", ["alike", "below", "one pair", "halves", "random"])
 @pytest.mark.parametrize("width", [16, 15])
 def test_products_of_two_neighbours_fit_16_bits(tmp_path, monkeypatch, kind, width):
-    """What vpmaddubsw adds without VNNI, at the inputs that make most of it; and it would not without the rule."""
+    """What vpmaddubsw adds without VNNI, at the inputs that make most of it; and it would not
+    without the rule.
+    """
 
     def worst() -> int:
         _, constants = nodes_and_constants(onnx_bytes(model))
@@ -348,7 +355,7 @@ def test_a_processor_with_vnni_cuts_nothing_off(monkeypatch):
     assert saturates()
 
 
-# The folder -----------------------------------------------------------------------------------------------------------
+# The folder ---------------------------------------------------------------------------------------
 
 FILES = {"model.onnx", "tokenizer.json", "labels.json", "config.json", "example.py"}
 
@@ -541,7 +548,8 @@ def test_evaluate_scores_a_serving_folder_in_the_tasks_order_of_labels(finished,
     for folder in (finished, other):
         assert (
             call(
-                f"export --model {folder} --format serving --output_dir {tmp_path / ('served' + folder.name)}"
+                f"export --model {folder} --format serving --output_dir "
+                f"{tmp_path / ('served' + folder.name)}"
             ).code
             == 0
         )

@@ -1,4 +1,4 @@
-"""ALBERTs as teachers: with a vocab.txt in every stage, with a sentencepiece vocabulary in stage 5."""
+"""ALBERTs as teachers: in every stage with a vocab.txt, in stage 5 with sentencepiece."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ CLOSE = dict(rtol=1e-5, atol=1e-5)
 
 
 def stock(kind, layers=4, groups=1, pieces=VOCABULARY_SIZE, **more):
-    """A random ALBERT whose embeddings are narrower than its layers, no bias or LayerNorm of it at its first value."""
+    """A random ALBERT whose embeddings are narrower than its layers, no bias or LayerNorm of it at
+    its first value.
+    """
     config = AlbertConfig(
         **config_values(layers), embedding_size=6, num_hidden_groups=groups, **more
     )
@@ -62,7 +64,7 @@ def make_albert(folder: Path, kind=AlbertForPreTraining, **how) -> Path:
     return folder
 
 
-# The model -------------------------------------------------------------------------------------------------------------
+# The model ----------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -218,7 +220,7 @@ def test_the_student_has_to_be_a_bert(tmp_path, how):
         load_model(make_albert(tmp_path), **how)
 
 
-# Distilled from -----------------------------------------------------------------------------------------------------------
+# Distilled from -----------------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -227,7 +229,8 @@ def test_the_losses_are_those_of_the_stock_models_states(tmp_path):
     make_bert_folder(tmp_path / "student", masked_lm=False)
     np.savez(tmp_path / "batch.npz", **{name: tensor.numpy() for name, tensor in INPUTS.items()})
     ran = call(
-        f"compare --teacher_model {tmp_path / 'teacher'} --student_model {tmp_path / 'student'} --batch {tmp_path / 'batch.npz'}"
+        f"compare --teacher_model {tmp_path / 'teacher'} --student_model {tmp_path / 'student'} "
+        f"--batch {tmp_path / 'batch.npz'}"
     )
     student, _ = load_model(tmp_path / "student")
     reference = AlbertModel.from_pretrained(tmp_path / "teacher").eval()
@@ -244,7 +247,9 @@ def test_the_losses_are_those_of_the_stock_models_states(tmp_path):
 
 
 def test_all_five_stages_with_an_albert(workspace):
-    """The student reads the ALBERT's word pieces and learns its layers; the fine-tuned ALBERT is a stock classifier."""
+    """The student reads the ALBERT's word pieces and learns its layers; the fine-tuned ALBERT is a
+    stock classifier.
+    """
     make_albert(workspace / "albert")
     make_student_config(workspace / "student_model", layers=2, width=12)
     ran = call(f"{RUN} --teacher_model albert")
@@ -275,14 +280,17 @@ def test_a_student_comes_closer_to_an_alberts_layers(workspace):
     make_bert_folder(workspace / "student", layers=2, width=12, masked_lm=False)
     assert (
         call(
-            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data --bert_model albert "
+            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir "
+            "2_pregenerate_data --bert_model albert "
             "--epochs_to_generate 1 --max_seq_len 32"
         ).code
         == 0
     )
     ran = call(
-        "general_distill --pregenerated_data 2_pregenerate_data --teacher_model albert --student_model student --output_dir out "
-        "--num_train_epochs 8 --learning_rate 1e-2 --train_batch_size 8 --device cpu --threads 1 --max_seq_length 32"
+        "general_distill --pregenerated_data 2_pregenerate_data --teacher_model albert "
+        "--student_model student --output_dir out "
+        "--num_train_epochs 8 --learning_rate 1e-2 --train_batch_size 8 --device cpu --threads 1 "
+        "--max_seq_length 32"
     )
     assert ran.code == 0, ran.err
     lines = [
@@ -298,13 +306,15 @@ def test_a_student_comes_closer_to_an_alberts_layers(workspace):
     assert last["attention"] < 0.7 * first["attention"] and last["hidden"] < 0.7 * first["hidden"]
 
 
-# Sentencepiece ---------------------------------------------------------------------------------------------------------
+# Sentencepiece ------------------------------------------------------------------------------------
 
 
 def make_sentencepiece(folder: Path) -> Path:
     words = [
         "▁" + word
-        for word in "the film movie plot story actor scene bank river house street was and long good bad".split()
+        for word in (
+            "the film movie plot story actor scene bank river house street was and long good bad"
+        ).split()
     ]
     pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "▁", *words, *LETTERS, "."]
     stock(AlbertForSequenceClassification, pieces=len(pieces), num_labels=2).save_pretrained(folder)
@@ -325,8 +335,10 @@ def test_one_with_a_sentencepiece_vocabulary_teaches_the_prediction_layer(worksp
     "line",
     [
         f"{RUN} --teacher_model albert",
-        "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data --bert_model albert",
-        "task_distill --data_dir SST-2 --teacher_model albert --student_model student --task_name sst-2 --output_dir out",
+        "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir "
+        "2_pregenerate_data --bert_model albert",
+        "task_distill --data_dir SST-2 --teacher_model albert --student_model student "
+        "--task_name sst-2 --output_dir out",
     ],
 )
 def test_and_it_is_said_where_its_layers_would_be_needed(workspace, line):

@@ -1,4 +1,6 @@
-"""The choices of the method (docs/method.md): each does what it says, and reaches the work from settings and command lines."""
+"""The choices of the method (docs/method.md): each does what it says, and reaches the work from
+settings and command lines.
+"""
 
 from __future__ import annotations
 
@@ -182,7 +184,7 @@ def terms_of(folder):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Every choice that a command line has, through both kinds of distillation, as it was recorded."""
+    """Every choice of a command line, in both kinds of distillation, as the manifest has it."""
     from tests.makers.workspaces import lay_out
 
     root = lay_out(tmp_path_factory.mktemp("method") / "workspace")
@@ -192,14 +194,22 @@ def ran(tmp_path_factory):
         torch.set_num_threads(1)
         short = "--num_train_epochs 1 --train_batch_size 8 --max_seq_length 24"
         lines = [
-            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1 --max_seq_len 24",
-            f"general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model student_model --output_dir first {short} "
-            "--mapping top --projection shared --attention_weight 0 --embedding_weight 2 --start embeddings --schedule polynomial --power 2 --end_learning_rate 1e-5",
-            f"general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model first --output_dir second {short} "
-            "--continue_train --projection shared --hidden_weight 0 --heads skip --padding reference",
-            f"task_distill --data_dir SST-2 --teacher_model teacher_model --student_model first --task_name sst-2 --output_dir mid {short} --hidden_weight 0 "
+            "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir "
+            "2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1 --max_seq_len "
+            "24",
+            "general_distill --pregenerated_data 2_pregenerate_data --teacher_model "
+            f"teacher_model --student_model student_model --output_dir first {short} "
+            "--mapping top --projection shared --attention_weight 0 --embedding_weight 2 --start "
+            "embeddings --schedule polynomial --power 2 --end_learning_rate 1e-5",
+            "general_distill --pregenerated_data 2_pregenerate_data --teacher_model "
+            f"teacher_model --student_model first --output_dir second {short} "
+            "--continue_train --projection shared --hidden_weight 0 --heads skip --padding "
+            "reference",
+            "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model first "
+            f"--task_name sst-2 --output_dir mid {short} --hidden_weight 0 "
             "--schedule polynomial --mapping bottom",
-            f"task_distill --data_dir SST-2 --teacher_model teacher_model --student_model mid --task_name sst-2 --output_dir out {short} --pred_distill "
+            "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model mid "
+            f"--task_name sst-2 --output_dir out {short} --pred_distill "
             "--hard_label_weight 0.4 --temperature 3 --schedule constant",
         ]
         for line in lines:

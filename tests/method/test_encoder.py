@@ -128,7 +128,9 @@ def test_last_layer_stops_early(pair):
 
 @torch.no_grad()
 def test_the_stock_forward_under_our_attention_respects_the_padding_mask(pair):
-    """The trap: without a mask function of the same name transformers drops the mask without a word."""
+    """The trap: without a mask function of the same name transformers drops the mask without a
+    word.
+    """
     stock, model = pair
     assert model.bert.config._attn_implementation == SCORES_ATTENTION
     expected = stock(**INPUTS).last_hidden_state

@@ -123,7 +123,9 @@ def test_soft_cross_entropy_equals_the_loop(rows, classes, temperature, seed):
 
 
 def test_attention_by_hand():
-    """Two tokens and one padded: a difference of 3 at one of the four real pairs is 9/4; of nine places it is 9/9."""
+    """Two tokens and one padded: a difference of 3 at one of the four real pairs is 9/4; of nine
+    places it is 9/9.
+    """
     teacher = torch.zeros(1, 1, 3, 3)
     student = teacher.clone()
     student[0, 0, 0, 1] = 3.0
@@ -156,14 +158,18 @@ def test_hidden_by_hand():
 
 
 def test_long_rows_weigh_more_than_short_ones():
-    """A pooled mean over pairs, not a mean of the rows' means: errors 1 on 1 pair and 0 on 9 give 1/10."""
+    """A pooled mean over pairs, not a mean of the rows' means: errors 1 on 1 pair and 0 on 9 give
+    1/10.
+    """
     student, teacher, mask = torch.zeros(2, 1, 3, 3), torch.zeros(2, 1, 3, 3), mask_of([1, 3])
     student[0] = 1.0
     close(losses.attention_loss(student, teacher, mask), 1 / 10)
 
 
 def test_prediction_by_hand():
-    """Targets 3/4 and 1/4 against a student that knows nothing: ln 2; with t = 2 the targets are √3 : 1."""
+    """Targets 3/4 and 1/4 against a student that knows nothing: ln 2; with t = 2 the targets are √3
+    : 1.
+    """
     teacher = torch.tensor([[math.log(3.0), 0.0]])
     close(losses.soft_cross_entropy(torch.zeros(1, 2), teacher), math.log(2))
     student = torch.tensor([[0.0, math.log(3.0)]])

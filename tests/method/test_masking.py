@@ -104,7 +104,9 @@ def test_a_short_text_has_one_place_masked():
 
 
 def test_80_10_10():
-    """20 000 places with a fixed seed; 0.01 is more than three standard deviations (0.0028 for the 80 %)."""
+    """20 000 places with a fixed seed; 0.01 is more than three standard deviations (0.0028 for the
+    80 %).
+    """
     rng, kinds = random.Random(7), {"[MASK]": 0, "the": 0, "random": 0}
     for _ in range(1000):
         masked, positions, _ = mask_tokens(

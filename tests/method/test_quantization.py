@@ -1,4 +1,6 @@
-"""8 bits: the grid, the straight-through gradient, ranges that follow, layers that compute what int8 hardware does."""
+"""8 bits: the grid, the straight-through gradient, ranges that follow, layers that compute what
+int8 hardware does.
+"""
 
 import copy
 
@@ -50,7 +52,9 @@ def eight_bits(seed=1, batches=2, **parts):
 
 @pytest.mark.parametrize("scale", [0.013, 0.5, 3.0])
 def test_numbers_and_gradients_are_those_of_torch(scale):
-    """PyTorch's own fake quantization, which is written in C++, is the oracle; inputs reach far beyond the range."""
+    """PyTorch's own fake quantization, which is written in C++, is the oracle; inputs reach far
+    beyond the range.
+    """
     x = (200 * scale * torch.randn(5000)).requires_grad_()
     other, weights = x.detach().clone().requires_grad_(), torch.randn(5000)
     found, wanted = (
@@ -82,7 +86,9 @@ def test_halves_go_to_the_even_number_as_onnx_says():
 
 
 def worst_sum(whole: np.ndarray) -> int:
-    """The largest sum, up or down, of two products of neighbours with any unsigned 8-bit inputs, in Python's whole numbers."""
+    """The largest sum, up or down, of two products of neighbours with any unsigned 8-bit inputs, in
+    Python's whole numbers.
+    """
     worst = 0
     for row in whole.tolist():
         row = [*row, 0]

@@ -1,4 +1,6 @@
-"""Model folders of many kinds load or are refused with the file's name; what is written opens with transformers."""
+"""Model folders of many kinds load or are refused with the file's name; what is written opens with
+transformers.
+"""
 
 import io
 import json
@@ -170,7 +172,9 @@ def test_projections_travel_with_the_student(tmp_path, kind, names):
     ],
 )
 def test_the_kind_of_classifier_head(tmp_path, recorded, projection, wanted, expected):
-    """config.json decides; without a word there, a classifier together with fit_dense is the original's."""
+    """config.json decides; without a word there, a classifier together with fit_dense is the
+    original's.
+    """
     folder = make_bert_folder(
         tmp_path, num_labels=2, **({"classifier_head": recorded} if recorded else {})
     )

@@ -1,4 +1,7 @@
-"""Google's TensorFlow checkpoints as model folders. `golden/tensorflow` was written by TensorFlow itself (its make.py)."""
+"""Google's TensorFlow checkpoints as model folders.
+
+`golden/tensorflow` was written by TensorFlow itself (its make.py).
+"""
 
 import json
 import os
@@ -112,7 +115,10 @@ def test_a_classifier_that_tensorflow_wrote_gives_the_golden_logits():
 
 @pytest.fixture(scope="module")
 def through(tmp_path_factory):
-    """The model of a golden folder, read back from a checkpoint in two shards and many blocks. Google has no projections: they stay."""
+    """The model of a golden folder, read back from a checkpoint in two shards and many blocks.
+
+    Google has no projections: they stay.
+    """
     room, models = tmp_path_factory.mktemp("google"), {}
 
     def load(name: str, folder: str):
@@ -167,7 +173,9 @@ def test_golden_prediction_losses_through_the_format(through, name, run):
 
 
 def test_square_matrices_are_turned_by_their_names(tmp_path):
-    """Width, feed-forward width, vocabulary, positions and classes are all 64, so that no shape tells what is to be turned."""
+    """Width, feed-forward width, vocabulary, positions and classes are all 64, so that no shape
+    tells what is to be turned.
+    """
     source = make_bert_folder(
         tmp_path / "bert",
         layers=1,
@@ -273,7 +281,9 @@ def test_every_file_of_a_checkpoint_counts_for_the_fingerprint(tmp_path, bert_fo
 
 
 def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms):
-    """Dropped into teacher_model/: candidates from its masked-LM head, sequences, the general student, fine-tuning."""
+    """Dropped into teacher_model/: candidates from its masked-LM head, sequences, the general
+    student, fine-tuning.
+    """
     teacher, results = rooms / "teacher_model", []
     teacher.rename(rooms / "kept")
     as_google(rooms / "kept", teacher)

@@ -1,4 +1,6 @@
-"""The ablation: what each variant changes, what it shares, a cut run, a failing variant, the table and its picture."""
+"""The ablation: what each variant changes, what it shares, a cut run, a failing variant, the table
+and its picture.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ FOLDERS = dict(zip(CHAIN, ("3_general_distill", "4_task_distill_mid", "5_task_di
 
 
 def each_variant(names: str, cases):
-    """A test for each case, which starts with a variant's name, of each run that has the variant."""
+    """A test for each case of each run; a case starts with its variant's name."""
     found = [
         pytest.param(*run.values, *case, marks=run.marks)
         for run in RUNS

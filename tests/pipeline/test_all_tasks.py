@@ -1,4 +1,6 @@
-"""Every task of the list from small rows in its published layout to a finished student, in one run; and its table."""
+"""Every task of the list from small rows in its published layout to a finished student, in one run;
+and its table.
+"""
 
 from __future__ import annotations
 
@@ -322,7 +324,9 @@ def test_the_papers_settings_by_task(name, epochs, length):
 
 
 def test_a_teacher_whose_labels_stand_in_another_order_is_turned(finished, glue, tmp_path, capsys):
-    """MNLI's classes as a hub model may have them: the file's rows permuted with its id2label, the answers the same."""
+    """MNLI's classes as a hub model may have them: the file's rows permuted with its id2label, the
+    answers the same.
+    """
     teacher, turned = finished / "teacher_model/MNLI", tmp_path / "turned"
     shutil.copytree(teacher, turned)
     state, order = torch.load(teacher / "pytorch_model.bin", weights_only=True), [2, 0, 1]

@@ -1,4 +1,6 @@
-"""A user's file becomes a task: formats, what is refused, what is left out, what is drawn to measure on."""
+"""A user's file becomes a task: formats, what is refused, what is left out, what is drawn to
+measure on.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ def found(path, *columns):
     return [(*row.texts, row.label, row.line) for row in read_records(path, *columns)]
 
 
-# Formats -------------------------------------------------------------------------------------------------------------
+# Formats ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -136,7 +138,7 @@ def test_any_text_comes_through_every_format_alike(tmp_path, rows, delimiter):
         ] == wanted
 
 
-# What is refused -----------------------------------------------------------------------------------------------------
+# What is refused ----------------------------------------------------------------------------------
 
 TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
 
@@ -148,7 +150,8 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
             "a.csv",
             TWO,
             "--text titel",
-            "line 1: no column is called 'titel'; the nearest is 'title', and there are 'title', 'topic'",
+            "line 1: no column is called 'titel'; the nearest is 'title', and there are 'title', "
+            "'topic'",
         ),
         ("a.csv", TWO, "--label tag", "line 1: no column is called 'tag'"),
         ("a.csv", "title,topic,title\na,x,b\n", "", "line 1: two columns are called 'title'"),
@@ -232,7 +235,8 @@ def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, fla
         save(tmp_path / name, text)
     before = snapshot(tmp_path)
     ran = call(
-        f"own_data {tmp_path / name} --text title --label topic --name t --workspace {tmp_path} {flags}"
+        f"own_data {tmp_path / name} --text title --label topic --name t --workspace {tmp_path} "
+        f"{flags}"
     )
     assert (
         ran.code == 2
@@ -261,19 +265,21 @@ def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, fla
 def test_further_files_are_named_too(tmp_path, flag, text, says):
     other = save(tmp_path / "other.csv", text)
     ran = call(
-        f"own_data {save(tmp_path / 'a.csv', TWO)} --text title --label topic --workspace {tmp_path} {flag} {other}"
+        f"own_data {save(tmp_path / 'a.csv', TWO)} --text title --label topic --workspace "
+        f"{tmp_path} {flag} {other}"
     )
     assert (
         ran.code == 2 and says in ran.err and ("other.csv" in ran.err or "no row but" in ran.err)
     ), ran.err
 
 
-# What is written -----------------------------------------------------------------------------------------------------
+# What is written ----------------------------------------------------------------------------------
 
 
 def test_a_csv_becomes_a_task_that_reads_back(tmp_path, desk):
     ran = call(
-        f"own_data {desk} --text title --label topic --name topics --metric macro_f1 --workspace {tmp_path}"
+        f"own_data {desk} --text title --label topic --name topics --metric macro_f1 --workspace "
+        f"{tmp_path}"
     )
     assert (
         ran.code == 0
@@ -479,7 +485,7 @@ def test_a_chinese_file_is_a_chinese_task(tmp_path):
     assert understand(path, "title", "topic", language="en").description["language"] == "en"
 
 
-# From a file to a student that predicts ------------------------------------------------------------------------------
+# From a file to a student that predicts -----------------------------------------------------------
 
 MOODS = {"good": "praise", "bad": "complaint", "sad": "sorrow", "cold": "weather"}
 
@@ -488,7 +494,8 @@ def told(count, seed=1):
     draw = random.Random(seed)
     return [
         (
-            f"the {draw.choice(NOUNS)} was {word} and the {draw.choice(NOUNS)} is {draw.choice(('long', 'warm', 'short'))} {n} ,",
+            f"the {draw.choice(NOUNS)} was {word} and the {draw.choice(NOUNS)} is "
+            f"{draw.choice(('long', 'warm', 'short'))} {n} ,",
             label,
         )
         for n in range(count)
@@ -498,7 +505,8 @@ def told(count, seed=1):
 
 def run_stages(root, name):
     return call(
-        f"run_all --task {name} --profile smoke --device cpu --threads 1 --workspace {root} --baseline"
+        f"run_all --task {name} --profile smoke --device cpu --threads 1 --workspace {root} "
+        "--baseline"
     )
 
 
@@ -509,7 +517,8 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
     test = save(tmp_path / "test.csv", as_csv(told(3, 3)))
     assert (
         call(
-            f"own_data {path} --text title --label topic --metric macro_f1 --test {test} --workspace {root}"
+            f"own_data {path} --text title --label topic --metric macro_f1 --test {test} "
+            f"--workspace {root}"
         ).code
         == 0
     )
@@ -532,7 +541,8 @@ def test_from_a_csv_with_worded_classes_and_unlabelled_rows_to_answers(tmp_path)
     }
     assert metrics["teacher_model"] == 44 and metrics["5_task_distill_out"] == len(augmented)
     ran = call(
-        f'predict --task moods --workspace {root} --device cpu "the river was cold" "the film is bad"'
+        f'predict --task moods --workspace {root} --device cpu "the river was cold" "the film is '
+        'bad"'
     )
     assert ran.code == 0 and [line.split("\t")[0] in words for line in ran.out.splitlines()] == [
         True,
@@ -559,13 +569,15 @@ def test_pairs_and_a_regression_by_the_same_commands(tmp_path):
     save(tmp_path / "price.csv", as_csv([(text, 1000 + 10 * n) for n, text in enumerate(texts)]))
     assert (
         call(
-            f"own_data {tmp_path / 'fits.jsonl'} --text question --text_b answer --label fits --workspace {root}"
+            f"own_data {tmp_path / 'fits.jsonl'} --text question --text_b answer --label fits "
+            f"--workspace {root}"
         ).code
         == 0
     )
     assert (
         call(
-            f"own_data {tmp_path / 'price.csv'} --text title --label topic --regression --workspace {root}"
+            f"own_data {tmp_path / 'price.csv'} --text title --label topic --regression "
+            f"--workspace {root}"
         ).code
         == 0
     )

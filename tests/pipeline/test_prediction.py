@@ -1,4 +1,6 @@
-"""What a finished model says of new texts: the stock class's numbers, in files of every kind, in blocks, and refusals."""
+"""What a finished model says of new texts: the stock class's numbers, in files of every kind, in
+blocks, and refusals.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,8 @@ def test_a_long_text_is_cut_to_the_models_positions(folder):
 
 def test_texts_on_the_command_line(tmp_path, folder):
     ran = call(
-        f'predict --student_model {folder} --workspace {tmp_path} --device cpu "great film !" "a dull , cold plot"'
+        f'predict --student_model {folder} --workspace {tmp_path} --device cpu "great film !" "a '
+        'dull , cold plot"'
     )
     wanted = stock(folder, ["great film !", "a dull , cold plot"]).softmax(1)
     lines = [line.split("\t") for line in ran.out.splitlines()]
@@ -135,7 +138,8 @@ def test_a_file_in_blocks_into_a_table(tmp_path, folder, monkeypatch, kind):
         "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
     )
     ran = call(
-        f"predict --student_model {folder} --workspace {tmp_path} --file {tmp_path / 'new.jsonl'} --text title --output {tmp_path / 'sub' / 'a'}.{kind}"
+        f"predict --student_model {folder} --workspace {tmp_path} --file "
+        f"{tmp_path / 'new.jsonl'} --text title --output {tmp_path / 'sub' / 'a'}.{kind}"
     )
     assert (
         ran.code == 0
@@ -242,7 +246,8 @@ def test_columns_that_are_named_win_over_the_tasks_own(tmp_path, folder):
         [
             line.split("\t")[2]
             for line in call(
-                f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file {tmp_path / 'rows.tsv'} {flags}"
+                f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file "
+                f"{tmp_path / 'rows.tsv'} {flags}"
             ).out.splitlines()
         ]
         for flags in ("", "--text remark")
@@ -254,7 +259,10 @@ def test_a_long_file_says_how_far_it_is_beside_the_answers(tmp_path, folder, mon
     """On stderr, so that the answers are a file for other programs; in a terminal it is a bar."""
     monkeypatch.setattr("tinybert_lite.system.console._with_lines.__defaults__", (0.0,))
     write_tsv(tmp_path / "rows.tsv", [[text] for text in TEXTS], ["sentence"])
-    line = f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file {tmp_path / 'rows.tsv'}"
+    line = (
+        f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file "
+        f"{tmp_path / 'rows.tsv'}"
+    )
     ran = call(line)
     assert (
         ran.code == 0 and len(ran.out.splitlines()) == 4 and "prediction, rows: 3 of 4" in ran.err
@@ -299,7 +307,8 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
         ('"a film" " "', "a text is empty"),
         (
             "--file new.csv",
-            "new.csv has no column 'sentence', as SST-2's rows have: name its column of texts with --text",
+            "new.csv has no column 'sentence', as SST-2's rows have: name its column of texts "
+            "with --text",
         ),
         ("--file new.csv --text_b title", "name its column of texts with --text"),
         ("--file rows.tsv", "rows.tsv has no column 'sentence'"),

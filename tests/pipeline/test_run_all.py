@@ -1,4 +1,6 @@
-"""Up to date or stale, moved aside but never lost, killed and resumed, planned and cleaned; and one whole smoke run."""
+"""Up to date or stale, moved aside but never lost, killed and resumed, planned and cleaned; and one
+whole smoke run.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.outputs import SOFT_TARGETS, locked, read_manifest
 from tinybert_lite.training.history import read_history
 
-# One stage, watched closely ------------------------------------------------------------------------------------------
+# One stage, watched closely -----------------------------------------------------------------------
 
 SETTINGS = Settings(profile="smoke")
 
@@ -144,7 +146,10 @@ def test_a_folder_that_another_stage_made_is_named(toy, expected, named, capsys)
     said = capsys.readouterr().err
     assert ("ATTENTION: " in said) == named and (
         not named
-        or f"{made} was made by data_augmentation, but the teacher of general_distill comes from pretrain"
+        or (
+            f"{made} was made by data_augmentation, but the teacher of general_distill comes "
+            "from pretrain"
+        )
         in said
     )
 
@@ -274,7 +279,7 @@ def test_what_the_user_put_there_after_a_killed_run_is_not_lost(toy):
     assert contents(stage.folder(workspace)) == {"mine", "TEXTsmoke"}
 
 
-# Killed and resumed --------------------------------------------------------------------------------------------------
+# Killed and resumed -------------------------------------------------------------------------------
 
 BRIEF = dict(
     max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2
@@ -372,12 +377,15 @@ def test_a_damaged_saved_state_costs_a_restart_not_the_run(inputs, killed, tmp_p
     assert outcome(killed) == outcome(tmp_path / "whole")
 
 
-# One smoke run of everything -----------------------------------------------------------------------------------------
+# One smoke run of everything ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
-    """`run_all --profile smoke --baseline` from task data, corpus and vectors alone. Not to be changed by a test."""
+    """`run_all --profile smoke --baseline` from task data, corpus and vectors alone.
+
+    Not to be changed by a test.
+    """
     root = tmp_path_factory.mktemp("smoke") / "课程 workspace"
     write_toy_data(root / "SST-2", train=48, dev=32)
     write_toy_corpus(root / "1_pre_data/documents.txt", documents=10)
@@ -519,7 +527,8 @@ def test_a_changed_corpus_makes_everything_from_the_teacher_on_stale(copied):
 def test_a_second_run_repeats_nothing(copied):
     before = snapshot(copied)
     ran = call(
-        f"run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace '{copied}' --until task_distill_out"
+        "run_all --profile smoke --baseline --device cpu --teacher_model grow --workspace "
+        f"'{copied}' --until task_distill_out"
     )
     assert ran.code == 0 and set(states(ran.out).values()) == {"done"}
     assert snapshot(copied) == before
@@ -528,7 +537,8 @@ def test_a_second_run_repeats_nothing(copied):
 def test_only_one_stage_runs_where_one_is_asked_for(copied):
     before = snapshot(copied)
     ran = call(
-        f"run_all --profile smoke --device cpu --workspace '{copied}' --only pregenerate_training_data --set pregenerate_training_data.masked_lm_prob=0"
+        f"run_all --profile smoke --device cpu --workspace '{copied}' --only "
+        "pregenerate_training_data --set pregenerate_training_data.masked_lm_prob=0"
     )
     assert ran.code == 0, ran.err
     changed = {
@@ -552,7 +562,8 @@ def test_a_dry_run_writes_nothing(workspace, flags):
 def test_a_dry_run_does_not_even_make_the_workspace(tmp_path):
     assert (
         call(
-            f"run_all --profile smoke --device cpu --dry-run --workspace '{tmp_path / 'not' / 'there'}'"
+            "run_all --profile smoke --device cpu --dry-run --workspace "
+            f"'{tmp_path / 'not' / 'there'}'"
         ).code
         == 0
     )
@@ -644,7 +655,10 @@ def test_another_profile_moves_the_results_of_the_last_aside(copied):
 
 
 def test_8_bits_are_planned_made_found_again_and_cleaned(copied):
-    line = f"run_all --profile smoke --baseline --int8 --device cpu --teacher_model grow --workspace '{copied}'"
+    line = (
+        "run_all --profile smoke --baseline --int8 --device cpu --teacher_model grow "
+        f"--workspace '{copied}'"
+    )
     first, second = call(line), call(line)
     assert first.code == second.code == 0, first.err + second.err
     assert [

@@ -1,4 +1,7 @@
-"""The workspace: which folder and file wins. Also the toy workspace that the other stage and command tests run in."""
+"""The workspace: which folder and file wins.
+
+Also the toy workspace that the other stage and command tests run in.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from tinybert_lite.models.weights import weight_names
 from tinybert_lite.pipeline.workspace import SHIPPED, Workspace, resolve_teacher
 from tinybert_lite.system.errors import UserError
 
-# Which folder wins ---------------------------------------------------------------------------------------------------
+# Which folder wins --------------------------------------------------------------------------------
 
 
-def test_the_workspace_is_the_argument_then_the_variable_then_the_nearest_parent_then_the_repository(
+def test_the_workspace_is_the_argument_then_the_variable_then_a_parent_then_the_repository(
     workspace, tmp_path, monkeypatch
 ):
     inside = workspace / "notebooks" / "deep"

@@ -1,4 +1,6 @@
-"""A disk that is full or read-only: one sentence, nothing half written under a final name, and the run goes on when there is room."""
+"""A disk that is full or read-only: one sentence, nothing half written under a final name, and the
+run goes on when there is room.
+"""
 
 from __future__ import annotations
 

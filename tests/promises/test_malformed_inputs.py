@@ -1,6 +1,8 @@
-"""Hundreds of damaged files, made by kind: each is refused in one sentence that names it, and what was there before stays.
+"""Hundreds of damaged files, made by kind: each is refused in one sentence that names it, and what
+was there before stays.
 
-The commands run in one process on a workspace where every stage has run before, so there is something to lose.
+The commands run in one process on a workspace where every stage has run before, so there is
+something to lose.
 """
 
 from __future__ import annotations
@@ -76,7 +78,8 @@ RESULTS = (
     "evaluated",
 )
 CURE = re.compile(
-    r"[;:,] (save|mend|put|fetch|take|use|run|add|give|break|make|name|is this|is it|[\w-]+ (has|needs)|a student folder needs)\b"
+    r"[;:,] (save|mend|put|fetch|take|use|run|add|give|break|make|name|is this|is it|[\w-]+ "
+    r"(has|needs)|a student folder needs)\b"
 )
 
 

@@ -1,4 +1,6 @@
-"""Chinese text: its words, hidden whole, in augmentation, in the vocabulary and from the command line."""
+"""Chinese text: its words, hidden whole, in augmentation, in the vocabulary and from the command
+line.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,7 @@ def build(corpus, tokenizer, folder, **more):
     return TokenisedCorpus.build(corpus, tokenizer, folder, language="zh", **more)
 
 
-# Words ---------------------------------------------------------------------------------------------------------------
+# Words --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("parted", PARTED)
@@ -128,7 +130,7 @@ def test_words_are_cleaned_as_the_tokenizer_cleans_and_hold_no_blanks(tokenizer)
     assert words(tokenizer, "很干净") == ["很", "干", "净"], "English cuts as BERT does"
 
 
-# Masking by words ----------------------------------------------------------------------------------------------------
+# Masking by words ---------------------------------------------------------------------------------
 
 
 def test_a_token_inside_a_word_has_its_id_plus_the_vocabularys_size(tokenizer, tmp_path):
@@ -218,7 +220,8 @@ def test_stage_2_hides_words_whole_and_writes_plain_pieces(corpus, vocabulary, t
     assert words_hidden > 50
     make_bert_folder(vocabulary.parent, vocab=VOCABULARY)
     ran = call(
-        f"pregenerate_training_data --train_corpus {corpus} --bert_model {vocabulary.parent} --output_dir {tmp_path / 'command'} --language zh "
+        f"pregenerate_training_data --train_corpus {corpus} --bert_model {vocabulary.parent} "
+        f"--output_dir {tmp_path / 'command'} --language zh "
         "--do_whole_word_mask --max_seq_len 64 --masked_lm_prob 0.3 --seed 1"
     )
     assert (
@@ -274,7 +277,7 @@ def test_english_bytes_are_what_they_were_before_there_was_chinese(tmp_path, tin
     ] == ["f6e34dae69150087", "d500b66518e47662"]
 
 
-# A vocabulary and a teacher ------------------------------------------------------------------------------------------
+# A vocabulary and a teacher -----------------------------------------------------------------------
 
 
 def test_a_vocabulary_holds_characters_seen_twice_and_words_of_letters_seen_ten_times(tmp_path):
@@ -324,7 +327,8 @@ def test_vectors_of_words_that_are_no_pieces_do_no_harm(tmp_path):
 
 
 PRETRAIN = (
-    "pretrain --text zh.txt --language zh --max_seq_length 32 --device cpu --threads 1 --hidden_size 16 --num_hidden_layers 1 "
+    "pretrain --text zh.txt --language zh --max_seq_length 32 --device cpu --threads 1 "
+    "--hidden_size 16 --num_hidden_layers 1 "
     "--num_attention_heads 2 --vectors glove.txt --max_steps 2"
 )
 
@@ -356,7 +360,7 @@ def test_a_given_vocabulary_has_its_own_size(corpus, vocabulary, tmp_path, monke
     )
 
 
-# Augmentation --------------------------------------------------------------------------------------------------------
+# Augmentation -------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Corpora of every kind on their way into stage 2 and a workspace's run, and the flags of BERT's own script."""
+"""Corpora of every kind on their way into stage 2 and a workspace's run, and the flags of BERT's
+own script.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.pipeline.workspace import SHIPPED, Workspace
 from tinybert_lite.system.errors import UserError
 
-# Into stage 2 --------------------------------------------------------------------------------------------------------
+# Into stage 2 -------------------------------------------------------------------------------------
 
 VOCABULARY = [
     *SPECIAL,
@@ -80,7 +82,10 @@ def test_a_folder_as_wikiextractor_leaves_it_gives_what_its_sentences_give_with_
         )
     write(tmp_path / "wiki.train.raw", as_wikitext(articles))
     own = write(tmp_path / "own.txt", as_own(wanted * 6))
-    rest = f"--vocab_file {vocabulary} --language {language} --max_seq_len 40 --epochs_to_generate 2 --do_whole_word_mask"
+    rest = (
+        f"--vocab_file {vocabulary} --language {language} --max_seq_len 40 --epochs_to_generate "
+        "2 --do_whole_word_mask"
+    )
     foreign = f"--train_corpus {tmp_path / 'wiki'} {tmp_path}/wiki.train.*"
     expected = pregenerated(f"--train_corpus {own} {rest}", tmp_path / "expected")
     assert len(expected) == 4 and len(sequences(expected)) > 6
@@ -106,7 +111,8 @@ def test_paragraphs_are_split_by_a_flag(tmp_path, vocabulary):
 def test_one_document_of_another_kind_is_too_few(tmp_path, vocabulary):
     path = write(tmp_path / "wiki_00", as_text(ENGLISH[:1]))
     ran = call(
-        f"pregenerate_training_data --train_corpus {path} --vocab_file {vocabulary} --output_dir {tmp_path / 'out'}"
+        f"pregenerate_training_data --train_corpus {path} --vocab_file {vocabulary} --output_dir "
+        f"{tmp_path / 'out'}"
     )
     assert ran.code == 2 and "wiki_00, sentences 1 to 4: holds one document only" in ran.err
 
@@ -127,13 +133,14 @@ def test_a_teachers_text_may_be_a_folder_too(tmp_path):
         == ENGLISH_SENTENCES * 2
     )
     ran = call(
-        f"pretrain --text {tmp_path}/wiki --output_dir {tmp_path / 'bert'} --vocab_size 120 --num_hidden_layers 1 --hidden_size 16 --num_attention_heads 2 "
+        f"pretrain --text {tmp_path}/wiki --output_dir {tmp_path / 'bert'} --vocab_size 120 "
+        "--num_hidden_layers 1 --hidden_size 16 --num_attention_heads 2 "
         "--max_steps 1 --device cpu"
     )
     assert ran.code == 0 and (tmp_path / "bert/config.json").is_file(), ran.err
 
 
-# BERT's own flags ----------------------------------------------------------------------------------------------------
+# BERT's own flags ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -156,9 +163,7 @@ def originals(line: dict) -> list[str]:
     return tokens
 
 
-def test_dupe_factor_is_how_often_each_document_stands_in_an_epoch_differently_masked_and_in_any_order(
-    toy,
-):
+def test_dupe_factor_is_how_often_each_document_is_in_an_epoch_with_other_masks_and_order(toy):
     whole = "--one_seq --short_seq_prob 0 --max_seq_length 2000"  # a sequence a document
     single, three = sequences(toy(whole)), sequences(toy(f"{whole} --dupe_factor 3"))
     texts = [" ".join(originals(line)) for line in three]
@@ -194,7 +199,9 @@ def test_masked_places_are_as_many_as_berts_own_script_masks(toy, probability, m
 
 
 def test_short_seq_prob_is_the_share_of_sequences_with_a_drawn_length(toy):
-    """Without it one segment is as full as sentences make it: only a document's last sequence ends before the budget."""
+    """Without it one segment is as full as sentences make it: only a document's last sequence ends
+    before the budget.
+    """
     full = sequences(toy("--one_seq --short_seq_prob 0 --max_seq_length 128"))
     short = sequences(toy("--one_seq --short_seq_prob 1 --max_seq_length 128"))
     assert (
@@ -250,7 +257,8 @@ def test_lower_case_is_as_it_is_said_else_as_the_vocabulary_is(tmp_path):
         path = write_vocabulary(tmp_path / "v", vocab)
         lines = sequences(
             pregenerated(
-                f"--input_file={corpus} --vocab_file={path} {flag} --masked_lm_prob 0 --epochs_to_generate 1",
+                f"--input_file={corpus} --vocab_file={path} {flag} --masked_lm_prob 0 "
+                "--epochs_to_generate 1",
                 tmp_path / "out",
             )
         )
@@ -261,13 +269,15 @@ def test_lower_case_is_as_it_is_said_else_as_the_vocabulary_is(tmp_path):
 def test_the_command_of_berts_own_guide_runs_but_for_its_output(toy, tmp_path):
     lines = sequences(
         toy(
-            "--do_lower_case=True --max_seq_length=128 --max_predictions_per_seq=20 --masked_lm_prob=0.15 --random_seed=12345 --dupe_factor=5 "
+            "--do_lower_case=True --max_seq_length=128 --max_predictions_per_seq=20 "
+            "--masked_lm_prob=0.15 --random_seed=12345 --dupe_factor=5 "
             "--short_seq_prob=0.1 --do_whole_word_mask=True"
         )
     )
     assert len(lines) > 50
     ran = call(
-        f"pregenerate_training_data --input_file=a --vocab_file=b --output_file={tmp_path / 'tf.tfrecord'}"
+        "pregenerate_training_data --input_file=a --vocab_file=b "
+        f"--output_file={tmp_path / 'tf.tfrecord'}"
     )
     assert ran.code == 2 and "docs/corpora.md" in ran.err and "--output_dir" in ran.err
 
@@ -286,7 +296,7 @@ def test_what_is_not_named_is_asked_for(flags, says):
     assert ran.code == 2 and says in ran.err
 
 
-# In a workspace ------------------------------------------------------------------------------------------------------
+# In a workspace -----------------------------------------------------------------------------------
 
 
 def test_wiki_files_in_the_folder_win_over_the_corpus_that_came_with_it_and_given_ones_over_both(

@@ -190,7 +190,9 @@ def test_neither_batch_size_nor_block_changes_a_row(make_augmenter, table, monke
 def test_only_the_pair_form_lets_the_model_read_the_masked_word(
     make_augmenter, context, reads_the_word
 ):
-    """Two texts that differ in the masked word alone look the same to the model, unless the whole text stands beside them."""
+    """Two texts that differ in the masked word alone look the same to the model, unless the whole
+    text stands beside them.
+    """
     augmenter = make_augmenter(context=context, M=len(VOCABULARY))
     ranked = [
         [word for word in found[1] if word not in ("film", "river")]

@@ -52,7 +52,7 @@ def agrees(rooms: Path, student) -> float:
     return agreement(predict(load_model(rooms / "tuned")[0], dev), predict(student, dev))
 
 
-# What is learnt ------------------------------------------------------------------------------------------------------
+# What is learnt -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", ["3", "4"])
@@ -141,7 +141,7 @@ def test_continue_train_starts_from_the_students_weights_and_without_it_from_not
     assert first_loss(continue_train=True) < 0.8 * first_loss(continue_train=False)
 
 
-# Teacher and task ----------------------------------------------------------------------------------------------------
+# Teacher and task ---------------------------------------------------------------------------------
 
 
 def test_a_teacher_that_was_not_fine_tuned_is_refused_by_the_task_stages(
@@ -196,7 +196,7 @@ def test_the_originals_classifier_head_is_learnt_and_remembered(rooms, tmp_path)
     assert load_model(tmp_path / "relu")[0].config.classifier_head == "relu"
 
 
-# What must fit -------------------------------------------------------------------------------------------------------
+# What must fit ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,10 @@ def test_layer_counts_that_do_not_divide_are_refused_with_the_cure_and_the_cure_
     how = dict(student=tmp_path / "two", teacher=tmp_path / "three")
     with pytest.raises(
         UserError,
-        match=r"\(3\) to be a multiple of the student's \(2\): choose mapping=top, bottom or a list of 2",
+        match=r"\(3\) to be a multiple of the student's \(2\): choose mapping=top, bottom or a "
+        r"list "
+        r"of "
+        r"2",
     ):
         distil_general(rooms, tmp_path / "3", **how)
     for mapping, layers in (("top", [0, 2, 3]), ("bottom", [0, 1, 2]), ("1,3", [0, 1, 3])):
@@ -255,7 +258,9 @@ def test_layer_counts_that_do_not_divide_are_refused_with_the_cure_and_the_cure_
 
 
 def original_student(folder: Path, rooms: Path) -> Path:
-    """A general student as the original project released it: one shared projection to the teacher's width, no manifest."""
+    """A general student as the original project released it: one shared projection to the teacher's
+    width, no manifest.
+    """
     make_bert_folder(folder, layers=1, masked_lm=False)
     state = torch.load(folder / "pytorch_model.bin")
     state |= {"fit_dense.weight": torch.randn(32, 16) / 4, "fit_dense.bias": torch.zeros(32)}

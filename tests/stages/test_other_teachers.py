@@ -1,4 +1,6 @@
-"""Teachers without layers to match: classifiers of other architectures with their own tokenizers, and files of logits."""
+"""Teachers without layers to match: classifiers of other architectures with their own tokenizers,
+and files of logits.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ def rows_of(*texts: str | tuple[str, str]) -> list[Row]:
     return [Row(first, second, None, (), line) for line, (first, second) in enumerate(both, 2)]
 
 
-# A classifier ----------------------------------------------------------------------------------------------------------
+# A classifier -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -204,7 +206,9 @@ def test_its_cost_counts_every_number_and_multiplication(tmp_path):
 
 
 def broken(make, **changes):
-    """A classifier's folder with files changed: None takes one away, bytes replace it, a dict goes into its JSON."""
+    """A classifier's folder with files changed: None takes one away, bytes replace it, a dict goes
+    into its JSON.
+    """
 
     def made(folder: Path) -> Path:
         make(folder)
@@ -297,7 +301,8 @@ def of_nan(folder: Path) -> Path:
         ),
         (
             headless,
-            "model.safetensors lacks classifier.bias (4 tensors in all): use a classifier that was fine-tuned on SST-2",
+            "model.safetensors lacks classifier.bias (4 tensors in all): use a classifier that "
+            "was fine-tuned on SST-2",
         ),
         (hostile, "is no classifier that can be read here (UnpicklingError"),
         (of_nan, "model.safetensors: the teacher answers with NaN or infinity"),
@@ -328,7 +333,7 @@ def test_the_fingerprint_of_a_classifier_covers_its_tokenizer(tmp_path):
     assert len(seen | {fingerprint(folder)}) == 4
 
 
-# A file of logits ------------------------------------------------------------------------------------------------------
+# A file of logits ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -455,7 +460,7 @@ def test_a_file_that_does_not_fit_is_refused_with_its_line(
     assert "\n" not in str(refused.value)
 
 
-# Stage 5 ---------------------------------------------------------------------------------------------------------------
+# Stage 5 ------------------------------------------------------------------------------------------
 
 BRIEF = dict(learning_rate=1e-2, max_seq_length=32, train_batch_size=8, save_every=2)
 SETTINGS = Settings(
@@ -586,7 +591,7 @@ def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace)
         task_distill.OUT.execute(reads, workspace / "out", replace(SETTINGS, profile="classroom"))
 
 
-# Commands --------------------------------------------------------------------------------------------------------------
+# Commands -----------------------------------------------------------------------------------------
 
 
 def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):
@@ -707,7 +712,10 @@ def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):
     assert not (workspace / "5_task_distill_out/pictures/losses_intermediate_layers.png").exists()
 
 
-TASK_DISTILL = "task_distill --data_dir SST-2 --task_name sst-2 --student_model student --output_dir out --num_train_epochs 1 --threads 1 --device cpu"
+TASK_DISTILL = (
+    "task_distill --data_dir SST-2 --task_name sst-2 --student_model student --output_dir out "
+    "--num_train_epochs 1 --threads 1 --device cpu"
+)
 
 
 def test_task_distill_with_either(reads, workspace):
@@ -730,7 +738,8 @@ def test_task_distill_with_either(reads, workspace):
     [
         (
             f"{TASK_DISTILL} --task_teacher other",
-            "other has no layers of a BERT to match: it teaches the prediction layer alone, with --pred_distill",
+            "other has no layers of a BERT to match: it teaches the prediction layer alone, with "
+            "--pred_distill",
         ),
         (
             f"{TASK_DISTILL} --teacher_logits logits.npy",

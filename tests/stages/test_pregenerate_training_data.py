@@ -65,7 +65,9 @@ def all_sequences(tokenised, settings, seeds=range(10)):
 
 
 def run_of(document_ids: list[list[int]], part: list[int]) -> bool:
-    """Whether `part` stands in one of the documents, sentence after sentence, cut at its ends at most."""
+    """Whether `part` stands in one of the documents, sentence after sentence, cut at its ends at
+    most.
+    """
     return any(
         document[i : i + len(part)] == part
         for document in document_ids
@@ -132,7 +134,9 @@ def test_both_segments_are_really_text_of_the_corpus_and_a_random_one_is_from_an
 
 
 def test_no_sentence_of_a_document_is_lost(tokenised):
-    """What a random next segment replaced goes back; with room for everything each sentence appears as A or true B."""
+    """What a random next segment replaced goes back; with room for everything each sentence appears
+    as A or true B.
+    """
     roomy = replace(SETTINGS, max_seq_len=200, short_seq_prob=0.0)
     for document in range(len(tokenised)):
         wanted = [
@@ -161,7 +165,9 @@ def test_short_sequences_appear_as_often_as_asked(tokenised):
 
 
 def test_masked_places_are_restored_by_their_labels(make):
-    """Twins of the same seed are cut alike only without masking, so restore and look for the text in the corpus."""
+    """Twins of the same seed are cut alike only without masking, so restore and look for the text
+    in the corpus.
+    """
     whole = [t for epoch in make(UNMASKED) for line in epoch for t in line["tokens"]]
     masked = restored = 0
     for line in (line for epoch in make() for line in epoch):

@@ -1,4 +1,6 @@
-"""Pre-training a teacher: packing, masking anew, held-out text, half precision, continuing, and the shipped one."""
+"""Pre-training a teacher: packing, masking anew, held-out text, half precision, continuing, and the
+shipped one.
+"""
 
 from __future__ import annotations
 
@@ -224,7 +226,10 @@ def test_embeddings_that_start_from_vectors_keep_their_cosines(tmp_path):
 COMMAND = (
     "pretrain --text corpus.txt --max_seq_length 32 --device cpu --threads 1 --learning_rate 1e-3"
 )
-SMALL = "--vocab_size 150 --hidden_size 16 --num_hidden_layers 1 --num_attention_heads 2 --vectors glove.txt"
+SMALL = (
+    "--vocab_size 150 --hidden_size 16 --num_hidden_layers 1 --num_attention_heads 2 --vectors "
+    "glove.txt"
+)
 
 
 @pytest.fixture
@@ -282,7 +287,8 @@ def test_more_positions_than_a_bert_has_repeat_those_it_has(place):
     raw = make_toy_teacher(place / "raw")  # of 64 positions
     assert (
         call(
-            f"{COMMAND} --model_dir raw --output_dir long --max_steps 1 --learning_rate 1e-12 --max_seq_length 150"
+            f"{COMMAND} --model_dir raw --output_dir long --max_steps 1 --learning_rate 1e-12 "
+            "--max_seq_length 150"
         ).code
         == 0
     )
@@ -330,7 +336,7 @@ def test_text_that_is_left_from_a_killed_run_is_made_anew(place):
     assert not (place / "new/.scratch-0").exists()
 
 
-# The shipped teacher -------------------------------------------------------------------------------------------------
+# The shipped teacher ------------------------------------------------------------------------------
 
 CLASSROOM = SHIPPED / "teacher_model/classroom"
 
@@ -356,7 +362,9 @@ def test_the_shipped_teacher_is_what_its_card_says():
 
 
 def test_it_guesses_words_of_sentences_it_has_not_read(tokenizer):
-    """The classroom test sentences: a third of all masked pieces; always guessing the most frequent one gets a twentieth."""
+    """The classroom test sentences: a third of all masked pieces; always guessing the most frequent
+    one gets a twentieth.
+    """
     bert = load_bert(CLASSROOM, masked_lm=True)
     examples = encode(
         [row.text_a for row in read_table(SHIPPED / "SST-2/test.tsv", SST2).rows],
@@ -369,7 +377,9 @@ def test_it_guesses_words_of_sentences_it_has_not_read(tokenizer):
 
 
 def test_positions_begin_as_waves_that_tell_near_from_far():
-    """By a loop over the formula, and by what it is for: a place is most like its neighbours, and like none by chance."""
+    """By a loop over the formula, and by what it is for: a place is most like its neighbours, and
+    like none by chance.
+    """
     model = Bert(BertConfig(**config_values(layers=1, width=16, heads=2)))
     start_from_waves(model, scale=0.5, longest=1000.0)
     table = model.bert.embeddings.position_embeddings.weight.data

@@ -118,7 +118,8 @@ def test_the_folder_holds_what_one_process_leaves(both, folder):
 @pytest.mark.slow
 def test_torchrun_starts_a_command_that_speaks_once(both, rooms, tmp_path):
     command = (
-        f"-m torch.distributed.run --nproc_per_node 2 --master_port {free_port()} -m tinybert_lite.evaluate --data_dir data --task_name sst-2 "
+        f"-m torch.distributed.run --nproc_per_node 2 --master_port {free_port()} -m "
+        "tinybert_lite.evaluate --data_dir data --task_name sst-2 "
         f"--student_model {both[0] / '5'} --teacher_model tuned --device cpu"
     ).split()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

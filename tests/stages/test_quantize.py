@@ -1,4 +1,6 @@
-"""`quantize`: a finished model calibrated and trained in 8 bits, with the options of the MindSpore port's guide."""
+"""`quantize`: a finished model calibrated and trained in 8 bits, with the options of the MindSpore
+port's guide.
+"""
 
 import json
 
@@ -19,8 +21,10 @@ from tinybert_lite.system.outputs import read_manifest
 from tinybert_lite.training.history import read_history
 
 GUIDE = (
-    "quantize --task_name SST-2 --load_ckpt_path tuned --train_data_dir SST-2 --eval_data_dir SST-2 --do_quant true --do_eval true --do_shuffle true "
-    "--epoch_num 2 --train_batch_size 8 --eval_batch_size 8 --learning_rate 1e-3 --logging_step 2 --save_ckpt_step 2 --eval_ckpt_step 2 --max_ckpt_num 1 "
+    "quantize --task_name SST-2 --load_ckpt_path tuned --train_data_dir SST-2 --eval_data_dir "
+    "SST-2 --do_quant true --do_eval true --do_shuffle true "
+    "--epoch_num 2 --train_batch_size 8 --eval_batch_size 8 --learning_rate 1e-3 --logging_step "
+    "2 --save_ckpt_step 2 --eval_ckpt_step 2 --max_ckpt_num 1 "
     "--device_id 0 --device_target GPU --enable_data_sink false --device cpu --max_seq_length 32"
 )
 
@@ -70,12 +74,14 @@ def test_the_guides_line_runs_and_leaves_a_model_in_8_bits(folder):
 def test_every_other_command_reads_the_folder(folder):
     assert call(GUIDE).code == 0
     ran = call(
-        "evaluate --data_dir SST-2 --task_name SST-2 --student_model 5_task_distill_out/int8 --teacher_model tuned --device cpu --max_seq_length 32"
+        "evaluate --data_dir SST-2 --task_name SST-2 --student_model 5_task_distill_out/int8 "
+        "--teacher_model tuned --device cpu --max_seq_length 32"
     )
     wanted = read_manifest(folder / "5_task_distill_out/int8")["metrics"]["dev"]["accuracy"]
     assert ran.code == 0 and f"accuracy = {wanted}\n" in ran.out
     ran = call(
-        "predict --student_model 5_task_distill_out/int8 'the film was good and the plot was long .' --device cpu"
+        "predict --student_model 5_task_distill_out/int8 'the film was good and the plot was "
+        "long .' --device cpu"
     )
     assert ran.code == 0 and len(ran.out.split("\t")) == 3
 
@@ -152,7 +158,8 @@ def test_the_workspaces_student_is_taken_with_its_teacher_and_its_augmented_rows
         "inputs"
     ]["student"]["path"].endswith("5_task_distill_out")
     ran = call(
-        "quantize --device cpu --max_seq_length 32 --epoch_num 1 --train_batch_size 8 --labels_alone"
+        "quantize --device cpu --max_seq_length 32 --epoch_num 1 --train_batch_size 8 "
+        "--labels_alone"
     )
     assert ran.code == 0 and {
         *read_manifest(folder / "5_task_distill_out/int8")["metrics"]["loss_terms"]
@@ -181,10 +188,14 @@ def test_a_regression_keeps_its_correlation(folder):
     for split in ("train", "dev"):
         write_tsv(folder / f"STS-B/{split}.tsv", table, header)
     make_bert_folder(folder / "raw", layers=1, width=32, masked_lm=False)
-    common = "--data_dir STS-B --task_name STS-B --device cpu --max_seq_length 64 --train_batch_size 8 --learning_rate 3e-3 --eval_step 0"
+    common = (
+        "--data_dir STS-B --task_name STS-B --device cpu --max_seq_length 64 --train_batch_size "
+        "8 --learning_rate 3e-3 --eval_step 0"
+    )
     assert (
         call(
-            f"finetune_teacher {common} --teacher_model raw --output_dir regression --num_train_epochs 12"
+            f"finetune_teacher {common} --teacher_model raw --output_dir regression "
+            "--num_train_epochs 12"
         ).code
         == 0
     )

@@ -1,4 +1,6 @@
-"""A file that grows block by block: cut anywhere or damaged since, it goes on from the last whole block."""
+"""A file that grows block by block: cut anywhere or damaged since, it goes on from the last whole
+block.
+"""
 
 from __future__ import annotations
 

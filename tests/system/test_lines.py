@@ -1,4 +1,6 @@
-"""Bytes become lines in one place: what is taken as it is, what is told apart, and which line is named."""
+"""Bytes become lines in one place: what is taken as it is, what is told apart, and which line is
+named.
+"""
 
 import lzma
 

@@ -1,4 +1,6 @@
-"""What other systems do differently, simulated: held files, consoles, signals, processes, line ends."""
+"""What other systems do differently, simulated: held files, consoles, signals, processes, line
+ends.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,12 @@ def test_a_folder_without_permission_is_not_waited_for(tmp_path, monkeypatch, wa
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "gbk", "utf-8"])
 def test_a_console_that_cannot_show_a_letter_shows_another(encoding):
-    code = "from tinybert_lite.system.command import command\nfrom tinybert_lite.system.console import say\nfrom tinybert_lite.system.errors import UserError\n@command\ndef main(argv):\n say('→ 教师 · ½')\n raise UserError('学生 is missing')\nraise SystemExit(main([]))"
+    code = (
+        "from tinybert_lite.system.command import command\nfrom tinybert_lite.system.console "
+        "import say\nfrom tinybert_lite.system.errors import UserError\n@command\ndef "
+        "main(argv):\n say('→ 教师 · ½')\n raise UserError('学生 is missing')\nraise "
+        "SystemExit(main([]))"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -114,7 +121,9 @@ SOURCES = [path for path in PACKAGE.rglob("*.py")]
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_no_file_leans_on_one_system(path):
-    """Text is opened with its encoding; nothing forks, kills or takes a POSIX-only module without asking for the system first."""
+    """Text is opened with its encoding; nothing forks, kills or takes a POSIX-only module without
+    asking for the system first.
+    """
     source = path.read_text(encoding="utf-8")
     for call in [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]:
         name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")

@@ -1,4 +1,6 @@
-"""A stage's folder: cut anywhere while files are moved, no finished result is lost; and one run at a time."""
+"""A stage's folder: cut anywhere while files are moved, no finished result is lost; and one run at
+a time.
+"""
 
 from __future__ import annotations
 

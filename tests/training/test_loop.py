@@ -68,7 +68,9 @@ def test_the_teacher_stays_as_it_was():
 @pytest.mark.parametrize("kind", ["labels", "intermediate"])
 @pytest.mark.parametrize("parts", [2, 4, 100])
 def test_accumulated_parts_give_what_the_whole_batch_gives(kind, parts):
-    """15 rows of many lengths in batches of 8 and 7, each at once or in parts, which have unequal sizes."""
+    """15 rows of many lengths in batches of 8 and 7, each at once or in parts, which have unequal
+    sizes.
+    """
     trained, logged = [], []
     for steps in (1, parts):
         student, teacher = (
@@ -337,7 +339,9 @@ def test_a_number_that_is_not_finite_stops_with_step_rows_and_the_last_good_stat
     run.objective = Poisoned()
     with pytest.raises(
         UserError,
-        match=rf"{'loss' if where == 'loss' else 'gradient'}.* at step 5, on rows [\d, ]+.*; the last good state is checkpoint-4.pt; lower the learning rate",
+        match=rf"{where if where == 'loss' else 'gradient'}.* at step 5, on rows [\d, ]+.*; the "
+        r"last "
+        r"good state is checkpoint-4.pt; lower the learning rate",
     ):
         run.run()
 
@@ -479,7 +483,9 @@ def test_the_learning_rate_climbs_falls_and_is_never_nothing(total, proportion):
 
 
 def spy(settings, scale=1.0):
-    """Train a step or more; the optimizer's parameter groups and the gradient's norm before each step."""
+    """Train a step or more; the optimizer's parameter groups and the gradient's norm before each
+    step.
+    """
 
     class Scaled(Labels):
         def __call__(self, *args):
@@ -553,7 +559,8 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change(value)
     model = bert(1, num_labels=2)
     with pytest.raises(
         UserError,
-        match="lessons: the loss became (nan|inf) at step 1, on rows .*no state was saved before; lower the learning rate",
+        match="lessons: the loss became (nan|inf) at step 1, on rows .*no state was saved before; "
+        "lower the learning rate",
     ):
         loop(model, Broken(), Training(), label="lessons").run()
     assert same(model, bert(1, num_labels=2))

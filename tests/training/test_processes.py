@@ -19,7 +19,9 @@ KINDS = {"float32": False, "8 bits": True}
 
 
 def train(folder, parts=1, in_8_bits=False):
-    """13 rows of many lengths in batches of 4: the last batch has one row, so that a second process has none."""
+    """13 rows of many lengths in batches of 4: the last batch has one row, so that a second process
+    has none.
+    """
     folder.mkdir(exist_ok=True)
     student, teacher = (
         bert(1, dropout=0, projection="per_layer", teacher_width=24),
