@@ -199,23 +199,14 @@ def test_languages_share_no_sequences_and_no_general_student(finished):
     assert again[0].state == "done", "other tasks of its language use it as it is"
 
 
+def evaluate_ax(data: Path, student: Path, *more) -> None:
+    flags = ["--data_dir", data, "--task_name", "AX", "--student_model", student, *more]
+    assert evaluate.main(list(map(str, flags))) == 0
+
+
 def test_the_diagnostic_set_is_scored_by_any_model_of_mnli(finished, glue, capsys, tmp_path):
     student = finished / "5_task_distill_out/MNLI"
-    assert (
-        evaluate.main(
-            [
-                "--data_dir",
-                str(glue / "AX"),
-                "--task_name",
-                "AX",
-                "--student_model",
-                str(student),
-                "--output_dir",
-                str(tmp_path / "out"),
-            ]
-        )
-        == 0
-    )
+    evaluate_ax(glue / "AX", student, "--output_dir", tmp_path / "out")
     assert (tmp_path / "out/AX.tsv").read_bytes() == (student / "AX.tsv").read_bytes()
     rows = [
         [*"xyzw", row.text_a, row.text_b, label]
@@ -230,19 +221,7 @@ def test_the_diagnostic_set_is_scored_by_any_model_of_mnli(finished, glue, capsy
         "Lexical Logic Knowledge Domain Premise Hypothesis Label".split(),
     )
     capsys.readouterr()
-    assert (
-        evaluate.main(
-            [
-                "--data_dir",
-                str(tmp_path / "AX"),
-                "--task_name",
-                "AX",
-                "--student_model",
-                str(student),
-            ]
-        )
-        == 0
-    )
+    evaluate_ax(tmp_path / "AX", student)
     assert "diagnostic matthews = " in capsys.readouterr().out
     assert (
         run_all.main(["--task", "AX", "--data_dir", str(glue / "AX"), "--workspace", str(finished)])
@@ -345,21 +324,7 @@ def test_a_teacher_whose_labels_stand_in_another_order_is_turned(finished, glue,
     (turned / "config.json").write_text(json.dumps(config), encoding="utf-8")
     answers = []
     for folder in (teacher, turned):
-        assert (
-            evaluate.main(
-                [
-                    "--data_dir",
-                    str(glue / "AX"),
-                    "--task_name",
-                    "AX",
-                    "--student_model",
-                    str(folder),
-                    "--output_dir",
-                    str(tmp_path / folder.name),
-                ]
-            )
-            == 0
-        )
+        evaluate_ax(glue / "AX", folder, "--output_dir", tmp_path / folder.name)
         answers.append((tmp_path / folder.name / "AX.tsv").read_text(encoding="utf-8"))
     assert (
         answers[0] == answers[1]
