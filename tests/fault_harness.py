@@ -25,7 +25,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 import torch
 
 from tests.makers import make_bert_folder
-from tests.pipeline.test_workspace import (
+from tests.makers.workspaces import (
     make_toy_teacher,
     write_toy_corpus,
     write_toy_data,
@@ -242,12 +242,14 @@ def main() -> int:
     if forked(partial(make_inputs, root), root / "inputs.log"):
         raise SystemExit((root / "inputs.log").read_text())
     for number, stage in enumerate(STAGES.values()):
+        share = args.points // len(STAGES) + (number < args.points % len(STAGES))
+        if not share:
+            continue
         whole = root / stage.name / "whole"
         whole.parent.mkdir()
         if forked(partial(run, stage, root, whole), root / "whole.log"):
             raise SystemExit((root / "whole.log").read_text())
         expected, events = outcome(whole), json.loads(Path(f"{whole}.events.json").read_text())
-        share = args.points // len(STAGES) + (number < args.points % len(STAGES))
         for at in points(events, share, rng):
             folder, log = root / stage.name / f"killed-{at}", root / "run.log"
             killed = forked(partial(run, stage, root, folder, at), log)

@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.makers import write_tsv
 from tinybert_lite.data.tasks import TASKS
 
-# The published files' headers. For each task: header of train.tsv, one row (a, b and label stand where they belong), header of test.tsv.
+# The published files' headers. For each task: header of train.tsv, one row (a, b and label stand
+# where they belong), header of test.tsv.
 MNLI_PARSES = "sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse"
 PUBLISHED = {
     "SST-2": ("sentence label", "A 1", "index sentence"),
@@ -71,7 +72,7 @@ def made_up(task: str, number: int, label: str) -> tuple[str, str]:
     word = ADJECTIVES[kind][number % 4]
     if TASKS[task].language == "zh":
         return (
-            f"第{number}家店很{'好' if kind == 'good' else '差'}，房间{'干净' if kind == 'good' else '很脏'}",
+            f"第{number}家店很{'好，房间干净' if kind == 'good' else '差，房间很脏'}",
             f"这里{'不错' if kind == 'good' else '失望'}",
         )
     return f"the film was {word} and the story {number} {word}", f"we saw a {word} movie"
@@ -80,7 +81,7 @@ def made_up(task: str, number: int, label: str) -> tuple[str, str]:
 def write_task_folder(
     folder: Path, name: str, train: int = 24, dev: int = 12, test: int = 4
 ) -> Path:
-    """A task's files in `folder`, in the published layout: labels in turn, texts that go with them."""
+    """A task's files in `folder`, in the published layout: labels in turn, and matching texts."""
     task = TASKS[name]
     labels = task.labels or ("0.500", "1.800", "3.200", "4.900")
 

@@ -1,4 +1,6 @@
-"""A writer of TensorFlow checkpoints for tests, byte for byte as TensorFlow's own (tests/golden/tensorflow), and Google's names."""
+"""A writer of TensorFlow checkpoints for tests, byte for byte as TensorFlow's own
+(tests/golden/tensorflow), and Google's names.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def with_optimizer(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def write_checkpoint(
     prefix: Path, found: dict[str, torch.Tensor], shards: int = 1, block_size: int = 1 << 18
 ) -> Path:
-    """`prefix`.index and its data files; tensor i of the sorted names goes into file i modulo `shards`. Returns the index."""
+    """`prefix`.index and its data files; tensor i of the sorted names goes into file i modulo
+    `shards`. Returns the index.
+    """
     prefix.parent.mkdir(parents=True, exist_ok=True)
     contents, rows = (
         [bytearray() for _ in range(shards)],
@@ -98,7 +102,9 @@ def write_folder(
 
 
 def table(rows: list[tuple[bytes, bytes]], block_size: int = 1 << 18) -> bytes:
-    """LevelDB's format: blocks, an empty one of remarks, one that lists the others under a key between their neighbours', the footer."""
+    """LevelDB's format: blocks, an empty one of remarks, one that lists the others under a key
+    between their neighbours', the footer.
+    """
     content, listed, waiting = bytearray(), [], []
     for i, (key, value) in enumerate(rows):
         waiting.append((key, value))

@@ -1,14 +1,17 @@
-"""Build notebooks/exercises/*.ipynb and notebooks/solutions/*.ipynb from notebooks/exercises/source/*.py.
+"""Build the exercise and solution notebooks from notebooks/exercises/source/*.py.
 
     python tools/build_exercises.py        # no outputs; the same bytes every time
 
 A source is a percent script as the lessons' (tools/build_notebooks.py), with three more marks:
 
     # %% [solution NAME]               the answer between ### BEGIN SOLUTION and ### END SOLUTION
-    # %% [check NAME: 2 points]        what tests it; ### BEGIN HIDDEN TESTS … ### END HIDDEN TESTS stays with the grader
-    # %% [wrong: part of a message]    a plausible wrong answer and what the check says to it; goes into no notebook
+    # %% [check NAME: 2 points]        what tests it; only the grader sees what is between
+                                       ### BEGIN HIDDEN TESTS and ### END HIDDEN TESTS
+    # %% [wrong: part of a message]    a plausible wrong answer and what the check says to it; in no
+                                       notebook
 
-Solutions keep the marks and the hidden tests, so nbgrader takes them as its source; exercises are what it would release.
+Solutions keep the marks and the hidden tests, so nbgrader takes them as its source; exercises are
+what it would release.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS\n.*?\n### END HIDDEN TESTS", re.D
 
 @dataclass(frozen=True)
 class Cell:
-    """kind: markdown, code, solution, check or wrong · name: of the exercise; of a wrong answer what is said to it."""
+    """kind: markdown, code, solution, check or wrong · name: of the exercise; of a wrong answer
+    what is said to it.
+    """
 
     kind: str
     name: str
@@ -45,7 +50,9 @@ class Cell:
 
 @dataclass
 class Exercise:
-    """One exercise: the code before it, its answer, its check, and {part of the message: wrong answer}."""
+    """One exercise: the code before it, its answer, its check, and {part of the message: wrong
+    answer}.
+    """
 
     name: str
     solution: str
@@ -105,7 +112,9 @@ def visible(check: str) -> str:
 
 
 def build(source: Path, solved: bool):
-    """The notebook of a source, with answers and hidden tests where `solved`; cell ids are the notebook's number and the cell's."""
+    """The notebook of a source, with answers and hidden tests where `solved`; cell ids are the
+    notebook's number and the cell's.
+    """
     notebook = new_notebook(metadata={**METADATA})
     for cell in cells(source.read_text(encoding="utf-8")):
         if cell.kind == "wrong":

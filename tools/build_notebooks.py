@@ -1,13 +1,13 @@
 """Build notebooks/*.ipynb from their readable sources notebooks/source/*.py (percent format).
 
-    python tools/build_notebooks.py                 # prose and code, no outputs; the same bytes every time
+    python tools/build_notebooks.py                 # no outputs; the same bytes every time
     python tools/build_notebooks.py --execute       # run all in order and store cleaned outputs
     python tools/build_notebooks.py --execute --profile smoke --output /tmp/notebooks --only 03
 
---execute runs in a fresh temporary workspace on the CPU, in the classroom profile unless told otherwise.
-Without it, outputs that are stored for the same cells are kept, so mending prose does not lose the pictures.
-Where source/zh/ has the Chinese prose of a notebook (its cells, between lines of %%), notebooks/zh/ gets the same code and
-outputs with that prose.
+--execute runs in a fresh temporary workspace on the CPU, in the classroom profile unless told
+otherwise. Without it, outputs that are stored for the same cells are kept, so editing prose does
+not lose the pictures. Where source/zh/ has the Chinese prose of a notebook (its cells, between
+lines of %%), notebooks/zh/ gets the same code and outputs with that prose.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ METADATA = {
 }
 MOST_BYTES = 300_000
 MARK = re.compile(r"# %%( \[markdown\])?")
-# Lines that depend on the machine's speed: progress every ten seconds, and anything that ends in seconds.
+# Lines that depend on the machine's speed: progress every ten seconds, and anything that ends in
+# seconds.
 UNSTABLE = re.compile(r".*(: step \d+ of \d+, loss .*|: \d+ of \d+|\d ?(s|ms|seconds))\n?")
 
 
@@ -73,7 +74,7 @@ def parse(text: str) -> list[tuple[str, str]]:
 
 
 def build(source: Path):
-    """The notebook of a source, without outputs; cell ids are the notebook's number and the cell's."""
+    """A source's notebook, without outputs; a cell's id has the notebook's number and its own."""
     notebook = new_notebook(metadata=json.loads(json.dumps(METADATA)))
     for number, (kind, text) in enumerate(parse(source.read_text(encoding="utf-8")), 1):
         make = new_markdown_cell if kind == "markdown" else new_code_cell
@@ -90,7 +91,8 @@ def chinese(notebook, prose: Path):
     there = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     if len(texts) != len(there):
         raise ValueError(
-            f"{prose} has {len(texts)} cells of prose, its notebook {len(there)}; put a line of %% between two cells"
+            f"{prose} has {len(texts)} cells of prose, its notebook {len(there)}; put a line of "
+            "%% between two cells"
         )
     found, texts = nbformat.from_dict(notebook), iter(texts)
     found.cells = [
@@ -101,7 +103,9 @@ def chinese(notebook, prose: Path):
 
 
 def keep_outputs(notebook, stored: Path):
-    """Take over stored outputs if not one code cell differs, for then they are what this code printed."""
+    """Take over stored outputs if not one code cell differs, for then they are what this code
+    printed.
+    """
     if not stored.is_file():
         return notebook
     old = [cell for cell in nbformat.read(stored, as_version=4).cells if cell.cell_type == "code"]
@@ -116,7 +120,8 @@ def keep_outputs(notebook, stored: Path):
 def kernels(workspace: Path, profile: str, threads: int = 1):
     """While this lasts, `python3` is this very Python on the CPU, in a workspace and a profile.
 
-    One thread by default: more give other last digits, and on a busy machine they wait for each other.
+    One thread by default: more give other last digits, and on a busy machine they wait for each
+    other.
     """
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder, "kernels", "python3", "kernel.json")
@@ -161,7 +166,10 @@ def _set_environment(values: dict[str, str | None]) -> None:
 
 
 def execute(notebook, timeout: int = 3600, on_cell_start=None):
-    """Run a notebook and return it; inside `kernels`. Raises on the first error. on_cell_start(cell, cell_index) comes before a cell."""
+    """Run a notebook and return it; inside `kernels`.
+
+    Raises on the first error. on_cell_start(cell, cell_index) comes before a cell.
+    """
     from nbclient import NotebookClient
 
     NotebookClient(
@@ -176,7 +184,9 @@ def execute(notebook, timeout: int = 3600, on_cell_start=None):
 
 
 def clean(notebook, workspace: Path):
-    """Keep what a reader wants: no stderr, no machine paths, no times, no metadata; one stream output a run of them."""
+    """Keep what a reader wants: no stderr, no machine paths, no times, no metadata; one stream
+    output a run of them.
+    """
     notebook.metadata = nbformat.from_dict(METADATA)
     count = 0
     for cell in notebook.cells:
@@ -217,7 +227,7 @@ def clean(notebook, workspace: Path):
 
 
 def smaller(png: str) -> str:
-    """A picture, in base64, in 256 colours: a third of the bytes, and no eye sees the difference."""
+    """A picture (base64) in 256 colours: a third of the bytes and no visible difference."""
     image = (
         Image.open(io.BytesIO(base64.b64decode(png)))
         .convert("RGB")
@@ -229,7 +239,9 @@ def smaller(png: str) -> str:
 
 
 def without_paths(text: str, workspace: Path) -> str:
-    """Folders relative to the workspace (or the repository): an absolute …/3_general_distill becomes 3_general_distill."""
+    """Folders relative to the workspace (or the repository): an absolute …/3_general_distill
+    becomes 3_general_distill.
+    """
     for folder in (workspace, workspace.resolve(), REPOSITORY):
         text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")
     return text
@@ -248,7 +260,7 @@ def write(notebook, path: Path) -> int:
     return size
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -264,7 +276,7 @@ def main() -> None:
         type=Path,
         help="keep working in this folder (its finished stages are skipped and print nothing)",
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     chosen = [source for source in sources() if source.name.startswith(args.only)]
     with tempfile.TemporaryDirectory() as fresh:
         workspace = (args.workspace or Path(fresh)).resolve()

@@ -1,25 +1,30 @@
 """Classroom word vectors, in GloVe's text format, from plain text: count, weigh, compress.
 
-A word is known by the company it keeps. Three steps turn that saying into numbers:
+Words that occur in the same contexts get similar vectors, in three steps:
 
-1. count    how often word c stands within a few places of word w, a near neighbour for more than a far one;
-2. weigh    replace each count by its positive PMI: how much oftener than by chance the two words meet;
-3. compress keep the leading singular directions of that large sparse table, a short row for each word.
+1. count    how often word c is within a few positions of word w; a near neighbour counts more;
+2. weigh    replace each count by its positive PMI: how much more often than by chance they meet;
+3. compress keep the leading singular directions of the large sparse table, a short row per word.
 
-Words are cut as BERT's basic tokenizer cuts them (lower case, no accents, "don't" gives don and t), so that they
-meet the words of stage 1. Text files hold one sentence a line; a window never leaves its sentence. With `--language zh`
-the segmenter finds the words and 。！？ end sentences too; of a task's .tsv the last column is read. There a window of 2
-gave neighbours that can stand in each other's place, one of 5 words of the same topic.
+Words are cut as BERT's basic tokenizer cuts them (lower case, no accents, "don't" gives don and t),
+so that they are the words of stage 1. Text files hold one sentence per line; a window never leaves
+its sentence. With `--language zh` the segmenter finds the words, and 。！？ end sentences too; of a
+task's .tsv the last column is read. In Chinese a window of 2 gave neighbours that can replace each
+other, a window of 5 gave words of the same topic.
 
-The vectors shipped as `1_pre_data/glove.classroom.txt` come from the Large Movie Review Dataset's training half
-(Maas et al., 2011) and the Brown corpus, and are at home in film reviews. Nothing is random: the same text gives the
-same file (another BLAS may move a last digit), in about 20 seconds on one core. Of shifts 1, 2 and 5 the first, which
-is no shift, came closest to GloVe 6B's similarities (rank correlation over pairs of 2,231 words: 0.40, 0.36, 0.32).
+The vectors shipped as `1_pre_data/glove.classroom.txt` come from the Large Movie Review Dataset's
+training half (Maas et al., 2011) and the Brown corpus, and suit film reviews. Nothing is
+random: the same text gives the same file (another BLAS may move a last digit), in about 20 seconds
+on one core. Of shifts 1, 2 and 5 the first, which is no shift, came closest to GloVe 6B's
+similarities (rank correlation over pairs of 2,231 words: 0.40, 0.36, 0.32).
 
-    python tools/build_vectors.py --text reviews.txt.xz brown.txt.xz --output 1_pre_data/glove.classroom.txt --check
-    python tools/build_vectors.py --output 1_pre_data/glove.classroom.txt --check      # look at a file already made
-    python tools/build_vectors.py --language zh --characters --text ChnSentiCorp/train.tsv --words 4000 --width 100 --window 3 --output characters.txt
-    python tools/build_vectors.py --language zh --text ChnSentiCorp/train.tsv 1_pre_data/zh/documents.txt \
+    python tools/build_vectors.py --text reviews.txt.xz brown.txt.xz \\
+        --output 1_pre_data/glove.classroom.txt --check
+    python tools/build_vectors.py --output 1_pre_data/glove.classroom.txt --check   # an older file
+    python tools/build_vectors.py --language zh --characters --text ChnSentiCorp/train.tsv \\
+        --words 4000 --width 100 --window 3 --output characters.txt
+    python tools/build_vectors.py --language zh \\
+        --text ChnSentiCorp/train.tsv 1_pre_data/zh/documents.txt \\
         --words 8000 --decimals 2 --window 2 --output 1_pre_data/zh/glove.classroom.txt --check
 """
 
@@ -48,26 +53,32 @@ SMOOTHING = 0.75  # flattens the context counts, so that rare contexts do not wi
 
 # Chosen before the first run, and left as they are whatever the result.
 PROBES = {
-    "en": "good terrible funny boring actor music happy king river car doctor three monday france scary beautiful",
+    "en": "good terrible funny boring actor music happy king river car doctor three monday france "
+    "scary beautiful",
     "zh": "房间 干净 失望 内容 速度 服务员 便宜 喜欢 屏幕 孩子 故事 早餐 好 贵",
 }
 ANALOGIES = {
     "en": """
-man:king::woman:queen      man:woman::boy:girl          father:mother::son:daughter     husband:wife::uncle:aunt
-he:she::his:her            actor:actress::brother:sister    good:better::bad:worse      good:best::bad:worst
-big:bigger::small:smaller  long:longer::short:shorter   walk:walked::talk:talked        play:played::watch:watched
-film:films::actor:actors   car:cars::child:children     france:french::germany:german   japan:japanese::italy:italian
-paris:france::london:england    happy:sad::love:hate    quick:quickly::slow:slowly      comedy:funny::horror:scary
+man:king::woman:queen   man:woman::boy:girl   father:mother::son:daughter
+husband:wife::uncle:aunt   he:she::his:her   actor:actress::brother:sister
+good:better::bad:worse   good:best::bad:worst   big:bigger::small:smaller
+long:longer::short:shorter   walk:walked::talk:talked   play:played::watch:watched
+film:films::actor:actors   car:cars::child:children   france:french::germany:german
+japan:japanese::italy:italian   paris:france::london:england   happy:sad::love:hate
+quick:quickly::slow:slowly   comedy:funny::horror:scary
 """,
     "zh": """
-爸爸:妈妈::爷爷:奶奶    儿子:女儿::爸爸:妈妈    大:小::多:少    贵:便宜::大:小    快:慢::好:差    高:低::大:小
-书:作者::电影:导演      酒店:房间::书:内容      吃:餐厅::住:酒店    一:二::三:四    好:更好::多:更多    看:眼睛::听:耳朵
+爸爸:妈妈::爷爷:奶奶   儿子:女儿::爸爸:妈妈   大:小::多:少   贵:便宜::大:小   快:慢::好:差
+高:低::大:小   书:作者::电影:导演   酒店:房间::书:内容   吃:餐厅::住:酒店   一:二::三:四
+好:更好::多:更多   看:眼睛::听:耳朵
 """,
 }
 
 
 def sentences(path: Path, language: str = "en", characters: bool = False) -> Iterator[list[str]]:
-    """The words of each sentence of a .txt, .txt.xz or .tsv file; or Chinese characters, for the embeddings of a teacher's pieces."""
+    """The words of each sentence of a .txt, .txt.xz or .tsv file; or Chinese characters, for the
+    embeddings of a teacher's pieces.
+    """
     opener = lzma.open if path.suffix == ".xz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -87,9 +98,11 @@ def sentences(path: Path, language: str = "en", characters: bool = False) -> Ite
 def encode(
     paths: list[Path], size: int, window: int, language: str = "en", characters: bool = False
 ) -> tuple[list[str], np.ndarray]:
-    """The `size` most frequent alphabetic words, and the whole text as their numbers (0 the most frequent).
+    """The `size` most frequent alphabetic words, and the whole text as their numbers (0 the most
+    frequent).
 
-    Every other word is -1, and so are `window` places after each sentence, which no window can bridge.
+    Every other word is -1, and so are `window` places after each sentence, which no window can
+    bridge.
     """
     seen: dict[str, int] = defaultdict(lambda: len(seen))  # a new word gets the next number
     text, gap = array("i"), [-1] * window
@@ -164,7 +177,9 @@ def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
-    """Print the nearest words of PROBES and the answers to ANALOGIES, a:b::c:? answered by b - a + c."""
+    """Print the nearest words of PROBES and the answers to ANALOGIES, a:b::c:? answered by b - a +
+    c.
+    """
     index, rows = {word: place for place, word in enumerate(words)}, unit(vectors)
 
     def nearest(direction: np.ndarray, but: list[str]) -> list[str]:
@@ -196,7 +211,7 @@ def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
     print(f"right first {first}/{len(ranks)}, among the first five {five}/{len(ranks)}")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -235,7 +250,7 @@ def main() -> None:
         action="store_true",
         help="print neighbours and analogies of the file at --output",
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not (args.text or args.check):
         parser.error(
             "nothing to do: give --text to build vectors, --check to look at them, or both"

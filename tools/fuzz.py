@@ -1,11 +1,12 @@
-"""Coverage-guided fuzzing of the readers: damaged tables, vectors, vocabularies and sequences may be refused, and nothing else.
+"""Coverage-guided fuzzing of the readers of tables, vectors, vocabularies and sequences.
 
     pip install atheris
     python tools/fuzz.py --minutes 10
 
-Each reader has a quarter of the time, in a process of its own. A UserError is an answer; any other exception, a hang or more
-than 4 GB of memory is a crash: its input is kept in --folder, and the exit code is 1. What reached something new is kept there
-too, so that the next run starts from it.
+Each reader has a quarter of the time, in a process of its own. It may refuse a damaged file with
+a UserError; any other exception, a hang or more than 4 GB of memory is a crash: its input is kept
+in --folder, and the exit code is 1. Inputs that reached new code are kept there too, so that the
+next run starts from them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ SEQUENCE = json.dumps(
         "is_random_next": False,
     }
 )
-SCORED = "index\tgenre\tsentence1\tsentence2\tscore\n0\tnews\ta film\ta movie\t4.5\n1\tnews\tgood\tbad\t0\n"
+SCORED = (
+    "index\tgenre\tsentence1\tsentence2\tscore\n0\tnews\ta film\ta movie\t4.5\n"
+    "1\tnews\tgood\tbad\t0\n"
+)
 WORDS = [
     *PIECES,
     "sentence1",
@@ -157,12 +161,12 @@ def fuzz(name: str, seconds: int, kept: Path) -> None:
         atheris.Fuzz()
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10, help="for all readers together")
     parser.add_argument("--folder", type=Path, default=Path("fuzzed"), help="where inputs are kept")
     parser.add_argument("--reader", choices=SEEDS, help="this one alone")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     seconds = max(1, round(60 * args.minutes / len(SEEDS)))
     if args.reader:
         fuzz(args.reader, seconds, args.folder)
@@ -192,7 +196,8 @@ def main() -> int:
         else:
             edges, features, inputs = reached[-1]
             print(
-                f"{name}: {executions[-1]} executions, {edges} edges, {features} features, {inputs} inputs kept",
+                f"{name}: {executions[-1]} executions, {edges} edges, {features} features, "
+                f"{inputs} inputs kept",
                 flush=True,
             )
     return 1 if crashed else 0

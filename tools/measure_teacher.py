@@ -1,12 +1,13 @@
-"""What a pre-trained teacher knows: masked words of held-out text, and twenty sentences with a gap.
+"""Measure a pre-trained teacher on masked words of held-out text and on twenty gap sentences.
 
-    python tools/measure_teacher.py --models teacher_model/classroom teacher_model/grown --text reviews.txt.xz brown.txt.xz \
-        --held_out 50
+    python tools/measure_teacher.py --models teacher_model/classroom teacher_model/grown \\
+        --text reviews.txt.xz brown.txt.xz --held_out 50
 
-Of each text the documents that `pretrain --held_out` kept from training, of a task's .tsv all rows. 15 % of the words are
-hidden whole, the same ones for each model, so that models of different vocabularies compare: a word counts as right if all
-its pieces are, and perplexity is a word's. A text of few passages is read up to seven times, with other words hidden. The
-unigram guess knows the frequencies of the training text and nothing else.
+It reads the documents of a text that `pretrain --held_out` kept from training, and all rows of a
+task's .tsv. 15 % of the words are masked as a whole, the same words for each model, so that models
+with different vocabularies can be compared: a word is right if all its pieces are, and perplexity
+is per word. A text of few passages is read up to seven times, with other words masked. The unigram
+guess knows only the word frequencies of the training text.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ Two plus two is [MASK]. = four
 
 
 def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
-    """Neighbouring sentences of one document together; of the held-out documents if `kept`, else of the others."""
+    """Neighbouring sentences of one document together; of the held-out documents if `kept`, else of
+    the others.
+    """
     for number, document in enumerate(documents_of(source, SST, together=1)):
         if source.suffix != ".tsv" and is_held_out(number, held_out) != kept:
             continue
@@ -76,7 +79,7 @@ def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
 
 
 def hide(bert: LoadedBert, text: str, seed: str) -> tuple[str, list[str]]:
-    """The text with 15 % of its words hidden, a [MASK] for each of their pieces, and those words."""
+    """The text with 15 % of its words masked, one [MASK] per word piece; and those words."""
     rng, unknown = random.Random(seed), bert.tokenizer.unk_token
     found = [
         word
@@ -119,7 +122,9 @@ def measure(bert: LoadedBert, texts: list[str]) -> tuple[int, float, float]:
 
 
 def unigram(bert: LoadedBert, texts: list[str], frequencies: Counter) -> tuple[float, float]:
-    """The share and the perplexity of always guessing by frequency, for each word piece that is hidden."""
+    """The share and the perplexity of always guessing by frequency, for each word piece that is
+    hidden.
+    """
     total, most = sum(frequencies.values()), frequencies.most_common(1)[0][0]
     answers = [
         bert.tokenizer.tokenize(word)
@@ -174,7 +179,7 @@ def gaps(bert: LoadedBert) -> list[str]:
     ]
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "--models",
@@ -200,7 +205,7 @@ def main() -> None:
         help="a .png to draw, then the history.jsonl of each pre-training run",
     )
     parser.add_argument("--threads", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.curve:

@@ -1,4 +1,6 @@
-"""Grading what was handed in: the table, deletion, tampering, endless loops, broken files; and the same grades as nbgrader's."""
+"""Grading what was handed in: the table, deletion, tampering, endless loops, broken files; and the
+same grades as nbgrader's.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tests.classroom.test_exercises import TEXTS
+from tests.makers.notebooks import TEXTS
 from tinybert_lite.classroom import checks
 from tinybert_lite.classroom.checks import grade_id, main, prepared
 from tinybert_lite.system.errors import UserError
@@ -32,7 +34,9 @@ def packages(monkeypatch):
 
 
 def submission(path, answers: dict[str, str], delete: str = "", tamper: str = ""):
-    """Hand in the exercises of stage 3 with these answers, a test cell deleted, another one emptied."""
+    """Hand in the exercises of stage 3 with these answers, a test cell deleted, another one
+    emptied.
+    """
     notebook = nbformat.read(EXERCISES / f"{GENERAL}.ipynb", as_version=4)
     notebook.cells = [cell for cell in notebook.cells if grade_id(cell) != f"check_{delete}"]
     for cell in notebook.cells:
@@ -56,7 +60,9 @@ def solved() -> dict[str, str]:
 
 
 def three_submissions(folder, name: str):
-    """All solved; half solved, with a wrong answer; a test cell deleted, a stub left, a test emptied. Points by hand."""
+    """All solved; half solved, with a wrong answer; a test cell deleted, a stub left, a test
+    emptied. Points by hand.
+    """
     wrong = ANSWERS["attention_loss"].wrong["scores, not probabilities"]
     submission(folder / "all" / name, solved())
     submission(folder / "half" / name, {**solved(), "attention_loss": wrong})
@@ -154,9 +160,13 @@ def test_a_broken_file_among_others_is_named_and_does_not_keep_them_waiting(grad
     )
 
 
+@pytest.mark.slow
 @posix
 def test_a_loop_that_cannot_be_interrupted_is_stopped(tmp_path):
-    stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
+    stubborn = (
+        "while True:\n    try:\n        while True:\n            pass\n    except "
+        "BaseException:\n        pass"
+    )
     found = checks.grade(submission(tmp_path / "a.ipynb", {"layer_mapping": stubborn}), seconds=10)
     assert {(grade.points, grade.message) for grade in found.grades} == {
         (0, "not reached: the notebook was stopped after 10 seconds")
@@ -238,7 +248,8 @@ def test_a_notebook_is_known_by_its_cells_and_not_by_its_name():
             "holds no exercise of ours",
         ),
         (
-            '{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": 7}}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+            '{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": '
+            '7}}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
             "holds no exercise of ours",
         ),
         ("[" * 100_000, "is no notebook"),

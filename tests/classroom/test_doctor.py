@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.pipeline.test_workspace import call, workspace  # noqa: F401
+from tests.makers.commands import call
 from tinybert_lite import plots
 from tinybert_lite.classroom import doctor
 from tinybert_lite.system import device
@@ -182,7 +182,7 @@ def test_what_is_wrong_is_named_with_its_cure(name, break_it, said, cure, monkey
     assert line.startswith(f"[!!] {name}: ") and said in line and cure in line and "\n" not in line
 
 
-def test_a_lost_data_file_and_a_lost_teacher_are_named(workspace):  # noqa: F811
+def test_a_lost_data_file_and_a_lost_teacher_are_named(workspace):
     assert look("data").ok and look("teacher").ok
     (workspace / "SST-2/dev.tsv").unlink()
     (workspace / "teacher_model/pytorch_model.bin").unlink()
@@ -199,7 +199,7 @@ def test_an_nvidia_card_without_cuda_says_so(monkeypatch):
     assert "reinstall torch with a CUDA build" in str(look("device"))
 
 
-def test_nothing_is_left_behind_in_the_workspace(workspace):  # noqa: F811
+def test_nothing_is_left_behind_in_the_workspace(workspace):
     before = sorted(workspace.rglob("*"))
     call("doctor --json")
     assert sorted(workspace.rglob("*")) == before

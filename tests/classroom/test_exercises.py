@@ -1,4 +1,6 @@
-"""Every exercise: its stub raises, its solution passes, each wrong answer is told what is wrong with it; notebooks equal their source."""
+"""Every exercise: its stub raises, its solution passes, each wrong answer is told what is wrong
+with it; notebooks equal their source.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +9,11 @@ import re
 import nbformat
 import pytest
 
-from tests.classroom.test_notebooks import code_cells, outputs, pictures
+from tests.makers.notebooks import TEXTS, code_cells, outputs, pictures
 from tinybert_lite.classroom import checking
-from tools.build_exercises import (
-    EXERCISES,
-    SOLUTIONS,
-    build,
-    cells,
-    exercises,
-    sources,
-    stub,
-    visible,
-)
+from tools.build_exercises import EXERCISES, SOLUTIONS, build, cells, exercises, stub, visible
 from tools.build_notebooks import execute, kernels, write
 
-TEXTS = {source.stem: source.read_text(encoding="utf-8") for source in sources()}
 ALL = {
     f"{stem[:2]} {exercise.name}": exercise
     for stem, text in TEXTS.items()
@@ -55,7 +47,8 @@ def test_there_are_three_exercises_a_stage_or_more():
     assert len(TEXTS) == 9 and len(ALL) >= 27
     for text in TEXTS.values():
         levels = re.findall(
-            r"^# \*(warm-up|core|stretch) · \d+ minutes · difficulty [●○]{3} · importance [●○]{3}\*$",
+            r"^# \*(warm-up|core|stretch) · \d+ minutes · difficulty [●○]{3} · importance "
+            r"[●○]{3}\*$",
             text,
             re.MULTILINE,
         )

@@ -10,7 +10,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.pipeline.test_workspace import lay_out, one_thread, snapshot, workspace  # noqa: F401
+from tests.makers.commands import snapshot
+from tests.makers.workspaces import lay_out
 from tinybert_lite.classroom import lessons
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
@@ -21,7 +22,7 @@ from tinybert_lite.system.files import write_json
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, read_manifest
 from tools.build_notebooks import kernels
 
-# Questions -----------------------------------------------------------------------------------------------------------
+# Questions ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +116,7 @@ def test_outside_of_a_notebook_nobody_watches():
     assert not lessons.watched()
 
 
+@pytest.mark.slow
 def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypatch):
     """As nbclient runs it, and as a front end does, which lets the kernel ask for input."""
     monkeypatch.delenv("CI", raising=False)
@@ -124,9 +126,11 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
         "from tinybert_lite.classroom import lessons",
         ask,
         'lessons.reveal("loss", 0.25)',
-        f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\ndel os.environ['TINYBERT_UNWATCHED']",
+        f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\ndel "
+        "os.environ['TINYBERT_UNWATCHED']",
         ask,
-        "from ipywidgets.widgets import widget\nnext(w for w in widget._instances.values() if type(w).__name__ == 'Text').value = '0.5'",
+        "from ipywidgets.widgets import widget\nnext(w for w in widget._instances.values() if "
+        "type(w).__name__ == 'Text').value = '0.5'",
         'lessons.reveal("loss", 0.25)',
     ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
@@ -153,7 +157,7 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
     assert said[6] == ["You said 0.5 nats; it is 0.25 nats: 2 times too high.\n"]
 
 
-# Set-up --------------------------------------------------------------------------------------------------------------
+# Set-up -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,7 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
 )
 def test_the_profile_is_the_argument_then_the_variable_then_classroom(
     workspace, monkeypatch, capsys, argument, variable, chosen
-):  # noqa: F811
+):
     monkeypatch.delenv("TINYBERT_PROFILE", raising=False)
     if variable is not None:
         monkeypatch.setenv("TINYBERT_PROFILE", variable)
@@ -176,12 +180,12 @@ def test_the_profile_is_the_argument_then_the_variable_then_classroom(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_profile_that_does_not_exist_names_the_nearest(workspace):  # noqa: F811
+def test_a_profile_that_does_not_exist_names_the_nearest(workspace):
     with pytest.raises(UserError, match="the nearest is classroom"):
         lessons.setup("clasroom")
 
 
-def test_what_is_off_is_one_sentence(workspace, capsys):  # noqa: F811
+def test_what_is_off_is_one_sentence(workspace, capsys):
     (workspace / "SST-2/dev.tsv").unlink()
     lessons.setup()
     said = capsys.readouterr().out
@@ -192,7 +196,7 @@ def test_what_is_off_is_one_sentence(workspace, capsys):  # noqa: F811
     )
 
 
-# A notebook that runs alone ------------------------------------------------------------------------------------------
+# A notebook that runs alone -----------------------------------------------------------------------
 
 # The classroom profile, in seconds; its sequences differ from smoke's.
 FULL = replace(
@@ -202,7 +206,10 @@ FULL = replace(
     threads=1,
     seed=7,
 )
-NOTE = "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: run the notebooks before it for real ones.\n"
+NOTE = (
+    "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: run the "
+    "notebooks before it for real ones.\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +227,7 @@ def finished(laid_out, tmp_path):
 
 
 @pytest.fixture
-def place(workspace):  # noqa: F811
+def place(workspace):
     return Workspace.find(workspace)
 
 

@@ -1,4 +1,4 @@
-"""The notebooks run, in order, in one workspace; what is committed equals its source and is clean."""
+"""The notebooks run in order in one workspace; the committed ones equal their sources."""
 
 import re
 import sys
@@ -10,6 +10,7 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from tests.makers.notebooks import code_cells, outputs, pictures
 from tinybert_lite.stages.task_models import SWAPPED
 from tools.build_notebooks import (
     CHINESE,
@@ -40,50 +41,67 @@ NAMES = [
     "08_q8bert",
     "09_chinese",
 ]
+ALL = tuple(NAMES)
+LESSON = "00_start_here"  # the one that the default run executes
 WITH_PICTURE = NAMES[3:]
 WITH_WIDGET = [*NAMES[:6], "08_q8bert", "09_chinese"]
-# Every control of every widget in the notebook, moved and put back: what it raised, and whether its picture changed.
+# Every control of every widget in the notebook, moved and put back: what it raised, and whether its
+# picture changed.
 DRIVE = """
 from tinybert_lite.classroom.widgets import Explorer
 
 for explorer in [value for value in Out.values() if isinstance(value, Explorer)]:
     for name, control in explorer.controls.items():
         picture, before = explorer.picture.value, control.value
-        choices = getattr(control, "options", None) or ([not before] if isinstance(before, bool) else [control.min, control.max])
+        if isinstance(before, bool):
+            choices = [not before]
+        else:
+            choices = getattr(control, "options", None) or [control.min, control.max]
         control.value = next(value for value in choices if value != before)
-        print("moved", name, "ok" if explorer.picture.value != picture and not explorer.message.value else "WRONG " + explorer.message.value)
+        message = explorer.message.value
+        moved = explorer.picture.value != picture and not message
+        print("moved", name, "ok" if moved else "WRONG " + message)
         control.value = before
 """
-
-
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def outputs(notebook):
-    return [output for cell in code_cells(notebook) for output in cell.outputs]
-
-
-def pictures(notebook):
-    return [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
 
 
 def committed(name):
     return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    return tmp_path_factory.mktemp("workspace")
+RUNS = [pytest.param((LESSON,), id="one"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
 
 
-@pytest.fixture(scope="module")
-def ran(workspace):
-    """Every notebook, executed in order in one shared workspace in the smoke profile.
+def each_notebook(names):
+    """A test for each of these notebooks of each run."""
+    cases = [
+        pytest.param(*run.values, name, id=f"{run.id}, {name}", marks=run.marks)
+        for run in RUNS
+        for name in run.values[0]
+        if name in names
+    ]
+    return pytest.mark.parametrize("chosen, name", cases, indirect=["chosen"])
 
-    While one runs, the next one's set-up cell already imports; its second cell waits for the one before to end.
+
+@pytest.fixture(params=RUNS)
+def chosen(request):
+    """The names of the notebooks that run, in order, in one workspace."""
+    return request.param
+
+
+@pytest.fixture
+def ran(once, chosen):
+    """The executed notebooks by name."""
+    return once(run_notebooks, chosen)[0]
+
+
+def run_notebooks(workspace, chosen):
+    """The chosen notebooks, executed in order in one shared workspace in the smoke profile.
+
+    While one runs, the set-up cell of the next already imports; its second cell waits for the
+    end of the one before.
     """
-    notebooks = {source.stem: build(source) for source in sources()}
+    notebooks = {name: build(NOTEBOOKS / "source" / f"{name}.py") for name in chosen}
     for notebook in notebooks.values():
         notebook.cells.append(new_code_cell(DRIVE, id="drive"))
     ended = [Event() for _ in notebooks]
@@ -102,19 +120,20 @@ def ran(workspace):
 
     with kernels(workspace, "smoke"), ThreadPoolExecutor(2) as pool:
         list(pool.map(run, range(len(notebooks)), notebooks.values()))
-    return notebooks
+    return notebooks, workspace
 
 
 def test_each_source_is_tested():
     assert [source.stem for source in sources()] == NAMES
 
 
-@pytest.mark.parametrize("name", WITH_WIDGET)
+@each_notebook(WITH_WIDGET)
 def test_each_control_of_each_widget_moves_its_picture(ran, name):
     said = "".join(output.text for output in ran[name].cells[-1].outputs).splitlines()
     assert said and [line for line in said if not line.endswith(" ok")] == []
 
 
+@pytest.mark.slow
 def test_an_error_in_a_widget_is_caught(tmp_path):
     """The same drive finds a widget whose callback fails: nbclient alone would not notice."""
     broken = """
@@ -135,18 +154,18 @@ widgets.Explorer(draw, {"layer": ipywidgets.IntSlider(1, 0, 1)}, [])
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_notebook(NAMES)
 def test_a_notebook_runs_without_an_error(ran, name):
     assert all(cell.execution_count for cell in code_cells(ran[name]))
     assert not [output for output in outputs(ran[name]) if output.output_type == "error"]
 
 
-@pytest.mark.parametrize("name", WITH_PICTURE)
+@each_notebook(WITH_PICTURE)
 def test_distillation_notebooks_show_a_picture(ran, name):
     assert pictures(ran[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_notebook(NAMES)
 def test_no_picture_is_shown_twice(ran, name):
     for cell in code_cells(ran[name]):
         assert (
@@ -154,9 +173,11 @@ def test_no_picture_is_shown_twice(ran, name):
         )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_notebook(NAMES)
 def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name):
-    """Warnings of libraries would puzzle a reader; the smoke profile's weak models are remarked on, and notebook 05 swaps two steps on purpose."""
+    """Warnings of libraries would puzzle a reader; the smoke profile's weak models are remarked on,
+    and notebook 05 swaps two steps on purpose.
+    """
     text = "".join(output.text for output in outputs(ran[name]) if output.get("name") == "stderr")
     swapped = SWAPPED.splitlines() if name.startswith("05") else []
     assert [
@@ -169,7 +190,10 @@ def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name)
     ] == []
 
 
-def test_the_stages_left_their_results(ran, workspace):
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [ALL], indirect=True)
+def test_the_stages_left_their_results(once, chosen):
+    _, workspace = once(run_notebooks, chosen)
     for folder in (
         "1_pre_data",
         "2_pregenerate_data",

@@ -1,4 +1,6 @@
-"""A clean start that loses nothing, and ready results: packed, checked, put in place, and up to date there."""
+"""A clean start that loses nothing, and ready results: packed, checked, put in place, and up to
+date there.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_workspace import call, lay_out, one_thread, snapshot, workspace  # noqa: F401
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import lay_out
 from tinybert_lite.pipeline import running as run_all
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
@@ -31,10 +34,10 @@ def fill(folder: Path, **files: str) -> None:
         place.write_text(content, encoding="utf-8")
 
 
-# A clean folder ------------------------------------------------------------------------------------------------------
+# A clean folder -----------------------------------------------------------------------------------
 
 
-def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(workspace):  # noqa: F811
+def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(workspace):
     folder = workspace / "3_general_distill"
     fill(
         folder,
@@ -63,7 +66,7 @@ def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(works
     } == {"pytorch_model.bin": "weights", "mine.txt": "notes", str(Path("drafts/a.txt")): "first"}
 
 
-def test_a_second_reset_takes_another_folder_and_a_third_finds_nothing(workspace):  # noqa: F811
+def test_a_second_reset_takes_another_folder_and_a_third_finds_nothing(workspace):
     for content in ("first", "second"):
         fill(workspace / "2_pregenerate_data", epoch_0_dot_json=content)
         call("reset --stage 2 --yes")
@@ -74,7 +77,7 @@ def test_a_second_reset_takes_another_folder_and_a_third_finds_nothing(workspace
     assert "nothing to move" in call("reset --stage 2 --yes").out
 
 
-def test_what_the_course_ships_is_kept(workspace):  # noqa: F811
+def test_what_the_course_ships_is_kept(workspace):
     fill(workspace / "1_pre_data", aug_dot_tsv="rows", glove_dot_classroom_dot_txt="vectors")
     fill(workspace / "teacher_model", README_dot_md="about", classroom__config_dot_json="{}")
     (workspace / "teacher_model/SST-2").mkdir()
@@ -102,7 +105,7 @@ def test_what_the_course_ships_is_kept(workspace):  # noqa: F811
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "enter", "nobody"])
-def test_it_asks_first(workspace, monkeypatch, answer):  # noqa: F811
+def test_it_asks_first(workspace, monkeypatch, answer):
     fill(workspace / "3_general_distill", mine_dot_txt="notes")
     before = snapshot(workspace)
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
@@ -110,7 +113,7 @@ def test_it_asks_first(workspace, monkeypatch, answer):  # noqa: F811
     assert "[y/N]" in ran.out and "nothing was moved" in ran.out and snapshot(workspace) == before
 
 
-def test_a_folder_where_a_run_is_at_work_is_left_alone(workspace):  # noqa: F811
+def test_a_folder_where_a_run_is_at_work_is_left_alone(workspace):
     fill(workspace / "3_general_distill", mine_dot_txt="notes")
     with locked(workspace / "3_general_distill"):
         ran = call("reset --stage 3 --yes")
@@ -121,7 +124,7 @@ def test_a_folder_where_a_run_is_at_work_is_left_alone(workspace):  # noqa: F811
     )
 
 
-# Ready results -------------------------------------------------------------------------------------------------------
+# Ready results ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,8 @@ def course(tmp_path_factory):
     fresh, instructor = lay_out(top / "fresh"), top / "instructor"
     shutil.copytree(fresh, instructor)
     ran = call(
-        f"run_all --profile smoke --device cpu --threads 1 --workspace '{instructor}' --from {STAGES[0]} --until {STAGES[1]}"
+        f"run_all --profile smoke --device cpu --threads 1 --workspace '{instructor}' --from "
+        f"{STAGES[0]} --until {STAGES[1]}"
     )
     assert ran.code == 0, ran.err
     assert call(f"reset --make_ready '{top / 'ready'}' --workspace '{instructor}'").code == 0
@@ -201,7 +205,7 @@ def test_a_result_that_somebody_changed_is_not_packed(course, tmp_path):
     )
 
 
-def test_an_empty_workspace_has_nothing_to_pack(workspace, tmp_path):  # noqa: F811
+def test_an_empty_workspace_has_nothing_to_pack(workspace, tmp_path):
     ran = call(f"reset --make_ready '{tmp_path / 'ready'}'")
     assert ran.code == 2 and "no stage has finished here" in ran.err
 

@@ -1,4 +1,6 @@
-"""Every slider moves its picture; what goes wrong is said; where nothing runs there is a still picture."""
+"""Every slider moves its picture; what goes wrong is said; where nothing runs there is a still
+picture.
+"""
 
 import base64
 import io

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv, write_vocabulary
-from tests.pipeline.test_workspace import call, one_thread, toy_rows, workspace, write_toy_data  # noqa: F401
-from tests.stages.test_other_teachers import make_distilbert
+from tests.makers.commands import call
+from tests.makers.teachers import make_distilbert
+from tests.makers.workspaces import toy_rows, write_toy_data
 from tinybert_lite.data import tfrecord
 from tinybert_lite.data.conversions import tables_to_records
 from tinybert_lite.data.epochs import count_sequences, epoch_file, read_epoch

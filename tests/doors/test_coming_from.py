@@ -1,4 +1,6 @@
-"""docs/coming_from.md is held against the commands: what it says they take, they take, with the defaults it says."""
+"""docs/coming_from.md is held against the commands: what it says they take, they take, with the
+defaults it says.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import re
 import shlex
 import sys
 from collections import defaultdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +27,8 @@ from tinybert_lite.pipeline.profiles import profile
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, RECIPE = DOCS / "coming_from.md", DOCS / "mindspore_checkpoints.md"
 
-# The original scripts' options with their defaults, from huawei-noah/Pretrained-Language-Model, TinyBERT/*.py; ... where one is required.
+# The original scripts' options with their defaults, from huawei-noah/Pretrained-Language-Model,
+# TinyBERT/*.py; ... where one is required.
 REQUIRED, OFF = ..., False
 TRAINING = {
     "--max_seq_length": 128,
@@ -127,7 +130,9 @@ def flags_in(text: str) -> list[str]:
 
 
 def sections() -> list[SimpleNamespace]:
-    """The page's headings, each with our command after its arrow, and the rows of the tables below it."""
+    """The page's headings, each with our command after its arrow, and the rows of the tables below
+    it.
+    """
     found, fenced = [SimpleNamespace(title="", command="", rows=[], prose=[], code=[])], ""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         here = found[-1]
@@ -171,9 +176,10 @@ def promised() -> dict[str, set[str]]:
                 found[section.command] |= {*flags_in(row.theirs)}
         for text in (*section.prose, *(f"{row.ours} {row.remark}" for row in section.rows)):
             for span in re.findall(r"`([^`]+)`", text):
-                if command := re.match(r"(?:python -m tinybert_lite\.)(\w+)|(\w+)(?= --)", span):
-                    if (name := command[1] or command[2]) != "torchrun":
-                        found[name] |= {*flags_in(span)}
+                command = re.match(r"(?:python -m tinybert_lite\.)(\w+)|(\w+)(?= --)", span)
+                name = command and (command[1] or command[2])
+                if name and name != "torchrun":
+                    found[name] |= {*flags_in(span)}
     return found
 
 
@@ -213,7 +219,7 @@ def test_every_remark_says_which_kind_it_is():
                 assert row.ours and not row.remark.startswith("not "), row
 
 
-# The original four ---------------------------------------------------------------------------------------------------
+# The original four --------------------------------------------------------------------------------
 
 
 def rows_of(command: str) -> list[SimpleNamespace]:
@@ -262,7 +268,7 @@ def test_an_option_of_the_original_is_taken_with_the_default_that_the_page_says(
         )
 
 
-# The recipe for a MindSpore checkpoint -------------------------------------------------------------------------------
+# The recipe for a MindSpore checkpoint ------------------------------------------------------------
 
 
 def mindspore_names(state: dict, prefix: str, tiny: str) -> dict[str, torch.Tensor]:
@@ -317,7 +323,7 @@ def test_the_recipe_makes_a_model_folder_of_a_mindspore_checkpoint(
         layer_norm_eps=1e-7,
     )
     stored = {
-        name: SimpleNamespace(asnumpy=lambda value=value.detach().numpy(): np.array(value))
+        name: SimpleNamespace(asnumpy=partial(np.array, value.detach().numpy()))
         for name, value in mindspore_names(stock.state_dict(), prefix, tiny).items()
     }
     monkeypatch.setitem(

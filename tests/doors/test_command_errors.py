@@ -1,4 +1,6 @@
-"""Bad input: one sentence that names file, line and cure, exit code 2, and nothing of value overwritten."""
+"""Bad input: one sentence that names file, line and cure, exit code 2, and nothing of value
+overwritten.
+"""
 
 from __future__ import annotations
 
@@ -12,61 +14,16 @@ import pytest
 import torch
 
 from tests.makers import VOCABULARY, make_bert_folder, write_vocabulary
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    make_student_config,
-    make_toy_teacher,
-    one_thread,
-    snapshot,
-    workspace,
-    write_toy_data,
-)
+from tests.makers.commands import AUGMENT, EVALUATE, FINETUNE, GENERAL, PREGENERATE, call, refused
+from tests.makers.workspaces import make_student_config, write_toy_data
 
-AUGMENT = "data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2 --N 2"
-PREGENERATE = "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data --bert_model teacher_model --epochs_to_generate 1"
-GENERAL = (
-    "general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model student_model --output_dir 3_general_distill "
-    "--num_train_epochs 1"
+MID = (
+    "task_distill --data_dir SST-2 --teacher_model tuned --student_model 3_general_distill "
+    "--task_name sst-2 --output_dir 4_task_distill_mid --num_train_epochs 1"
 )
-FINETUNE = "finetune_teacher --data_dir SST-2 --task_name sst-2 --teacher_model teacher_model --num_train_epochs 1"
-MID = "task_distill --data_dir SST-2 --teacher_model tuned --student_model 3_general_distill --task_name sst-2 --output_dir 4_task_distill_mid --num_train_epochs 1"
 OUT = MID.replace("4_task_distill_mid", "5_task_distill_out") + " --pred_distill"
-EVALUATE = "task_distill --do_eval --student_model tuned --data_dir SST-2 --task_name sst-2 --output_dir evaluated"
 EXPORT = "export --format classifier"
 RUN_ALL = "run_all --profile smoke --device cpu"
-
-
-@pytest.fixture
-def rooms(workspace):
-    """The toy workspace, with a fine-tuned teacher in `tuned` and a stage 3 to start stages 4 and 5 from."""
-    make_toy_teacher(workspace / "tuned", classifier=True)
-    make_bert_folder(workspace / "3_general_distill", layers=1, masked_lm=False)
-    line = {
-        "tokens": ["[CLS]", "film", "[SEP]"],
-        "segment_ids": [0, 0, 0],
-        "is_random_next": False,
-        "masked_lm_positions": [],
-        "masked_lm_labels": [],
-    }
-    (workspace / "2_pregenerate_data").mkdir()
-    (workspace / "2_pregenerate_data/epoch_0.json").write_text(
-        json.dumps(line) + "\n", encoding="utf-8"
-    )
-    return workspace
-
-
-def refused(line: str, rooms: Path, *named: str) -> str:
-    """Run, and assert how every mistake is answered. Returns the message."""
-    before = snapshot(rooms)
-    ran = call(line)
-    errors = [said for said in ran.err.splitlines() if said.startswith("error:")]
-    assert ran.code == 2 and len(errors) == 1 and ran.err.splitlines()[-1] == errors[0], ran
-    assert "Traceback" not in ran.out + ran.err
-    assert all(name in errors[0] for name in named), errors[0]
-    after = snapshot(rooms)
-    lost = [path for path, content in before.items() if content not in after.values()]
-    assert not lost, f"gone or overwritten: {lost}"
-    return errors[0]
 
 
 def edit(path: str, old: str, new: str):
@@ -605,7 +562,11 @@ def test_what_runs_in_one_process_says_so(rooms, monkeypatch, line, cure):
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pipe")
 def test_a_reader_that_has_enough_is_no_error():
     """As `predict --file … | head` is."""
-    code = "from tinybert_lite.system.command import command\nfrom tinybert_lite.system.console import say\nraise SystemExit(command(lambda argv: [say('x' * 100) for _ in range(10_000)] and 0)([]))"
+    code = (
+        "from tinybert_lite.system.command import command\nfrom tinybert_lite.system.console "
+        "import say\nraise SystemExit(command(lambda argv: [say('x' * 100) for _ in "
+        "range(10_000)] and 0)([]))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as ran:

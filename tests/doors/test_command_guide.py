@@ -1,4 +1,6 @@
-"""The command lines that people know from the original guides, letter for letter after `python -m tinybert_lite.`"""
+"""The command lines that people know from the original guides, letter for letter after `python -m
+tinybert_lite.`
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,12 @@ import pytest
 import torch
 
 from tests.makers import VOCABULARY, make_bert_folder
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import (
     lay_out,
     make_student_config,
     make_toy_teacher,
-    one_thread,
-    snapshot,
     toy_rows,
-    workspace,
     write_toy_corpus,
 )
 from tinybert_lite.data.tables import read_table
@@ -31,23 +30,28 @@ from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.outputs import read_manifest
 
 AUGMENT = (
-    "data_augmentation --pretrained_bert_model teacher_model --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . "
+    "data_augmentation --pretrained_bert_model teacher_model --glove_embs "
+    "1_pre_data/glove.6B.100d.txt --glue_dir . "
     "--task_name SST-2"
 )
 PREGENERATE = (
-    "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir 2_pregenerate_data "
+    "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --output_dir "
+    "2_pregenerate_data "
     "--bert_model teacher_model --do_whole_word_mask"
 )
 GENERAL = (
-    "general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model --student_model student_model "
+    "general_distill --pregenerated_data 2_pregenerate_data --teacher_model teacher_model "
+    "--student_model student_model "
     "--output_dir 3_general_distill --do_lower_case"
 )
 SWAPPED_FIRST = (
-    "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 3_general_distill --task_name sst-2 "
+    "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model "
+    "3_general_distill --task_name sst-2 "
     "--output_dir 4_task_distill_mid --aug_train --do_lower_case --pred_distill"
 )
 SWAPPED_SECOND = (
-    "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model 4_task_distill_mid --task_name sst-2 "
+    "task_distill --data_dir SST-2 --teacher_model teacher_model --student_model "
+    "4_task_distill_mid --task_name sst-2 "
     "--output_dir 5_task_distill_out --aug_train --do_lower_case"
 )
 RIGHT_FIRST = SWAPPED_FIRST.removesuffix(" --pred_distill")
@@ -57,7 +61,9 @@ WARNING = "ATTENTION, the order of the two steps"
 
 @pytest.fixture(scope="module")
 def guide(tmp_path_factory):
-    """The learning version's five lines, one after the other; then the two task steps in the right order."""
+    """The learning version's five lines, one after the other; then the two task steps in the right
+    order.
+    """
     root = lay_out(tmp_path_factory.mktemp("guide") / "workspace")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -168,15 +174,23 @@ def test_the_right_order_replaces_what_the_swapped_one_left(guide):
     assert not (root / "5_task_distill_out/model_epoch_1.bin").exists()
 
 
-# The original README's lines -----------------------------------------------------------------------------------------
+# The original README's lines ----------------------------------------------------------------------
 
 README = """
-pregenerate_training_data --train_corpus corpus.txt --bert_model BERT --reduce_memory --do_lower_case --epochs_to_generate 3 --output_dir corpus_out
-general_distill --pregenerated_data corpus_out --teacher_model BERT --student_model STUDENT --reduce_memory --do_lower_case --train_batch_size 256 --output_dir GENERAL
-data_augmentation --pretrained_bert_model BERT --glove_embs 1_pre_data/glove.6B.100d.txt --glue_dir . --task_name SST-2
-task_distill --teacher_model TUNED --student_model GENERAL --data_dir SST-2 --task_name SST-2 --output_dir TMP --max_seq_length 128 --train_batch_size 32 --num_train_epochs 10 --aug_train --do_lower_case
-task_distill --pred_distill --teacher_model TUNED --student_model TMP --data_dir SST-2 --task_name SST-2 --output_dir TINYBERT --aug_train --do_lower_case --learning_rate 3e-5 --num_train_epochs 3 --eval_step 100 --max_seq_length 128 --train_batch_size 32
-task_distill --do_eval --student_model TINYBERT --data_dir SST-2 --task_name SST-2 --output_dir EVALUATED --do_lower_case --eval_batch_size 32 --max_seq_length 128
+pregenerate_training_data --train_corpus corpus.txt --bert_model BERT --reduce_memory \
+--do_lower_case --epochs_to_generate 3 --output_dir corpus_out
+general_distill --pregenerated_data corpus_out --teacher_model BERT --student_model STUDENT \
+--reduce_memory --do_lower_case --train_batch_size 256 --output_dir GENERAL
+data_augmentation --pretrained_bert_model BERT --glove_embs 1_pre_data/glove.6B.100d.txt \
+--glue_dir . --task_name SST-2
+task_distill --teacher_model TUNED --student_model GENERAL --data_dir SST-2 --task_name SST-2 \
+--output_dir TMP --max_seq_length 128 --train_batch_size 32 --num_train_epochs 10 --aug_train \
+--do_lower_case
+task_distill --pred_distill --teacher_model TUNED --student_model TMP --data_dir SST-2 \
+--task_name SST-2 --output_dir TINYBERT --aug_train --do_lower_case --learning_rate 3e-5 \
+--num_train_epochs 3 --eval_step 100 --max_seq_length 128 --train_batch_size 32
+task_distill --do_eval --student_model TINYBERT --data_dir SST-2 --task_name SST-2 --output_dir \
+EVALUATED --do_lower_case --eval_batch_size 32 --max_seq_length 128
 """.strip().splitlines()
 
 
@@ -233,7 +247,7 @@ def test_evaluation_alone_finds_the_scores_that_training_ended_with(readme):
     assert trained in ran[5].out
 
 
-# Forms of the same lines ---------------------------------------------------------------------------------------------
+# Forms of the same lines --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -280,6 +294,7 @@ def test_student_model_without_a_configuration_of_its_own_means_the_one_that_fit
     assert "student_model/classroom" in ran.out
 
 
+@pytest.mark.slow
 def test_a_line_runs_in_a_process_of_its_own(workspace):
     found = subprocess.run(
         [sys.executable, "-m", *shlex.split("tinybert_lite." + PREGENERATE)],
@@ -299,7 +314,7 @@ def test_a_line_runs_in_a_process_of_its_own(workspace):
     )
 
 
-# What a flag means ---------------------------------------------------------------------------------------------------
+# What a flag means --------------------------------------------------------------------------------
 
 
 def test_do_eval_evaluates_alone_even_where_a_teacher_is_named(workspace):
@@ -307,7 +322,8 @@ def test_do_eval_evaluates_alone_even_where_a_teacher_is_named(workspace):
     make_toy_teacher(workspace / "tuned", classifier=True)
     before = snapshot(workspace)
     ran = call(
-        "task_distill --do_eval --teacher_model tuned --student_model tuned --data_dir SST-2 --task_name SST-2 --output_dir out"
+        "task_distill --do_eval --teacher_model tuned --student_model tuned --data_dir SST-2 "
+        "--task_name SST-2 --output_dir out"
     )
     assert ran.code == 0, ran.err
     written = {
@@ -317,10 +333,13 @@ def test_do_eval_evaluates_alone_even_where_a_teacher_is_named(workspace):
 
 
 def test_do_lower_case_holds_for_the_teachers_fine_tuning_too(workspace):
-    """A cased vocabulary, and lines that ask for lower case: teacher and student must read the same pieces."""
+    """A cased vocabulary, and lines that ask for lower case: teacher and student must read the same
+    pieces.
+    """
     make_bert_folder(workspace / "grown", vocab=[*VOCABULARY, "Film"])
     ran = call(
-        "finetune_teacher --data_dir SST-2 --task_name SST-2 --teacher_model grown --do_lower_case --num_train_epochs 1 --allow_weak_teacher --output_dir tuned"
+        "finetune_teacher --data_dir SST-2 --task_name SST-2 --teacher_model grown "
+        "--do_lower_case --num_train_epochs 1 --allow_weak_teacher --output_dir tuned"
     )
     assert ran.code == 0, ran.err
     assert (

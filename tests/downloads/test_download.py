@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from tests.makers import make_bert_folder
-from tests.pipeline.test_workspace import call, snapshot
+from tests.makers.commands import call, snapshot
 from tinybert_lite import download as command
 from tinybert_lite.data.corpora import read_corpora
 from tinybert_lite.data.tables import read_table
@@ -301,9 +301,6 @@ def test_a_full_disk_is_said_before_anything_is_written(server, tmp_path, monkey
     assert left(tmp_path) == []
 
 
-# Unpacking
-
-
 def test_of_a_hostile_archive_only_the_wanted_member_is_written(server, tmp_path):
     body = zipped(
         **{
@@ -398,9 +395,6 @@ def test_a_member_of_boundless_size_is_refused(server, tmp_path, monkeypatch):
     )
     with pytest.raises(fetch.UserError, match="no published file"):
         unpack.place_files(item, tmp_path, item.targets)
-
-
-# The command
 
 
 def at_home(server, monkeypatch, name: str, *bodies: bytes) -> Item:

@@ -21,9 +21,10 @@ from transformers import (
     dynamic_module_utils,
 )
 
-from tests.makers import config_values, make_bert_folder, random_batch, stock_bert, write_vocabulary
-from tests.method.test_golden import GOLDEN, SETS, golden
-from tests.pipeline.test_workspace import call, snapshot, workspace  # noqa: F401
+from tests.makers import config_values, make_bert_folder, stock_bert, write_vocabulary
+from tests.makers.checkpoints import BATCH, INPUTS, LABELS, originals, projection, release_1, stock
+from tests.makers.commands import call, snapshot
+from tests.makers.golden import GOLDEN, SETS, golden
 from tests.tensorflow_writer import write_folder
 from tinybert_lite.exports import read_back
 from tinybert_lite.exports.formats import export
@@ -34,9 +35,6 @@ from tinybert_lite.models.weights import read_weights
 from tinybert_lite.pipeline.prediction import Predictor
 from tinybert_lite.system.errors import UserError
 
-BATCH = random_batch([9, 4, 1])  # padded, with two token types
-INPUTS = {name: BATCH[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
-LABELS = {0: "bad", 1: "good", 2: "neither"}
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 FORMATS = (
     "huggingface",
@@ -45,41 +43,7 @@ FORMATS = (
 )  # of PyTorch; tests/exports/test_onnx.py has `serving`
 
 
-# Kinds of folders: what makes them, and the stock classes' answer ----------------------------
-
-
-def stock(head: str = "huggingface"):
-    """A classifier of three, and its logits for BATCH; the original's head by hand."""
-    model = stock_bert(BertForSequenceClassification, num_labels=3)
-    model.config.id2label, model.config.label2id = (
-        LABELS,
-        {word: number for number, word in LABELS.items()},
-    )
-    with torch.no_grad():
-        pooled = model.bert(**INPUTS).pooler_output
-        return model, model.classifier(torch.relu(pooled) if head == "relu" else pooled)
-
-
-def originals(folder: Path, state: dict, name: str = "pytorch_model.bin", **config) -> Path:
-    write_vocabulary(folder)
-    words = {"id2label": LABELS, "label2id": {word: number for number, word in LABELS.items()}}
-    (folder / "config.json").write_text(json.dumps({**config_values(), **words, **config}))
-    with open(folder / name, "wb") as file:
-        torch.save(state, file)
-    return folder
-
-
-def projection(name: str) -> dict:
-    draw = torch.Generator().manual_seed(3)
-    return {
-        f"{name}.weight": torch.randn(24, 16, generator=draw),
-        f"{name}.bias": torch.randn(24, generator=draw),
-    }
-
-
-def release_1(folder):
-    model, logits = stock("relu")
-    return originals(folder, model.state_dict() | projection("fit_dense")), logits
+# Kinds of folders: what makes them, and the stock classes' answer ---------------------------------
 
 
 def release_2(folder):
@@ -306,9 +270,6 @@ def test_so_do_those_of_general_distillation(tmp_path, name, format):
         )
 
 
-# What is in the files ------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", [release_1, release_2])
 def test_the_originals_format_keeps_the_originals_names(tmp_path, kind):
     folder, _ = kind(tmp_path / "in")
@@ -437,9 +398,6 @@ def test_the_tokenizer_is_transformers_own_too(tmp_path, cased):
     assert (ours.unk_token_id in expected["input_ids"][0]) == cased
 
 
-# The original's head in Hugging Face's classes -----------------------------------------------
-
-
 @pytest.fixture
 def relu(tmp_path, modules):
     """An export with the original's head, and its logits."""
@@ -518,10 +476,7 @@ def test_a_student_made_of_it_is_a_plain_folder_again(relu, tmp_path):
     )
 
 
-# The command ---------------------------------------------------------------------------------
-
-
-def test_the_finished_student_is_exported_into_its_own_folder(workspace):  # noqa: F811
+def test_the_finished_student_is_exported_into_its_own_folder(workspace):
     folder, _ = old_names(workspace / "5_task_distill_out")
     for format in ("classifier", "huggingface", "classifier"):
         ran = call(f"export --format {format}")

@@ -25,16 +25,10 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from transformers import BertConfig, BertForSequenceClassification
 
-from tests.exports.test_export import LABELS, release_1
 from tests.makers import config_values, make_bert_folder, random_batch
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    make_toy_teacher,
-    one_thread,
-    snapshot,
-    workspace,
-    write_toy_data,
-)
+from tests.makers.checkpoints import LABELS, release_1
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import make_toy_teacher, write_toy_data
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.exports import onnx_graph, onnx_nodes, onnx_runtime
 from tinybert_lite.exports.formats import export
@@ -114,9 +108,6 @@ CASES = [
     {"layer_norm_eps": 0.1},
     {"width": 12, "heads": 1},
 ]
-
-
-# The graph -----------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
@@ -272,9 +263,6 @@ def test_what_the_graph_cannot_say_is_refused(tmp_path, monkeypatch):
         onnx_bytes(small(tmp_path)[1])
 
 
-# Sums of 16 bits -----------------------------------------------------------------------------
-
-
 def adversarial(model, kind: str):
     with torch.no_grad():
         for layer in model.modules():
@@ -359,13 +347,11 @@ def test_a_processor_with_vnni_cuts_nothing_off(monkeypatch):
     assert saturates()
 
 
-# The folder ----------------------------------------------------------------------------------
-
 FILES = {"model.onnx", "tokenizer.json", "labels.json", "config.json", "example.py"}
 
 
 @pytest.fixture
-def finished(workspace):  # noqa: F811
+def finished(workspace):
     """A workspace with a finished student that knows its task, and its 8-bit copy."""
     folder = make_toy_teacher(workspace / "5_task_distill_out", classifier=True)
     config = json.loads((folder / "config.json").read_text())

@@ -25,9 +25,9 @@ from tests.makers import (
     random_batch,
     write_vocabulary,
 )
-from tests.pipeline.test_run_all import states
-from tests.pipeline.test_workspace import call, make_student_config, one_thread, workspace  # noqa: F401
-from tests.stages.test_other_teachers import RUN, fine_tune, results_of
+from tests.makers.commands import RUN, call, results_of, states
+from tests.makers.teachers import fine_tune
+from tests.makers.workspaces import make_student_config
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.saving import save_config, save_safetensors, save_weights
 from tinybert_lite.models.weights import read_weights
@@ -36,13 +36,11 @@ from tinybert_lite.system.errors import UserError
 BATCH = random_batch([9, 4, 1])
 INPUTS = {name: BATCH[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
 REAL = BATCH["attention_mask"].bool()
+VOCABULARY_SIZE = len(VOCABULARY)
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 
 
-PIECES = len(VOCABULARY)
-
-
-def stock(kind, layers=4, groups=1, pieces=PIECES, **more):
+def stock(kind, layers=4, groups=1, pieces=VOCABULARY_SIZE, **more):
     """A random ALBERT whose embeddings are narrower than its layers, no bias or LayerNorm of it at
     its first value.
     """
@@ -248,7 +246,7 @@ def test_the_losses_are_those_of_the_stock_models_states(tmp_path):
     )
 
 
-def test_all_five_stages_with_an_albert(workspace):  # noqa: F811
+def test_all_five_stages_with_an_albert(workspace):
     """The student reads the ALBERT's word pieces and learns its layers; the fine-tuned ALBERT is a
     stock classifier.
     """
@@ -277,7 +275,7 @@ def test_all_five_stages_with_an_albert(workspace):  # noqa: F811
     assert "to do" not in states(again.out).values()
 
 
-def test_a_student_comes_closer_to_an_alberts_layers(workspace):  # noqa: F811
+def test_a_student_comes_closer_to_an_alberts_layers(workspace):
     make_albert(workspace / "albert")
     make_bert_folder(workspace / "student", layers=2, width=12, masked_lm=False)
     assert (
@@ -326,7 +324,7 @@ def make_sentencepiece(folder: Path) -> Path:
     return folder
 
 
-def test_one_with_a_sentencepiece_vocabulary_teaches_the_prediction_layer(workspace):  # noqa: F811
+def test_one_with_a_sentencepiece_vocabulary_teaches_the_prediction_layer(workspace):
     fine_tune(make_sentencepiece(workspace / "albert"), AlbertForSequenceClassification)
     ran = call(f"{RUN} --task_teacher albert")
     assert ran.code == 0 and states(ran.out)["task_distill_mid"] == "not needed", ran.err
@@ -343,7 +341,7 @@ def test_one_with_a_sentencepiece_vocabulary_teaches_the_prediction_layer(worksp
         "sst-2 --output_dir out",
     ],
 )
-def test_and_it_is_said_where_its_layers_would_be_needed(workspace, line):  # noqa: F811
+def test_and_it_is_said_where_its_layers_would_be_needed(workspace, line):
     make_sentencepiece(workspace / "albert")
     make_bert_folder(workspace / "student", masked_lm=False)
     ran = call(line)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.makers import random_batch, stock_bert
-from tests.pipeline.test_workspace import call, workspace  # noqa: F401
+from tests.makers.commands import call
 from tinybert_lite.method import losses
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.objectives import Intermediate, Prediction
@@ -199,8 +199,8 @@ def terms_of(folder):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Every choice of the command lines, through both kinds of distillation."""
-    from tests.pipeline.test_workspace import lay_out
+    """Every choice of a command line, in both kinds of distillation, as the manifest has it."""
+    from tests.makers.workspaces import lay_out
 
     root = lay_out(tmp_path_factory.mktemp("method") / "workspace")
     with pytest.MonkeyPatch.context() as patch:

@@ -1,34 +1,14 @@
 """The original code's numbers, on two sets of small models (tests/golden/README.md)."""
 
-import json
 from functools import cache
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
+from tests.makers.golden import GOLDEN, RUNS, SETS, check, golden
 from tinybert_lite.method import losses
 from tinybert_lite.method.objectives import Intermediate, Prediction
 from tinybert_lite.models.loading import load_model
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-SETS = ("public_a", "public_b")
-RUNS = [("padded", "original"), ("unpadded", "original"), ("unpadded", "exact")]
-
-
-def golden(name: str, run: str) -> tuple[dict, dict]:
-    """What is expected, and the batch."""
-    expected = json.loads((GOLDEN / name / "expected.json").read_text())[run]
-    batch = {
-        key: torch.from_numpy(value) for key, value in np.load(GOLDEN / name / "batch.npz").items()
-    }
-    if run == "unpadded":
-        batch |= {
-            "input_ids": batch["unpadded_input_ids"],
-            "attention_mask": torch.ones_like(batch["attention_mask"]),
-        }
-    return expected, batch
 
 
 @cache
@@ -36,12 +16,6 @@ def model(name: str, folder: str):
     found, new_parts = load_model(GOLDEN / name / folder)
     assert not [part for part in new_parts if part != "bert.pooler"]
     return found.eval()
-
-
-def check(found, expected):
-    np.testing.assert_allclose(
-        np.asarray(torch.as_tensor(found).detach()), expected, rtol=1e-5, atol=1e-6
-    )
 
 
 @pytest.mark.parametrize("name", SETS)

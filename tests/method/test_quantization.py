@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from tests.makers import make_bert_folder, random_batch
-from tests.training.test_loop import bert, loop, rows
+from tests.makers.loops import bert, loop, rows
 from tinybert_lite.method import quantization
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.method.quantization import (

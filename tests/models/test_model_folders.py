@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
 from tests.makers import make_bert_folder, random_batch
+from tests.makers.checkpoints import Touch
 from tinybert_lite.models import weights
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_model
@@ -269,16 +270,6 @@ def test_a_file_that_is_no_weights_file_is_refused(bert_folder, name, content):
             UserError, match=f"{name} is not a (safetensors file|file of plain tensors)"
         ):
             read(bert_folder)
-
-
-class Touch:
-    """Unpickled without care, it makes a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -9,18 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.doors.test_command_errors import (  # noqa: F401
-    AUGMENT,
-    EVALUATE,
-    FINETUNE,
-    GENERAL,
-    PREGENERATE,
-    refused,
-    rooms,
-)
 from tests.makers import config_values, make_bert_folder
-from tests.method.test_golden import GOLDEN, RUNS, SETS, check, golden
-from tests.pipeline.test_workspace import call, one_thread, workspace  # noqa: F401
+from tests.makers.commands import AUGMENT, EVALUATE, FINETUNE, GENERAL, PREGENERATE, call, refused
+from tests.makers.golden import GOLDEN, RUNS, SETS, check, golden
 from tests.tensorflow_writer import (
     END,
     appended,
@@ -319,7 +310,7 @@ def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms)
     assert results[0] == results[1]
 
 
-def test_a_checkpoint_of_run_classifier_is_a_task_teacher(rooms):  # noqa: F811
+def test_a_checkpoint_of_run_classifier_is_a_task_teacher(rooms):
     state = {
         name: tensor
         for name, tensor in stored(rooms / "tuned").items()
@@ -387,7 +378,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_checkpoint_is_refused_in_one_sentence(rooms, kind):  # noqa: F811
+def test_a_damaged_checkpoint_is_refused_in_one_sentence(rooms, kind):
     damage, says = DAMAGED[kind]
     google = as_google(rooms / "tuned", rooms / "google")
     damage(google)

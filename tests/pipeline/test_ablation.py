@@ -9,7 +9,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from tests.pipeline.test_workspace import call, lay_out, one_thread, workspace  # noqa: F401
+from tests.makers.commands import call
+from tests.makers.sampling import slow
+from tests.makers.workspaces import lay_out
 from tinybert_lite import plots
 from tinybert_lite.pipeline.ablation_table import cells, differences, write_table
 from tinybert_lite.pipeline.profiles import profile
@@ -42,13 +44,36 @@ OWN_STAGES = {  # the stages that a variant cannot have in common with the full 
     "all_labels": CHAIN[2:],
     "no_augmentation_long": CHAIN[1:],
 }
+FEW = ("full", "no_general", "no_task", "no_attention")
+RUNS = [pytest.param(FEW, id="few"), pytest.param(("full", *OWN_STAGES), id="all", marks=slow)]
 FOLDERS = dict(zip(CHAIN, ("3_general_distill", "4_task_distill_mid", "5_task_distill_out")))
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Every variant of one seed on toy data: the folder, the stages that ran, ablation.json."""
-    root, ran = lay_out(tmp_path_factory.mktemp("ablation")), []
+def each_variant(names: str, cases):
+    """A test for each case of each run; a case starts with its variant's name."""
+    found = [
+        pytest.param(*run.values, *case, marks=run.marks)
+        for run in RUNS
+        for case in cases
+        if case[0] in run.values[0]
+    ]
+    return pytest.mark.parametrize(f"variants, {names}", found, indirect=["variants"])
+
+
+@pytest.fixture(params=RUNS)
+def variants(request):
+    return request.param
+
+
+@pytest.fixture
+def finished(once, variants):
+    return once(run_variants, variants)
+
+
+def run_variants(root, variants):
+    """Variants of one seed in a toy workspace: folder, stages that ran, and ablation.json."""
+    ran = []
+    lay_out(root)
     with pytest.MonkeyPatch.context() as patch:
         execute = Stage.execute
         patch.setattr(
@@ -59,8 +84,8 @@ def finished(tmp_path_factory):
             ),
         )
         done = call(
-            f"{BRIEF} --workspace {root.as_posix()} --seeds 7 --only all"
-            " --set pregenerate_training_data.max_seq_len=24"
+            f"{BRIEF} --workspace {root.as_posix()} --seeds 7 --only {' '.join(variants[1:])} "
+            "--set pregenerate_training_data.max_seq_len=24"
         )
     assert done.code == 0, done
     folder = root / "5_task_distill_out/ablation"
@@ -73,7 +98,7 @@ def manifest(folder, name, stage):
     )
 
 
-@pytest.mark.parametrize("name", OWN_STAGES)
+@each_variant("name", [(name,) for name in OWN_STAGES])
 def test_a_variant_makes_what_it_changes_and_reads_the_rest_from_the_full_method(finished, name):
     folder, ran, _ = finished
     place = folder / "seed_7" / name
@@ -96,7 +121,7 @@ def test_a_variant_makes_what_it_changes_and_reads_the_rest_from_the_full_method
             assert manifest(folder, name, stage)["inputs"]["student"]["path"] == str(source)
 
 
-def test_what_is_common_is_made_once(finished):
+def test_what_is_common_is_made_once(finished, variants):
     _, ran, _ = finished
     made = [stage for stage, _ in ran]
     assert len(ran) == len(set(ran)) and len(chosen(["all"])) == len(OWN_STAGES) + 1
@@ -105,7 +130,7 @@ def test_what_is_common_is_made_once(finished):
         for stage in ("data_augmentation", "pregenerate_training_data", "finetune_teacher")
     ] == [1, 1, 1]
     assert made.count("general_distill") == 1 + sum(
-        CHAIN[0] in stages for stages in OWN_STAGES.values()
+        CHAIN[0] in OWN_STAGES[name] for name in variants[1:]
     )
 
 
@@ -121,7 +146,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@each_variant("name", [(name,) for name in CHANGES])
 def test_stages_3_and_4_differ_from_the_full_method_in_nothing_else(finished, name):
     folder, _, _ = finished
     for stage in CHAIN[:2]:
@@ -140,7 +165,7 @@ def test_stages_3_and_4_differ_from_the_full_method_in_nothing_else(finished, na
     )
 
 
-@pytest.mark.parametrize(
+@each_variant(
     "name, absent",
     [
         ("full", []),
@@ -162,7 +187,7 @@ def test_a_loss_that_is_left_out_is_in_no_line_of_the_history(finished, name, ab
         assert terms == {"hidden/0", "hidden/1", "attention/1"} - {*absent}
 
 
-@pytest.mark.parametrize(
+@each_variant(
     "name, stage, rows",
     [
         ("full", 1, "aug.tsv"),
@@ -180,7 +205,7 @@ def test_the_rows_that_are_learnt_from(finished, name, stage, rows):
     assert found["inputs"]["rows"]["path"].endswith(rows)
 
 
-@pytest.mark.parametrize(
+@each_variant(
     "name, terms",
     [
         ("full", {"prediction"}),
@@ -228,10 +253,10 @@ def test_no_variant_changes_what_all_share():
         }
 
 
-def test_the_record_of_a_run(finished):
+def test_the_record_of_a_run(finished, variants):
     folder, _, stored = finished
     runs = {run["variant"]: run for run in stored["runs"]}
-    assert [*runs] == [*VARIANTS] and stored["seeds"] == [7] and stored["failed"] == {}
+    assert [*runs] == [*variants] and stored["seeds"] == [7] and stored["failed"] == {}
     for name, run in runs.items():
         assert (
             run["dev"] == manifest(folder, name, CHAIN[2])["metrics"]["dev"]
@@ -242,10 +267,10 @@ def test_the_record_of_a_run(finished):
         "task_distill_out.hard_label_weight=1",
         "task_distill_out.num_train_epochs=6",
     ]
-    assert [stage for stage, of in runs["no_prediction"]["stages"].items() if not of["shared"]] == [
+    assert [stage for stage, of in runs["no_task"]["stages"].items() if not of["shared"]] == [
         "task_distill_out"
     ]
-    assert runs["no_prediction"]["test"] is None, "the toy test file has no labels"
+    assert runs["no_task"]["test"] is None, "the toy test file has no labels"
     assert (
         "| without attention loss |" in (folder / "ablation.md").read_text(encoding="utf-8")
         and (folder / "ablation.png").stat().st_size > 5000
@@ -309,14 +334,14 @@ def test_a_variant_that_fails_is_named_and_the_others_run(workspace, monkeypatch
         ("--set general_distill.paddign=x", "paddign"),
     ],
 )
-def test_what_an_ablation_cannot_have(workspace, more, says):  # noqa: F811
+def test_what_an_ablation_cannot_have(workspace, more, says):
     (workspace / "other").mkdir()
     (workspace / "other/config.json").write_text('{"model_type": "roberta"}', encoding="utf-8")
     done = call(f"{BRIEF} {more}")
     assert done.code == 2 and says in done.err.splitlines()[-1] and done.err.startswith("error:")
 
 
-def test_a_dry_run_writes_nothing(workspace):  # noqa: F811
+def test_a_dry_run_writes_nothing(workspace):
     done = call(f"{BRIEF} --dry-run --seeds 7 8 --only all")
     assert (
         done.code == 0

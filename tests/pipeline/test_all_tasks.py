@@ -12,12 +12,7 @@ import torch
 
 from tests.layouts import PUBLISHED, write_task_folder
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import (  # noqa: F401
-    make_student_config,
-    one_thread,
-    write_toy_corpus,
-    write_toy_vectors,
-)
+from tests.makers.workspaces import make_student_config, write_toy_corpus, write_toy_vectors
 from tinybert_lite import evaluate, run_all
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS, find_task
@@ -31,7 +26,25 @@ CHINESE = sorted(
         for character in "第家店很好差，房间干净脏这里不错失望"
     }
 )
-TRAINED = [name for name in PUBLISHED if TASKS[name].dev_files]
+TRAINED = tuple(name for name in PUBLISHED if TASKS[name].dev_files)
+TWO = ("MNLI", "ChnSentiCorp")  # pairs with a second dev set; and single texts in Chinese
+RUNS = [
+    pytest.param(TWO, id="two tasks"),
+    pytest.param(TRAINED, id="all tasks", marks=pytest.mark.slow),
+]
+
+
+def each_task(wanted=lambda name: True):
+    """A test for each task of each run."""
+    cases = [
+        pytest.param(*run.values, name, id=f"{run.id}, {name}", marks=run.marks)
+        for run in RUNS
+        for name in run.values[0]
+        if wanted(name)
+    ]
+    return pytest.mark.parametrize("tasks, name", cases, indirect=["tasks"])
+
+
 BRIEF = ["--profile", "smoke", "--threads", "1", "--baseline"] + [
     part
     for stage in (
@@ -45,21 +58,34 @@ BRIEF = ["--profile", "smoke", "--threads", "1", "--baseline"] + [
 ]
 
 
-@pytest.fixture(scope="module")
-def glue(tmp_path_factory):
-    """A folder of all tasks' folders, the diagnostic set beside MNLI."""
-    folder = tmp_path_factory.mktemp("glue")
-    for name in PUBLISHED:
+@pytest.fixture(params=RUNS)
+def tasks(request):
+    """The names of the tasks that `--task all` finds."""
+    return request.param
+
+
+@pytest.fixture
+def glue(once, tasks):
+    return once(write_glue, tasks)
+
+
+@pytest.fixture
+def finished(once, glue):
+    return once(run_tasks, glue)
+
+
+def write_glue(folder, tasks):
+    """A folder with a folder for each task, and the diagnostic set beside MNLI."""
+    for name in (*tasks, "AX"):
         write_task_folder(folder / ("XNLI" if name == "XNLI-zh" else name), name)
-    for split, published in dict(TASKS["XNLI-zh"].other_files).items():
-        (folder / "XNLI" / f"{split}.tsv").rename(folder / "XNLI" / published)
+    if "XNLI-zh" in tasks:
+        for split, published in dict(TASKS["XNLI-zh"].other_files).items():
+            (folder / "XNLI" / f"{split}.tsv").rename(folder / "XNLI" / published)
     return folder
 
 
-@pytest.fixture(scope="module")
-def finished(glue, tmp_path_factory):
+def run_tasks(root, glue):
     """A workspace after `--task all`."""
-    root = tmp_path_factory.mktemp("workspace")
     teacher = make_bert_folder(
         root / "bert", layers=4, width=16, heads=4, vocab=[*VOCABULARY, *CHINESE]
     )
@@ -85,7 +111,7 @@ def finished(glue, tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@each_task()
 def test_every_task_has_a_finished_student(finished, name):
     home = finished / "5_task_distill_out" / ("" if name == "SST-2" else name)
     results, task = json.loads((home / "results.json").read_text(encoding="utf-8")), TASKS[name]
@@ -101,7 +127,7 @@ def test_every_task_has_a_finished_student(finished, name):
     assert list(config["id2label"].values()) == list(task.labels or ["LABEL_0"])
 
 
-@pytest.mark.parametrize("name", [name for name in TRAINED if TASKS[name].text_b])
+@each_task(lambda name: TASKS[name].text_b)
 def test_both_texts_of_a_pair_are_augmented_each_beside_the_original_other(finished, name):
     home = finished / "1_pre_data" / name
     table = read_table_of(home / "aug.tsv", name)
@@ -128,7 +154,7 @@ SUBMISSIONS = {
 }
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@each_task()
 def test_submission_files(finished, name):
     home, task = finished / "5_task_distill_out" / ("" if name == "SST-2" else name), TASKS[name]
     for file in SUBMISSIONS.get(name, (name,)):
@@ -142,10 +168,10 @@ def test_submission_files(finished, name):
         )
 
 
-def test_the_table_and_its_picture(finished):
+def test_the_table_and_its_picture(finished, tasks):
     text = (finished / "5_task_distill_out/all_tasks.md").read_text(encoding="utf-8")
     assert (
-        all(f"| {name} |" in text for name in TRAINED)
+        all(f"| {name} |" in text for name in tasks)
         and "accuracy, accuracy_mismatched" in text
         and "| mean |" in text
         and "failed" not in text
@@ -153,7 +179,7 @@ def test_the_table_and_its_picture(finished):
     stored = json.loads(
         (finished / "5_task_distill_out/all_tasks.json").read_text(encoding="utf-8")
     )
-    means = [stored["results"][name]["student"][TASKS[name].metric] for name in TRAINED]
+    means = [stored["results"][name]["student"][TASKS[name].metric] for name in tasks]
     assert f"{sum(means) / len(means):.4f}" in text.split("| mean |")[1]
     assert (finished / "5_task_distill_out/all_tasks.png").stat().st_size > 5000
 
@@ -171,23 +197,14 @@ def test_languages_share_no_sequences_and_no_general_student(finished):
     assert again[0].state == "done", "other tasks of its language use it as it is"
 
 
+def evaluate_ax(data: Path, student: Path, *more) -> None:
+    flags = ["--data_dir", data, "--task_name", "AX", "--student_model", student, *more]
+    assert evaluate.main(list(map(str, flags))) == 0
+
+
 def test_the_diagnostic_set_is_scored_by_any_model_of_mnli(finished, glue, capsys, tmp_path):
     student = finished / "5_task_distill_out/MNLI"
-    assert (
-        evaluate.main(
-            [
-                "--data_dir",
-                str(glue / "AX"),
-                "--task_name",
-                "AX",
-                "--student_model",
-                str(student),
-                "--output_dir",
-                str(tmp_path / "out"),
-            ]
-        )
-        == 0
-    )
+    evaluate_ax(glue / "AX", student, "--output_dir", tmp_path / "out")
     assert (tmp_path / "out/AX.tsv").read_bytes() == (student / "AX.tsv").read_bytes()
     rows = [
         [*"xyzw", row.text_a, row.text_b, label]
@@ -202,19 +219,7 @@ def test_the_diagnostic_set_is_scored_by_any_model_of_mnli(finished, glue, capsy
         "Lexical Logic Knowledge Domain Premise Hypothesis Label".split(),
     )
     capsys.readouterr()
-    assert (
-        evaluate.main(
-            [
-                "--data_dir",
-                str(tmp_path / "AX"),
-                "--task_name",
-                "AX",
-                "--student_model",
-                str(student),
-            ]
-        )
-        == 0
-    )
+    evaluate_ax(tmp_path / "AX", student)
     assert "diagnostic matthews = " in capsys.readouterr().out
     assert (
         run_all.main(["--task", "AX", "--data_dir", str(glue / "AX"), "--workspace", str(finished)])
@@ -315,21 +320,7 @@ def test_a_teacher_whose_labels_stand_in_another_order_is_turned(finished, glue,
     (turned / "config.json").write_text(json.dumps(config), encoding="utf-8")
     answers = []
     for folder in (teacher, turned):
-        assert (
-            evaluate.main(
-                [
-                    "--data_dir",
-                    str(glue / "AX"),
-                    "--task_name",
-                    "AX",
-                    "--student_model",
-                    str(folder),
-                    "--output_dir",
-                    str(tmp_path / folder.name),
-                ]
-            )
-            == 0
-        )
+        evaluate_ax(glue / "AX", folder, "--output_dir", tmp_path / folder.name)
         answers.append((tmp_path / folder.name / "AX.tsv").read_text(encoding="utf-8"))
     assert (
         answers[0] == answers[1]

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.makers import write_tsv
-from tests.pipeline.test_workspace import NOUNS, call, lay_out, one_thread, snapshot  # noqa: F401
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import NOUNS, lay_out
 from tinybert_lite.data.own_files import OwnRow, read_own_rows
 from tinybert_lite.data.own_rows import understand
 from tinybert_lite.data.splits import stratified_split

@@ -15,7 +15,7 @@ import torch
 from transformers import BertForSequenceClassification
 
 from tests.makers import make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import call, one_thread  # noqa: F401
+from tests.makers.commands import call
 from tinybert_lite import predict
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.models.tokenizers import load_tokenizer

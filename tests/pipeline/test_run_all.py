@@ -13,14 +13,10 @@ import pytest
 import torch
 
 from tests.makers import make_bert_folder, power_cut_after
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    lay_out,
+from tests.makers.commands import call, outcome, snapshot, states
+from tests.makers.workspaces import (
     make_student_config,
     make_toy_teacher,
-    one_thread,
-    snapshot,
-    workspace,
     write_toy_corpus,
     write_toy_data,
     write_toy_vectors,
@@ -44,8 +40,6 @@ from tinybert_lite.stages.stage import Stage, stale
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.outputs import SOFT_TARGETS, locked, read_manifest
 from tinybert_lite.training.history import read_history
-
-# One stage -----------------------------------------------------------------------------------
 
 SETTINGS = Settings(profile="smoke")
 
@@ -292,8 +286,6 @@ def test_what_the_user_put_there_after_a_killed_run_is_not_lost(toy):
     assert contents(stage.folder(workspace)) == {"mine", "TEXTsmoke"}
 
 
-# Killed and resumed --------------------------------------------------------------------------
-
 BRIEF = dict(
     max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2
 )
@@ -345,14 +337,6 @@ TRAINING_STAGES = [
 ]
 
 
-def outcome(folder: Path) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes()
-        for path in folder.iterdir()
-        if path.is_file() and path.name not in ("manifest.json", "running.json")
-    }
-
-
 @pytest.mark.parametrize("stage", TRAINING_STAGES, ids=lambda stage: stage.name)
 def test_a_run_killed_in_training_resumes_from_its_last_saved_step_and_ends_bit_identical(
     stage, inputs, tmp_path
@@ -398,9 +382,6 @@ def test_a_damaged_saved_state_costs_a_restart_not_the_run(inputs, killed, tmp_p
     assert outcome(killed) == outcome(tmp_path / "whole")
 
 
-# One smoke run of everything -----------------------------------------------------------------
-
-
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
     """`run_all --profile smoke --baseline` from data only; no test may change this workspace."""
@@ -418,16 +399,6 @@ def smoke(tmp_path_factory):
 def copied(smoke, tmp_path):
     shutil.copytree(smoke[0], tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def states(out: str) -> dict[str, str]:
-    """The plan's states by stage title."""
-    found = {}
-    for line in out.splitlines():
-        for stage in run_all.stages(baseline=True):
-            if stage.title in line and line.startswith(("  to do", "  done", "  not needed")):
-                found[stage.name] = line[2:12].strip()
-    return found
 
 
 def plan(root: Path, *assignments: str, baseline: bool = True, **how) -> dict[str, tuple[str, str]]:

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from tests.fault_harness import SETTINGS, STAGES, outcome, reads
-from tests.pipeline.test_workspace import one_thread  # noqa: F401
 from tinybert_lite.system.command import command
 from tinybert_lite.system.files import write_atomically
 

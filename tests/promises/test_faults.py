@@ -7,12 +7,14 @@ import sys
 
 import pytest
 
+from tests.makers.sampling import sampled
+
 pytestmark = pytest.mark.skipif(
     not hasattr(__import__("os"), "fork"), reason="the harness forks its runs"
 )
 
 
-@pytest.mark.parametrize("count", [16, pytest.param(80, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", sampled([4, 16, 80], default=[4]))
 def test_a_stage_killed_anywhere_resumes_and_ends_with_the_same_bytes(tmp_path, count):
     ran = subprocess.run(
         [

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.fault_harness import SETTINGS, STAGES, outcome, reads
-from tests.pipeline.test_workspace import one_thread  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 SLOW = """
@@ -84,7 +83,10 @@ def in_notebook(code: str) -> tuple[str, str]:
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
 @pytest.mark.parametrize(
     "where, ending",
-    [(in_terminal, "stopped; the same command resumes"), (in_notebook, "KeyboardInterrupt")],
+    [
+        (in_terminal, "stopped; the same command resumes"),
+        pytest.param(in_notebook, "KeyboardInterrupt", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupt_saves_the_step_and_the_next_run_resumes(where, ending, root, tmp_path):
     said, end = where(SLOW.format(root=str(root), folder=str(tmp_path / "cut")))

@@ -19,17 +19,20 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from tests.doors.test_command_errors import (
+from tests.makers import SPECIAL
+from tests.makers.checkpoints import Touch
+from tests.makers.commands import (
     AUGMENT,
     EVALUATE,
     FINETUNE,
     GENERAL,
     PREGENERATE,
+    call,
     refused,
+    snapshot,
 )
-from tests.makers import SPECIAL
-from tests.models.test_model_folders import Touch
-from tests.pipeline.test_workspace import call, lay_out, make_toy_teacher, one_thread, snapshot  # noqa: F401
+from tests.makers.sampling import slow
+from tests.makers.workspaces import lay_out, make_toy_teacher
 from tinybert_lite.data.epochs import read_epoch
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import TASKS
@@ -492,6 +495,24 @@ def all_damage():
 DAMAGE = list(all_damage())
 
 
+def one_file_for_each_kind() -> set[tuple[str, str]]:
+    """(file, kind): every kind of damage once, in turn in another of the files that can have it.
+
+    Kinds that differ in a number alone count as one; of a setting two values are taken.
+    """
+    files, found = {}, set()
+    for path, kind, _ in DAMAGE:
+        files.setdefault(re.sub(r" \d$", "", kind), []).append((path, kind))
+    for number, cases in enumerate(files.values()):
+        found.add(cases[number % len(cases)])
+    values = [(CONFIG, f"{name} {value!r}") for name, value in VALUES]
+    kept = {values[number] for number in range(0, len(values), 3)}
+    return found - set(values) | kept
+
+
+DEFAULT = one_file_for_each_kind()
+
+
 def refused_untouched(line: str, rooms: Path, *named: str) -> str:
     before = snapshot(*(rooms / folder for folder in RESULTS))
     said = refused(line, rooms, *named)
@@ -501,11 +522,16 @@ def refused_untouched(line: str, rooms: Path, *named: str) -> str:
 
 
 def test_there_are_enough_of_them():
+    assert len(DEFAULT) >= 150 and {path for path, _ in DEFAULT} == {*READ_BY}
     assert len(DAMAGE) >= 200 and len({(path, kind) for path, kind, _ in DAMAGE}) == len(DAMAGE)
 
 
 @pytest.mark.parametrize(
-    "path, kind, damage", [pytest.param(*case, id=f"{case[0]}, {case[1]}") for case in DAMAGE]
+    "path, kind, damage",
+    [
+        pytest.param(*case, id=f"{case[0]}, {case[1]}", marks=() if case[:2] in DEFAULT else slow)
+        for case in DAMAGE
+    ],
 )
 def test_a_malformed_file_is_refused_in_one_sentence_and_the_results_stay(
     rooms, path, kind, damage

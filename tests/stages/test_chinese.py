@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.makers import SPECIAL, make_bert_folder, write_tsv, write_vocabulary
-from tests.pipeline.test_workspace import call, one_thread, write_toy_corpus, write_toy_vectors  # noqa: F401
+from tests.makers.commands import call
+from tests.makers.workspaces import write_toy_corpus, write_toy_vectors
 from tinybert_lite.data.chinese import joined, segment, word_starts
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.data.masked_lm import IGNORED, Masked, packed

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.test_corpora import (
+from tests.makers import SPECIAL, write_vocabulary
+from tests.makers.articles import (
     CHINESE,
     CHINESE_SENTENCES,
     ENGLISH,
@@ -21,8 +22,8 @@ from tests.data.test_corpora import (
     as_wikitext,
     write,
 )
-from tests.makers import SPECIAL, write_vocabulary
-from tests.pipeline.test_workspace import call, one_thread, snapshot, workspace, write_toy_corpus  # noqa: F401
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import write_toy_corpus
 from tinybert_lite.data.corpora import read_corpora
 from tinybert_lite.data.corpus import gather_text, read_documents
 from tinybert_lite.data.tasks import TASKS

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import GLOVE_WORDS, HEADER, one_thread, write_toy_vectors  # noqa: F401
+from tests.makers.workspaces import GLOVE_WORDS, HEADER, write_toy_vectors
 from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS

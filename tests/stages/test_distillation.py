@@ -10,15 +10,9 @@ import pytest
 import torch
 
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import (  # noqa: F401
-    make_student_config,
-    make_toy_teacher,
-    one_thread,
-    snapshot,
-    workspace,
-    write_toy_corpus,
-    write_toy_data,
-)
+from tests.makers.commands import snapshot
+from tests.makers.distilling import SETTINGS, distil_general, distil_task, quick
+from tests.makers.workspaces import make_student_config, make_toy_teacher
 from tinybert_lite import task_distill
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS, find_task
@@ -30,99 +24,14 @@ from tinybert_lite.models.weights import read_weights
 from tinybert_lite.stages import finetune_teacher, general_distill
 from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.metrics import agreement
-from tinybert_lite.stages.pregenerate_training_data import pregenerate
-from tinybert_lite.stages.settings import (
-    Distilling,
-    FineTuning,
-    Predicting,
-    Pregenerating,
-    Settings,
-)
+from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.task_models import check_learnt
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.training.history import read_history
 
-BRIEF = dict(max_seq_length=32, learning_rate=1e-2, train_batch_size=16)
-SETTINGS = Settings(
-    profile="test",
-    device="cpu",
-    general_distill=Distilling(num_train_epochs=6, **BRIEF),
-    finetune_teacher=FineTuning(num_train_epochs=3, max_seq_length=32, learning_rate=1e-3),
-    task_distill_mid=Distilling(schedule="constant", num_train_epochs=8, **BRIEF),
-    task_distill_out=Predicting(num_train_epochs=8, **BRIEF),
-)
-
 
 def change(stage: str, **changes) -> Settings:
     return replace(SETTINGS, **{stage: replace(getattr(SETTINGS, stage), **changes)})
-
-
-def quick(settings: Settings) -> Settings:
-    """One step of each stage."""
-    return replace(
-        settings,
-        **{
-            stage: replace(getattr(settings, stage), max_steps=1)
-            for stage in ("general_distill", "task_distill_mid", "task_distill_out")
-        },
-    )
-
-
-@pytest.fixture(scope="module")
-def rooms(tmp_path_factory) -> Path:
-    """Read-only inputs: a raw and a fine-tuned teacher, sequences, task data."""
-    root = tmp_path_factory.mktemp("distill")
-    make_toy_teacher(root / "raw")
-    make_toy_teacher(root / "tuned", classifier=True)
-    make_student_config(
-        root / "student", width=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
-    )
-    write_toy_data(root / "data", train=96, dev=40)
-    write_toy_corpus(root / "corpus.txt", documents=10)
-    pregenerate(
-        root / "corpus.txt",
-        root / "raw/vocab.txt",
-        root / "sequences",
-        Pregenerating(epochs_to_generate=2, max_seq_len=32),
-        seed=1,
-    )
-    return root
-
-
-def distil_general(
-    rooms: Path,
-    folder: Path,
-    settings: Settings = SETTINGS,
-    student: Path | None = None,
-    teacher: Path | None = None,
-    **how,
-):
-    reads = {
-        "sequences": rooms / "sequences",
-        "teacher": teacher or rooms / "raw",
-        "student": student or rooms / "student",
-    }
-    return general_distill.STAGE.execute(
-        reads, folder, replace(settings, general_distill=replace(settings.general_distill, **how))
-    )
-
-
-def distil_task(
-    stage,
-    rooms: Path,
-    student: Path,
-    folder: Path,
-    settings: Settings = SETTINGS,
-    teacher: Path | None = None,
-):
-    reads = {
-        "rows": rooms / "data/train.tsv",
-        "train": rooms / "data/train.tsv",
-        "dev": rooms / "data/dev.tsv",
-        "teacher": teacher or rooms / "tuned",
-        "student": student,
-    }
-    return stage.execute(reads, folder, settings)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
-    AutoTokenizer,
-    DistilBertConfig,
     DistilBertForSequenceClassification,
     DistilBertModel,
     RobertaConfig,
@@ -19,16 +17,10 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from tests.makers import (
-    LETTERS,
-    VOCABULARY,
-    make_bert_folder,
-    power_cut_after,
-    write_tsv,
-    write_vocabulary,
-)
-from tests.pipeline.test_run_all import outcome, states
-from tests.pipeline.test_workspace import call, make_toy_teacher, one_thread, toy_rows, workspace  # noqa: F401
+from tests.makers import LETTERS, VOCABULARY, make_bert_folder, power_cut_after, write_tsv
+from tests.makers.commands import RUN, call, outcome, results_of, states
+from tests.makers.teachers import fine_tune, make_distilbert, save
+from tests.makers.workspaces import make_toy_teacher, toy_rows
 from tinybert_lite import task_distill
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import Row, read_table
@@ -42,33 +34,6 @@ from tinybert_lite.training.history import read_history
 
 SST2, MNLI, STSB = (TASKS[name] for name in ("SST-2", "MNLI", "STS-B"))
 WORDS = {MNLI.name: {0: "NEUTRAL", 1: "Contradiction", 2: "entailment"}}
-
-
-def save(model, folder: Path) -> Path:
-    with torch.no_grad():
-        for parameter in model.parameters():  # no two outputs alike, none near 0
-            parameter += 0.3 * torch.randn(
-                parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())
-            )
-    model.save_pretrained(folder)
-    return folder
-
-
-def make_distilbert(folder: Path, labels: int = 2, **config) -> Path:
-    """Reads other pieces than the other tests' BERTs: their vocabulary, turned round."""
-    size = dict(
-        vocab_size=len(VOCABULARY),
-        dim=16,
-        n_layers=2,
-        n_heads=2,
-        hidden_dim=32,
-        max_position_embeddings=64,
-    )
-    write_vocabulary(folder, [*VOCABULARY[:5], *VOCABULARY[:4:-1]])
-    return save(
-        DistilBertForSequenceClassification(DistilBertConfig(**size, num_labels=labels, **config)),
-        folder,
-    )
 
 
 def make_roberta(folder: Path, labels: int = 2, **config) -> Path:
@@ -106,30 +71,9 @@ KINDS = {
 }
 
 
-def fine_tune(folder: Path, stock) -> Path:
-    """Until it tells good from bad."""
-    model, tokenizer = stock.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    texts, labels = zip(*toy_rows(64, 6))
-    batch, optimizer = (
-        tokenizer(list(texts), padding=True, return_tensors="pt", return_token_type_ids=False),
-        torch.optim.Adam(model.parameters(), lr=5e-3),
-    )
-    for _ in range(100):
-        loss = model(**batch, labels=torch.tensor([int(label) for label in labels])).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.1, "it did not learn its toy task"
-    model.save_pretrained(folder)
-    return folder
-
-
 def rows_of(*texts: str | tuple[str, str]) -> list[Row]:
     both = [text if isinstance(text, tuple) else (text, None) for text in texts]
     return [Row(first, second, None, (), line) for line, (first, second) in enumerate(both, 2)]
-
-
-# A classifier --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -384,9 +328,6 @@ def test_the_fingerprint_of_a_classifier_covers_its_tokenizer(tmp_path):
     assert len(seen | {fingerprint(folder)}) == 4
 
 
-# A file of logits ----------------------------------------------------------------------------
-
-
 @pytest.fixture
 def train(tmp_path):
     return write_tsv(tmp_path / "train.tsv", toy_rows(3, 1), ("sentence", "label"))
@@ -511,8 +452,6 @@ def test_a_file_that_does_not_fit_is_refused_with_its_line(
     assert "\n" not in str(refused.value)
 
 
-# Stage 5 -------------------------------------------------------------------------------------
-
 BRIEF = dict(learning_rate=1e-2, max_seq_length=32, train_batch_size=8, save_every=2)
 SETTINGS = Settings(
     profile="smoke",
@@ -537,7 +476,7 @@ def contrary_logits(table: Path, path: Path) -> Path:
 
 
 @pytest.fixture
-def reads(workspace):  # noqa: F811
+def reads(workspace):
     data = workspace / "SST-2"
     return {
         "rows": data / "train.tsv",
@@ -547,7 +486,7 @@ def reads(workspace):  # noqa: F811
     }
 
 
-def test_the_student_learns_what_the_file_says_and_not_the_labels(reads, workspace, capsys):  # noqa: F811
+def test_the_student_learns_what_the_file_says_and_not_the_labels(reads, workspace, capsys):
     write_tsv(
         reads["dev"],
         [(text, str(1 - int(label))) for text, label in toy_rows(24, 2)],
@@ -566,7 +505,7 @@ def test_the_student_learns_what_the_file_says_and_not_the_labels(reads, workspa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_student_comes_to_answer_as_a_classifier_that_reads_other_pieces(reads, workspace, kind):  # noqa: F811
+def test_a_student_comes_to_answer_as_a_classifier_that_reads_other_pieces(reads, workspace, kind):
     make, stock = KINDS[kind]
     reads["teacher"] = fine_tune(make(workspace / "other"), stock)
     write_tsv(
@@ -586,7 +525,7 @@ def test_a_student_comes_to_answer_as_a_classifier_that_reads_other_pieces(reads
     )
 
 
-def test_rows_without_a_label_are_learnt_too(reads, workspace):  # noqa: F811
+def test_rows_without_a_label_are_learnt_too(reads, workspace):
     (workspace / "task.json").write_text(json.dumps({"name": "mine", "labels": ["bad", "good"]}))
     task = own_task(workspace / "task.json")
     texts = [text for text, _ in toy_rows(24, 1)]
@@ -612,7 +551,7 @@ def test_rows_without_a_label_are_learnt_too(reads, workspace):  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["file", "classifier"])
-def test_a_killed_run_goes_on_and_ends_bit_identical(reads, workspace, kind, capsys):  # noqa: F811
+def test_a_killed_run_goes_on_and_ends_bit_identical(reads, workspace, kind, capsys):
     if kind == "classifier":
         reads["teacher"] = make_roberta(workspace / "other")
     task_distill.OUT.execute(reads, workspace / "whole", SETTINGS)
@@ -627,9 +566,7 @@ def test_a_killed_run_goes_on_and_ends_bit_identical(reads, workspace, kind, cap
 
 
 def test_logits_are_asked_for_again_where_texts_differ_that_the_student_reads_alike(
-    reads,
-    workspace,  # noqa: F811
-    capsys,
+    reads, workspace, capsys
 ):
     reads["teacher"] = make_roberta(workspace / "other")
     task_distill.OUT.execute(reads, workspace / "out", SETTINGS)
@@ -638,7 +575,7 @@ def test_logits_are_asked_for_again_where_texts_differ_that_the_student_reads_al
     assert "the teacher's logits for these rows are in" not in capsys.readouterr().out
 
 
-def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace):  # noqa: F811
+def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace):
     reads["teacher"] = make_distilbert(workspace / "other")
     with pytest.raises(UserError, match="the teacher's dev accuracy of .* is not above chance"):
         task_distill.OUT.execute(reads, workspace / "out", replace(SETTINGS, profile="classroom"))
@@ -646,17 +583,8 @@ def test_a_classifier_at_chance_is_refused_as_every_teacher_is(reads, workspace)
 
 # Commands ------------------------------------------------------------------------------------
 
-RUN = "run_all --profile smoke --device cpu --threads 1 " + " ".join(
-    f"--set {stage}.max_steps=3"
-    for stage in ("general_distill", "task_distill_out", "finetune_teacher", "task_distill_mid")
-)
 
-
-def results_of(root: Path) -> dict:
-    return json.loads((root / "5_task_distill_out/results.json").read_text(encoding="utf-8"))
-
-
-def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):  # noqa: F811
+def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):
     folder = make_distilbert(workspace / "other", id2label={0: "1", 1: "0"})
     ran = call(f"{RUN} --task_teacher other")
     assert ran.code == 0 and "ATTENTION" not in ran.err, ran.err
@@ -706,7 +634,7 @@ def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):  # noqa: F811
     assert states(changed.out)["task_distill_out"] == "to do" and "teacher changed" in changed.out
 
 
-def test_run_all_with_a_file_of_logits(workspace):  # noqa: F811
+def test_run_all_with_a_file_of_logits(workspace):
     contrary_logits(workspace / "SST-2/train.tsv", workspace / "logits.npy")
     ran = call(f"{RUN} --teacher_logits logits.npy")
     assert ran.code == 0 and "ATTENTION" not in ran.err, ran.err
@@ -751,7 +679,7 @@ def test_run_all_with_a_file_of_logits(workspace):  # noqa: F811
     )
 
 
-def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):  # noqa: F811
+def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):
     make_bert_folder(workspace / "mine", layers=1, masked_lm=False)
     contrary_logits(workspace / "SST-2/train.tsv", workspace / "logits.npy")
     found = states(call(f"{RUN} --teacher_logits logits.npy --student_model mine --dry-run").out)
@@ -760,7 +688,8 @@ def test_with_a_whole_student_stage_5_is_all_there_is_to_do(workspace):  # noqa:
     assert task_distill.OUT.reads(places)["student"].path == workspace / "mine"
 
 
-def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):  # noqa: F811
+@pytest.mark.slow
+def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):
     make_toy_teacher(workspace / "tuned", classifier=True)
     assert call(f"{RUN} --task_teacher tuned").code == 0
     assert set(results_of(workspace)["probe_along_the_stages"]) == {"teacher", "3", "4", "5"}
@@ -779,7 +708,7 @@ TASK_DISTILL = (
 )
 
 
-def test_task_distill_with_either(reads, workspace):  # noqa: F811
+def test_task_distill_with_either(reads, workspace):
     make_distilbert(workspace / "other")
     for flags in (
         "--teacher_logits logits.npy",
@@ -823,7 +752,7 @@ def test_task_distill_with_either(reads, workspace):  # noqa: F811
         (f"{RUN} --task all --teacher_logits logits.npy", "name one task"),
     ],
 )
-def test_a_command_refuses_before_it_does_anything(reads, workspace, line, message):  # noqa: F811
+def test_a_command_refuses_before_it_does_anything(reads, workspace, line, message):
     make_distilbert(workspace / "other")
     make_distilbert(workspace / "three", 3)
     (workspace / "short.tsv").write_text("0\t1\n1\t2\n")

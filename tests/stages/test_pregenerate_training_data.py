@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.makers import SPECIAL
-from tests.pipeline.test_workspace import one_thread, write_toy_corpus  # noqa: F401
+from tests.makers.workspaces import write_toy_corpus
 from tinybert_lite.data.corpus import TokenisedCorpus, read_documents
 from tinybert_lite.data.epochs import count_sequences, read_epoch
 from tinybert_lite.method.sequences import sequences

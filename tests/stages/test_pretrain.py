@@ -12,13 +12,8 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig
 
 from tests.makers import SPECIAL, VOCABULARY, config_values, make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    make_toy_teacher,
-    one_thread,
-    write_toy_corpus,
-    write_toy_vectors,
-)
+from tests.makers.commands import call
+from tests.makers.workspaces import make_toy_teacher, write_toy_corpus, write_toy_vectors
 from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, plain, read_documents
 from tinybert_lite.data.masked_lm import IGNORED, Masked, packed
 from tinybert_lite.data.tables import read_table

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.pipeline.test_workspace import write_toy_vectors
-from tests.stages.test_distillation import SETTINGS, distil_general, distil_task, quick, rooms  # noqa: F401
+from tests.makers.distilling import SETTINGS, distil_general, distil_task, quick
+from tests.makers.workspaces import write_toy_vectors
 from tinybert_lite import task_distill
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.stages import data_augmentation, finetune_teacher
@@ -21,7 +21,7 @@ from tinybert_lite.training.history import read_history
 ROOT = Path(__file__).parents[2]
 
 
-def all_stages(rooms: Path, root: Path) -> None:  # noqa: F811
+def all_stages(rooms: Path, root: Path) -> None:
     data_augmentation.BLOCK = 10  # several a process
     data_augmentation.STAGE.execute(
         {
@@ -46,7 +46,7 @@ def all_stages(rooms: Path, root: Path) -> None:  # noqa: F811
     distil_task(task_distill.OUT, rooms, root / "4", root / "5", quick(SETTINGS))
 
 
-def worker(number: int, port: int, rooms: Path, root: Path) -> None:  # noqa: F811
+def worker(number: int, port: int, rooms: Path, root: Path) -> None:
     os.environ |= {
         "RANK": str(number),
         "LOCAL_RANK": str(number),
@@ -67,7 +67,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def both(rooms, tmp_path_factory):  # noqa: F811
+def both(rooms, tmp_path_factory):
     torch.set_num_threads(1)
     write_toy_vectors(rooms / "vectors.txt")
     shutil.copytree(rooms / "raw", rooms / "calm")  # no dropout, which no two processes draw alike
@@ -116,7 +116,8 @@ def test_the_folder_holds_what_one_process_leaves(both, folder):
     )
 
 
-def test_torchrun_starts_a_command_that_speaks_once(both, rooms, tmp_path):  # noqa: F811
+@pytest.mark.slow
+def test_torchrun_starts_a_command_that_speaks_once(both, rooms, tmp_path):
     command = (
         f"-m torch.distributed.run --nproc_per_node 2 --master_port {free_port()} -m "
         "tinybert_lite.evaluate --data_dir data --task_name sst-2 "

@@ -9,14 +9,8 @@ import pytest
 import torch
 
 from tests.makers import make_bert_folder, write_tsv
-from tests.pipeline.test_workspace import (  # noqa: F401
-    call,
-    make_toy_teacher,
-    one_thread,
-    snapshot,
-    toy_rows,
-    write_toy_data,
-)
+from tests.makers.commands import call, snapshot
+from tests.makers.workspaces import make_toy_teacher, toy_rows
 from tinybert_lite.method.quantization import is_quantized, quantized_layers
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.weights import read_weights
@@ -36,14 +30,8 @@ GUIDE = (
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The current folder, with a workspace's marks, rows and a teacher that is fine-tuned."""
-    make_toy_teacher(tmp_path / "tuned", classifier=True)
-    write_toy_data(tmp_path / "SST-2")
-    (tmp_path / "student_model").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TINYBERT_WORKSPACE", raising=False)
-    return tmp_path
+def folder(task_folder):
+    return task_folder
 
 
 def test_the_guides_line_runs_and_leaves_a_model_in_8_bits(folder):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.training.test_loop import bert, loop, rows, same
+from tests.makers.loops import bert, loop, rows, same
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.method.objectives import Prediction
 from tinybert_lite.stages.evaluation import predict

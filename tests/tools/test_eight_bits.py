@@ -1,13 +1,12 @@
-"""The measurement of what 8 bits cost: numbers worked out by hand, and a small run from end to end."""
+"""The measurement of what 8 bits cost: numbers worked out by hand, and a small run."""
 
 import json
 import sys
 
+import eight_bits
 import pytest
 
-from tests.pipeline.test_workspace import make_toy_teacher, one_thread  # noqa: F401
-from tests.stages.test_quantize import folder  # noqa: F401
-from tools.benchmarks import eight_bits
+from tests.makers.workspaces import make_toy_teacher
 
 LABELS = [0, 1, 0, 1]
 RUNS = [
@@ -24,7 +23,9 @@ RUNS = [
 
 
 def test_differences_are_paired_and_worked_out_by_hand():
-    """75 and 75 in floating point; 100 and 25 in 8 bits: -12.5 on average; three and two of four answers stay."""
+    """75 and 75 in floating point; 100 and 25 in 8 bits: -12.5 on average; three and two of four
+    answers stay.
+    """
     lines = eight_bits.summary(RUNS).splitlines()
     assert lines[2].startswith("| float32 | 75.00 | 75.00 | 75.00 ± 0.00 |")
     assert lines[3].startswith(
@@ -67,9 +68,9 @@ def test_a_regression_is_measured_by_its_correlation():
     ) == pytest.approx(-100)
 
 
-def test_a_finished_run_is_measured_and_goes_on(folder, monkeypatch, capsys):  # noqa: F811
-    make_toy_teacher(folder / "teacher_model/SST-2", classifier=True)
-    make_toy_teacher(folder / "5_task_distill_out", layers=1, classifier=True)
+def test_a_finished_run_is_measured_and_goes_on(task_folder, monkeypatch, capsys):
+    make_toy_teacher(task_folder / "teacher_model/SST-2", classifier=True)
+    make_toy_teacher(task_folder / "5_task_distill_out", layers=1, classifier=True)
     monkeypatch.setattr(eight_bits, "RESAMPLES", 20)
     monkeypatch.setattr(
         sys,
@@ -77,17 +78,17 @@ def test_a_finished_run_is_measured_and_goes_on(folder, monkeypatch, capsys):  #
         [
             "eight_bits.py",
             "--workspaces",
-            str(folder),
+            str(task_folder),
             "--profile",
             "smoke",
             "--threads",
             "1",
             "--results",
-            str(folder / "results.json"),
+            str(task_folder / "results.json"),
         ],
     )
     eight_bits.main()
-    (run,) = json.loads((folder / "results.json").read_text())["runs"]
+    (run,) = json.loads((task_folder / "results.json").read_text())["runs"]
     assert (
         {*run["models"]} == {"float32", *eight_bits.WAYS}
         and run["files"] == ["dev"]

@@ -1,28 +1,24 @@
-"""`tools/benchmarks/serving.py`: who takes turns, what is computed of the times, and a whole run of models of no size. No time is judged."""
+"""`tools/benchmarks/serving.py`: who takes turns, what is computed of the times, and a whole run of
+models of no size. No time is judged.
+"""
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import serving
+import serving_table
 from matplotlib.colors import to_hex
+from serving_models import DYNAMIC, INT8, ONNX, PYTORCH, SIMULATED, STOCK, of_a_workspace
 
 from tests.makers import make_bert_folder, write_vocabulary
-from tests.pipeline.test_workspace import make_toy_teacher, write_toy_data
+from tests.makers.workspaces import make_toy_teacher, write_toy_data
 from tinybert_lite import plots
 from tinybert_lite.models.loading import load_bert
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet
-
-BENCHMARKS = Path(__file__).parents[2] / "tools/benchmarks"
-if str(BENCHMARKS) not in sys.path:
-    sys.path.append(str(BENCHMARKS))
-import serving
-import serving_table
-from serving_models import DYNAMIC, INT8, ONNX, PYTORCH, SIMULATED, STOCK, of_a_workspace
 
 QUICK = [
     "--quick",
@@ -41,7 +37,7 @@ QUICK = [
 ]
 
 
-# Times ----------------------------------------------------------------------------------------------------------------
+# Times --------------------------------------------------------------------------------------------
 
 
 def test_a_speed_up_is_the_median_of_the_rounds_ratios():
@@ -117,7 +113,7 @@ def test_three_rounds_are_enough_of_what_takes_long(clock, monkeypatch):
         assert [len(by_way["way"]) for by_way in found.values()] == [rounds] * 3
 
 
-# A run ----------------------------------------------------------------------------------------------------------------
+# A run --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +316,7 @@ def test_longer_rows_than_a_model_reads_are_refused_before_anything_is_measured(
     assert "reads 64 tokens at most" in capsys.readouterr().err
 
 
-# Pictures -------------------------------------------------------------------------------------------------------------
+# Pictures -----------------------------------------------------------------------------------------
 
 POINTS = [
     {

@@ -6,7 +6,6 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -14,56 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from tests.makers import config_values
-from tinybert_lite.data.batches import Batches, Examples
-from tinybert_lite.method.encoder import Bert
+from tests.makers.loops import bert, loop, rows, same
 from tinybert_lite.method.objectives import Intermediate, Labels, Prediction
 from tinybert_lite.stages.settings import Training
 from tinybert_lite.system.command import stop_requests
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.training.history import History, read_history, stuck
-from tinybert_lite.training.loop import Loop
 from tinybert_lite.training.prefetch import ahead
 from tinybert_lite.training.schedule import schedule
-
-
-def bert(seed, layers=2, width=16, dropout=0.1, **parts):
-    from transformers import BertConfig
-
-    torch.manual_seed(seed)
-    return Bert(
-        BertConfig(
-            **config_values(
-                layers, width, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout
-            )
-        ),
-        **parts,
-    )
-
-
-def rows(count=15, seed=0):
-    """Examples of many lengths with labels 0 and 1 that have no system."""
-    rng = np.random.default_rng(seed)
-    ids = [rng.integers(5, 100, length).tolist() for length in rng.integers(3, 12, count)]
-    return Examples.joined([(ids, [2] * count)]).with_labels(
-        rng.integers(0, 2, count).astype(np.float32)
-    )
-
-
-def loop(model, objective, settings, folder=None, examples=None, accelerator=None, **more):
-    batches = Batches(examples or rows(), settings.train_batch_size, seed=3)
-    more = {"identity": "me", "say": lambda text: None, **more}
-    return Loop(
-        model, objective, batches, settings, accelerator or Accelerator(cpu=True), folder, **more
-    )
-
-
-def same(a, b):
-    return all(
-        torch.equal(x, y)
-        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
-
 
 # Learning
 

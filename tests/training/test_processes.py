@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 
-from tests.training.test_loop import bert, loop, rows
+from tests.makers.loops import bert, loop, rows
 from tinybert_lite.method.objectives import Intermediate
 from tinybert_lite.method.quantization import calibrate, quantize
 from tinybert_lite.stages.session import Session

@@ -1,10 +1,12 @@
-"""Do augmented rows keep their label? By source of the new words, against words drawn at random.
+"""Measure how many augmented rows keep their label, by the source of the new words.
 
-    python -m tinybert_lite.run_all --until finetune_teacher && python tools/benchmarks/augmentation_labels.py
+    python -m tinybert_lite.run_all --until finetune_teacher
+    python tools/benchmarks/augmentation_labels.py
 
-In each training row the same words are replaced in three ways: by the masked LM's candidates, by neighbours in the word
-vectors, by random words. Words that are one word piece and have a vector are eligible, so that both sources can serve.
-Printed: the share of rows for which the fine-tuned teacher still gives the row's label, mean and standard deviation over seeds.
+In each training row the same words are replaced in three ways: by the masked LM's candidates, by
+neighbours in the word vectors, by random words. Words that are one word piece and have a vector are
+eligible, so that both sources can serve. Printed: the share of rows for which the fine-tuned
+teacher still gives the row's label, mean and standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.machine import set_threads
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--workspace")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
@@ -39,7 +41,7 @@ def main() -> None:
         help="chances that an eligible word is replaced",
     )
     parser.add_argument("--threads", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     set_threads(args.threads)
     workspace = Workspace.find(args.workspace)
     task, settings = workspace.task, profile("classroom").data_augmentation
@@ -76,7 +78,8 @@ def main() -> None:
         return 100 * float(np.mean(logits.argmax(1) == labels))
 
     print(
-        f"{len(texts)} rows, {np.mean([len(found) for found in by_masked_lm]):.1f} eligible words of {np.mean([len(text) for text in texts]):.1f} in each"
+        f"{len(texts)} rows, {np.mean([len(found) for found in by_masked_lm]):.1f} eligible "
+        f"words of {np.mean([len(text) for text in texts]):.1f} in each"
     )
     print(
         "\n| share of rows whose label the teacher still gives, % | "
@@ -110,7 +113,8 @@ def main() -> None:
                     )
                 )
             cells.append(
-                f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares) if len(shares) > 1 else 0:.1f}"
+                f"{statistics.mean(shares):.1f} ± "
+                f"{statistics.stdev(shares) if len(shares) > 1 else 0:.1f}"
             )
         print(f"| {source} | " + " | ".join(cells) + " |")
 

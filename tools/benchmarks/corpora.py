@@ -1,9 +1,11 @@
-"""How fast corpora become training sequences: splitting alone, and the whole of stage 2 with one worker and with two.
+"""How fast stage 2 makes sequences from a corpus: splitting alone, one worker, several workers.
 
-    python tools/benchmarks/corpora.py --corpus brown.txt.xz reviews.txt.xz --vocabulary vocab.txt --output docs/corpora_table.md
+    python tools/benchmarks/corpora.py --corpus brown.txt.xz reviews.txt.xz \\
+        --vocabulary vocab.txt --output docs/corpora_table.md
 
-Each corpus is written as WikiExtractor would leave it, paragraphs of five sentences, so that everything between an article's file
-and the sequences is measured. On a machine with other work the rates by CPU seconds hold, those by the clock do not.
+Each corpus is written as WikiExtractor would leave it, paragraphs of five sentences, so that
+everything between an article's file and the sequences is measured. On a busy machine the
+rates by CPU seconds are valid, those by the clock are not.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ def measured(work: Callable[[], object]) -> tuple[float, float, object]:
 
 
 def as_wiki_extractor(corpus: Path, language: str, megabytes: float, path: Path) -> float:
-    """Write a corpus's first documents as articles; returns the megabytes (10^6 bytes) of their text."""
+    """Write a corpus's first documents as articles; returns the megabytes (10^6 bytes) of their
+    text.
+    """
     size, blank = 0, "" if language == "zh" else " "
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for number, document in enumerate(read_corpora([corpus], language)):
@@ -88,33 +92,39 @@ def line(corpus: Path, args) -> str:
                 )
             )[:2]
 
-        one, two = stage_2(1), stage_2(2)
+        one, two = stage_2(1), stage_2(args.workers)
         sequences = count_sequences(Path(place) / "1", 0)
         assert (Path(place) / "1/epoch_0.json").read_bytes() == (
-            Path(place) / "2/epoch_0.json"
+            Path(place) / f"{args.workers}/epoch_0.json"
         ).read_bytes()
     return (
-        f"| {corpus.name} | {size:.1f} | {sentences:,} | {sequences:,} | {size / split:.0f} | {sentences / split:,.0f} | {100 * (split - lines) / one[1]:.0f} % | "
-        f"{size / one[1]:.2f} | {size / one[0]:.2f} | {size / two[1]:.2f} | {size / two[0]:.2f} | {one[0] / two[0]:.2f} x |"
+        f"| {corpus.name} | {size:.1f} | {sentences:,} | {sequences:,} | {size / split:.0f} | "
+        f"{sentences / split:,.0f} | {100 * (split - lines) / one[1]:.0f} % | "
+        f"{size / one[1]:.2f} | {size / one[0]:.2f} | {size / two[1]:.2f} | {size / two[0]:.2f} "
+        f"| {one[0] / two[0]:.2f} x |"
     )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", nargs="+", type=Path, required=True)
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--language", choices=("en", "zh"), default="en")
+    parser.add_argument("--workers", type=int, default=2, help="compared with one worker")
     parser.add_argument("--megabytes", type=float, default=20, help="of each corpus at most")
     parser.add_argument(
         "--output", type=Path, help="also write the table there; an existing one gets further rows"
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one worker is one core
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     head = (
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical CPUs, load {load:.1f} when it began; MB are 10^6 bytes of text. "
-        "*CPU* is by the CPU seconds of all processes, *clock* by the clock, *splitting's share* of one worker's CPU seconds.\n\n"
-        "| corpus | MB | sentences | sequences | read and split, MB/s CPU | sentences/s CPU | splitting's share | one worker, MB/s CPU | clock | "
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical CPUs, load "
+        f"{load:.1f} when it began; MB are 10^6 bytes of text. "
+        "*CPU* is by the CPU seconds of all processes, *clock* by the clock, *splitting's share* "
+        "of one worker's CPU seconds.\n\n"
+        "| corpus | MB | sentences | sequences | read and split, MB/s CPU | sentences/s CPU | "
+        "splitting's share | one worker, MB/s CPU | clock | "
         "two workers, MB/s CPU | clock | by the clock |\n" + "|---" * 12 + "|\n"
     )
     if not (args.output and args.output.is_file()):

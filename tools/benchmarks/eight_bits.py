@@ -1,12 +1,16 @@
-"""What 8 bits cost in accuracy, paired: each row's answer in floating point against the same row's in 8 bits, over several seeds.
+"""What 8 bits cost in accuracy: each row's answer in float32 against its answer in 8 bits.
 
-    python tools/benchmarks/eight_bits.py --workspaces DIR/seed_42 DIR/seed_43 … --results results.json --threads 1
-    python tools/benchmarks/eight_bits.py --task STS-B --model tuned --data_dir path/to/STS-B --workspaces scratch --results results.json
+    python tools/benchmarks/eight_bits.py --workspaces DIR/seed_42 DIR/seed_43 … \\
+        --results results.json --threads 1
+    python tools/benchmarks/eight_bits.py --task STS-B --model tuned --data_dir path/to/STS-B \\
+        --workspaces scratch --results results.json
 
-The first line takes finished runs of run_all (each has its own seed): the student is calibrated (post-training), trained in 8 bits
-with its teacher's soft targets, with the labels alone, and as long in floating point, to tell what 8 bits do from what
-training longer does. All rows that have labels count, dev and test together. The second takes any fine-tuned model, with the labels. A run that
-was cut goes on. --summary prints the table of a results file again.
+The first line takes finished runs of run_all, each with its own seed: the student is calibrated
+(post-training), trained in 8 bits with its teacher's soft targets, trained in 8 bits with the
+labels alone, and trained as long in floating point, which separates the effect of 8 bits from that
+of longer training. All rows that have labels count, dev and test together. The second line takes
+any fine-tuned model, and the labels. An interrupted run resumes. --summary prints the table of a
+results file again.
 """
 
 from __future__ import annotations
@@ -113,7 +117,9 @@ def metric_of(run: dict, way: str, rows: np.ndarray | slice = slice(None)) -> fl
 
 
 def interval(runs: list[dict], way: str, seed: int = 0) -> tuple[float, float]:
-    """95 % of the mean difference to float32 when seeds and rows are drawn again, both with replacement; rows are the same for every seed."""
+    """95 % of the mean difference to float32 when seeds and rows are drawn again, both with
+    replacement; rows are the same for every seed.
+    """
     draw, n, differences = np.random.default_rng(seed), len(runs[0]["labels"]), []
     for _ in range(RESAMPLES):
         rows = draw.integers(0, n, n)
@@ -125,7 +131,9 @@ def interval(runs: list[dict], way: str, seed: int = 0) -> tuple[float, float]:
 
 
 def summary(runs: list[dict]) -> str:
-    """A table: a column a seed, then mean ± standard deviation, the difference to float32 with its interval, and how many answers stay."""
+    """A table: a column a seed, then mean ± standard deviation, the difference to float32 with its
+    interval, and how many answers stay.
+    """
     ways = list(runs[0]["models"])
     unit = "100 × Pearson" if "pearson" in runs[0]["metric"] else "accuracy, %"
     lines = [
@@ -158,7 +166,7 @@ def summary(runs: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add(
@@ -179,7 +187,7 @@ def main() -> None:
     add("--set", dest="assignments", action="append", default=[], metavar="quantize.field=value")
     add("--results", type=Path, required=True)
     add("--summary", action="store_true", help="only print the table")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     runs = json.loads(args.results.read_text(encoding="utf-8"))["runs"] if args.summary else []
     for place in args.workspaces if not args.summary else []:
         workspace = Workspace.find(

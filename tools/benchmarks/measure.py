@@ -1,4 +1,4 @@
-"""What the benchmarks share: models of real sizes with random weights, operations counted, the machine's ceiling, seconds, memory."""
+"""Shared by the benchmarks: random models of real sizes, operations, ceiling and memory."""
 
 from __future__ import annotations
 
@@ -27,16 +27,20 @@ def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -
     return Bert(config, **parts)
 
 
-def base(vocab_size: int, **parts) -> Bert:
-    return bert(12, 768, 3072, vocab_size, **parts)
+def base(vocab_size: int, quick: bool = False, **parts) -> Bert:
+    """BERT-base's size; `quick`: as small as a test's model."""
+    return bert(*(4, 48, 192) if quick else (12, 768, 3072), vocab_size, **parts)
 
 
-def tiny(vocab_size: int, **parts) -> Bert:
-    return bert(4, 312, 1200, vocab_size, **parts)
+def tiny(vocab_size: int, quick: bool = False, **parts) -> Bert:
+    """TinyBERT4's size; `quick`: as small as a test's model."""
+    return bert(*(2, 24, 48) if quick else (4, 312, 1200), vocab_size, **parts)
 
 
 def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) -> float:
-    """Of one step on rows of these lengths: the teacher forward once, student and projections forward and backward."""
+    """Of one step on rows of these lengths: the teacher forward once, student and projections
+    forward and backward.
+    """
     total = 0.0
     for length, count in zip(*np.unique(lengths, return_counts=True)):
         one = multiply_adds(teacher, int(length)) if teacher else 0
@@ -48,9 +52,14 @@ def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) 
     return total
 
 
-def ceiling(device: str, dtype: torch.dtype, repeats: int = 15) -> list[float]:
-    """Operations a second of the matrix product that a large feed-forward layer is, of each of some tries; on a GPU of one that fills it."""
-    rows, rates = 4096 if device == "cpu" else 65536, []
+def ceiling(device: str, dtype: torch.dtype, quick: bool = False) -> list[float]:
+    """Operations per second of several matrix products as large as a feed-forward layer's.
+
+    On a GPU the product is large enough to fill it; `quick`: two small products.
+    """
+    rows, repeats, rates = 4096 if device == "cpu" else 65536, 15, []
+    if quick:
+        rows, repeats = 64, 2
     a, b = (
         torch.randn(rows, 768, device=device, dtype=dtype),
         torch.randn(768, 3072, device=device, dtype=dtype),
@@ -63,7 +72,10 @@ def ceiling(device: str, dtype: torch.dtype, repeats: int = 15) -> list[float]:
 
 
 def anonymous(process: psutil.Process) -> int:
-    """Bytes of a process and those it started; mapped files do not count. On Linux only, elsewhere 0."""
+    """Bytes of a process and those it started; mapped files do not count.
+
+    On Linux only, elsewhere 0.
+    """
     total = 0
     for one in [process, *process.children(recursive=True)]:
         try:
@@ -79,7 +91,9 @@ def anonymous(process: psutil.Process) -> int:
 
 
 class Peak:
-    """The most anonymous memory while the block runs, in bytes: of this process and its children, or on the GPU."""
+    """The most anonymous memory while the block runs, in bytes: of this process and its children,
+    or on the GPU.
+    """
 
     def __init__(self, device: str = "cpu"):
         self.device, self.bytes = device, 0

@@ -1,9 +1,12 @@
-"""Does memory grow with the data? Peak anonymous memory (mapped files do not count) of whole commands, in a table.
+"""Measure whether the memory of whole commands grows with the data.
+
+Peak anonymous memory; mapped files do not count.
 
     python tools/benchmarks/memory.py --corpus reviews.txt --output docs/memory_table.md
 
-Stage 2 on a corpus and on the same ten times over; stage 4 on generated rows, a thousand and a million, with a teacher of BERT-base's size and a
-student of TinyBERT4's, both random, for a few steps. Linux only: it reads /proc.
+Stage 2 on a corpus and on the same ten times over; stage 4 on generated rows, a thousand and a
+million, with a teacher of BERT-base's size and a student of TinyBERT4's, both random, for a few
+steps. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -28,17 +31,17 @@ from tinybert_lite.pipeline.workspace import Workspace
 
 
 def peak(*command) -> tuple[float, float]:
-    """Peak megabytes and the seconds of `python -m tinybert_lite.<command>`."""
+    """Peak megabytes and seconds of a Python process with these arguments."""
     started = time.perf_counter()
-    with open(Path(tempfile.gettempdir()) / "memory.log", "w+") as log:
-        child = subprocess.Popen([sys.executable, "-m", *map(str, command)], stdout=log, stderr=log)
+    with tempfile.TemporaryFile("w+") as log:
+        child = subprocess.Popen([sys.executable, *map(str, command)], stdout=log, stderr=log)
         most = 0
         while child.poll() is None:
             most = max(most, anonymous(psutil.Process(child.pid)))
             time.sleep(0.05)
         if child.returncode:
             log.seek(0)
-            raise SystemExit(f"{command[0]} stopped:\n{log.read()[-2000:]}")
+            raise SystemExit(f"{' '.join(map(str, command[:2]))} stopped:\n{log.read()[-2000:]}")
     return most / 1e6, time.perf_counter() - started
 
 
@@ -54,14 +57,15 @@ def write_rows(path: Path, count: int, sentences: list[str]) -> None:
             )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     workspace = Workspace.find()
     parser.add_argument("--corpus", type=Path, default=workspace.corpus)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 1_000_000])
     parser.add_argument("--workers", type=int, default=2)
-    args = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="models as small as a test's")
+    args = parser.parse_args(argv)
     lines = ["| command | data | peak memory, MB | seconds |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -71,6 +75,7 @@ def main() -> None:
                 times * (args.corpus.read_text(encoding="utf-8").strip() + "\n\n"), encoding="utf-8"
             )
             megabytes, took = peak(
+                "-m",
                 "tinybert_lite.pregenerate_training_data",
                 "--train_corpus",
                 corpus,
@@ -84,17 +89,18 @@ def main() -> None:
                 args.workers,
             )
             lines.append(
-                f"| pregenerate_training_data, {args.workers} workers | {corpus.stat().st_size / 1e6:.0f} MB | {megabytes:,.0f} | {took:.0f} |"
+                f"| pregenerate_training_data, {args.workers} workers | "
+                f"{corpus.stat().st_size / 1e6:.0f} MB | {megabytes:,.0f} | {took:.0f} |"
             )
         tokenizer = load_tokenizer(workspace.vocabulary)
         torch.manual_seed(0)
-        for name, model in (
-            ("teacher", base(len(tokenizer), num_labels=2)),
-            ("student", tiny(len(tokenizer), projection="per_layer", teacher_width=768)),
-        ):
+        teacher = base(len(tokenizer), args.quick, num_labels=2)
+        width = teacher.config.hidden_size
+        student = tiny(len(tokenizer), args.quick, projection="per_layer", teacher_width=width)
+        for name, model in (("teacher", teacher), ("student", student)):
             save_model_folder(model, tokenizer, folder / name)
             save_weights(model, folder / name)
-        del model
+        del teacher, student, model
         data = folder / "data"
         data.mkdir()
         sentences = [
@@ -104,6 +110,7 @@ def main() -> None:
         for count in args.rows:
             write_rows(data / "train.tsv", count, sentences)
             megabytes, took = peak(
+                "-m",
                 "tinybert_lite.task_distill",
                 "--data_dir",
                 data,
@@ -120,7 +127,8 @@ def main() -> None:
                 320 / count,
             )
             lines.append(
-                f"| task_distill, stage 4, 10 steps | {count:,} rows | {megabytes:,.0f} | {took:.0f} |"
+                f"| task_distill, stage 4, 10 steps | {count:,} rows | {megabytes:,.0f} | "
+                f"{took:.0f} |"
             )
     found = "\n".join(lines) + "\n"
     print(found)

@@ -1,11 +1,13 @@
-"""Do a processor's int8 kernels cut sums off, and does our rule for 8-bit weights prevent it?
+"""Test whether int8 kernels saturate here, and whether our rule for 8-bit weights prevents it.
 
     python tools/benchmarks/saturation.py
-    valgrind --tool=none python tools/benchmarks/saturation.py    # shows programs a processor of AVX2, without VNNI; a minute
+    valgrind --tool=none python tools/benchmarks/saturation.py    # a minute; AVX2 without VNNI
 
-Without VNNI an unsigned-by-signed product is made by vpmaddubsw: 255 · k + 255 · k' of two neighbouring inputs in 16 bits, and what is
-larger than 32,767 is cut off in silence. `weight_scale(…, neighbours=True)` keeps k + k' within 128 where the signs agree. Weights of both
-scales are multiplied here by ONNX Runtime and exactly, and so are ONNX Runtime's own way out (session.x64quantprecision: slower kernels).
+Without VNNI an unsigned-by-signed product is made by vpmaddubsw: 255 · k + 255 · k' of two
+neighbouring inputs in 16 bits, and values above 32,767 saturate without an error.
+`weight_scale(…, neighbours=True)` keeps k + k' within 128 where the signs agree. Weights of both
+scales are multiplied by ONNX Runtime and exactly; so is ONNX Runtime's own remedy
+(session.x64quantprecision: slower kernels).
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ INPUTS, OUTPUTS, ROWS = 312, 64, 16
 
 
 def product(x: np.ndarray, weights: np.ndarray, **entries: str) -> np.ndarray:
-    """x (n, in) uint8 with zero point 128 by weights (out, in) int8 → (n, out) int32, as ONNX Runtime has it."""
+    """x (n, in) uint8 with zero point 128 by weights (out, in) int8 → (n, out) int32, as ONNX
+    Runtime has it.
+    """
     constants = {
         "weights": weights.T.copy(),
         "middle": np.array(128, np.uint8),
@@ -69,7 +73,8 @@ def main() -> None:
         exact = (x.astype(np.int32) - 128) @ k.astype(np.int32).T
         found = product(x, k, **entries)
         print(
-            f"{name}: {(found != exact).mean():.1%} of the products differ from the exact ones, by up to {np.abs(found - exact).max():,} of {np.abs(exact).max():,}"
+            f"{name}: {(found != exact).mean():.1%} of the products differ from the exact ones, "
+            f"by up to {np.abs(found - exact).max():,} of {np.abs(exact).max():,}"
         )
 
 

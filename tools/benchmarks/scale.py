@@ -1,10 +1,11 @@
-"""From rates measured on one machine to the time general distillation takes on Wikipedia, on machines of other sizes: a table.
+"""Estimate how long general distillation on Wikipedia takes on machines of several sizes.
 
     python tools/benchmarks/scale.py
 
-Nothing is measured here. Measured rates come from `speed.py` and `corpora.py` (their tables in docs/ are the defaults), everything else is an
-assumption that has a flag and is printed with the table. One step of general distillation takes 2 operations for each multiply-add of the
-teacher's forward pass and 6 for each of the student's and its projections (docs/speed.md).
+Nothing is measured here. Measured rates come from `speed.py` and `corpora.py` (their tables in
+docs/ are the defaults), everything else is an assumption that has a flag and is printed with the
+table. One step of general distillation takes 2 operations for each multiply-add of the teacher's
+forward pass and 6 for each of the student's and its projections (docs/speed.md).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+import torch
 from measure import base, operations, tiny
 
 MACHINES = {  # name: (CPU cores, accelerators)
@@ -32,13 +34,14 @@ def duration(seconds: float) -> str:
 
 def table(args: argparse.Namespace) -> str:
     tokens = args.words * args.pieces_per_word
-    sequence = operations(
-        base(30522), tiny(30522, projection="per_layer", teacher_width=768), np.array([args.length])
-    )
+    with torch.device("meta"):  # only their sizes count
+        models = base(30522), tiny(30522, projection="per_layer", teacher_width=768)
+    sequence = operations(*models, np.array([args.length]))
     total = args.epochs * tokens * args.places_per_token / args.length * sequence
     lines = [
-        f"{args.words / 1e6:,.0f} million words, {args.pieces_per_word:.2f} word pieces each: {tokens / 1e6:,.0f} million tokens, {args.epochs} epochs of them; "
-        f"{sequence / 1e9:.1f} GFLOP per sequence of {args.length} tokens, {total:.2g} FLOP in all",
+        f"{args.words / 1e6:,.0f} million words, {args.pieces_per_word:.2f} word pieces each: "
+        f"{tokens / 1e6:,.0f} million tokens, {args.epochs} epochs of them; "
+        f"{sequence / 1e9:.1f} GFLOP a sequence of {args.length} tokens, {total:.2g} FLOP in all",
         "",
         "| machine | stage 2, all epochs | stage 3 | disk, each epoch's sequences |",
         "|---|---|---|---|",
@@ -63,7 +66,8 @@ def table(args: argparse.Namespace) -> str:
                 * (args.many_share if cores > 2 else 1)
             )
         lines.append(
-            f"| {name} | {duration(args.epochs * tokens / rate)} | {duration(total / speed)} | {tokens * args.bytes_per_token / 1e9:.3g} GB |"
+            f"| {name} | {duration(args.epochs * tokens / rate)} | {duration(total / speed)} | "
+            f"{tokens * args.bytes_per_token / 1e9:.3g} GB |"
         )
     return "\n".join(lines)
 
@@ -81,13 +85,15 @@ def parser() -> argparse.ArgumentParser:
         "--pieces_per_word",
         type=float,
         default=1.3,
-        help="assumed; the Brown corpus, whose punctuation stands apart and counts as words, has 1.13",
+        help="assumed; the Brown corpus, whose punctuation stands apart and counts as words, has "
+        "1.13",
     )
     add(
         "--places_per_token",
         type=float,
         default=1.32,
-        help="measured: the Brown corpus becomes 13,528 sequences of 128 places; padding, and text drawn as a next sentence",
+        help="measured: the Brown corpus becomes 13,528 sequences of 128 positions; padding, and "
+        "text drawn as a next sentence",
     )
     add("--epochs", type=int, default=3, help="the paper's")
     add("--length", type=int, default=128, help="tokens a sequence, the paper's")
@@ -95,13 +101,15 @@ def parser() -> argparse.ArgumentParser:
         "--stage2_tokens_per_second",
         type=float,
         default=340_000,
-        help="measured: corpora.py, one worker, 1.59 MB a second of Brown at 4.68 bytes a word piece",
+        help="measured: corpora.py, one worker, 1.59 MB per second of Brown at 4.68 "
+        "bytes per word piece",
     )
     add(
         "--core_share",
         type=float,
         default=0.5,
-        help="of one core's rate that each further worker adds (two workers: measured, 1.37 to 1.54 times one; more: assumed)",
+        help="of one core's rate that each further worker adds (two workers: measured, 1.37 to "
+        "1.54 times one; more: assumed)",
     )
     add(
         "--bytes_per_token",
@@ -121,7 +129,8 @@ def parser() -> argparse.ArgumentParser:
         "--gpu_share",
         type=float,
         default=0.15,
-        help="assumed: matrices this small, and attention scores that are written out, leave little of it",
+        help="assumed: matrices this small, and attention scores that are written out, leave "
+        "little of it",
     )
     add(
         "--many_share",

@@ -1,10 +1,14 @@
-"""What a large model and its student cost to serve, float32 and 8-bit, in PyTorch and in ONNX Runtime: tables and pictures.
+"""What a large model and its student cost to serve: float32 and int8, PyTorch and ONNX Runtime.
 
-    python tools/benchmarks/serving.py --workspace DIR --vocabulary vocab.txt --results serving.json --output docs/serving_table.md --picture docs/serving.png
-    python tools/benchmarks/serving.py --summary serving.json --output docs/serving_table.md --picture docs/serving.png
+    python tools/benchmarks/serving.py --workspace DIR --vocabulary vocab.txt \\
+        --results serving.json --output docs/serving_table.md --picture docs/serving.png
+    python tools/benchmarks/serving.py --summary serving.json --output docs/serving_table.md \\
+        --picture docs/serving.png
 
-BERT-base and TinyBERT4 in their real sizes, with random weights, which cost what trained ones do; with --workspace also its teacher and student, with
-their dev scores. Whoever is compared takes turns in the same rounds, so that a busy moment meets all alike. `serving_table.py` makes the tables.
+BERT-base and TinyBERT4 in their real sizes, with random weights, which cost what trained ones do;
+with --workspace also its teacher and student, with their dev scores. All models that are compared
+take turns in the same rounds, so that a busy moment affects all of them. `serving_table.py` makes
+the tables and pictures.
 """
 
 from __future__ import annotations
@@ -74,7 +78,7 @@ KINDS = {  # ONNX Runtime's operators, after it has joined some
 }
 
 
-# Time -----------------------------------------------------------------------------------------------------------------
+# Time ---------------------------------------------------------------------------------------------
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -90,7 +94,8 @@ def compete(
 ) -> dict[str, dict[str, list[list[float]]]]:
     """Calls by (model, way) → milliseconds of each, by model, way and round.
 
-    In a round each has its turn, of seconds / rounds and `fewest` calls, or of one call that is longer than `seconds`. After MOST_SECONDS three rounds are enough.
+    In a round each has its turn, of seconds / rounds and `fewest` calls, or of one call that is
+    longer than `seconds`. After MOST_SECONDS three rounds are enough.
     """
     turns, found = {}, defaultdict(dict)
     for who, call in calls.items():
@@ -108,14 +113,19 @@ def compete(
             break
         for who, call in calls.items():
             if turns[who] > 1:
-                call()  # the one before left its own numbers in the caches, and threads that still wait for work
+                # the one before left its own numbers in the caches, and threads that still wait for
+                # work
+                call()
             found[who[0]][who[1]].append([timed(call) for _ in range(turns[who])])
             spent += sum(found[who[0]][who[1]][-1])
     return dict(found)
 
 
 def cell(rows: int, length: int, runs: dict[str, dict[str, Logits]], vocab_size: int, args) -> dict:
-    """All who run a batch of (rows, length). For comparison, one row at a time: PyTorch's own int8, and at the longest length the simulation."""
+    """All who run a batch of (rows, length).
+
+    For comparison, one row at a time: PyTorch's own int8, and at the longest length the simulation.
+    """
     batch, large = random_batch(rows, length, vocab_size), next(iter(runs))
     left_out = {
         *(() if rows == 1 else (DYNAMIC,)),
@@ -137,7 +147,9 @@ def cell(rows: int, length: int, runs: dict[str, dict[str, Logits]], vocab_size:
 
 
 def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
-    """A text → its label, another text each time: cut into tokens by the fast tokenizer, run, the largest logit taken."""
+    """A text → its label, another text each time: cut into tokens by the fast tokenizer, run, the
+    largest logit taken.
+    """
     length, fast = max(args.lengths), tokenizer.backend_tokenizer
     fast.enable_truncation(length)
     whole = sorted(word for word in tokenizer.get_vocab() if word.isascii() and word.isalpha())
@@ -171,7 +183,9 @@ def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
 
 
 def profile(path: Path, batch: Batch, threads: int, runs: int = 30) -> dict[str, float]:
-    """Milliseconds of a run by kind of operator, as ONNX Runtime's own profiler has them: medians of each operator, added."""
+    """Milliseconds of a run by kind of operator, as ONNX Runtime's own profiler has them: medians
+    of each operator, added.
+    """
     runtime = need_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level, options.enable_profiling = (
@@ -197,7 +211,7 @@ def profile(path: Path, batch: Batch, threads: int, runs: int = 30) -> dict[str,
     return dict(found)
 
 
-# All of it ------------------------------------------------------------------------------------------------------------
+# All of it ----------------------------------------------------------------------------------------
 
 
 def logits_of(run: Logits, examples) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What `serving.py` compares: pairs of a large and a small model with their 8-bit copies, and the ways to run each."""
+"""What `serving.py` compares: pairs of models, their 8-bit copies, and the ways to run them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import base, bert, tiny
+from measure import base, tiny
 from transformers import BertConfig, BertForSequenceClassification
 
 from tinybert_lite.data.batches import in_order
@@ -36,7 +36,9 @@ Logits = Callable[[Batch], np.ndarray]  # (B, K)
 
 @dataclass
 class Pair:
-    """Two models by name, the large one first; their 8-bit copies; the dev rows where there are such."""
+    """Two models by name, the large one first; their 8-bit copies; the dev rows where there are
+    such.
+    """
 
     title: str
     models: dict[str, Bert]
@@ -63,12 +65,8 @@ def calibrated(model: Bert, batches) -> Bert:
 
 def of_real_sizes(vocab_size: int, length: int, quick: bool = False) -> Pair:
     models = {
-        "BERT-base": bert(3, 48, 192, vocab_size, num_labels=2)
-        if quick
-        else base(vocab_size, num_labels=2),
-        "TinyBERT4": bert(2, 24, 48, vocab_size, num_labels=2)
-        if quick
-        else tiny(vocab_size, num_labels=2),
+        "BERT-base": base(vocab_size, quick, num_labels=2),
+        "TinyBERT4": tiny(vocab_size, quick, num_labels=2),
     }
     for model in models.values():
         model.eval().config.classifier_head = "huggingface"
@@ -81,7 +79,9 @@ def of_real_sizes(vocab_size: int, length: int, quick: bool = False) -> Pair:
 
 
 def of_a_workspace(workspace: Workspace, length: int) -> Pair:
-    """The task's teacher and its finished student; 8 bits as `quantize` left them, else calibrated on training rows."""
+    """The task's teacher and its finished student; 8 bits as `quantize` left them, else calibrated
+    on training rows.
+    """
     task = workspace.task
     loaded = {
         name: load_classifier(folder, task)
@@ -92,14 +92,16 @@ def of_a_workspace(workspace: Workspace, length: int) -> Pair:
     }
     if lost := next((bert for bert in loaded.values() if "classifier" in bert.new_parts), None):
         raise UserError(
-            f"{lost.folder} holds no fine-tuned model of {task.name}: run all stages in this workspace first"
+            f"{lost.folder} holds no fine-tuned model of {task.name}: run all stages in this "
+            "workspace first"
         )
     if short := next(
         (bert for bert in loaded.values() if bert.model.config.max_position_embeddings < length),
         None,
     ):
         raise UserError(
-            f"{short.folder} reads {short.model.config.max_position_embeddings} tokens at most, and {length} were asked for: name shorter --lengths"
+            f"{short.folder} reads {short.model.config.max_position_embeddings} tokens at most, "
+            f"and {length} were asked for: name shorter --lengths"
         )
     tokenizer, models = (
         loaded["student"].tokenizer,

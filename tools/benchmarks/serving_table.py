@@ -1,4 +1,7 @@
-"""What `serving.py` measured, as tables and pictures. Speed-ups are ratios of medians of the same round, their spread is that of the rounds."""
+"""What `serving.py` measured, as tables and pictures.
+
+Speed-ups are ratios of medians of the same round, their spread is that of the rounds.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ ENOUGH = 20  # calls for a 95th percentile
 Rounds = list[list[float]]  # milliseconds of each call, by round
 
 
-# Numbers --------------------------------------------------------------------------------------------------------------
+# Numbers ------------------------------------------------------------------------------------------
 
 
 def median(rounds: Rounds) -> float:
@@ -33,7 +36,9 @@ def percentile_95(rounds: Rounds) -> float | None:
 
 
 def speed_up(slow: Rounds, fast: Rounds) -> tuple[float, float, float]:
-    """How many times faster: the ratio of the medians within each round; of the rounds the median, the 10th and the 90th percentile."""
+    """How many times faster: the ratio of the medians within each round; of the rounds the median,
+    the 10th and the 90th percentile.
+    """
     middle, low, high = np.quantile(
         [np.median(a) / np.median(b) for a, b in zip(slow, fast, strict=True)], (0.5, 0.1, 0.9)
     ).tolist()
@@ -41,7 +46,9 @@ def speed_up(slow: Rounds, fast: Rounds) -> tuple[float, float, float]:
 
 
 def base_of(milliseconds: dict[str, dict[str, Rounds]]) -> Rounds:
-    """What all are compared with: the large model in float32 PyTorch, by our class or Hugging Face's, whichever is faster."""
+    """What all are compared with: the large model in float32 PyTorch, by our class or Hugging
+    Face's, whichever is faster.
+    """
     large = next(iter(milliseconds.values()))
     return min((large[way] for way in (PYTORCH, STOCK) if way in large), key=median)
 
@@ -76,7 +83,7 @@ def smaller(model: dict) -> float:
     return model["bytes"][MODELS["onnx"]] / model["bytes"][MODELS["int8"]]
 
 
-# Tables ---------------------------------------------------------------------------------------------------------------
+# Tables -------------------------------------------------------------------------------------------
 
 
 def table(*rows: list) -> list[str]:
@@ -103,15 +110,22 @@ def head(results: dict) -> list[str]:
         for name in ("python", "torch", "onnxruntime", "transformers", "tokenizers")
     )
     where = (
-        f"{results['processor']}, {results['machine']}; int8 instructions: **{results['int8']}** (its kernels {cut_off}). Threads of PyTorch and of ONNX Runtime: "
+        f"{results['processor']}, {results['machine']}; int8 instructions: **{results['int8']}** "
+        f"(its kernels {cut_off}). Threads of PyTorch and of ONNX Runtime: "
         f"{results['threads']}. {packages}. Load before the start: {results['load_before']}."
     )
     how = (
-        f"{results['rounds']} rounds; in each round all models of a setting take turns. Over all rounds a model runs for {results['seconds']:g} seconds or {ENOUGH} calls of one row, or for one call per round where a call takes longer. "
-        "`12.3 x (12.1 – 12.6)`: the ratio of the medians within a round; its median over the rounds, and in brackets the 10th and the 90th percentile. "
+        f"{results['rounds']} rounds; in each round all models of a setting take turns. Over all "
+        f"rounds a model runs for {results['seconds']:g} seconds or {ENOUGH} calls of one row, "
+        "or for one call per round where a call takes longer. "
+        "`12.3 x (12.1 – 12.6)`: the ratio of the medians within a round; its median over the "
+        "rounds, and in brackets the 10th and the 90th percentile. "
         f"95 %: the 95th percentile, given for {ENOUGH} calls or more. No padding."
     )
-    busy = "**The machine was busy at the start**: calls shorter than a time slice are rarely interrupted, so their times look too good."
+    busy = (
+        "**The machine was busy at the start**: calls shorter than a time slice are rarely "
+        "interrupted, so their times look too good."
+    )
     return [
         where,
         "",
@@ -154,7 +168,8 @@ def headlines(pair: dict) -> list[str]:
     return [
         f"## {small} against {large}",
         "",
-        f"{small} against {large} in float32 PyTorch (our class or Hugging Face's, whichever was faster):",
+        f"{small} against {large} in float32 PyTorch (our class or Hugging Face's, whichever was "
+        "faster):",
         "",
         *table(*rows),
     ]
@@ -313,7 +328,8 @@ def texts(pair: dict) -> list[str]:
 def scores(pair: dict) -> list[str]:
     rows = [
         [
-            f"dev {pair['metric'].replace('_', ' ')}, {pair['dev_rows']:,} rows of {pair['dev_tokens']:.0f} tokens on average",
+            f"dev {pair['metric'].replace('_', ' ')}, {pair['dev_rows']:,} rows of "
+            f"{pair['dev_tokens']:.0f} tokens on average",
             PYTORCH,
             ONNX,
             INT8,
@@ -352,17 +368,20 @@ def tables(results: dict) -> str:
         "",
         *int8_against_float32(results["pairs"]),
         *where_the_time_goes(results["pairs"]),
-        "Measured by ONNX Runtime's profiler, one row at a time: the sum of the medians of all operators, without the time between operators.",
+        "Measured by ONNX Runtime's profiler, one row at a time: the sum of the medians of all "
+        "operators, without the time between operators.",
         "",
     ]
     return "\n".join(lines)
 
 
-# Pictures -------------------------------------------------------------------------------------------------------------
+# Pictures -----------------------------------------------------------------------------------------
 
 
 def points(pair: dict) -> tuple[list[dict], int]:
-    """What `plots.accuracy_and_cost` shows, and the length whose time that is: the measured one nearest to the dev rows'."""
+    """What `plots.accuracy_and_cost` shows, and the length whose time that is: the measured one
+    nearest to the dev rows'.
+    """
     batches, lengths = settings(pair)
     length = min(lengths, key=lambda one: abs(one - pair["dev_tokens"]))
     found = find(pair, batches[0], length)

@@ -1,12 +1,14 @@
-"""How long a slider takes to move its picture: from its new value to the finished PNG, in the kernel.
+"""How long a slider takes from its new value to the finished PNG, in the kernel.
 
     python tools/benchmarks/sliders.py
 
-The shipped teacher, a random student, a sentence of 20 and one of 40 pieces; the median and the slowest of ten moves.
+The shipped teacher, a random student, a sentence of 20 and one of 40 pieces; the median and the
+slowest of ten moves.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 
 os.environ["MPLBACKEND"] = "Agg"
@@ -28,15 +30,12 @@ from tinybert_lite.stages.data_augmentation import Augmenter
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "The harbour fills with water twice a day, and the boats float."
-MOVES = 10
 
 
-def explorers() -> dict[str, widgets.Explorer]:
-    teacher = load_bert(ROOT / "teacher_model/classroom", masked_lm=True)
+def explorers(args: argparse.Namespace) -> dict[str, widgets.Explorer]:
+    teacher = load_bert(args.teacher, masked_lm=True)
     student, _ = load_model(
-        ROOT / "student_model/classroom",
-        from_scratch=True,
-        vocab_size=teacher.model.config.vocab_size,
+        args.student, from_scratch=True, vocab_size=teacher.model.config.vocab_size
     )
     mapping = layer_mapping("uniform", student.layers, teacher.model.layers)
 
@@ -52,10 +51,10 @@ def explorers() -> dict[str, widgets.Explorer]:
     augmenter = Augmenter(
         teacher.model,
         teacher.tokenizer,
-        WordVectors.read(ROOT / "1_pre_data/glove.classroom.txt"),
+        WordVectors.read(args.vectors),
         profile("classroom").data_augmentation,
     )
-    return dict([attention(SENTENCE), attention(f"{SENTENCE} {SENTENCE}")]) | {
+    return dict([attention(args.text), attention(f"{args.text} {args.text}")]) | {
         f"margins, {len(labels)} rows": widgets.margins_explorer(*logits, labels),
         "mapping, 12 teacher layers": widgets.mapping_explorer(),
         "masking, 30 pieces": widgets.masking_viewer(
@@ -80,11 +79,11 @@ def choices(control) -> list:
     return np.unique(np.linspace(control.min, control.max, 4).astype(type(control.value))).tolist()
 
 
-def milliseconds(explorer: widgets.Explorer, control) -> list[float]:
+def milliseconds(explorer: widgets.Explorer, control, moves: int) -> list[float]:
     values, times = [value for value in choices(control) if value != control.value], []
     values.append(control.value)
     seen = set()
-    for move in range(MOVES + 1):  # the first is a warm-up
+    for move in range(moves + 1):  # the first is a warm-up
         started = time.perf_counter()
         control.value = values[move % len(values)]
         times.append(1000 * (time.perf_counter() - started))
@@ -93,14 +92,22 @@ def milliseconds(explorer: widgets.Explorer, control) -> list[float]:
     return times[1:]
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--moves", type=int, default=10, help="of each control")
+    parser.add_argument("--teacher", type=Path, default=ROOT / "teacher_model/classroom")
+    parser.add_argument("--student", type=Path, default=ROOT / "student_model/classroom")
+    parser.add_argument("--vectors", type=Path, default=ROOT / "1_pre_data/glove.classroom.txt")
+    parser.add_argument("--text", default=SENTENCE, help="a sentence, shown once and twice")
+    args = parser.parse_args(argv)
     torch.manual_seed(0)
     print("| picture | control | median, ms | slowest, ms |\n|---|---|---|---|")
-    for name, explorer in explorers().items():
+    for name, explorer in explorers(args).items():
         for control, widget in explorer.controls.items():
-            times = milliseconds(explorer, widget)
+            times = milliseconds(explorer, widget, args.moves)
             print(
-                f"| {name} | {control.replace('_', ' ')} | {statistics.median(times):.0f} | {max(times):.0f} |"
+                f"| {name} | {control.replace('_', ' ')} | {statistics.median(times):.0f} | "
+                f"{max(times):.0f} |"
             )
 
 

@@ -1,13 +1,15 @@
-"""What distillation brings, over several seeds: the distilled student against the same student on the labels alone.
+"""Compare the distilled student with the same student trained on the labels alone, over seeds.
 
     python tools/benchmarks/with_and_without_teacher.py --workspace scratch --seeds 42 43 44 45 46
-    python tools/benchmarks/with_and_without_teacher.py --workspace scratch --data_dir path/to/SST-2 --corpus reviews.txt
+    python tools/benchmarks/with_and_without_teacher.py --workspace scratch \\
+        --data_dir path/to/SST-2 --corpus reviews.txt
 
-The first line runs everything on the classroom set in the classroom profile, anew for each seed. The second is for a real
-task: rows are augmented and sequences cut once; then for each seed the teacher is fine-tuned, general distillation, both task
-stages, and the undistilled student. The student sees the augmented rows, about twice as many as there are rows, three times in all, the
-undistilled one the rows six times; the best of their dev evaluations counts for both. `--summary` prints the tables of what is
-already there.
+The first line runs everything on the classroom set in the classroom profile, anew for each seed.
+The second is for a real task: rows are augmented and sequences cut once; then for each seed the
+teacher is fine-tuned, general distillation, both task stages, and the undistilled student. The
+student sees the augmented rows, about twice as many as there are rows, three times in all, the
+undistilled one the rows six times; the best of their dev evaluations counts for both. `--summary`
+prints the tables of what is already there.
 """
 
 from __future__ import annotations
@@ -96,7 +98,9 @@ def measure(
 
 
 def summary(files: list[Path]) -> str:
-    """A table of scores by seed, dev and test, and of the retention: the student's share of the teacher's score."""
+    """A table of scores by seed, dev and test, and of the retention: the student's share of the
+    teacher's score.
+    """
     results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     metric, lines = results[0]["metric"], []
     head = (
@@ -135,12 +139,13 @@ def summary(files: list[Path]) -> str:
     return "\n".join(
         [
             *lines,
-            f"parameters: student {sizes['student']:,}, teacher {sizes['teacher']:,}: {100 * sizes['student'] / sizes['teacher']:.1f} %",
+            f"parameters: student {sizes['student']:,}, teacher {sizes['teacher']:,}: "
+            f"{100 * sizes['student'] / sizes['teacher']:.1f} %",
         ]
     )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "--data_dir", type=Path, help="a real task's folder; the classroom set if there is none"
@@ -152,8 +157,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", default="0")
+    parser.add_argument("--profile", default="classroom")
+    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--summary", action="store_true", help="only print the table")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not args.summary:
         if args.data_dir and not args.corpus:
             parser.error("--data_dir needs --corpus, the text of general distillation")
@@ -162,7 +169,11 @@ def main() -> None:
             args.corpus,
             args.workspace,
             args.seeds,
-            ["--precision", args.precision, "--threads", args.threads],
+            [
+                *("--precision", args.precision, "--threads", args.threads),
+                *("--profile", args.profile),
+                *(flag for value in args.assignments for flag in ("--set", value)),
+            ],
         )
     print(
         summary(

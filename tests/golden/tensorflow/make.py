@@ -1,6 +1,8 @@
-"""Write a checkpoint with TensorFlow's own Saver, as Google's code did: `python make.py variables.npz folder/bert_model.ckpt`.
+"""Write a checkpoint with TensorFlow's own Saver, as Google's code did: `python make.py
+variables.npz folder/bert_model.ckpt`.
 
-Needs TensorFlow and NumPy alone. With a third argument N, the variables are put on N devices and saved in N shards.
+Needs TensorFlow and NumPy alone. With a third argument N, the variables are put on N devices and
+saved in N shards.
 """
 
 import sys

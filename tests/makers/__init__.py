@@ -1,4 +1,7 @@
-"""Small models, vocabularies and batches that several tests build on. Made with the stock classes, not with ours. And a power cut."""
+"""Small models, vocabularies and batches that several tests build on.
+
+Made with the stock classes, not with ours. And a power cut.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from tinybert_lite.training.loop import Loop
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = [chr(c) for c in range(ord("a"), ord("z") + 1)]
 WORDS = (
-    "the an and of is was not very good great fine bad dull film movie plot story actor scene funny sad warm cold long short "
+    "the an and of is was not very good great fine bad dull film movie plot story actor scene "
+    "funny sad warm cold long short "
     "we they saw love hate like watch review bank river house street walk run tree"
 ).split()
 VOCABULARY = [
@@ -62,7 +66,9 @@ def config_values(layers=2, width=16, heads=2, vocab=VOCABULARY, **more) -> dict
 
 
 def stock_bert(kind=BertForPreTraining, seed=0, num_labels=0, attention="eager", **config):
-    """A random stock model in eval mode, its biases and LayerNorms random too, so that none of them can be forgotten unseen."""
+    """A random stock model in eval mode, its biases and LayerNorms random too, so that none of them
+    can be forgotten unseen.
+    """
     values = BertConfig(
         **config_values(**config), **({"num_labels": num_labels} if num_labels else {})
     )
@@ -88,9 +94,11 @@ def make_bert_folder(
     seed=0,
     **config,
 ) -> Path:
-    """A model folder in the original's format: config.json, vocab.txt and pytorch_model.bin of a small random BERT.
+    """A model folder in the original's format: config.json, vocab.txt and pytorch_model.bin of a
+    small random BERT.
 
-    masked_lm adds `cls.*`, num_labels `classifier.*`; `config` goes into config.json (`classifier_head="relu"`, …).
+    masked_lm adds `cls.*`, num_labels `classifier.*`; `config` goes into config.json
+    (`classifier_head="relu"`, …).
     """
     path = Path(path)
     size = dict(layers=layers, width=width, heads=heads, vocab=vocab, **config)
@@ -117,7 +125,8 @@ def make_bert_folder(
 
 
 def random_batch(lengths, longest=0, vocab=VOCABULARY, seed=0) -> dict[str, torch.Tensor]:
-    """Rows of random pieces of these lengths, padded to `longest` (0: the longest row's): ids, mask, token types, labels 0/1.
+    """Rows of random pieces of these lengths, padded to `longest` (0: the longest row's): ids,
+    mask, token types, labels 0/1.
 
     The same rows for the same seed and lengths, however long the padding.
     """
