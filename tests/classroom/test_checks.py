@@ -149,7 +149,7 @@ def test_a_broken_file_among_others_is_named_and_does_not_keep_them_waiting(grad
     code, table, found = graded
     assert (
         code == 2
-        and "is no notebook" in found["broken.ipynb"]["error"]
+        and "is not a notebook" in found["broken.ipynb"]["error"]
         and found["broken.ipynb"]["error"] in table
     )
 
@@ -227,21 +227,21 @@ def test_a_notebook_is_known_by_its_cells_and_not_by_its_name():
 @pytest.mark.parametrize(
     "content, said",
     [
-        ("", "is no notebook"),
-        ("{", "is no notebook"),
-        ("[]", "is no notebook"),
-        ("{}", "is no notebook"),
-        ("\udcff", "is no notebook"),
-        ('{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "is no notebook"),
+        ("", "is not a notebook"),
+        ("{", "is not a notebook"),
+        ("[]", "is not a notebook"),
+        ("{}", "is not a notebook"),
+        ("\udcff", "is not a notebook"),
+        ('{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "is not a notebook"),
         (
             '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-            "holds no exercise of ours",
+            "has no exercise of ours",
         ),
         (
             '{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": 7}}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-            "holds no exercise of ours",
+            "has no exercise of ours",
         ),
-        ("[" * 100_000, "is no notebook"),
+        ("[" * 100_000, "is not a notebook"),
     ],
 )
 def test_what_cannot_be_graded_is_said_in_one_sentence(content, said, tmp_path, capsys):
@@ -257,7 +257,7 @@ def test_a_path_that_is_not_there_or_empty_is_said(tmp_path, capsys):
         main(["--student", str(tmp_path / "none")]) == 2 and "is missing" in capsys.readouterr().err
     )
     assert (
-        main(["--student", str(tmp_path)]) == 2 and "holds no notebook" in capsys.readouterr().err
+        main(["--student", str(tmp_path)]) == 2 and "has no notebook" in capsys.readouterr().err
     )
     assert (
         main(["--student", str(tmp_path), "--seconds", "0"]) == 2
