@@ -21,7 +21,7 @@ from tinybert_lite.system.files import write_json
 from tinybert_lite.system.outputs import MANIFEST, RUNNING, read_manifest
 from tools.build_notebooks import kernels
 
-# Questions -----------------------------------------------------------------------------------------------------------
+# Questions ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
@@ -124,9 +124,12 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
         "from tinybert_lite.classroom import lessons",
         ask,
         'lessons.reveal("loss", 0.25)',
-        f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\ndel os.environ['TINYBERT_UNWATCHED']",
+        f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\n"
+        "del os.environ['TINYBERT_UNWATCHED']",
         ask,
-        "from ipywidgets.widgets import widget\nnext(w for w in widget._instances.values() if type(w).__name__ == 'Text').value = '0.5'",
+        "from ipywidgets.widgets import widget\n"
+        "texts = (w for w in widget._instances.values() if type(w).__name__ == 'Text')\n"
+        "next(texts).value = '0.5'",
         'lessons.reveal("loss", 0.25)',
     ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
@@ -153,7 +156,7 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
     assert said[6] == ["You said 0.5 nats; it is 0.25 nats: 2 times too high.\n"]
 
 
-# Set-up --------------------------------------------------------------------------------------------------------------
+# Set-up -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -166,8 +169,13 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
     ],
 )
 def test_the_profile_is_the_argument_then_the_variable_then_classroom(
-    workspace, monkeypatch, capsys, argument, variable, chosen
-):  # noqa: F811
+    workspace,  # noqa: F811
+    monkeypatch,
+    capsys,
+    argument,
+    variable,
+    chosen,
+):
     monkeypatch.delenv("TINYBERT_PROFILE", raising=False)
     if variable is not None:
         monkeypatch.setenv("TINYBERT_PROFILE", variable)
@@ -192,7 +200,7 @@ def test_what_is_off_is_one_sentence(workspace, capsys):  # noqa: F811
     )
 
 
-# A notebook that runs alone ------------------------------------------------------------------------------------------
+# A notebook that runs alone -----------------------------------------------------------------------
 
 # The classroom profile, in seconds; its sequences differ from smoke's.
 FULL = replace(
@@ -202,7 +210,10 @@ FULL = replace(
     threads=1,
     seed=7,
 )
-NOTE = "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: run the notebooks before it for real ones.\n"
+NOTE = (
+    "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: "
+    "run the notebooks before it for real ones.\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +303,7 @@ def runs(monkeypatch):
     """(stage, profile) of each stage that would run."""
     found = []
     monkeypatch.setattr(
-        Stage, "run", lambda self, workspace, settings: found.append((self.name, settings.profile))
+        Stage, "run", lambda self, _, settings: found.append((self.name, settings.profile))
     )
     return found
 

@@ -1,4 +1,4 @@
-"""A clean start that loses nothing, and ready results: packed, checked, put in place, and up to date there."""
+"""A clean start that loses nothing; ready results are packed, checked, put in place, up to date."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fill(folder: Path, **files: str) -> None:
         place.write_text(content, encoding="utf-8")
 
 
-# A clean folder ------------------------------------------------------------------------------------------------------
+# A clean folder -----------------------------------------------------------------------------------
 
 
 def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(workspace):  # noqa: F811
@@ -121,7 +121,7 @@ def test_a_folder_where_a_run_is_at_work_is_left_alone(workspace):  # noqa: F811
     )
 
 
-# Ready results -------------------------------------------------------------------------------------------------------
+# Ready results ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,8 @@ def course(tmp_path_factory):
     fresh, instructor = lay_out(top / "fresh"), top / "instructor"
     shutil.copytree(fresh, instructor)
     ran = call(
-        f"run_all --profile smoke --device cpu --threads 1 --workspace '{instructor}' --from {STAGES[0]} --until {STAGES[1]}"
+        f"run_all --profile smoke --device cpu --threads 1 --workspace '{instructor}' "
+        f"--from {STAGES[0]} --until {STAGES[1]}"
     )
     assert ran.code == 0, ran.err
     assert call(f"reset --make_ready '{top / 'ready'}' --workspace '{instructor}'").code == 0
