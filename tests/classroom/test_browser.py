@@ -1,8 +1,8 @@
-"""In a real browser: every notebook opens in JupyterLab, runs without an error, and each widget,
-moved, changes its picture.
+"""In a real browser: every notebook runs in JupyterLab, and each widget changes its picture.
 
-    python -m pip install -e ".[test,browser]"      # and chromium
     python -m pytest tests/classroom/test_browser.py -m browser
+
+It needs chromium and playwright: pip install -e ".[test,browser]"
 
 With TINYBERT_SCREENSHOTS=FOLDER it leaves a picture of every screenful there.
 """
@@ -57,9 +57,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """JupyterLab on a copy of the notebooks, in the smoke profile, with all its own folders
-    temporary.
-    """
+    """JupyterLab on a copy of the notebooks, in the smoke profile, with temporary folders."""
     root = tmp_path_factory.mktemp("lab")
     for source in sources():
         write(build(source), root / "notebooks" / f"{source.stem}.ipynb")
@@ -180,8 +178,9 @@ def test_a_notebook_runs_in_a_browser_and_its_widgets_move_their_pictures(browse
 
 
 def move(page, number: int) -> None:
-    """Push a slider (to the left at its right end) until the picture below it is another: not every
-    depth has a mapping to draw.
+    """Move a slider until the picture below it changes: not every depth has a mapping to draw.
+
+    At its right end it is moved to the left.
     """
     slider = page.locator(".widget-slider").nth(number)
     output = slider.locator("xpath=ancestor::div[contains(@class, 'jp-OutputArea-child')][1]")

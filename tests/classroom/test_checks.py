@@ -1,6 +1,4 @@
-"""Grading what was handed in: the table, deletion, tampering, endless loops, broken files; and the
-same grades as nbgrader's.
-"""
+"""Grading: the table, deletion, tampering, endless loops, broken files, and nbgrader's grades."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ def packages(monkeypatch):
 
 
 def submission(path, answers: dict[str, str], delete: str = "", tamper: str = ""):
-    """Hand in the exercises of stage 3 with these answers, a test cell deleted, another one
-    emptied.
-    """
+    """The exercises of stage 3 with these answers, one test cell deleted, another emptied."""
     notebook = nbformat.read(EXERCISES / f"{GENERAL}.ipynb", as_version=4)
     notebook.cells = [cell for cell in notebook.cells if grade_id(cell) != f"check_{delete}"]
     for cell in notebook.cells:
@@ -60,8 +56,9 @@ def solved() -> dict[str, str]:
 
 
 def three_submissions(folder, name: str):
-    """All solved; half solved, with a wrong answer; a test cell deleted, a stub left, a test
-    emptied. Points by hand.
+    """Three submissions and their points by hand.
+
+    All solved; half solved, with a wrong answer; a test cell deleted, a stub left, a test emptied.
     """
     wrong = ANSWERS["attention_loss"].wrong["scores, not probabilities"]
     submission(folder / "all" / name, solved())
@@ -155,7 +152,7 @@ def test_a_broken_file_among_others_is_named_and_does_not_keep_them_waiting(grad
     code, table, found = graded
     assert (
         code == 2
-        and "is no notebook" in found["broken.ipynb"]["error"]
+        and "is not a notebook" in found["broken.ipynb"]["error"]
         and found["broken.ipynb"]["error"] in table
     )
 
@@ -164,8 +161,8 @@ def test_a_broken_file_among_others_is_named_and_does_not_keep_them_waiting(grad
 @posix
 def test_a_loop_that_cannot_be_interrupted_is_stopped(tmp_path):
     stubborn = (
-        "while True:\n    try:\n        while True:\n            pass\n    except "
-        "BaseException:\n        pass"
+        "while True:\n    try:\n        while True:\n            pass\n"
+        "    except BaseException:\n        pass"
     )
     found = checks.grade(submission(tmp_path / "a.ipynb", {"layer_mapping": stubborn}), seconds=10)
     assert {(grade.points, grade.message) for grade in found.grades} == {
@@ -237,22 +234,22 @@ def test_a_notebook_is_known_by_its_cells_and_not_by_its_name():
 @pytest.mark.parametrize(
     "content, said",
     [
-        ("", "is no notebook"),
-        ("{", "is no notebook"),
-        ("[]", "is no notebook"),
-        ("{}", "is no notebook"),
-        ("\udcff", "is no notebook"),
-        ('{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "is no notebook"),
+        ("", "is not a notebook"),
+        ("{", "is not a notebook"),
+        ("[]", "is not a notebook"),
+        ("{}", "is not a notebook"),
+        ("\udcff", "is not a notebook"),
+        ('{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "is not a notebook"),
         (
             '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-            "holds no exercise of ours",
+            "has no exercise of ours",
         ),
         (
-            '{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": '
-            '7}}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-            "holds no exercise of ours",
+            '{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": 7}}'
+            '], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+            "has no exercise of ours",
         ),
-        ("[" * 100_000, "is no notebook"),
+        ("[" * 100_000, "is not a notebook"),
     ],
 )
 def test_what_cannot_be_graded_is_said_in_one_sentence(content, said, tmp_path, capsys):
@@ -267,9 +264,7 @@ def test_a_path_that_is_not_there_or_empty_is_said(tmp_path, capsys):
     assert (
         main(["--student", str(tmp_path / "none")]) == 2 and "is missing" in capsys.readouterr().err
     )
-    assert (
-        main(["--student", str(tmp_path)]) == 2 and "holds no notebook" in capsys.readouterr().err
-    )
+    assert main(["--student", str(tmp_path)]) == 2 and "has no notebook" in capsys.readouterr().err
     assert (
         main(["--student", str(tmp_path), "--seconds", "0"]) == 2
         and "above 0" in capsys.readouterr().err

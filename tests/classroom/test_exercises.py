@@ -1,5 +1,6 @@
-"""Every exercise: its stub raises, its solution passes, each wrong answer is told what is wrong
-with it; notebooks equal their source.
+"""Every exercise: its stub raises, its solution passes, each wrong answer gets its own message.
+
+The notebooks equal their source.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def test_there_are_three_exercises_a_stage_or_more():
     assert len(TEXTS) == 9 and len(ALL) >= 27
     for text in TEXTS.values():
         levels = re.findall(
-            r"^# \*(warm-up|core|stretch) · \d+ minutes · difficulty [●○]{3} · importance "
-            r"[●○]{3}\*$",
+            r"^# \*(warm-up|core|stretch) · \d+ minutes · "
+            r"difficulty [●○]{3} · importance [●○]{3}\*$",
             text,
             re.MULTILINE,
         )

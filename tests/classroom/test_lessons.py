@@ -126,11 +126,12 @@ def test_in_a_kernel_it_asks_whoever_watches_and_nobody_else(tmp_path, monkeypat
         "from tinybert_lite.classroom import lessons",
         ask,
         'lessons.reveal("loss", 0.25)',
-        f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\ndel "
-        "os.environ['TINYBERT_UNWATCHED']",
+        f"import os\nos.environ['TINYBERT_UNWATCHED'] = '1'\n{ask}\n"
+        "del os.environ['TINYBERT_UNWATCHED']",
         ask,
-        "from ipywidgets.widgets import widget\nnext(w for w in widget._instances.values() if "
-        "type(w).__name__ == 'Text').value = '0.5'",
+        "from ipywidgets.widgets import widget\n"
+        "texts = (w for w in widget._instances.values() if type(w).__name__ == 'Text')\n"
+        "next(texts).value = '0.5'",
         'lessons.reveal("loss", 0.25)',
     ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
@@ -207,8 +208,8 @@ FULL = replace(
     seed=7,
 )
 NOTE = (
-    "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: run the "
-    "notebooks before it for real ones.\n"
+    "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: "
+    "run the notebooks before it for real ones.\n"
 )
 
 
@@ -299,7 +300,7 @@ def runs(monkeypatch):
     """(stage, profile) of each stage that would run."""
     found = []
     monkeypatch.setattr(
-        Stage, "run", lambda self, workspace, settings: found.append((self.name, settings.profile))
+        Stage, "run", lambda self, _, settings: found.append((self.name, settings.profile))
     )
     return found
 

@@ -1,6 +1,4 @@
-"""A clean start that loses nothing, and ready results: packed, checked, put in place, and up to
-date there.
-"""
+"""A clean start that loses nothing; ready results are packed, checked, put in place, up to date."""
 
 from __future__ import annotations
 
@@ -134,8 +132,8 @@ def course(tmp_path_factory):
     fresh, instructor = lay_out(top / "fresh"), top / "instructor"
     shutil.copytree(fresh, instructor)
     ran = call(
-        f"run_all --profile smoke --device cpu --threads 1 --workspace '{instructor}' --from "
-        f"{STAGES[0]} --until {STAGES[1]}"
+        f"run_all --profile smoke --device cpu --threads 1 --workspace '{instructor}' "
+        f"--from {STAGES[0]} --until {STAGES[1]}"
     )
     assert ran.code == 0, ran.err
     assert call(f"reset --make_ready '{top / 'ready'}' --workspace '{instructor}'").code == 0

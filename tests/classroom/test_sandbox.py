@@ -31,9 +31,10 @@ def test_what_ends_in_time_gives_its_status_and_both_streams(tmp_path):
 
 
 def test_an_endless_loop_is_ended_with_all_that_it_started(tmp_path):
+    child = 'import time; time.sleep(4); open("alive", "w")'
     started = (
-        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; "
-        'time.sleep(4); open("alive", "w")\'])\nwhile True: pass'
+        f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "while True: pass"
     )
     found = run(started, tmp_path, seconds=2)
     assert found.out_of_time and found.code != 0

@@ -1,6 +1,4 @@
-"""Every slider moves its picture; what goes wrong is said; where nothing runs there is a still
-picture.
-"""
+"""Every control changes its picture; errors are shown; without a kernel a still picture is."""
 
 import base64
 import io

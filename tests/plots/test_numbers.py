@@ -138,9 +138,7 @@ def test_cka_of_unrelated_states_is_near_zero_though_they_are_wide():
 
 
 def test_cka_is_the_mean_over_quadruples():
-    """The unbiased estimate by its definition: a mean over all ordered choices of four different
-    tokens.
-    """
+    """The unbiased estimate by its definition: a mean over ordered choices of four tokens."""
     from itertools import permutations
 
     x, y = lines_of_states(7, 3, 1), lines_of_states(7, 4, 2)
@@ -183,9 +181,9 @@ def test_coloured_text_escapes_and_has_a_plain_form():
     shown = text._repr_html_()
     assert "&lt;b&gt;<sub>1.00</sub>" in shown and "<b>" not in shown and "layer &amp; 1" in shown
     assert (
-        f"background:{plots.GREY};color:black;padding:2px "
-        '4px;border-radius:3px;white-space:nowrap">pad<'
-    ) in shown
+        f"background:{plots.GREY};color:black;padding:2px 4px;border-radius:3px;"
+        'white-space:nowrap">pad<' in shown
+    )
     assert "background:#053061;color:white" in shown  # the blue end of the map is 1
 
 

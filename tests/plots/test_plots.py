@@ -1,4 +1,4 @@
-"""Every plot: a Figure that pyplot does not keep, its axes, one shared scale, and L = 1."""
+"""Every picture: a Figure that pyplot does not keep, the right axes, one scale, and L = 1."""
 
 import matplotlib.pyplot as plt
 import numpy as np

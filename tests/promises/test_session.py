@@ -63,8 +63,8 @@ def test_any_error_brings_the_old_results_back(root, tmp_path, error):
     run(root, tmp_path)
     before = files(tmp_path)
 
-    def fails(reads, folder, *_):
-        (folder / "pytorch_model.bin").write_bytes(b"half of the new ones")
+    def fails(job):
+        (job.folder / "pytorch_model.bin").write_bytes(b"half of the new ones")
         raise error
 
     with pytest.raises(type(error)):
@@ -85,8 +85,8 @@ def test_an_error_in_a_first_run_leaves_no_claim_that_it_is_running(root, tmp_pa
 def test_what_was_interrupted_is_left_to_be_resumed(root, tmp_path, error):
     run(root, tmp_path)
 
-    def stops(reads, folder, *_):
-        (folder / "checkpoint-2.pt").write_bytes(b"a state")
+    def stops(job):
+        (job.folder / "checkpoint-2.pt").write_bytes(b"a state")
         raise error
 
     with pytest.raises(type(error)):

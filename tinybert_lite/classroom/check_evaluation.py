@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import torch
+from sklearn.metrics import accuracy_score, matthews_corrcoef
 from torch.nn.functional import one_hot
 
 from tinybert_lite.classroom.checking import (
@@ -27,7 +29,13 @@ def compare(yours, seed: int = 0) -> None:
     """
     labels = torch.randint(3, (12,))
     teacher, student = (torch.randn(12, 3) + lift * one_hot(labels, 3) for lift in (2.0, 0.4))
-    wanted = counted(teacher.tolist(), student.tolist(), labels.tolist())
+    their_answers, answers = teacher.argmax(1), student.argmax(1)
+    accuracy = accuracy_score(labels, answers)
+    wanted = {
+        "accuracy": accuracy,
+        "agreement": accuracy_score(their_answers, answers),
+        "retention": accuracy / accuracy_score(labels, their_answers),
+    }
     inputs = {
         "teacher's logits (rows by classes)": teacher,
         "student's logits (rows by classes)": student,
@@ -66,20 +74,8 @@ def compare(yours, seed: int = 0) -> None:
         expect_close(yours(*logits, gold)[name], value, why)
     for name, value in wanted.items():
         expect_close(
-            found[name], value, f"{name} of three classes: counted row by row it is {number(value)}"
+            found[name], value, f"{name} of three classes: scikit-learn gives {number(value)}"
         )
-
-
-def counted(teacher, student, labels) -> dict[str, float]:
-    """The three scores, counted row by row."""
-    right = same = teacher_right = 0
-    for theirs, mine, gold in zip(teacher, student, labels):
-        their_answer, answer = theirs.index(max(theirs)), mine.index(max(mine))
-        right += answer == gold
-        same += answer == their_answer
-        teacher_right += their_answer == gold
-    rows = len(labels)
-    return {"accuracy": right / rows, "agreement": same / rows, "retention": right / teacher_right}
 
 
 @check
@@ -87,7 +83,7 @@ def matthews(yours, seed: int = 0) -> None:
     """yours(predicted, gold), both (n,) of 0 and 1 -> the Matthews correlation."""
     gold = (torch.rand(40) < 0.7).long()
     predicted = torch.where(torch.rand(40) < 0.75, gold, 1 - gold)
-    wanted = correlation(predicted.tolist(), gold.tolist())
+    wanted = float(matthews_corrcoef(gold, predicted))
     table = torch.bincount(2 * gold + predicted, minlength=4).view(2, 2)
     inputs = {"rows (gold by predicted)": table}
     found = attempt(yours, predicted, gold, like=wanted, inputs=inputs, title="Matthews")
@@ -109,16 +105,8 @@ def matthews(yours, seed: int = 0) -> None:
     expect_close(
         found,
         wanted,
-        f"it is the correlation of two rows of 0 and 1: a loop gives {number(wanted)}",
+        f"it is the correlation of two rows of 0 and 1: scikit-learn gives {number(wanted)}",
     )
-
-
-def correlation(a: list[int], b: list[int]) -> float:
-    """Pearson's correlation in loops: for numbers 0 and 1 the same as Matthews'."""
-    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-    together = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b))
-    spreads = sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)
-    return together / math.sqrt(spreads)
 
 
 @check
@@ -130,7 +118,8 @@ def margin(yours, seed: int = 0) -> None:
     second = (torch.rand(16) < 0.6).double()
     first = torch.where(torch.rand(16) < 0.75, second, 1 - second)
     first[:3], second[:3] = 1, 0
-    wanted = jackknife(first.tolist(), second.tolist())
+    differences = (first - second).tolist()
+    wanted = statistics.mean(differences), statistics.stdev(differences) / 4
 
     def draw(found):
         figure, ((rows, result),) = new_figure(1, 2, (7.6, 2.4))
@@ -173,14 +162,5 @@ def margin(yours, seed: int = 0) -> None:
     expect_close(
         error,
         wanted[1],
-        f"the standard error: leaving out each row in turn gives {number(wanted[1])}",
+        f"the standard error is the standard deviation by √n: expected {number(wanted[1])}",
     )
-
-
-def jackknife(first: list[float], second: list[float]) -> tuple[float, float]:
-    """The difference of two accuracies, and its error from leaving out each row in turn."""
-    differences = [a - b for a, b in zip(first, second)]
-    n, total = len(first), sum(differences)
-    without = [(total - difference) / (n - 1) for difference in differences]
-    centre = sum(without) / n
-    return total / n, math.sqrt((n - 1) / n * sum((value - centre) ** 2 for value in without))

@@ -2,8 +2,8 @@
 
 A check is a function of an answer and a seed for its inputs. It draws the inputs, the expected
 result and the answer's result, then raises AssertionError with the property that broke and a small
-counter-example. The expected result comes from a slow loop, a number worked out by hand, or a
-property, never from our own solution.
+counter-example. The expected result comes from another computation (a library, a loop), from a
+number worked out by hand, or from a property, never from our own solution.
 """
 
 from __future__ import annotations

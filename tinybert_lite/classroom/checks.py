@@ -2,8 +2,8 @@
 
     python -m tinybert_lite.classroom.checks --student PATH [--json FILE] [--seconds 60]
 
-Each notebook runs in a fresh kernel, in a process with limits. Test cells are put back as they were written, hidden tests
-included; a test cell that was deleted scores zero.
+Each notebook runs in a fresh kernel, in a process with limits. Test cells are restored, hidden
+tests included; a test cell that was deleted scores zero.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LINE = 110  # of a message in the table
 
 @dataclass(frozen=True)
 class Grade:
-    """One exercise: points given, points there are, and why not all ("" where all)."""
+    """One exercise: points earned, points possible, and why not all ("" where all)."""
 
     exercise: str
     points: float
@@ -42,7 +42,10 @@ class Grade:
 
 @dataclass(frozen=True)
 class Submission:
-    """A notebook that was handed in: its file, whose exercises it holds, and their grades; `error` where it is none."""
+    """A notebook that was handed in: its file, the name of its original, and its grades.
+
+    `error` says why a file could not be graded.
+    """
 
     file: str
     notebook: str = ""
@@ -58,7 +61,10 @@ class Submission:
 
 
 def grade(path: Path, seconds: float = 60, megabytes: int = 4096) -> Submission:
-    """Grade one notebook. Raises UserError for a file that is no notebook or holds no exercise of ours."""
+    """Grade one notebook.
+
+    Raises UserError for a file that is not a notebook or has no exercise of ours.
+    """
     handed_in = read(path)
     name, original = original_of(handed_in, path)
     notebook = prepared(handed_in, original)
@@ -73,51 +79,58 @@ def grade(path: Path, seconds: float = 60, megabytes: int = 4096) -> Submission:
 
 
 def read(path: Path):
-    """A notebook as somebody handed it in. Raises UserError where it is none."""
+    """A notebook as it was handed in. Raises UserError for any other file."""
     if path.stat().st_size > MOST_BYTES:
-        raise UserError(
-            f"{path} has more than {MOST_BYTES // 10**6} MB: clear its outputs and hand it in again"
-        )
+        most = f"{MOST_BYTES // 10**6} MB"
+        raise UserError(f"{path} has more than {most}: clear its outputs and hand it in again")
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
     except OSError:
         raise
-    except Exception as error:  # somebody's file: whatever can be wrong with it
+    except Exception as error:  # anything can be wrong with a file that was handed in
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise UserError(
-            f"{path} is no notebook ({reason[0][:LINE]}): save it in Jupyter and hand it in again"
+            f"{path} is not a notebook ({reason[0][:LINE]}): "
+            "save it in Jupyter and hand it in again"
         ) from error
     return notebook
 
 
 def original_of(notebook, path: Path) -> tuple[str, nbformat.NotebookNode]:
-    """(name, notebook) of the solutions that a notebook shares the most marked cells with. Raises UserError for none."""
+    """(name, notebook) of the solutions with the most marked cells in common.
+
+    Raises UserError where there are none.
+    """
     files = sorted(SOLUTIONS.glob("*.ipynb"))
     if not files:
         raise UserError(
-            f"{SOLUTIONS} holds no solutions to grade by: run this in a clone of the project, with `pip install -e .`"
+            f"{SOLUTIONS} has no solutions to grade by: run this in a clone of the project, "
+            "installed with `pip install -e .`"
         )
     originals = {file.stem: nbformat.read(file, as_version=4) for file in files}
-    marked = {grade_id(cell) for cell in notebook.cells} - {""}
-    name = max(
-        originals, key=lambda name: len(marked & {grade_id(cell) for cell in originals[name].cells})
-    )
-    if not marked & {grade_id(cell) for cell in originals[name].cells}:
+    marked = set(map(grade_id, notebook.cells)) - {""}
+    shared = {
+        name: len(marked.intersection(map(grade_id, original.cells)))
+        for name, original in originals.items()
+    }
+    name = max(shared, key=shared.get)
+    if not shared[name]:
         raise UserError(
-            f"{path} holds no exercise of ours: hand in a notebook made from one in notebooks/exercises/"
+            f"{path} has no exercise of ours: hand in a notebook made from one in "
+            "notebooks/exercises/"
         )
     return name, originals[name]
 
 
 def grade_id(cell) -> str:
-    """nbgrader's name of a cell, "" for one without."""
+    """nbgrader's name of a cell, "" without one."""
     marks = cell.metadata.get("nbgrader")
     return str(marks.get("grade_id", "")) if isinstance(marks, dict) else ""
 
 
 def tests(original) -> dict:
-    """The test cells by their names, in order."""
+    """The test cells of an original notebook by name, in order."""
     return {
         grade_id(cell): cell
         for cell in original.cells
@@ -126,7 +139,10 @@ def tests(original) -> dict:
 
 
 def prepared(handed_in, original):
-    """The code of a student's notebook, with each test cell as it was written. Of two with one name the last counts, as for nbgrader."""
+    """The code of a student's notebook with each test cell restored.
+
+    Of two test cells with the same name the last counts, as in nbgrader.
+    """
     ours, placed, cells = tests(original), set(), []
     for cell in reversed(handed_in.cells):
         name = grade_id(cell)
@@ -139,24 +155,17 @@ def prepared(handed_in, original):
 
 
 def run(notebook, seconds: float, megabytes: int) -> tuple[dict[str, str], str]:
-    """({number of a cell that was reached: "" or its error}, why others were not). A cell may take half of the time."""
+    """({number of a cell that was reached: "" or its error}, why the others were not reached).
+
+    One cell may take half of the time.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        work, file, results = (
-            Path(scratch, "work"),
-            Path(scratch, "notebook.ipynb"),
-            Path(scratch, "results.json"),
-        )
+        names = ("work", "notebook.ipynb", "results.json")
+        work, file, results = (Path(scratch, name) for name in names)
         work.mkdir()
         nbformat.write(notebook, file)
-        child = [
-            sys.executable,
-            "-I",
-            run_submission.__file__,
-            str(REPOSITORY),
-            str(file),
-            str(results),
-            str(seconds / 2),
-        ]
+        arguments = map(str, (REPOSITORY, file, results, seconds / 2))
+        child = [sys.executable, "-I", run_submission.__file__, *arguments]
         finished = run_limited(child, work, seconds, megabytes)
         said = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
     if finished.out_of_time:
@@ -166,6 +175,7 @@ def run(notebook, seconds: float, megabytes: int) -> tuple[dict[str, str], str]:
 
 
 def table(submissions: list[Submission]) -> str:
+    """Points of every exercise, with the first LINE characters of each message."""
     lines = []
     for submission in submissions:
         lines.append(submission.file)
@@ -175,29 +185,25 @@ def table(submissions: list[Submission]) -> str:
         lines.append(f"  {'exercise':20} {'points':>6} {'of':>4}  message")
         for grade in submission.grades:
             message = " ".join(grade.message.split())
-            lines.append(
-                f"  {grade.exercise:20} {grade.points:6g} {grade.of:4g}  {message if len(message) <= LINE else message[: LINE - 1] + '…'}".rstrip()
-            )
+            if len(message) > LINE:
+                message = f"{message[: LINE - 1]}…"
+            line = f"  {grade.exercise:20} {grade.points:6g} {grade.of:4g}  {message}"
+            lines.append(line.rstrip())
         total = submission.as_json()
         lines.append(f"  {'together':20} {total['points']:6g} {total['of']:4g}")
     return "\n".join(lines)
 
 
 def files_in(path: Path) -> list[Path]:
-    """A notebook, or all in a folder and below. Raises UserError for none."""
+    """A notebook, or all in a folder and below. Raises UserError where there is none."""
+    if path.is_file():
+        return [path]
     if not path.exists():
-        raise UserError(
-            f"{path} is missing: name a notebook that was handed in, or a folder of them"
-        )
-    files = (
-        [path]
-        if path.is_file()
-        else sorted(
-            file for file in path.rglob("*.ipynb") if ".ipynb_checkpoints" not in file.parts
-        )
-    )
+        raise UserError(f"{path} is missing: name a notebook that was handed in, or a folder")
+    files = sorted(path.rglob("*.ipynb"))
+    files = [file for file in files if ".ipynb_checkpoints" not in file.parts]
     if not files:
-        raise UserError(f"{path} holds no notebook (*.ipynb)")
+        raise UserError(f"{path} has no notebook (*.ipynb) in it: name another folder")
     return files
 
 
@@ -207,24 +213,13 @@ def main(argv: list[str]) -> None:
         "python -m tinybert_lite.classroom.checks",
         description="Grade exercises that were handed in.",
     )
-    parser.add_argument(
-        "--student", required=True, type=Path, help="a notebook, or a folder of them"
-    )
-    parser.add_argument(
-        "--json", type=Path, help="write the grades there (else they are printed after the table)"
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=60,
-        help="time limit of a notebook; one cell may take half of it",
-    )
-    parser.add_argument(
-        "--megabytes",
-        type=int,
-        default=4096,
-        help="memory limit of a process; torch with CUDA may need more",
-    )
+    add = parser.add_argument
+    add("--student", required=True, type=Path, help="a notebook, or a folder of them")
+    add("--json", type=Path, help="write the grades to this file; by default they are printed")
+    limit = "time limit per notebook; one cell may take half of it"
+    add("--seconds", type=float, default=60, help=limit)
+    limit = "memory limit per process; torch with CUDA may need more"
+    add("--megabytes", type=int, default=4096, help=limit)
     args = parser.parse_args(argv)
     if not 0 < args.seconds < 1e6 or args.megabytes < 1:
         raise UserError("--seconds and --megabytes must be above 0")
@@ -232,16 +227,13 @@ def main(argv: list[str]) -> None:
     for path in files_in(args.student):
         try:
             submissions.append(grade(path, args.seconds, args.megabytes))
-        except UserError as error:  # one broken file must not keep a class waiting
+        except UserError as error:  # the other files are graded all the same
             submissions.append(Submission(str(path), error=str(error)))
     broken = [submission.error for submission in submissions if submission.error]
     if len(broken) < len(submissions):
         say(table(submissions))
-        found = json.dumps(
-            {"submissions": [submission.as_json() for submission in submissions]},
-            indent=1,
-            ensure_ascii=False,
-        )
+        found = {"submissions": [submission.as_json() for submission in submissions]}
+        found = json.dumps(found, indent=1, ensure_ascii=False)
         if args.json:
             args.json.write_text(found + "\n", encoding="utf-8")
         else:

@@ -1,6 +1,9 @@
-"""Is this computer ready for the course? A line for each question, with its cure where something is wrong.
+"""Checks whether this computer is ready for the course, each with its cure.
 
 python -m tinybert_lite.doctor
+
+At import time it needs only the standard library: a check imports what it needs, as that may be
+what is missing.
 """
 
 from __future__ import annotations
@@ -17,33 +20,35 @@ from pathlib import Path
 
 from tinybert_lite.system.device import choose_device
 
-# Whatever else is imported is imported inside a check, for it may be what is missing.
 COURSE = Path(__file__).resolve().parents[2]
 PYPROJECT = COURSE / "pyproject.toml"
 INSTALL = f"run `python -m pip install -e .` in {COURSE}"
 PACKAGES = ("torch", "transformers", "accelerate", "jupyterlab", "ipywidgets")
 DISK, MEMORY = 3e9, 2e9  # bytes that the classroom profile wants free
-NOTEBOOKS_KERNEL = "python3"  # the one that the saved notebooks ask for
+NOTEBOOKS_KERNEL = "python3"  # the kernel named in the saved notebooks
 
 
 @dataclass(frozen=True)
 class Finding:
+    """The result of a check: `said` is what was seen, `cure` how to fix it where not ok."""
+
     name: str
     ok: bool
     said: str
     cure: str
 
     def __str__(self) -> str:
-        return (
-            f"[ok] {self.name}: {self.said}"
-            if self.ok
-            else f"[!!] {self.name}: {self.said}; {self.cure}"
-        )
+        if self.ok:
+            return f"[ok] {self.name}: {self.said}"
+        return f"[!!] {self.name}: {self.said}; {self.cure}"
 
 
 @dataclass(frozen=True)
 class Check:
-    """`look(root)` returns whether all is well and what was seen; raising counts as not well."""
+    """A question: `look(root)` returns (ok, what was seen); an exception counts as not ok.
+
+    root: the workspace, None for the default one.
+    """
 
     name: str
     look: Callable[[str | Path | None], tuple[bool, str]]
@@ -54,21 +59,18 @@ class Check:
             return Finding(self.name, *self.look(root), self.cure)
         except Exception as error:
             said = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-            return Finding(
-                self.name, False, said, INSTALL if isinstance(error, ImportError) else self.cure
-            )
+            cure = INSTALL if isinstance(error, ImportError) else self.cure
+            return Finding(self.name, False, said, cure)
 
 
 def python_in_range(root) -> tuple[bool, str]:
-    """By hand, for a Python that is too old cannot read TOML."""
-    now = platform.python_version()
-    lowest, above = re.search(
-        r'requires-python = ">=([\d.]+),<([\d.]+)"', PYPROJECT.read_text(encoding="utf-8")
-    ).groups()
-    older, newer = ([int(part) for part in version.split(".")[:2]] for version in (lowest, above))
-    return older <= [
-        int(part) for part in now.split(".")[:2]
-    ] < newer, f"{now}, wanted at least {lowest} and below {above}"
+    """By regular expression: a Python that is too old cannot read TOML."""
+    now, text = platform.python_version(), PYPROJECT.read_text(encoding="utf-8")
+    lowest, above = re.search(r'requires-python = ">=([\d.]+),<([\d.]+)"', text).groups()
+    low, this, high = (
+        [int(part) for part in version.split(".")[:2]] for version in (lowest, now, above)
+    )
+    return low <= this < high, f"{now}, wanted at least {lowest} and below {above}"
 
 
 def package_in_range(name: str, root) -> tuple[bool, str]:
@@ -105,27 +107,22 @@ def memory(root) -> tuple[bool, str]:
 def kernel(root) -> tuple[bool, str]:
     from jupyter_client.kernelspec import KernelSpecManager
 
-    ours = [
-        name
-        for name, found in KernelSpecManager().get_all_specs().items()
-        if _is_this_python(found["spec"]["argv"][0])
-    ]
+    found = KernelSpecManager().get_all_specs().items()
+    ours = [name for name, kernel in found if _is_this_python(kernel["spec"]["argv"][0])]
     if NOTEBOOKS_KERNEL in ours:
         return True, f"{NOTEBOOKS_KERNEL} runs this Python"
-    return (
-        bool(ours),
-        f"choose {ours[0]} in the notebook's kernel menu"
-        if ours
-        else f"no kernel runs {sys.executable}",
-    )
+    if ours:
+        return True, f"choose {ours[0]} in the notebook's kernel menu"
+    return False, f"no kernel runs {sys.executable}"
 
 
 def _is_this_python(program: str) -> bool:
-    """A bare `python` is what Jupyter itself runs in. Folders are compared, as a virtual environment's python is a link."""
-    return (
-        program in ("python", "python3")
-        or Path(program).parent.resolve() == Path(sys.executable).parent.resolve()
-    )
+    """A bare `python` is the one that Jupyter itself runs in.
+
+    Folders are compared, as the python of a virtual environment is a link.
+    """
+    here, there = (Path(path).parent.resolve() for path in (sys.executable, program))
+    return program in ("python", "python3") or here == there
 
 
 def chinese_letters(root) -> tuple[bool, str]:
@@ -136,39 +133,36 @@ def chinese_letters(root) -> tuple[bool, str]:
 
 
 def _standing(root) -> Path:
-    """The workspace, or the nearest folder above it that is there already."""
-    from tinybert_lite.pipeline.workspace import Workspace
-
-    place = Workspace.find(root).root
+    """The workspace, or the nearest folder above it that exists."""
+    place = _workspace(root).root
     return next(folder for folder in (place, *place.parents) if folder.exists())
 
 
+def _workspace(root):
+    from tinybert_lite.pipeline.workspace import Workspace
+
+    return Workspace.find(root)
+
+
 def writable(root) -> tuple[bool, str]:
-    with tempfile.TemporaryFile(dir=_standing(root)):
-        return True, f"{_standing(root)} can be written"
+    place = _standing(root)
+    with tempfile.TemporaryFile(dir=place):
+        return True, f"{place} is writable"
 
 
 def data(root) -> tuple[bool, str]:
-    from tinybert_lite.pipeline.workspace import Workspace
-
-    workspace = Workspace.find(root)
-    lost = [
-        path
-        for path in (*workspace.task_files.values(), workspace.corpus, workspace.vectors)
-        if not path.is_file()
-    ]
-    return (
-        not lost,
-        f"{lost[0]} is missing" if lost else f"{workspace.data_dir} and {workspace.corpus.parent}",
-    )
+    workspace = _workspace(root)
+    for path in (*workspace.task_files.values(), workspace.corpus, workspace.vectors):
+        if not path.is_file():
+            return False, f"{path} is missing"
+    return True, f"{workspace.data_dir} and {workspace.corpus.parent}"
 
 
 def teacher(root) -> tuple[bool, str]:
-    from tinybert_lite.pipeline.workspace import Workspace
-
-    folder = Workspace.find(root).teacher
-    found = folder.weights_file is not None
-    return found, f"{folder}" if found else f"{folder} holds no weights"
+    folder = _workspace(root).teacher
+    if folder.weights_file:
+        return True, str(folder)
+    return False, f"{folder} has no weights"
 
 
 PLACES = (
@@ -183,26 +177,31 @@ PLACES = (
     Check(
         "teacher",
         teacher,
-        f"run `git restore teacher_model` in {COURSE}, or put a BERT into teacher_model/ (`python -m tinybert_lite.download bert-base-uncased`)",
+        f"run `git restore teacher_model` in {COURSE}, or put a BERT into teacher_model/ "
+        "(`python -m tinybert_lite.download bert-base-uncased`)",
     ),
 )
 CHECKS = (
     Check(
-        "Python", python_in_range, "make the virtual environment again with a Python in that range"
+        "Python",
+        python_in_range,
+        "create the virtual environment again with a Python in that range",
     ),
     *(Check(name, partial(package_in_range, name), INSTALL) for name in PACKAGES),
     Check("device", device, INSTALL),
-    Check("disk", disk, "make room, or name a folder on another disk with --workspace"),
+    Check("disk", disk, "free some space, or name a folder on another disk with --workspace"),
     Check("memory", memory, "close other programs and other notebooks' kernels"),
     Check(
         "kernel",
         kernel,
-        f"run `{Path(sys.executable).name} -m ipykernel install --user --name tinybert-lite` and choose tinybert-lite in the notebook",
+        f"run `{Path(sys.executable).name} -m ipykernel install --user --name tinybert-lite` "
+        "and choose tinybert-lite in the notebook",
     ),
     Check(
         "Chinese font",
         chinese_letters,
-        "install one, such as Noto Sans CJK, and delete matplotlib's font cache; until then Chinese labels show boxes",
+        "install one, such as Noto Sans CJK, and delete matplotlib's font cache; "
+        "until then Chinese labels show boxes",
     ),
     *PLACES,
 )

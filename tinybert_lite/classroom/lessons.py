@@ -1,4 +1,4 @@
-"""What every notebook opens with, and questions to answer before a cell runs.
+"""Set-up of every notebook, and questions to answer before a cell runs.
 
 workspace, settings = lessons.setup()
 lessons.predict("loss", "How large is the loss of the untrained student?", "nats")
@@ -23,17 +23,19 @@ from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.console import say
 from tinybert_lite.system.outputs import read_manifest
 
-CLOSE = 0.05  # of the measured number: near enough to be called right
+CLOSE = 0.05  # a guess within this share of the measured number is "very near"
 
-# Set-up --------------------------------------------------------------------------------------------------------------
+# Set-up -------------------------------------------------------------------------------------------
 
 
 def setup(profile: str | None = None, task: str = FOLDERS_OWN_TASK) -> tuple[Workspace, Settings]:
-    """The workspace around the notebook, and the settings of a profile: the given one, else TINYBERT_PROFILE, else classroom.
+    """The workspace around the notebook, and the settings of a profile.
 
-    Silent, but for a sentence on each thing that would stop a stage later.
+    The profile is the given one, else TINYBERT_PROFILE, else classroom. Prints nothing, except one
+    sentence for each problem that would stop a stage later.
     """
-    for finding in (check() for check in doctor.PLACES):
+    for check in doctor.PLACES:
+        finding = check()
         if not finding.ok:
             say(str(finding))
     workspace = Workspace.find(task=task)
@@ -42,15 +44,14 @@ def setup(profile: str | None = None, task: str = FOLDERS_OWN_TASK) -> tuple[Wor
 
 
 def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
-    """Make what a notebook's stage needs and is missing, in the quick smoke profile; earlier notebooks replace that by the real thing."""
+    """Make the missing inputs of a notebook's stage, in the quick smoke profile.
+
+    Earlier notebooks replace them by inputs in the notebook's own profile.
+    """
     quick = presets.profile("smoke", settings.task, workspace.teacher_width)
     machine = ("seed", "device", "precision", "threads", "lower_case")
-    run_all.ensure(
-        workspace,
-        settings,
-        upto,
-        replace(quick, **{name: getattr(settings, name) for name in machine}),
-    )
+    quick = replace(quick, **{name: getattr(settings, name) for name in machine})
+    run_all.ensure(workspace, settings, upto, quick)
     if settings.profile == quick.profile:
         return
     folders = [stage.folder(workspace) for stage in run_all.needed(workspace, upto)]
@@ -61,20 +62,22 @@ def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
     ]
     if rough:
         say(
-            f"This notebook runs on quick inputs of the smoke profile, in {', '.join(rough)}: run the notebooks before it for real ones."
+            f"This notebook runs on quick inputs of the smoke profile, in {', '.join(rough)}: "
+            "run the notebooks before it for real ones."
         )
 
 
-# Questions -----------------------------------------------------------------------------------------------------------
+# Questions ----------------------------------------------------------------------------------------
 
 _guesses: dict[str, float | str] = {}  # of this kernel
-_answers: dict[str, str | Sequence] = {}  # to each question: a unit, or what to choose from
+_answers: dict[str, str | Sequence] = {}  # per question: a unit, or the choices
 
 
 def predict(name: str, question: str | float, answers: str | Sequence = "") -> None:
-    """Ask for a guess, of a number in a unit or out of several; or, without a question, note one: `predict("loss", 0.5)`.
+    """Ask for a guess: a number in a unit, or one of several answers.
 
-    Asks only where somebody is there to answer: silent while notebooks are built and tested, and with TINYBERT_UNWATCHED=1.
+    `predict("loss", 0.5)` records a guess without asking. It asks only where somebody can answer:
+    never while notebooks are built and tested, nor with TINYBERT_UNWATCHED=1.
     """
     if not isinstance(question, str) or question in _choices(name):
         _guesses[name] = question
@@ -85,20 +88,20 @@ def predict(name: str, question: str | float, answers: str | Sequence = "") -> N
 
 
 def reveal(name: str, measured) -> None:
-    """Hold the guess against what came out, in one sentence; silent where nobody guessed."""
+    """Compare the guess with the measured result in one sentence; silent without a guess."""
     if name not in _guesses:
         return
-    guess, unit = _guesses[name], _answers.get(name, "") if not _choices(name) else ""
+    guess = _guesses[name]
     if isinstance(guess, str) or isinstance(measured, str):
         say(f"You said {guess}, and it is {'so' if guess == measured else measured}.")
-    else:
-        say(
-            f"You said {_with_unit(guess, unit)}; it is {_with_unit(float(measured), unit)}: {how_far(float(guess), float(measured))}."
-        )
+        return
+    unit = "" if _choices(name) else _answers.get(name, "")
+    said, found = (f"{float(value):.4g} {unit}".strip() for value in (guess, measured))
+    say(f"You said {said}; it is {found}: {how_far(float(guess), float(measured))}.")
 
 
 def how_far(guess: float, measured: float) -> str:
-    """A guess and a measured number, compared in words."""
+    """How far a guess is from a measured number, in words."""
     if abs(guess - measured) <= CLOSE * abs(measured):
         return "right" if guess == measured else "very near"
     if guess * measured <= 0:
@@ -110,13 +113,13 @@ def how_far(guess: float, measured: float) -> str:
 
 
 def watched() -> bool:
-    """Whether a person sits before a notebook. Whoever runs one unseen, as nbclient does, tells the kernel not to ask for input."""
-    if (
-        os.environ.get("TINYBERT_UNWATCHED")
-        or os.environ.get("CI")
-        or "IPython" not in sys.modules
-        or not find_spec("ipywidgets")
-    ):
+    """Whether somebody can answer in a notebook.
+
+    Tools that run a notebook unattended, such as nbclient, tell the kernel not to ask for input.
+    """
+    if any(map(os.environ.get, ("TINYBERT_UNWATCHED", "CI"))):
+        return False
+    if "IPython" not in sys.modules or not find_spec("ipywidgets"):
         return False
     kernel = getattr(sys.modules["IPython"].get_ipython(), "kernel", None)
     return bool(kernel) and bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin"))
@@ -125,10 +128,6 @@ def watched() -> bool:
 def _choices(name: str) -> Sequence:
     answers = _answers.get(name, "")
     return () if isinstance(answers, str) else answers
-
-
-def _with_unit(number: float, unit: str) -> str:
-    return f"{number:.4g} {unit}".strip()
 
 
 def _ask(name: str, question: str) -> None:

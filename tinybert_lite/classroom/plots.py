@@ -1,3 +1,3 @@
-"""The pictures of the lessons, which live in `tinybert_lite.plots`."""
+"""The pictures of the lessons, which are in `tinybert_lite.plots`."""
 
 from tinybert_lite.plots import *  # noqa: F403

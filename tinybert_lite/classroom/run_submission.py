@@ -1,15 +1,17 @@
-"""In a process of its own: run a notebook in a fresh kernel, and write what became of each cell.
+"""Run a notebook in a fresh kernel, in a process of its own, and write the result of each cell.
 
     python -I run_submission.py PACKAGES NOTEBOOK RESULTS SECONDS
 
-PACKAGES is where the kernel finds tinybert_lite. RESULTS becomes a JSON object, {a cell's number from 0: "" where it ran,
-else the error}. It is written anew after every cell, so that what ran before the whole process is stopped counts.
+PACKAGES is where the kernel finds tinybert_lite. RESULTS becomes a JSON object, {number of a cell
+from 0: "" where it ran, else the error}. It is written again after every cell: what ran before the
+process is stopped counts.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -21,7 +23,7 @@ from nbclient.exceptions import DeadKernelError
 
 
 class ThisPython(KernelSpecManager):
-    """Every kernel is this very Python, whatever is installed on the machine."""
+    """Every kernel runs this Python, whatever kernels are installed on the machine."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         return KernelSpec(**get_kernel_dict())
@@ -36,7 +38,8 @@ def main(packages: str, notebook: str, results: str, seconds: str) -> None:
 
     def note(cell, cell_index, execute_reply) -> None:
         found = execute_reply["content"]
-        said[cell_index] = "" if found["status"] == "ok" else f"{found['ename']}: {found['evalue']}"
+        ok = found["status"] == "ok"
+        said[cell_index] = "" if ok else f"{found['ename']}: {found['evalue']}"
         write_json(Path(results), said)
 
     late = {
@@ -53,10 +56,8 @@ def main(packages: str, notebook: str, results: str, seconds: str) -> None:
         error_on_timeout=late,
         on_cell_executed=note,
     )
-    try:
+    with suppress(DeadKernelError):  # cells that were not reached score zero
         client.execute()
-    except DeadKernelError:
-        pass  # what it did not reach scores zero
 
 
 if __name__ == "__main__":

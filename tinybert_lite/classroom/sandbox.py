@@ -1,7 +1,8 @@
-"""Somebody else's code in a process of its own, with limits: what runs a submission.
+"""Run a submission in a process of its own, with limits.
 
-It guards from endless loops, from eating all memory or disk, and from reading this process's environment. It is no wall:
-the code may read what this user may read and use the network (docs/instructors.md).
+It guards from endless loops, from using up memory or disk, and from reading this process's
+environment. It is not a security boundary: the code may read what this user may read, and use the
+network (docs/instructors.md).
 """
 
 from __future__ import annotations
@@ -11,16 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-KEPT = (
-    "PATH",
-    "SYSTEMROOT",
-    "LANG",
-    "LC_ALL",
-    "VIRTUAL_ENV",
-)  # of the environment; nothing that may hold a secret
+# Variables of the environment that are passed on; none of them may hold a secret.
+KEPT = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "VIRTUAL_ENV")
 MOST_OUTPUT = 100_000  # characters
 
 
@@ -38,21 +35,17 @@ def run_limited(
     megabytes: int = 4096,
     file_megabytes: int = 100,
 ) -> Finished:
-    """Run `command` in `folder` for so many seconds at most; memory and the size of a file are limited where the system can (not on Windows)."""
-    limits = [
-        str(Path(__file__)),
-        str(int(seconds + 1) * (os.cpu_count() or 1)),
-        str(megabytes),
-        str(file_megabytes),
-    ]
-    prefix = [sys.executable, "-I", *limits] if os.name == "posix" else []
+    """Run `command` in `folder` for at most `seconds`.
+
+    Memory and the size of files are limited on POSIX, not on Windows.
+    """
+    cpu_seconds = int(seconds + 1) * (os.cpu_count() or 1)
+    limits = map(str, (cpu_seconds, megabytes, file_megabytes))
+    prefix = [sys.executable, "-I", __file__, *limits] if os.name == "posix" else []
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+b") as output:
         environment = {
             **{name: os.environ[name] for name in KEPT if name in os.environ},
-            "HOME": home,
-            "USERPROFILE": home,
-            "TMPDIR": home,
-            "TEMP": home,
+            **dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP"), home),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONIOENCODING": "utf-8",
             "OMP_NUM_THREADS": "1",
@@ -66,33 +59,30 @@ def run_limited(
             stderr=output,
             start_new_session=os.name == "posix",
         )
+        out_of_time = False
         try:
             process.wait(seconds)
-            out_of_time = False
         except subprocess.TimeoutExpired:
             out_of_time = True
         finally:
             _end(process)
         output.seek(max(0, output.seek(0, 2) - 4 * MOST_OUTPUT))
-        return Finished(
-            process.returncode, output.read().decode("utf-8", "replace")[-MOST_OUTPUT:], out_of_time
-        )
+        text = output.read().decode("utf-8", "replace")[-MOST_OUTPUT:]
+        return Finished(process.returncode, text, out_of_time)
 
 
 def _end(process: subprocess.Popen) -> None:
-    """The process, and on POSIX whatever it started."""
+    """Kill the process, and on POSIX everything that it started."""
     if os.name == "posix":
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     elif process.poll() is None:
         process.kill()
     process.wait()
 
 
 def _limited(seconds: str, megabytes: str, file_megabytes: str, *command: str) -> None:
-    """In the child: set the limits, then become the command."""
+    """In the child process: set the limits, then replace it by the command."""
     import resource
 
     for kind, most in (
@@ -102,10 +92,8 @@ def _limited(seconds: str, megabytes: str, file_megabytes: str, *command: str) -
     ):
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        try:
+        with suppress(ValueError, OSError):  # macOS refuses a limit of memory
             resource.setrlimit(kind, (most, most))
-        except (ValueError, OSError):  # macOS refuses a limit of memory
-            pass
     os.execvp(command[0], command)
 
 

@@ -95,7 +95,7 @@ def range_statistics(seen, followed, ax=None) -> Figure:
 
 
 def straight_through(scale: float = 0.25, bits: int = 3) -> Figure:
-    """Rounding as a staircase; its true gradient, 0 except at steps, and the straight-through one."""
+    """Rounding as a staircase; its true gradient (0 except at steps), the straight-through one."""
     most = 2 ** (bits - 1) - 1
     # What is rounded to the first or last step is inside.
     low, high = (-most - 1.5) * scale, (most + 0.5) * scale

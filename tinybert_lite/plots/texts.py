@@ -30,31 +30,36 @@ def word_rows(
     colours: kind -> colour, also the legend; a kind without a colour is plain text · note: after
     the legend · width: columns of a line.
     """
-    margin = max(map(columns, names)) + 2
-    placed, line, legend = [], 0.0, [*((kind, kind) for kind in colours), (note, None)]
+    places, texts, originals = [], [], []
+
+    def put(x: float, text: str, kind: str | None = None, original: str = "") -> None:
+        places.append((x, line, kind))
+        texts.append(text)
+        originals.append(original)
+
+    margin, line = max(map(columns, names)) + 2, 0.0
+    legend = [*((kind, kind) for kind in colours), (note, None)]
     for name, row in zip(["", *names], [legend, *rows]):
-        x: float = margin
-        placed.append((0, line, name, None, ""))
-        for text, kind, *originals in row:
-            original = "".join(originals)
-            length = max(columns(text), columns(original))
+        x = margin
+        put(0, name)
+        for text, kind, *below in row:
+            length = max(map(columns, (text, *below)))
             if x + length > width and x > margin:
                 x, line = margin, line + 1
-            placed.append((x, line, text, kind, original))
+            put(x, text, kind, *below)
             x += length + 1.6
         line += 1.3
-    texts, family, missing = lettering([text for *_, text, _, _ in placed], "monospace")
-    originals, *_ = lettering([original for *_, original in placed], "monospace")
-    step = 1.0 if any(originals) else 0.62
+    texts, family, missing = lettering(texts, "monospace")
+    originals, *_ = lettering(originals, "monospace")
     if missing:
-        placed.append((0, line, missing, None, ""))
-        texts, originals, line = [*texts, missing], [*originals, ""], line + 1
-    size = 10
+        put(0, missing)
+        line += 1
+    size, step = 10, 1.0 if any(originals) else 0.62
     inches = (width + 1) * 0.602 * size / 72, line * 0.42 * step
     figure, ((ax,),) = new_figure(1, 1, inches, layout="none")
     ax.set_position((0, 0, 1, 1))
     style = {"family": family, "va": "center"}
-    for (x, y, _, kind, _), text, original in zip(placed, texts, originals):
+    for (x, y, kind), text, original in zip(places, texts, originals):
         colour = colours.get(kind)
         ink = "white" if colour else NEUTRAL if kind is None else "black"
         box = {"boxstyle": "round,pad=0.18", "fc": colour, "lw": 0} if colour else None

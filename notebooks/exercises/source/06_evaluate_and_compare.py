@@ -194,7 +194,7 @@ def margin(first, second):
 def margin(first, second):
     return (first - second).mean().item(), ((first - second).std(correction=0) / math.sqrt(len(first))).item()
 
-# %% [wrong: leaving out each row in turn]
+# %% [wrong: the standard error is the standard deviation by √n]
 def margin(first, second):
     return (first - second).mean().item(), (first - second).abs().mean().item() / math.sqrt(len(first))
 
