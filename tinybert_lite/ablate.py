@@ -6,8 +6,6 @@ The table stands beside the paper's. Variants share the stages they have in comm
 resume, and finished ones are not repeated.
 """
 
-from __future__ import annotations
-
 from argparse import Namespace
 
 from tinybert_lite.pipeline.ablation import STAGES, run

@@ -6,8 +6,6 @@
 Needs no vocabulary. Prints one flat JSON object on standard output; remarks go to standard error.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -11,8 +11,6 @@ The TFRecord files are those of BERT's create_pretraining_data.py and run_classi
 with its schema.json; TensorFlow and MindSpore read them too.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.data.conversions import epochs_to_records, records_to_epochs, tables_to_records

@@ -8,8 +8,6 @@ several pieces gets its M nearest neighbours among the word vectors. Each varian
 eligible word with probability p.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.data.tasks import find_task

@@ -5,8 +5,6 @@ python -m tinybert_lite.download bert-base-uncased glove.6B RTE
 python -m tinybert_lite.download glue --to path/to/glue_data
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.downloads.catalog import GLUE

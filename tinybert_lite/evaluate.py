@@ -4,8 +4,6 @@ python -m tinybert_lite.evaluate --data_dir SST-2 --task_name sst-2 \
     --student_model 5_task_distill_out --teacher_model teacher_model/SST-2
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.exports.serving import MODELS

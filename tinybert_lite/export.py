@@ -6,8 +6,6 @@ python -m tinybert_lite.export --model 3_general_distill --epoch_file model_epoc
     --format original --output_dir epoch_2
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -4,8 +4,6 @@ python -m tinybert_lite.finetune_teacher --data_dir SST-2 --task_name sst-2 \
     --teacher_model teacher_model
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.pipeline.command_line import run_settings, training_flags

@@ -5,8 +5,6 @@
         --output_dir 3_general_distill --do_lower_case
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.pipeline.command_line import run_settings, training_flags

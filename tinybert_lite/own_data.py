@@ -5,8 +5,6 @@
 Rows without a label are kept for distillation, where the teacher's answer replaces the label.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.pipeline.own_data import LANGUAGES, METRICS, make

@@ -5,8 +5,6 @@ python -m tinybert_lite.predict --task topics --file new.csv --text title --outp
 python -m tinybert_lite.predict --runtime int8 --file SST-2/test.tsv
 """
 
-from __future__ import annotations
-
 from argparse import Namespace
 from pathlib import Path
 

@@ -9,8 +9,6 @@ Lines of tokens, segment_ids, is_random_next, masked_lm_positions and masked_lm_
 `epoch_i_metrics.json`.
 """
 
-from __future__ import annotations
-
 from argparse import SUPPRESS
 from dataclasses import replace
 from pathlib import Path

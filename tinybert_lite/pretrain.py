@@ -11,8 +11,6 @@ next-sentence prediction, a new mask in every epoch, word embeddings initialised
 position embeddings from sine waves.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

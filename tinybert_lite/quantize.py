@@ -9,8 +9,6 @@ The result simulates 8 bits in floating point; `python -m tinybert_lite.export -
 makes the file that a runtime computes with in 8 bits.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK

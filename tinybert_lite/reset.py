@@ -5,8 +5,6 @@ python -m tinybert_lite.reset --ready 3 --from FOLDER
 python -m tinybert_lite.reset --make_ready FOLDER
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.classroom.ready import CHOICES, make_ready, put_in_place, reset

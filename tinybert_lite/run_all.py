@@ -3,8 +3,6 @@
 python -m tinybert_lite.run_all
 """
 
-from __future__ import annotations
-
 from tinybert_lite.pipeline.command_line import ALL, prepared, shared_flags
 from tinybert_lite.pipeline.plan import STAGES, make_plan
 from tinybert_lite.pipeline.running import clean, ensure, needed, run_all

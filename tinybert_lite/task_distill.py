@@ -9,8 +9,6 @@
 A teacher that was not fine-tuned on the task is fine-tuned first.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinybert_lite.models.hub import local_folder

@@ -1,7 +1,5 @@
 """Checks of the exercises on stage 1, data augmentation."""
 
-from __future__ import annotations
-
 import random
 
 import torch

@@ -1,7 +1,5 @@
 """Checks of the exercises on Chinese: words, characters, and masks."""
 
-from __future__ import annotations
-
 import random
 
 from tinybert_lite.classroom.checking import attempt, check, chips, expect

@@ -1,7 +1,5 @@
 """Checks of the exercises on a task of your own: confusion matrix, macro-F1, dev rows."""
 
-from __future__ import annotations
-
 import random
 
 import torch

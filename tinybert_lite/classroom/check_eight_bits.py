@@ -1,7 +1,5 @@
 """Checks of the exercises on 8 bits: rounding, ranges, the gradient of rounding, products."""
 
-from __future__ import annotations
-
 import torch
 
 from tinybert_lite.classroom.checking import (

@@ -1,7 +1,5 @@
 """Checks of the exercises on evaluating and comparing."""
 
-from __future__ import annotations
-
 import math
 import statistics
 

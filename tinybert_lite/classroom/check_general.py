@@ -1,7 +1,5 @@
 """Checks of the exercises on stage 3, general distillation."""
 
-from __future__ import annotations
-
 import torch
 
 from tinybert_lite.classroom.checking import attempt, check, expect, expect_close, number

@@ -1,7 +1,5 @@
 """Checks of the exercises on stage 4, task distillation of intermediate layers."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn.functional import mse_loss

@@ -1,7 +1,5 @@
 """Checks of the exercises on stage 5, prediction-layer distillation, and on its checkpoints."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Checks of the exercises on stage 2, pregenerated training sequences."""
 
-from __future__ import annotations
-
 import random
 
 from tinybert_lite.classroom.checking import attempt, bars, check, chips, described, expect, number

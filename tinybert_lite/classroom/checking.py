@@ -6,8 +6,6 @@ counter-example. The expected result comes from another computation (a library, 
 number worked out by hand, or from a property, never from our own solution.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 import warnings

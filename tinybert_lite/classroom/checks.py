@@ -6,8 +6,6 @@ Each notebook runs in a fresh kernel, in a process with limits. Test cells are r
 tests included; a test cell that was deleted scores zero.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

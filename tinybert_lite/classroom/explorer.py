@@ -1,7 +1,5 @@
 """Controls over a picture that follows them, and a still picture where no kernel runs."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import html

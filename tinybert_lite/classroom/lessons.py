@@ -5,8 +5,6 @@ lessons.predict("loss", "How large is the loss of the untrained student?", "nats
 lessons.reveal("loss", measured)
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ An instructor packs a finished workspace, one archive per stage; a learner puts 
 `run_all` then finds those stages up to date. Files that were there before are moved into `aside/`.
 """
 
-from __future__ import annotations
-
 import shutil
 import zlib
 from dataclasses import replace

@@ -7,8 +7,6 @@ from 0: "" where it ran, else the error}. It is written again after every cell: 
 process is stopped counts.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from contextlib import suppress

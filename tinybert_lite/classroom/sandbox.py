@@ -5,8 +5,6 @@ environment. It is not a security boundary: the code may read what this user may
 network (docs/instructors.md).
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -3,8 +3,6 @@
 Where no kernel runs (GitHub, an HTML export), a few settings are shown as one picture.
 """
 
-from __future__ import annotations
-
 import copy
 import random
 from dataclasses import replace

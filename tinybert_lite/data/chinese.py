@@ -1,7 +1,5 @@
 """Chinese text: words without blanks between them, and words joined to a text again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import accumulate
 

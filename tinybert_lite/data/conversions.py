@@ -1,7 +1,5 @@
 """Sequences and task rows to TFRecord files, and sequences back, for `convert_rows`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import islice

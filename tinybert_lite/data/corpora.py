@@ -5,8 +5,6 @@ Wikimedia's own splitter: it knows English and Chinese, needs no model, and read
 are unpacked.
 """
 
-from __future__ import annotations
-
 import glob
 import html
 import re

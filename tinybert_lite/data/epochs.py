@@ -3,8 +3,6 @@
 Stage 2's worker processes write them from a tokenised corpus; stage 3 reads them.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """SHA-256 of what a stage reads: a file, a model folder, sequences, a task's rows, a corpus."""
 
-from __future__ import annotations
-
 from os import PathLike
 from pathlib import Path
 

@@ -5,8 +5,6 @@ Every record has the int64 features input_ids, input_mask and segment_ids, padde
 regression also float) and may have is_real_example, 0 for a padding row that only fills a batch.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """JSON Lines: a file with one JSON object per line."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

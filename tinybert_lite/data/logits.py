@@ -1,7 +1,5 @@
 """A teacher's logits from a file: one row for each training row, in their order."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from reprlib import repr as short
 

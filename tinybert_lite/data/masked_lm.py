@@ -1,7 +1,5 @@
 """Masked-LM examples from plain text: whole sentences packed to a length, masked in each epoch."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 

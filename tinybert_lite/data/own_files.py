@@ -1,7 +1,5 @@
 """A user's rows from TSV, CSV or JSON Lines files, by the names of their columns."""
 
-from __future__ import annotations
-
 import csv
 import difflib
 from collections.abc import Iterable, Iterator

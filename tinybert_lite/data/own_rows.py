@@ -1,7 +1,5 @@
 """A user's rows as a task: labels found, duplicates removed, a dev set drawn, mistakes refused."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 {"columns": {"input_ids": {"type": "int64", "rank": 1, "shape": [128]}, …}}
 """
 
-from __future__ import annotations
-
 from math import prod
 from pathlib import Path
 from reprlib import repr as short

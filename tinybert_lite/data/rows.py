@@ -1,7 +1,5 @@
 """A task's rows from a file of texts or of token ids: the one way in for the stages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

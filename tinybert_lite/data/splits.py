@@ -1,7 +1,5 @@
 """Duplicate rows, and a random part of the rows to evaluate on."""
 
-from __future__ import annotations
-
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """A task's rows from GLUE's TSV files: no quoting, columns found by the header."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """The list of tasks (GLUE, SNLI, XNLI, ChnSentiCorp) and the description of a user's own task."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Sequence

@@ -5,8 +5,6 @@ their masked CRC-32C. Google's packages do the work: google-crc32c the checksums
 by the message types below, those of tensorflow/core/example/*.proto.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache

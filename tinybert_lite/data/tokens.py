@@ -1,7 +1,5 @@
 """The words of a text, and texts as rows of token ids."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """A WordPiece vocabulary learnt from lines of text."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -3,8 +3,6 @@
 The sources of the checksums are in docs/download.md.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tinybert_lite.data.tasks import TASKS

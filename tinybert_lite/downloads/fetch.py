@@ -4,8 +4,6 @@ pooch checks files but does not resume them; huggingface_hub's http_get resumes,
 If-Range, so that a file that changed on the server would be joined from two versions.
 """
 
-from __future__ import annotations
-
 import hashlib
 import http.client
 import re

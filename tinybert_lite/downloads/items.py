@@ -1,7 +1,5 @@
 """The items of the catalog by name, as a table, and how to fetch them by hand."""
 
-from __future__ import annotations
-
 import difflib
 from pathlib import Path
 

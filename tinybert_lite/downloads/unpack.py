@@ -1,7 +1,5 @@
 """Making what the stages read from fetched files: named members of archives, MRPC's rows."""
 
-from __future__ import annotations
-
 import gzip
 import tarfile
 import zipfile

@@ -1,7 +1,5 @@
 """The folder of an export: replaced as a whole, and only if nobody changed the export in it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

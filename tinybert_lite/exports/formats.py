@@ -3,8 +3,6 @@
 `FORMATS` names the functions (Source, empty folder) that write.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -10,8 +10,6 @@ so the last layer computes it alone, from the keys and values of all tokens: the
 fifth of that layer's work.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Nodes and constants of an ONNX graph, and a BERT's layers in them, in float32 or in 8 bits."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """ONNX Runtime: a serving model as a function of batches, and what this processor has for int8."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

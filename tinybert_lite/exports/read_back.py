@@ -1,7 +1,5 @@
 """An export read back: do other readers of the written files give the model's own answers?"""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

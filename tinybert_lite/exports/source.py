@@ -1,7 +1,5 @@
 """What is exported: a model with every part that its folder holds, and its tokenizer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The configuration of a BERT or an ALBERT, read and checked."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from reprlib import repr as short
 

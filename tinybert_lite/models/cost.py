@@ -1,7 +1,5 @@
 """What a model costs: parameters per block, bytes, multiply-adds, and measured time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from statistics import median

@@ -1,7 +1,5 @@
 """Models by name: a local folder, or else a model of the Hugging Face hub."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

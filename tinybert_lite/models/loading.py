@@ -1,7 +1,5 @@
 """Loading a model folder: the model, its heads, its tokenizer, all checked against each other."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from dataclasses import dataclass
 from os import PathLike

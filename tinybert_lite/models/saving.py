@@ -1,7 +1,5 @@
 """Writing a model folder, each file atomically, and handing it on to the next stage."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Callable

@@ -6,8 +6,6 @@ Checksums are compared where `google-crc32c` is installed (the extra `tensorflow
 those of a BERT-base would take a minute.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterator
 from pathlib import Path

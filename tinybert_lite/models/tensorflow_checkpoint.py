@@ -3,8 +3,6 @@
 The names are those of modeling.py, run_pretraining.py and run_classifier.py of Google's BERT.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from reprlib import repr as short

@@ -1,7 +1,5 @@
 """The tokenizer of a model folder: its vocabulary file, read, checked and written."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from reprlib import repr as short
 

@@ -1,7 +1,5 @@
 """Weights files: finding, naming and reading them, without running code from them."""
 
-from __future__ import annotations
-
 import pickle
 import re
 from collections.abc import Iterable

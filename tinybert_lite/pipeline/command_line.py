@@ -1,7 +1,5 @@
 """What several commands share: flags of training and of all stages, and their settings."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 

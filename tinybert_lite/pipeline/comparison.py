@@ -1,7 +1,5 @@
 """What a student would be taught on one batch, as numbers: for debugging a distillation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

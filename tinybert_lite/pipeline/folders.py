@@ -1,7 +1,5 @@
 """The names of a workspace's folders: the only place that spells "3_general_distill"."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

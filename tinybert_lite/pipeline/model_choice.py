@@ -1,7 +1,5 @@
 """Which model a workspace uses where several are at hand: its general teacher, and a student."""
 
-from __future__ import annotations
-
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.folders import CLASSROOM, STUDENT_MODEL, Folders
 from tinybert_lite.system.errors import UserError

@@ -1,7 +1,5 @@
 """What a path on a stage's command line stands for, and the original scripts' places."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from itertools import count

@@ -4,8 +4,6 @@
 learns the teacher's answer alone.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -3,8 +3,6 @@
 settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
 """
 
-from __future__ import annotations
-
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task, find_task
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.fields import changed, known

@@ -1,7 +1,5 @@
 """What each part of the method is worth, the paper's numbers beside ours."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

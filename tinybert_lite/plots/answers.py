@@ -1,7 +1,5 @@
 """Answers of a classifier of two classes: logit margins and soft targets."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Attention scores of teacher and student."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch

@@ -1,7 +1,5 @@
 """Classes of a task: their number of rows, and the confusion matrix of models."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A font for Chinese letters, which matplotlib's own font lacks."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from functools import cache

@@ -1,7 +1,5 @@
 """The layer mapping: which student layer learns from which teacher layer."""
 
-from __future__ import annotations
-
 from matplotlib.figure import Figure
 
 from tinybert_lite.plots.panels import GREY, NEUTRAL, STUDENT, TEACHER, panel

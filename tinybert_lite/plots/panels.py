@@ -1,7 +1,5 @@
 """What all pictures share: colours, Figures that pyplot does not keep, legends, cells, errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt

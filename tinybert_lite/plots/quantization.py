@@ -1,7 +1,5 @@
 """Rounding to few bits: of a matrix, of a layer's input range, of a gradient, and the scores."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from matplotlib.figure import Figure

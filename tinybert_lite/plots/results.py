@@ -1,7 +1,5 @@
 """Results of a run: scores along the stages and across tasks, cost, uncertainty."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """The cost of serving a model: accuracy against time and bytes, speed-ups by length."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Similarity of states: CKA of layers, cosines of tokens."""
 
-from __future__ import annotations
-
 import html
 
 import matplotlib.pyplot as plt

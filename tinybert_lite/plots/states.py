@@ -1,7 +1,5 @@
 """Hidden states of teacher and student: their distance, its lower bound, and their PCA."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure

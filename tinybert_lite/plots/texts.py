@@ -1,7 +1,5 @@
 """Texts with marked words: masking and augmentation."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 

@@ -1,7 +1,5 @@
 """Losses over the steps of a training history."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -1,7 +1,5 @@
 """The teacher's logits for every row of a task, computed once and stored for stage 5."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable

@@ -4,8 +4,6 @@ A student learns their answers (paper, Eq. 10); their vocabulary and their kind 
 be the student's.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What every command line shares: errors as one line, exit codes, and Ctrl-C."""
 
-from __future__ import annotations
-
 import functools
 import os
 import signal

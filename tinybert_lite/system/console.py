@@ -1,7 +1,5 @@
 """What a run prints: lines, progress, tables."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable

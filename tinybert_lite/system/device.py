@@ -1,7 +1,5 @@
 """The device and the precision to compute with, each with the reason it was chosen."""
 
-from __future__ import annotations
-
 import shutil
 import statistics
 import time

@@ -1,7 +1,5 @@
 """Errors that a command reports in one sentence."""
 
-from __future__ import annotations
-
 import errno
 
 

@@ -1,7 +1,5 @@
 """Files written safely: beside their place, synced to disk, and renamed once they are whole."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

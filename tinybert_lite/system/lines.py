@@ -1,7 +1,5 @@
 """Text files as lines: the one place where bytes are decoded, and refused if they are not text."""
 
-from __future__ import annotations
-
 import bz2
 import codecs
 import gzip

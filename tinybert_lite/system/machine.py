@@ -1,7 +1,5 @@
 """The machine: CPU threads, seeds, versions of packages."""
 
-from __future__ import annotations
-
 import os
 import platform
 import random

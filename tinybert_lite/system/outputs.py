@@ -1,7 +1,5 @@
 """The files of a stage's folder: making room for a run's results, and restoring the old ones."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator

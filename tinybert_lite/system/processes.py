@@ -3,8 +3,6 @@
 The first process prints and writes, all compute. With one process these functions do nothing.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 

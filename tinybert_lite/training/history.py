@@ -1,7 +1,5 @@
 """`history.jsonl`: the losses and scores of a run, which plots and reports read."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The one training loop: every stage that trains hands it a model, batches and an objective."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import time

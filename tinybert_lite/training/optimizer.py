@@ -1,7 +1,5 @@
 """The optimizer of every stage: AdamW with decoupled weight decay."""
 
-from __future__ import annotations
-
 import torch
 
 from tinybert_lite.method.encoder import Bert

@@ -1,7 +1,5 @@
 """Making the next batches in the background."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Saved states of a training run: numbered, checked by hash, and the newest whole one is used."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

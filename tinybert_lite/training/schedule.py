@@ -1,7 +1,5 @@
 """The steps of each epoch, and the schedule of the learning rate over all steps."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from itertools import accumulate
