@@ -92,8 +92,8 @@ class Predictor:
 def _fine_tuned(folder: ModelFolder):
     if folder.weights_file is None:
         raise UserError(
-            f"{folder} holds no {'PyTorch ' if folder.served_file else ''}model: name a finished one "
-            "with --student_model, or make it with run_all"
+            f"{folder} holds no {'PyTorch ' if folder.served_file else ''}model: name a finished "
+            "one with --student_model, or make it with run_all"
         )
     found = load_bert(folder, projection="none")
     if found.model.classifier is None:
