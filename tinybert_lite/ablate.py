@@ -9,9 +9,9 @@ resume, and finished ones are not repeated.
 from argparse import Namespace
 
 from tinybert_lite.pipeline.ablation import STAGES, run
+from tinybert_lite.pipeline.ablation_variants import PAPER, VARIANTS, chosen
 from tinybert_lite.pipeline.command_line import ALL, prepared, shared_flags
 from tinybert_lite.pipeline.running import check_inputs
-from tinybert_lite.pipeline.variants import PAPER, VARIANTS, chosen
 from tinybert_lite.pipeline.workspace import GROW
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError

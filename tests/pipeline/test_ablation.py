@@ -14,8 +14,8 @@ from tests.makers.sampling import slow
 from tests.makers.workspaces import lay_out
 from tinybert_lite import plots
 from tinybert_lite.pipeline.ablation_table import cells, differences, write_table
+from tinybert_lite.pipeline.ablation_variants import CHAIN, VARIANTS, chosen
 from tinybert_lite.pipeline.profiles import profile
-from tinybert_lite.pipeline.variants import CHAIN, VARIANTS, chosen
 from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system.files import sha256
 from tinybert_lite.training.history import read_history

@@ -28,8 +28,8 @@ from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
+from tinybert_lite.method.initial_weights import start_from_vectors
 from tinybert_lite.method.masking import mask_tokens, random_pieces, with_inner, without_inner
-from tinybert_lite.method.starts import start_from_vectors
 from tinybert_lite.models.loading import load_bert
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.data_augmentation import Augmenter, augment_table

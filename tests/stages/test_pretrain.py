@@ -22,7 +22,7 @@ from tinybert_lite.data.tokens import encode
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
 from tinybert_lite.method.encoder import Bert
-from tinybert_lite.method.starts import start_from_vectors, start_from_waves
+from tinybert_lite.method.initial_weights import start_from_vectors, start_from_waves
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.saving import save_safetensors
 from tinybert_lite.models.weights import read_weights

@@ -7,7 +7,7 @@ Read the files in this order:
 2. `layer_mapping`  section 3.1: n = g(m), the teacher layer that student layer m learns from
 3. `losses`         section 3.1, Eqs. 7 to 10: attention, hidden, embedding and prediction loss
 4. `objectives`     section 3.1, Eqs. 5, 6 and 11: which losses a training step adds up
-5. `starts`         section 3.2, before general distillation: the weights that a student starts from
+5. `initial_weights`  section 3.2, before general distillation: the weights of a new student
 6. `sequences`, `masking`  section 3.2, general distillation: the training text, as BERT prepares it
 7. `augmentation`   section 3.2, task-specific distillation: Algorithm 1, data augmentation
 8. `quantization`   another paper, Q8BERT (Zafrir et al. 2019, arXiv:1910.06188): 8-bit weights

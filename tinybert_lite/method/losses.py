@@ -84,7 +84,8 @@ def hidden_loss(
 ) -> Tensor:
     """Eqs. 8 and 9: MSE between projected student states (H^S W_h, or E^S W_e) and the teacher's.
 
-    student, teacher: (B, L, D), the student's already in the teacher's width · mask: (B, L).
+    student, teacher: (B, L, D), the student's projected by W_h or W_e, which `encoder.Bert` holds
+    (fit_denses) and applies · mask: (B, L).
     exact (ours): the mean over real tokens and D. original: over all places.
     """
     sizes = sizes or Sizes.of(mask, padding)

@@ -10,11 +10,11 @@ from pathlib import Path
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.models.loading import load_bert
 from tinybert_lite.pipeline.ablation_table import write_table
+from tinybert_lite.pipeline.ablation_variants import Variant, VariantWorkspace
 from tinybert_lite.pipeline.plan import STAGES as ALL_STAGES
 from tinybert_lite.pipeline.plan import make_plan, to_do
 from tinybert_lite.pipeline.results import manifests
 from tinybert_lite.pipeline.running import check_inputs, run_plan
-from tinybert_lite.pipeline.variants import Variant, VariantWorkspace
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.submissions import scores_on_test

@@ -4,13 +4,13 @@ import statistics
 from collections.abc import Collection
 from pathlib import Path
 
+from tinybert_lite.pipeline.ablation_variants import FULL, VARIANTS, Variant
 from tinybert_lite.pipeline.report import (
     listed,
     markdown_table,
     plots_without_screen,
     write_markdown,
 )
-from tinybert_lite.pipeline.variants import FULL, VARIANTS, Variant
 from tinybert_lite.system.console import grid, say
 from tinybert_lite.system.files import write_json
 

@@ -7,8 +7,8 @@ student learns the teacher's attention scores, hidden states and embeddings on t
 
 from tinybert_lite.data.batches import Batches
 from tinybert_lite.data.epochs import count_sequences, read_epoch
+from tinybert_lite.method.initial_weights import start_from_embeddings
 from tinybert_lite.method.objectives import Intermediate
-from tinybert_lite.method.starts import start_from_embeddings
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
 from tinybert_lite.stages.job import Job

@@ -19,7 +19,7 @@ from tinybert_lite.data.corpus import TokenisedCorpus, gather_text, read_documen
 from tinybert_lite.data.masked_lm import Masked, packed
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
-from tinybert_lite.method import starts
+from tinybert_lite.method import initial_weights
 from tinybert_lite.method.encoder import Bert
 from tinybert_lite.method.objectives import MaskedLm
 from tinybert_lite.models.loading import LoadedBert
@@ -55,8 +55,10 @@ def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
         classifier_head="huggingface",
     )
     model = Bert(config, masked_lm=True)
-    starts.start_from_waves(model)
-    known = vectors and starts.start_from_vectors(model, tokenizer, WordVectors.read(vectors))
+    initial_weights.start_from_waves(model)
+    known = vectors and initial_weights.start_from_vectors(
+        model, tokenizer, WordVectors.read(vectors)
+    )
     say(
         f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, "
         f"{len(tokenizer)} word pieces, {known or 0} of them from word vectors"
