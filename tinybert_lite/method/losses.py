@@ -43,10 +43,6 @@ class Sizes:
     def __add__(self, other: Sizes) -> Sizes:
         return Sizes(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other))))
 
-    def tensor(self, device=None) -> Tensor:
-        """The four counts, (4,) float64, for the sum over processes."""
-        return torch.tensor(astuple(self), dtype=torch.float64, device=device)
-
 
 def attention_loss(
     student: Tensor,
