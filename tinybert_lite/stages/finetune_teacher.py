@@ -7,9 +7,11 @@ teacher that was only pre-trained would copy noise: its classifier is random.
 
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.metrics import as_text
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.task_models import check_teacher
 from tinybert_lite.stages.task_training import train_on_task
+from tinybert_lite.system.console import say
 
 
 def work(job: Job) -> dict:
@@ -17,6 +19,7 @@ def work(job: Job) -> dict:
     teacher = job.classifier("teacher", classifier_head="relu" if head == "original" else head)
     dev = job.dev_set(teacher.tokenizer)
     metrics = train_on_task(job, teacher, Labels(), "teacher", dev)
+    say(f"teacher: fine-tuned on {job.task.name}, {as_text(metrics['dev'])}, in {job.folder}")
     check_teacher(job, metrics["dev"], dev, job.folder)
     return metrics
 

@@ -52,6 +52,7 @@ def work(job: Job) -> dict:
     else:
         metrics |= train_on_task(job, student, Labels(), label, dev, finished=True)
     write_eval_results(folder, metrics["dev"], metrics["steps"])
+    say(f"in the end: {as_text(metrics['dev'])}, in {folder}")
     return metrics
 
 

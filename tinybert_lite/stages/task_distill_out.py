@@ -19,6 +19,7 @@ from tinybert_lite.models.folder import LOGITS
 from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.metrics import as_text
 from tinybert_lite.stages.soft_targets import asking, with_soft_targets
 from tinybert_lite.stages.stage import MODEL_FILES, REPORT_FILES, Stage
 from tinybert_lite.stages.submissions import write_eval_results
@@ -41,6 +42,7 @@ def work(job: Job) -> dict:
     metrics = teaching.train(job, "prediction layer")
     check_learnt(job.task, metrics["dev"], teaching.dev.first.labels, job.folder)
     write_eval_results(job.folder, metrics["dev"], metrics["steps"])
+    say(f"student: {as_text(metrics['dev'])}, in {job.folder}")
     return {**metrics, "teacher_dev": teaching.teacher_dev}
 
 

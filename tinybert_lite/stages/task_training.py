@@ -10,7 +10,6 @@ from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
-from tinybert_lite.stages.metrics import as_text
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
 
@@ -78,7 +77,6 @@ def train_on_task(
     metrics |= job.train(model, objective, batches, label, finished=finished, **kept)
     if dev:
         metrics["dev"] = dev.of_folder(folder, job.device)
-        say(f"{label}: {as_text(metrics['dev'])}, in {folder}")
     else:
         hand_off(folder)
     return metrics

@@ -6,14 +6,18 @@ Reads `train.tsv`, `dev.tsv` and the student's config; writes a model folder int
 
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.stages.job import Job
+from tinybert_lite.stages.metrics import as_text
 from tinybert_lite.stages.stage import MODEL_FILES, Stage
 from tinybert_lite.stages.task_training import train_on_task
+from tinybert_lite.system.console import say
 
 
 def work(job: Job) -> dict:
     student = job.classifier("student", from_scratch=True)
     dev = job.dev_set(student.tokenizer)
-    return train_on_task(job, student, Labels(), "undistilled student", dev)
+    metrics = train_on_task(job, student, Labels(), "undistilled student", dev)
+    say(f"undistilled student: {as_text(metrics['dev'])}")
+    return metrics
 
 
 STAGE = Stage(
