@@ -393,7 +393,7 @@ def test_a_member_of_boundless_size_is_refused(server, tmp_path, monkeypatch):
             ),
         ),
     )
-    with pytest.raises(fetch.UserError, match="no published file"):
+    with pytest.raises(fetch.UserError, match="more than any published file"):
         unpack.place_files(item, tmp_path, item.targets)
 
 

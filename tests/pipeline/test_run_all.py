@@ -165,13 +165,10 @@ def test_a_second_run_on_one_workspace_or_folder_says_so_and_stops(toy):
     stage, workspace, runs = toy
     with (
         locked(workspace.root / "out"),
-        pytest.raises(UserError, match="out is in use: another run is at work there"),
+        pytest.raises(UserError, match="out is in use by another run"),
     ):
         stage.run(workspace, SETTINGS)
-    with (
-        locked(workspace.root),
-        pytest.raises(UserError, match="is in use: another run is at work there"),
-    ):
+    with locked(workspace.root), pytest.raises(UserError, match="is in use by another run"):
         run_all.run_all(workspace, SETTINGS, only="pretrain")
     assert not runs and not stage.run(workspace, SETTINGS).skipped
 

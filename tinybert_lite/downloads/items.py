@@ -1,4 +1,4 @@
-"""The items of the catalog by name, as a table, and how to fetch them by hand."""
+"""Items of the catalog by name, as a table, and instructions to fetch them by hand."""
 
 import difflib
 from pathlib import Path
@@ -12,9 +12,9 @@ DIMENSION = 100  # of glove.6B, as in the original scripts
 
 
 def find_item(name: str) -> Item:
-    """The item of that name, in any case; `owner/name` is a model of the hub.
+    """Find an item by name, in upper or lower case; `owner/name` is a model of the hub.
 
-    Raises UserError with the nearest name.
+    Raises UserError for an unknown name, with the nearest one.
     """
     by_lower = {known.lower(): known for known in ITEMS}
     if name.lower() in by_lower:
@@ -30,7 +30,7 @@ def find_item(name: str) -> Item:
 
 
 def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
-    """The files of an item; of word vectors only those of one dimension.
+    """Return the files of an item; for word vectors only the file of one dimension.
 
     Raises UserError for a dimension that the item does not have.
     """
@@ -44,7 +44,7 @@ def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
 
 
 def table() -> str:
-    """All items, with XNLI's languages in one row."""
+    """Format all items as a table, with XNLI's languages in one row."""
     rows = [("name", "what", "MB", "licence", "goes to", "checksum", "from")]
     others = [name for name in ITEMS if name.startswith("XNLI-")][:-1]
     for item in ITEMS.values():
@@ -62,7 +62,7 @@ def table() -> str:
 
 
 def by_hand(item: Item, folder: Path) -> str:
-    """What to do without a network: every address, and where to save its file."""
+    """Say what to do without a network: every address, and where to save its file."""
     if item.hub:
         files = (
             f"{HUB}/{item.hub}/resolve/main/{name} as {folder / name}"
