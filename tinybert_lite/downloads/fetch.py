@@ -179,11 +179,11 @@ def _mismatch(path: Path, source: Source, folder: Path) -> str:
     """How the checksum differs from the published one, or from the first download; "" if equal."""
     wanted, by = source.checksum, "published"
     if not wanted:
-        noted = _notes(folder).get(source.file)
-        if not noted:
+        first = _notes(folder).get(source.file)
+        if not first:
             return ""
         wanted, by = (
-            f"sha256:{noted['sha256']}",
+            f"sha256:{first['sha256']}",
             f"recorded in {folder / NOTES} at the first download",
         )
     kind, digest = wanted.split(":")

@@ -45,13 +45,13 @@ def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
 
 def table() -> str:
     """Format all items as a table, with XNLI's languages in one row."""
-    rows = [("name", "what", "MB", "licence", "goes to", "checksum", "from")]
+    rows = [("name", "what", "MB", "licence", "folder", "checksum", "from")]
     others = [name for name in ITEMS if name.startswith("XNLI-")][:-1]
     for item in ITEMS.values():
         if item.name in others:
             continue
         places = [source.addresses[0] for source in item.sources] or [f"{HUB}/{item.hub}"]
-        kinds = {source.checksum.split(":")[0] or "noted" for source in item.sources} or {"hub"}
+        kinds = {source.checksum.split(":")[0] or "recorded" for source in item.sources} or {"hub"}
         size, checksums = f"{item.bytes / 1e6:.2f}", " ".join(kinds)
         row = (item.name, item.what, size, item.licence, item.place, checksums, " ".join(places))
         rows.append(row)
@@ -68,7 +68,7 @@ def by_hand(item: Item, folder: Path) -> str:
             f"{HUB}/{item.hub}/resolve/main/{name} as {folder / name}"
             for name in ("config.json", "vocab.txt", WEIGHTS[0])
         )
-        return f"by hand: put {', '.join(files)} (or {WEIGHTS[1]}, where there is no {WEIGHTS[0]})"
+        return f"by hand: put {', '.join(files)} (or {WEIGHTS[1]} if there is no {WEIGHTS[0]})"
     files = (
         f"{' or '.join(source.addresses)} as {folder / source.file}" for source in item.sources
     )

@@ -41,7 +41,7 @@ def make(root: Path, path: Path, *args, name: str | None = None, **kwargs) -> Pa
     name = name or re.sub(r"[^\w-]+", "-", path.name.split(".")[0])
     if name.lower() in TAKEN or re.match(r"\d_", name):
         raise UserError(
-            f"--name {name} is the name of a task or folder of the course; choose another"
+            f"--name {name} is taken by a task or folder of the course; choose another name"
         )
     if not re.fullmatch(r"[\w-]+", name):
         raise UserError(

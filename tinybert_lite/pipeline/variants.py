@@ -30,9 +30,8 @@ class Variant:
     """One row of the table.
 
     `paper`: TinyBERT4's mean dev score of MNLI-m, MNLI-mm, MRPC and CoLA (tables 2, 3 and 4).
-    `sets`: a function of the settings that returns overrides in the form of --set.
-    `random_student`: stage 4 starts from random weights. `plain_rows`: the stages that train on
-    the task's rows without augmentation.
+    `sets`: settings -> overrides in the form of --set. `random_student`: stage 4 starts from random
+    weights. `plain_rows`: the stages that train on the task's rows without augmentation.
     """
 
     name: str
