@@ -646,7 +646,7 @@ def test_run_all_with_a_file_of_logits(workspace):
     assert all(
         reason in ran.out
         for reason in (
-            "logits.npy is of the rows of train.tsv",
+            "logits.npy has logits for the rows of train.tsv only",
             "a file of logits has no layers to match",
             "logits.npy was given",
         )

@@ -215,7 +215,7 @@ def choose(names: list[str], first: str | None, last: str | None, only: str | No
     Raises UserError for an unknown name, and if `first` comes after `last`."""
     for name in (first, last, only):
         if name and name not in names:
-            raise UserError(f"no stage is called {name!r}: there are {', '.join(names)}")
+            raise UserError(f"no stage is called {name!r}: use one of {', '.join(names)}")
     if only:
         return [only]
     start, end = names.index(first or names[0]), names.index(last or names[-1])

@@ -76,11 +76,11 @@ def summary(results: dict) -> str:
         return (
             f"The student's dev score is {results['student'][results['metric']]:.4f}, with "
             f"{student['parameters'] / 1e6:.2f} M parameters. "
-            "Of its teacher only the logits of the training rows are known."
+            "The teacher has no score: only the logits of the training rows are known."
         )
     teacher, kept = results["cost"]["teacher"], retention(results)
     return (
-        f"The student keeps {'–' if kept is None else f'{kept:.1f}'} % of the teacher's dev score, "
+        f"The student has {'–' if kept is None else f'{kept:.1f}'} % of the teacher's dev score, "
         f"agrees with it on {100 * (results['agreement'] or 0):.1f} % of the dev rows, "
         f"has {teacher['parameters'] / student['parameters']:.1f} × fewer parameters and is "
         f"{teacher['milliseconds_a_row'] / student['milliseconds_a_row']:.1f} × faster here."

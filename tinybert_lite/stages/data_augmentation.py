@@ -212,7 +212,9 @@ STAGE = Stage(
     work=work,
     sources={"teacher": ("pretrain",)},
     skip_reason=lambda ws: (
-        f"{ws.given_logits.name} is of the rows of train.tsv" if ws.given_logits else ""
+        f"{ws.given_logits.name} has logits for the rows of train.tsv only"
+        if ws.given_logits
+        else ""
     ),
 )
 run = STAGE.run

@@ -86,7 +86,7 @@ def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Exampl
     else:
         bert = new_bert(job, train, folder)
     starts.extend_positions(bert.model, options.max_seq_length)
-    say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
+    say(f"teacher: splitting {', '.join(path.name for path in sources)} into word pieces")
 
     def sequences(text: Path) -> Examples | None:
         if not text.stat().st_size:

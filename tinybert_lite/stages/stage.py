@@ -143,11 +143,11 @@ def stale(
 ) -> str:
     """The reason why a finished stage has to run again, "" if it is up to date."""
     if manifest.get("stage") != stage.name:
-        return f"was filled by {manifest.get('stage')}"
+        return f"its folder was written by {manifest.get('stage')}"
     if manifest["profile"] != settings.profile:
-        return f"is of the profile {manifest['profile']}"
+        return f"was made with the profile {manifest['profile']}"
     if manifest["seed"] != settings.seed:
-        return f"had seed {manifest['seed']}"
+        return f"was made with seed {manifest['seed']}"
     now = json.loads(json.dumps(_effective(settings, stage)))
     before = canonical(type(getattr(settings, stage.name)), manifest["settings"])
     changed = [name for name in now if now[name] != before.get(name)]
