@@ -1,9 +1,9 @@
-"""What each part of the method is worth: leave out one part at a time, over several seeds.
+"""Measure what each part contributes: leave out one part at a time, over several seeds.
 
     python -m tinybert_lite.ablate --seeds 42 43 44 45 46
 
-The table stands beside the paper's. Variants share the stages they have in common, interrupted runs
-resume, and finished ones are not repeated.
+The table shows our scores beside the paper's. Variants share the stages that they have in common.
+An interrupted run resumes, and a finished run is not repeated.
 """
 
 from argparse import Namespace
@@ -23,7 +23,13 @@ from tinybert_lite.system.processes import need_one_process
 def main(argv: list[str]) -> int:
     parser = Parser("ablate", __doc__)
     shared_flags(parser)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44, 45, 46])
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[42, 43, 44, 45, 46],
+        help="run each variant once per seed",
+    )
     parser.add_argument(
         "--only",
         nargs="+",
@@ -32,22 +38,22 @@ def main(argv: list[str]) -> int:
         help=f"paper (default), choices, all, or some of {', '.join(VARIANTS)}",
     )
     args = parser.parse_args(argv)
-    need_one_process("start the stages one by one")
+    need_one_process("start it without torchrun, or start the stages one by one")
     if args.task.lower() == ALL or args.teacher_model == GROW or args.teacher_logits:
         raise UserError(
-            "an ablation is of one task with an existing teacher: "
+            "an ablation needs one task and an existing teacher: "
             "leave out --task all, --teacher_model grow and --teacher_logits"
         )
     variants = chosen(args.only)
     settings, base = prepared(Namespace(**vars(args), seed=args.seeds[0]), args.task, args.data_dir)
     if base.teacher.weights_file is None:
         raise UserError(
-            f"{base.teacher} holds no teacher yet: make it with run_all, "
+            f"{base.teacher} has no teacher yet: make one with run_all, "
             "or name one with --teacher_model"
         )
     if base.without_layers:
         raise UserError(
-            f"--task_teacher: {base.without_layers}, and an ablation leaves layers out: name a BERT"
+            f"--task_teacher: {base.without_layers}, but an ablation needs stage 4: name a BERT"
         )
     check_inputs(base, [*STAGES])
     return 2 if run(base, settings, variants, args.seeds, args.dry_run) else 0

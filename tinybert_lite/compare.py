@@ -1,9 +1,10 @@
-"""What a student would be taught on one batch, as numbers: for debugging a distillation.
+"""Print the distillation losses of a student and a teacher on one batch, for debugging.
 
     python -m tinybert_lite.compare --teacher_model DIR --student_model DIR --batch FILE.npz \
         --padding reference
 
-Needs no vocabulary. Prints one flat JSON object on standard output; remarks go to standard error.
+It needs no vocabulary. It prints one flat JSON object to standard output, and remarks to standard
+error.
 """
 
 import argparse
@@ -23,8 +24,8 @@ def main(argv: list[str]) -> None:
         "python -m tinybert_lite.compare", description=__doc__.split("\n")[0]
     )
     add = parser.add_argument
-    add("--teacher_model", required=True)
-    add("--student_model", required=True)
+    add("--teacher_model", required=True, help="model folder or hub name")
+    add("--student_model", required=True, help="model folder or hub name")
     add(
         "--batch",
         required=True,
@@ -35,11 +36,18 @@ def main(argv: list[str]) -> None:
         "--padding",
         choices=("exact", "reference"),
         default="exact",
-        help="reference: as the original code",
+        help="losses over real positions (exact), or over padding too as in the original code",
     )
-    add("--temperature", type=float, default=1.0)
-    add("--mapping", default="uniform")
-    add("--heads", choices=("match", "average", "skip"), default="match")
+    add("--temperature", type=float, default=1.0, help="t of Eq. 10")
+    add(
+        "--mapping", default="uniform", help="g(m): uniform, top, bottom or a list such as 3,6,9,12"
+    )
+    add(
+        "--heads",
+        choices=("match", "average", "skip"),
+        default="match",
+        help="if the numbers of heads differ: refuse, average groups, or skip the attention loss",
+    )
     args = parser.parse_args(argv)
     if args.temperature <= 0:
         raise UserError(f"--temperature {args.temperature:g}: use a number above 0")
@@ -49,8 +57,8 @@ def main(argv: list[str]) -> None:
     vocab_size, others = student.config.vocab_size, teacher.config.vocab_size
     if vocab_size != others:
         raise UserError(
-            f"{args.student_model} has a vocabulary of {vocab_size}, {args.teacher_model} one of "
-            f"{others}; compare models of one vocabulary"
+            f"the vocabulary of {args.student_model} has {vocab_size} entries and that of "
+            f"{args.teacher_model} has {others}; compare models with the same vocabulary"
         )
     most = min(model.config.max_position_embeddings for model in (teacher, student))
     batch = read_batch(args.batch, vocab_size, most)

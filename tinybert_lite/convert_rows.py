@@ -1,4 +1,4 @@
-"""Rows from one kind of file to another: `epoch_i.json` to TFRecord and back, TSV to TFRecord.
+"""Convert files of rows: `epoch_i.json` to TFRecord and back, TSV to TFRecord.
 
     python -m tinybert_lite.convert_rows 2_pregenerate_data --to tfrecord \
         --bert_model teacher_model --output_dir sequences
@@ -7,8 +7,8 @@
     python -m tinybert_lite.convert_rows SST-2 --task_name sst-2 --to tfrecord \
         --bert_model teacher_model --output_dir rows
 
-The TFRecord files are those of BERT's create_pretraining_data.py and run_classifier.py, a task's
-with its schema.json; TensorFlow and MindSpore read them too.
+The TFRecord files have the format of BERT's create_pretraining_data.py and run_classifier.py, which
+TensorFlow and MindSpore read too. For a task, a schema.json is written as well.
 """
 
 from pathlib import Path
@@ -31,18 +31,18 @@ def main(argv: list[str]) -> None:
     add(
         "source",
         type=Path,
-        help="folder of epoch_i.json or of TFRecord files (or one file); with --task_name a task's "
-        "folder of TSV files",
+        help="folder of epoch_i.json or TFRecord files, or one such file; with --task_name the "
+        "folder of the task's TSV files",
     )
-    add("--to", required=True, choices=("tfrecord", "epochs"))
-    add("--output_dir", required=True, type=Path)
-    add("--bert_model", required=True, help="model folder or hub name, for its vocabulary")
-    add("--task_name", help="the rows' task; without it they are general distillation's sequences")
+    add("--to", required=True, choices=("tfrecord", "epochs"), help="epochs: epoch_i.json")
+    add("--output_dir", required=True, type=Path, help="folder to write to")
+    add("--bert_model", required=True, help="model folder or hub name; its vocabulary is used")
+    add("--task_name", help="task of the rows; default: sequences for general distillation")
     parser.settings(Settings, "lower_case")
     parser.settings(Training, "max_seq_length")
     parser.settings(Pregenerating, "max_predictions_per_seq")
     args = parser.parse_args(argv)
-    need_one_process("start it alone")
+    need_one_process("start it without torchrun")
     if args.task_name and args.to == "epochs":
         raise UserError(
             "--to epochs makes sequences for general distillation, not a task's rows: "

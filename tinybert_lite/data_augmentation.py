@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     add(
         "--pretrained_bert_model",
         required=True,
-        help="BERT folder or hub name with a masked-LM head",
+        help="folder or hub name of a BERT with a masked-LM head",
     )
     add("--glove_embs", required=True, type=Path, help="word vectors, GloVe text format")
     add("--glue_dir", required=True, type=Path, help="folder that holds the task's folder")

@@ -1,4 +1,4 @@
-"""Is this computer ready for the course? One line per question, with the cure.
+"""Check whether this computer is ready for the course: one line per check, with how to fix it.
 
 python -m tinybert_lite.doctor
 """

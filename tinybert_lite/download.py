@@ -1,4 +1,4 @@
-"""Fetch teachers, published TinyBERTs, tasks, word vectors and corpora to where stages read them.
+"""Fetch teachers, published TinyBERTs, tasks, word vectors and corpora into the workspace.
 
 python -m tinybert_lite.download --list
 python -m tinybert_lite.download bert-base-uncased glove.6B RTE
@@ -27,20 +27,20 @@ def main(argv: list[str]) -> int:
     add(
         "what",
         nargs="*",
-        help="names of --list, glue for all of its tasks, or any hub model owner/name",
+        help="names that --list shows, glue for all tasks of GLUE, or a hub model as owner/name",
     )
-    parser.switch("--list", help="show what there is, its size and its source")
+    parser.switch("--list", help="show all items with their sizes and sources")
     add(
         "--to",
         type=Path,
         metavar="DIR",
-        help="the folder, instead of the one in the list (for glue: of the tasks' folders)",
+        help="write to this folder, not the one in the list (for glue: one sub-folder per task)",
     )
     add("--workspace", help="where the numbered folders are")
     add(
         "--dimension",
         type=int,
-        help=f"of word vectors (glove.6B has 50, 100, 200 and 300; default {DIMENSION})",
+        help=f"width of the word vectors (glove.6B: 50, 100, 200 or 300; default {DIMENSION})",
     )
     parser.switch("--keep", help="keep the fetched archives as well")
     args = parser.parse_args(argv)
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
             "name what to fetch, such as bert-base-uncased, glove.6B or glue; --list shows all"
         )
     if args.to and len(args.what) > 1:
-        raise UserError(f"--to {args.to} goes with one name: run the command once for each")
+        raise UserError(f"--to {args.to} takes one name only: run the command once per name")
     items, root, failed = [*map(find_item, names)], Workspace.find(args.workspace).root, 0
     targets = [targets_of(item, args.dimension) for item in items]
     for item, files in zip(items, targets):

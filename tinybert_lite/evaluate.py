@@ -1,4 +1,4 @@
-"""Evaluation: dev scores, agreement with a teacher, and test predictions in GLUE's layout.
+"""Evaluate a model: dev scores, agreement with a teacher, and test predictions in GLUE's format.
 
 python -m tinybert_lite.evaluate --data_dir SST-2 --task_name sst-2 \
     --student_model 5_task_distill_out --teacher_model teacher_model/SST-2
@@ -25,15 +25,15 @@ def main(argv: list[str]) -> None:
     add(
         "--student_model",
         required=True,
-        help="a finished model: student, teacher, any BERT classifier, or a serving folder",
+        help="folder of a student, a teacher or any BERT classifier, or a serving folder",
     )
     add(
         "--runtime",
         choices=MODELS,
-        help="of a serving folder: model.int8.onnx or model.onnx; default: the first that exists",
+        help="for a serving folder: model.int8.onnx or model.onnx; default: the first that exists",
     )
     add("--teacher_model", help="the teacher to compare with")
-    add("--output_dir", type=Path, help="for the scores and test predictions")
+    add("--output_dir", type=Path, help="write scores and test predictions to this folder")
     parser.settings(Training, "max_seq_length", "eval_batch_size")
     parser.settings(Settings, "lower_case", "device")
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""A model in the files of others: Hugging Face's, the original project's, or to serve with ONNX.
+"""Export a model for Hugging Face, for the original project, or for serving with ONNX.
 
 python -m tinybert_lite.export --format serving
 python -m tinybert_lite.export --model 5_task_distill_out --format huggingface --output_dir my_model
@@ -19,11 +19,11 @@ from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
 
 HELP = {
-    "--model": "a model's folder, or its name on the hub; default: the task's finished student",
-    "--output_dir": "a new folder; default for the finished student: FORMAT/ in its own",
-    "--epoch_file": "weights such as model_epoch_2.bin, instead of the folder's own",
+    "--model": "model folder or hub name; default: the task's finished student",
+    "--output_dir": "a new folder; default for the finished student: FORMAT/ in its folder",
+    "--epoch_file": "weights file such as model_epoch_2.bin, instead of the model's latest weights",
     "--int8_model": "with --format serving: the model's 8-bit copy; default for the finished "
-    "student: int8/ in its folder, where there is one",
+    "student: int8/ in the student's folder, if it exists",
     "--workspace": "where the numbered folders are",
 }
 
@@ -46,19 +46,19 @@ def main(argv: list[str]) -> None:
     ):
         if given and args.format != format:
             raise UserError(
-                f"{flag} goes with --format {format}: {args.format} has no place for it"
+                f"{flag} works with --format {format} only: leave it out for --format {args.format}"
             )
     workspace = Workspace.find(args.workspace, args.task)
     finished, weights = workspace.final_student, args.epoch_file
     folder = local_folder(args.model or finished).path
     of_the_task = folder.resolve() == finished.resolve()
     if not args.output_dir and not of_the_task:
-        raise UserError(f"--output_dir is missing: name a new folder for what is made of {folder}")
+        raise UserError(f"--output_dir is missing: name a new folder for the export of {folder}")
     if weights:
         weights = next((path for path in (folder / weights, weights) if path.is_file()), None)
         if not weights:
             raise UserError(
-                f"--epoch_file {args.epoch_file}: there is no such file, in {folder} or here"
+                f"--epoch_file {args.epoch_file}: no such file in {folder} or here; check the name"
             )
     source, options = open_source(folder, weights), {"half": True} if args.half else {}
     if args.format == "serving":

@@ -1,4 +1,4 @@
-"""Stage 3, general distillation (paper, Eqs. 7-9): the general teacher's layers.
+"""Stage 3, general distillation (paper, Eqs. 7-9): the student learns the teacher's layers.
 
     python -m tinybert_lite.general_distill --pregenerated_data 2_pregenerate_data \
         --teacher_model teacher_model --student_model student_model \
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
     parser.no_effect(
         {
             "--reduce_memory": "sequences are always stored in one compact array",
-            "--fp16": "a GPU takes bf16, else fp16; --precision fp16 enforces it",
+            "--fp16": "a GPU uses bf16 or else fp16; --precision fp16 always uses fp16",
             "--do_eval": "general distillation has no dev set",
             "--eval_batch_size": "general distillation has no dev set",
         }

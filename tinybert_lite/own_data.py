@@ -1,8 +1,8 @@
-"""A task of your own from a CSV, TSV or JSON Lines file: checked, and written for `run_all --task`.
+"""Make a task for `run_all --task` from your own CSV, TSV or JSON Lines file, and check its rows.
 
     python -m tinybert_lite.own_data reviews.csv --text title --label topic --name topics
 
-Rows without a label are kept for distillation, where the teacher's answer replaces the label.
+Rows without a label are kept for distillation, in which soft targets replace the labels.
 """
 
 from pathlib import Path
@@ -22,19 +22,19 @@ def main(argv: list[str]) -> None:
     parser = Parser("own_data", __doc__)
     add = parser.add_argument
     add("file", type=Path, help=".csv, .tsv or .jsonl, with a header or keys")
-    add("--text", required=True, help="the column of the text, or of the first of two")
-    add("--label", required=True, help="the column of the labels; a row may have none")
-    add("--text_b", help="the column of the second text, for pairs")
-    add("--name", help="of the task; default: the file's")
-    add("--dev", type=Path, help="rows to evaluate on; default: some of the file's")
-    add("--test", type=Path, help="rows to predict, and to evaluate on if they have labels")
-    add("--unlabelled", type=Path, help="more rows without labels")
-    add("--dev_share", type=float, default=0.1)
+    add("--text", required=True, help="column of the text, or of the first text of a pair")
+    add("--label", required=True, help="column of the labels; a row may have none")
+    add("--text_b", help="column of the second text of a pair")
+    add("--name", help="name of the task; default: the name of the file")
+    add("--dev", type=Path, help="file of rows to evaluate on; default: a random part of the rows")
+    add("--test", type=Path, help="file of rows to predict, and to evaluate on if they have labels")
+    add("--unlabelled", type=Path, help="file of more rows without labels")
+    add("--dev_share", type=float, default=0.1, help="share of rows to evaluate on, without --dev")
     parser.switch("--regression", help="labels are numbers on a scale")
     add("--metric", choices=METRICS, help="primary metric; macro_f1 weighs all classes equally")
-    add("--language", choices=LANGUAGES, default="auto")
+    add("--language", choices=LANGUAGES, default="auto", help="auto: recognised by the letters")
     add("--workspace", help="where the numbered folders are")
-    add("--seed", type=int, default=Settings.seed, help="for drawing the dev rows")
+    add("--seed", type=int, default=Settings.seed, help="for the random choice of dev rows")
     args = vars(parser.parse_args(argv))
     root, given = Workspace.find(args["workspace"]).root, args.pop("workspace")
     folder = make(root, args.pop("file"), args.pop("text"), args.pop("label"), **args)

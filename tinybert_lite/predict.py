@@ -1,4 +1,4 @@
-"""Predictions for new texts: label and probability, or the number of a regression.
+"""Predict new texts: a label and its probability, or the number of a regression.
 
 python -m tinybert_lite.predict --task topics "When does the reading room close?" "My card is lost."
 python -m tinybert_lite.predict --task topics --file new.csv --text title --output answers.csv
@@ -25,14 +25,14 @@ def check(args: Namespace, pairs: bool) -> None:
     if bool(texts) == bool(file):
         raise UserError("name either texts to predict, each in quotes, or a file with --file")
     if file and (args.text_b and not args.text or args.text and pairs != bool(args.text_b)):
-        second = ", and that of the second texts with --text_b" if pairs else " only"
-        raise UserError(f"--file {file}: name its column of texts with --text{second}")
+        second = "and that of the second texts with" if pairs else "without"
+        raise UserError(f"--file {file}: name the column of texts with --text, {second} --text_b")
     if not all(map(str.strip, texts)) or pairs and len(texts) % 2:
-        two = "pairs need two texts each, none empty: write the second after the first"
-        raise UserError(two if pairs else "a text is empty; write one")
+        two = "a pair needs two texts, and neither may be empty: write the second after the first"
+        raise UserError(two if pairs else "a text is empty: write one between the quotes")
     if output and (not file or output.suffix not in (".csv", ".tsv") or output.exists()):
         raise UserError(
-            f"--output {output}: needs --file, and is a new file ending in .csv or .tsv"
+            f"--output {output} needs --file, and must be a new file that ends in .csv or .tsv"
         )
 
 
@@ -42,13 +42,13 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     add("texts", nargs="*", help="texts, each in quotes; for a task of pairs, two per pair")
     add("--task", default=FOLDERS_OWN_TASK, help="the task whose finished student predicts")
-    add("--student_model", help="another finished model's folder, or a serving folder")
-    runtimes = "onnx, int8: model.onnx or model.int8.onnx of serving/ in the student's folder"
+    add("--student_model", help="folder of another finished model, or a serving folder")
+    runtimes = "onnx, int8: use model.onnx or model.int8.onnx in serving/ of the student's folder"
     add("--runtime", choices=("pytorch", *reversed(MODELS)), help=runtimes)
     add("--file", type=Path, help="rows to predict: .csv, .tsv or .jsonl")
-    add("--text", help="the file's column of texts; default: the task's own")
-    add("--text_b", help="its column of second texts, for pairs")
-    add("--output", type=Path, help="a .csv or .tsv for the answers to --file")
+    add("--text", help="column of the texts in --file; default: that of the task's rows")
+    add("--text_b", help="column of the second texts in --file, for pairs")
+    add("--output", type=Path, help="write the predictions for --file to this .csv or .tsv")
     add("--workspace", help="where the numbered folders are")
     parser.settings(Training, "max_seq_length")
     parser.settings(Settings, "device")

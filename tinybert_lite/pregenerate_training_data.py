@@ -1,12 +1,12 @@
-"""Stage 2, pregenerated data: sequences for general distillation, one file per epoch.
+"""Stage 2: write the sequences for general distillation, one file per epoch.
 
     python -m tinybert_lite.pregenerate_training_data --train_corpus 1_pre_data/documents.txt \
         --output_dir 2_pregenerate_data --bert_model teacher_model --do_whole_word_mask
 
-A corpus is files, folders and patterns of the kinds in docs/corpora.md; the flags of BERT's
-create_pretraining_data.py are accepted too. The files are the original's: `epoch_i.json`, JSON
-Lines of tokens, segment_ids, is_random_next, masked_lm_positions and masked_lm_labels, each with
-`epoch_i_metrics.json`.
+A corpus consists of files, folders and patterns of the kinds in docs/corpora.md; the flags of
+BERT's create_pretraining_data.py are accepted too. The output has the original code's format: JSON
+Lines of tokens, segment_ids, is_random_next, masked_lm_positions and masked_lm_labels in
+`epoch_i.json`, and the number of sequences in `epoch_i_metrics.json`.
 """
 
 from argparse import SUPPRESS
@@ -34,11 +34,16 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     kinds = "files, folders or patterns of the kinds in docs/corpora.md"
     add("--train_corpus", nargs="+", default=[], metavar="PATH", help=kinds)
-    add("--input_file", default="", metavar="PATTERNS", help="the same, separated by commas")
-    add("--output_dir", type=Path, help="for one epoch_N.json per epoch, with its metrics")
+    add(
+        "--input_file",
+        default="",
+        metavar="PATTERNS",
+        help="like --train_corpus, separated by commas",
+    )
+    add("--output_dir", type=Path, help="folder for epoch_N.json and epoch_N_metrics.json")
     add("--output_file", help=SUPPRESS)
-    add("--bert_model", help="model folder or hub name, for its vocabulary")
-    add("--vocab_file", type=Path, help="a vocabulary instead of --bert_model")
+    add("--bert_model", help="model folder or hub name; its vocabulary is used")
+    add("--vocab_file", type=Path, help="vocabulary file, instead of --bert_model")
     zh = "zh: Chinese words are masked whole, and sentences end with 。！？"
     add("--language", choices=("en", "zh"), default="en", help=zh)
     add("--seed", "--random_seed", type=int, default=Settings.seed)
@@ -51,7 +56,7 @@ def main(argv: list[str]) -> None:
         }
     )
     args = parser.parse_args(argv)
-    need_one_process("it starts its own with --num_workers N")
+    need_one_process("start it without torchrun, and name worker processes with --num_workers N")
     corpora = given_sources([*args.train_corpus, *filter(None, args.input_file.split(","))])
     if not corpora:
         raise UserError("no corpus is named: add --train_corpus with files, folders or patterns")

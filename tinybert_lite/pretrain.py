@@ -1,14 +1,14 @@
-"""Pre-training a teacher from plain text: a vocabulary, then masked LM with whole-word masking.
+"""Pre-train a teacher from plain text: learn a vocabulary, then masked LM with whole-word masking.
 
     python -m tinybert_lite.pretrain --text reviews.txt.xz brown.txt --output_dir my_bert \
         --hidden_size 256 --vocab_size 8000
 
 The same command resumes an interrupted run. `--model_dir BERT` continues from a BERT's weights and
 vocabulary; `--vocab_file` takes a vocabulary instead of learning one; `--language zh` masks Chinese
-words whole. The shipped teacher_model/classroom was made so; `run_all --teacher_model grow` makes a
-small one from the text in the workspace, as a lesson. Unlike BERT (Devlin et al. 2019): no
-next-sentence prediction, a new mask in every epoch, word embeddings initialised from word vectors,
-position embeddings from sine waves.
+words whole. The shipped teacher_model/classroom was made with this command.
+`run_all --teacher_model grow` makes a small teacher from the text in the workspace, as a lesson.
+Unlike BERT (Devlin et al. 2019): no next-sentence prediction, a new mask in every epoch, word
+embeddings initialised from word vectors, position embeddings from sine waves.
 """
 
 from dataclasses import replace
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     add("--text", required=True, nargs="+", help=kinds)
     add("--output_dir", required=True, type=Path)
     add("--model_dir", help="continue from this BERT: folder or hub name")
-    add("--vocab_file", type=Path, help="a vocabulary (default: learnt from the text)")
+    add("--vocab_file", type=Path, help="vocabulary file (default: learnt from the text)")
     add("--vectors", type=Path, help="word vectors for new word embeddings (default: shipped ones)")
     add("--task_name", default="SST-2", help="the task whose columns a .tsv has")
     add("--language", choices=("en", "zh"), help="zh: Chinese (default: the task's)")
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     fixed = dict.fromkeys(["vocab_size"] * bool(args.vocab_file), args.vocab_file)
     if args.model_dir:
         fixed = dict.fromkeys((*SIZES, "vectors", "vocab_file"), args.model_dir)
-    say_no_effect(argv, {f"--{name}": f"{source} has its own" for name, source in fixed.items()})
+    say_no_effect(argv, {f"--{name}": f"{source} determines it" for name, source in fixed.items()})
     task = find_task(args.task_name)
     task = replace(task, language=args.language or task.language)
     reads = STAGE.reads(

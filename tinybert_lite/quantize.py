@@ -1,4 +1,4 @@
-"""After stage 5: a finished model in 8 bits (Q8BERT, arXiv:1910.06188), calibrated, then trained.
+"""After stage 5: calibrate a finished model in 8 bits (Q8BERT, arXiv:1910.06188), then train it.
 
     python -m tinybert_lite.quantize
     python -m tinybert_lite.quantize --task_name STS-B --load_ckpt_path teacher_model/STS-B \
@@ -25,9 +25,11 @@ from tinybert_lite.system.fields import Parser, say_no_effect
 __all__ = ["STAGE", "main", "reads_of", "run"]
 PLATFORM = {  # options of the MindSpore port about its platform
     "--device_id": "CUDA_VISIBLE_DEVICES chooses the GPU",
-    "--device_target": "--device chooses, and finds a GPU by itself",
+    "--device_target": "--device chooses the device, by default a GPU if there is one",
     "--do_shuffle": "rows are always shuffled, anew in each epoch",
-    **dict.fromkeys(("--enable_data_sink", "--data_sink_steps"), "it belongs to Ascend"),
+    **dict.fromkeys(
+        ("--enable_data_sink", "--data_sink_steps"), "it is an option of Ascend hardware"
+    ),
 }
 
 
@@ -37,12 +39,14 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     add("--task_name", default=FOLDERS_OWN_TASK)
     add("--load_ckpt_path", help="the finished model (default: the workspace's student)")
-    rows = "a folder with train.tsv, or the file (default: augmented rows, if there are any)"
+    rows = "a folder with train.tsv, or the file (default: the augmented rows if they exist)"
     add("--train_data_dir", "--data_dir", type=Path, help=rows)
     add("--eval_data_dir", type=Path, help="a folder with dev.tsv, or the file")
-    teacher = "teacher for soft targets (default: the workspace's student has its own, others none)"
+    teacher = (
+        "teacher for soft targets (default: the workspace's for the workspace's student, else none)"
+    )
     add("--teacher_model", help=teacher)
-    parser.switch("--labels_alone", help="learn from labels even if there is a teacher")
+    parser.switch("--labels_alone", help="learn from labels only, even if there is a teacher")
     add("--output_dir", type=Path, help="default: int8/ in stage 5's folder")
     add("--workspace", help="where the numbered folders are")
     without = ("reduction", "hard_label_weight")
@@ -50,7 +54,9 @@ def main(argv: list[str]) -> None:
     parser.no_effect(PLATFORM)
     args = parser.parse_args(argv)
     if args.post_training and not args.do_quant:
-        raise UserError("--post_training needs 8 bits, --do_quant false has none: leave one out")
+        raise UserError(
+            "--post_training and --do_quant false exclude each other: leave out one of them"
+        )
     if not args.do_eval:
         args.eval_step = 0
         reason = "with --do_eval false the dev rows are evaluated after each epoch only"

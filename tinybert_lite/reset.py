@@ -1,4 +1,4 @@
-"""A clean start for a stage, or ready results of it. Old files are moved into aside/.
+"""Reset a stage, or put ready results of it in place. Old files are moved into aside/.
 
 python -m tinybert_lite.reset --stage 3
 python -m tinybert_lite.reset --ready 3 --from FOLDER
@@ -16,10 +16,10 @@ from tinybert_lite.system.fields import Parser
 
 @command
 def main(argv: list[str]) -> None:
-    parser = Parser("reset", "A clean start for a stage, or ready results of it.")
+    parser = Parser("reset", "Reset a stage, or put ready results of it in place.")
     add, choice = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--stage", choices=CHOICES, help="move its files into aside/")
-    ready = "put ready results of it, and of the stages it needs, in place"
+    choice.add_argument("--stage", choices=CHOICES, help="move the files of this stage into aside/")
+    ready = "put ready results of this stage, and of the stages that it needs, in place"
     choice.add_argument("--ready", choices=CHOICES, help=ready)
     choice.add_argument(
         "--make_ready",
@@ -27,8 +27,14 @@ def main(argv: list[str]) -> None:
         type=Path,
         help="for instructors: pack this workspace's finished stages",
     )
-    add("--from", dest="source", metavar="FOLDER", type=Path, help="where the ready results are")
-    parser.switch("--yes", help="do not ask")
+    add(
+        "--from",
+        dest="source",
+        metavar="FOLDER",
+        type=Path,
+        help="folder of the ready results, made with --make_ready",
+    )
+    parser.switch("--yes", help="move files without asking")
     add("--workspace", help="where the numbered folders are")
     add("--task", default="SST-2")
     args = parser.parse_args(argv)

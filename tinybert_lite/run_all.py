@@ -1,4 +1,4 @@
-"""All stages: plan, run what is stale or missing, report.
+"""Run all stages: print the plan, run what is stale or missing, and write the report.
 
 python -m tinybert_lite.run_all
 """
@@ -20,15 +20,15 @@ def main(argv: list[str]) -> int | None:
     shared_flags(parser)
     add = parser.add_argument
     parser.settings(Settings, "seed")
-    add("--from", dest="first", metavar="STAGE")
-    add("--until", dest="last", metavar="STAGE")
-    add("--only", metavar="STAGE")
+    add("--from", dest="first", metavar="STAGE", help="first stage to run")
+    add("--until", dest="last", metavar="STAGE", help="last stage to run")
+    add("--only", metavar="STAGE", help="run this stage only")
     parser.switch("--force", help="run the chosen stages even if they are up to date")
     parser.switch("--baseline", help="also train the same student on labels only, to compare")
     parser.switch("--int8", help="also train the finished student in 8 bits (quantize)")
     parser.switch("--clean", help="remove what runs wrote, after asking")
     args = parser.parse_args(argv)
-    need_one_process("start the stages one by one")
+    need_one_process("start it without torchrun, or start the stages one by one")
     if args.task.lower() == ALL:
         from tinybert_lite.pipeline.all_tasks import run_all_tasks
 

@@ -32,9 +32,9 @@ def main(argv: list[str]) -> None:
     parser = Parser("task_distill", __doc__)
     add = parser.add_argument
     add("--data_dir", required=True, type=Path)
-    add("--teacher_model", help="the task's teacher; a raw BERT is fine-tuned first")
-    add("--task_teacher", help="fine-tuned; with --pred_distill any Hugging Face classifier")
-    logits = "with --pred_distill, instead of a teacher: its logits of the training rows in order"
+    add("--teacher_model", help="the task's teacher; one without a classifier is fine-tuned first")
+    add("--task_teacher", help="the same; with --pred_distill any Hugging Face classifier")
+    logits = "instead of a teacher, with --pred_distill: its logits of all training rows, in order"
     add("--teacher_logits", type=Path, metavar="FILE", help=f"{logits} (.npy, or a TSV of labels)")
     add("--student_model", required=True)
     add("--task_name", required=True)
@@ -64,9 +64,9 @@ def main(argv: list[str]) -> None:
     name = args.task_teacher or args.teacher_model
     teacher = places.task_teacher(workspace, name, args.pred_distill)
     if not args.pred_distill:
-        reasons = {"--eval_step": "without --pred_distill there is nothing to evaluate yet"}
+        reasons = {"--eval_step": "stage 4 (without --pred_distill) has no classifier to evaluate"}
         if not args.schedule:
-            reasons["--warmup_proportion"] = "stage 4 has a constant rate without --schedule"
+            reasons["--warmup_proportion"] = "without --schedule the learning rate is constant"
         say_no_effect(argv, reasons)
     rows = places.task_rows(workspace, args.aug_train)
     teacher = places.fine_tuned(teacher, workspace, settings)

@@ -168,7 +168,7 @@ def test_a_notebook_runs_in_a_browser_and_its_widgets_move_their_pictures(browse
         assert [
             text
             for text in errors
-            if "not above chance" not in text and "ATTENTION, the order" not in text
+            if "not above chance" not in text and "ATTENTION, wrong order" not in text
         ] == []
         assert not page.get_by_text("Error displaying widget").count()
         for number in range(page.locator(".widget-slider").count()):

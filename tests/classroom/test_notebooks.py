@@ -186,7 +186,7 @@ def test_nothing_is_said_on_standard_error_but_remarks_of_the_package(ran, name)
         if line.strip()
         and "not above chance" not in line
         and line not in swapped
-        and not re.search("ATTENTION|holds no projections", line)
+        and not re.search("ATTENTION|has no projections", line)
     ] == []
 
 

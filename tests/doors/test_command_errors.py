@@ -556,7 +556,7 @@ def test_texts_longer_than_the_models_positions_are_cut_and_it_is_said(rooms):
 )
 def test_what_runs_in_one_process_says_so(rooms, monkeypatch, line, cure):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    refused(line, rooms, "runs in one process, and 2 were started", cure)
+    refused(line, rooms, "runs in one process, but 2 were started", cure)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pipe")

@@ -56,7 +56,7 @@ SWAPPED_SECOND = (
 )
 RIGHT_FIRST = SWAPPED_FIRST.removesuffix(" --pred_distill")
 RIGHT_SECOND = SWAPPED_SECOND + " --pred_distill"
-WARNING = "ATTENTION, the order of the two steps"
+WARNING = "ATTENTION, wrong order of the two steps"
 
 
 @pytest.fixture(scope="module")

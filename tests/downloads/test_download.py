@@ -273,7 +273,7 @@ def test_a_file_without_a_published_checksum_is_compared_with_its_first_download
     fetch.obtain(source, tmp_path).unlink()
     fetch.obtain(source, tmp_path).unlink()
     server.files["/file.zip"] = ("application/zip", BYTES[:-1] + b"x")
-    with pytest.raises(fetch.NotFetched, match="noted in"):
+    with pytest.raises(fetch.NotFetched, match="recorded in"):
         fetch.obtain(source, tmp_path)
     assert left(tmp_path) == [fetch.NOTES]
 
@@ -296,7 +296,7 @@ def test_a_full_disk_is_said_before_anything_is_written(server, tmp_path, monkey
     monkeypatch.setattr(
         fetch.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000})
     )
-    with pytest.raises(fetch.UserError, match="make room"):
+    with pytest.raises(fetch.UserError, match="free some space"):
         fetch.obtain(published(server), tmp_path)
     assert left(tmp_path) == []
 
@@ -393,7 +393,7 @@ def test_a_member_of_boundless_size_is_refused(server, tmp_path, monkeypatch):
             ),
         ),
     )
-    with pytest.raises(fetch.UserError, match="no published file"):
+    with pytest.raises(fetch.UserError, match="more than any published file"):
         unpack.place_files(item, tmp_path, item.targets)
 
 
@@ -705,7 +705,9 @@ def test_half_a_model_is_never_seen(hub, tmp_path, monkeypatch, stop, code):
 def test_a_hub_that_answers_with_less_than_a_model_is_said(hub, tmp_path):
     (hub.model / "config.json").unlink()
     ran = call(f"download bert-base-uncased --workspace {tmp_path}/ws")
-    assert ran.code == 2 and "without configuration" in ran.err
+    assert (
+        ran.code == 2 and "the configuration, the vocabulary or the weights are missing" in ran.err
+    )
 
 
 def test_a_hub_name_on_other_command_lines_goes_the_same_way(monkeypatch, tmp_path):

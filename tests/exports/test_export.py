@@ -602,7 +602,7 @@ REFUSED = {
     "half of a whole format": (
         release_1,
         PLAIN + " --half",
-        ["--half goes with --format classifier"],
+        ["--half works with --format classifier only"],
     ),
     "into itself": (
         release_1,

@@ -621,7 +621,7 @@ REFUSED = {
     "8 bits of another format": (
         None,
         "export --format original --int8_model {}/int8",
-        ["--int8_model goes with --format serving"],
+        ["--int8_model works with --format serving only"],
     ),
     "8 bits that are none": (
         None,
@@ -638,7 +638,11 @@ REFUSED = {
         "export --format serving",
         ["int8 has other labels or another vocabulary than"],
     ),
-    "half": (None, "export --format serving --half", ["--half goes with --format classifier"]),
+    "half": (
+        None,
+        "export --format serving --half",
+        ["--half works with --format classifier only"],
+    ),
     "no vocabulary": (
         no_vocabulary,
         "export --model {} --format serving --output_dir out",

@@ -236,7 +236,7 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
         ("a.csv", TWO, "--name mnli", "--name mnli is taken"),
         ("a.csv", TWO, "--name zh", "--name zh is taken"),
         ("a.csv", TWO, "--name 5_task_distill_out", "is taken"),
-        ("a.csv", TWO, "--name a/b", "--name 'a/b' has other characters than letters"),
+        ("a.csv", TWO, "--name a/b", "--name 'a/b' has characters other than letters"),
     ],
 )
 def test_what_makes_no_task_is_refused_in_one_sentence(tmp_path, name, text, flags, says):

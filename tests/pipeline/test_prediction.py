@@ -125,7 +125,7 @@ def test_the_final_student_of_a_task_of_pairs_is_found(tmp_path, folder):
         "a river\n",
     ]
     ran = call(f'predict --task fits --workspace {tmp_path} "alone"')
-    assert ran.code == 2 and "pairs need two texts each" in ran.err
+    assert ran.code == 2 and "a pair needs two texts" in ran.err
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv"])
@@ -308,15 +308,15 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
             "new.csv has no column 'sentence', as SST-2's rows have: name its column of texts "
             "with --text",
         ),
-        ("--file new.csv --text_b title", "name its column of texts with --text"),
+        ("--file new.csv --text_b title", "name the column of texts with --text"),
         ("--file rows.tsv", "rows.tsv has no column 'sentence'"),
         ("--file header.tsv", "header.tsv holds a header but no rows"),
         ("--file none.tsv", "none.tsv is missing"),
         ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
         ("--file none.csv --text title", "none.csv is missing"),
-        ('"a film" --output a.csv', "--output a.csv: needs --file"),
-        ("--file new.csv --text title --output new.csv", "is a new file"),
-        ("--file new.csv --text title --output a.xlsx", "ending in .csv or .tsv"),
+        ('"a film" --output a.csv', "--output a.csv needs --file"),
+        ("--file new.csv --text title --output new.csv", "must be a new file"),
+        ("--file new.csv --text title --output a.xlsx", "that ends in .csv or .tsv"),
         (
             "--file bad.csv --text title --output a.csv",
             "bad.csv, line 3: the column 'title' holds no text",
@@ -325,7 +325,7 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
         ('"a film" --student_model empty', "empty holds no model"),
         (
             '"a film" --task cola',
-            "holds no model: name a finished one with --student_model, or make it with run_all",
+            "holds no model: name a finished model with --student_model, or make one with run_all",
         ),
         ('"a film" --task nothing', "no task is called 'nothing'"),
     ],

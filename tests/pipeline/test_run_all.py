@@ -85,8 +85,12 @@ def test_what_is_up_to_date_is_not_run_again_and_its_metrics_are_remembered(toy)
             replace(SETTINGS, data_augmentation=Augmenting(N=3, p=0.1)),
             "settings changed: N, p",
         ),
-        (lambda root: None, replace(SETTINGS, seed=1), "had seed 42"),
-        (lambda root: None, replace(SETTINGS, profile="classroom"), "is of the profile smoke"),
+        (lambda root: None, replace(SETTINGS, seed=1), "was made with seed 42"),
+        (
+            lambda root: None,
+            replace(SETTINGS, profile="classroom"),
+            "was made with the profile smoke",
+        ),
         (lambda root: (root / "in.txt").write_text("other"), SETTINGS, "text changed"),
         (
             lambda root: (root / "out/result.txt").write_text("other"),
@@ -165,13 +169,10 @@ def test_a_second_run_on_one_workspace_or_folder_says_so_and_stops(toy):
     stage, workspace, runs = toy
     with (
         locked(workspace.root / "out"),
-        pytest.raises(UserError, match="out is in use: another run is at work there"),
+        pytest.raises(UserError, match="out is in use by another run"),
     ):
         stage.run(workspace, SETTINGS)
-    with (
-        locked(workspace.root),
-        pytest.raises(UserError, match="is in use: another run is at work there"),
-    ):
+    with locked(workspace.root), pytest.raises(UserError, match="is in use by another run"):
         run_all.run_all(workspace, SETTINGS, only="pretrain")
     assert not runs and not stage.run(workspace, SETTINGS).skipped
 
@@ -589,7 +590,7 @@ def test_from_after_until_is_refused():
 def test_a_whole_student_skips_stages_2_and_3_and_stage_4_starts_from_it(smoke, tmp_path):
     root, student = smoke[0], smoke[0] / "3_general_distill"
     found = plan(root, student_model=student)
-    whole = ("not needed", f"{student} is a whole student")
+    whole = ("not needed", f"{student} already has weights")
     assert found["pregenerate_training_data"] == found["general_distill"] == whole
     places = Workspace.find(root, student_model=student)
     assert Path(task_distill.MID.reads(places)["student"]) == student

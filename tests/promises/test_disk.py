@@ -75,7 +75,9 @@ def test_a_full_disk_is_one_sentence_and_the_run_resumes_when_there_is_room(
         if code:
             failures += 1
             assert (
-                code == 2 and said.startswith("error: ") and "the disk is full; make room" in said
+                code == 2
+                and said.startswith("error: ")
+                and "the disk is full; free some space" in said
             ), said
             assert_all_whole(folder)
         disk("size=64m")

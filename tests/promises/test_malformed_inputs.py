@@ -77,7 +77,7 @@ RESULTS = (
     "evaluated",
 )
 CURE = re.compile(
-    r"[;:,] (save|mend|fix|put|fetch|take|use|run|add|give|break|make|name|is this|is it|"
+    r"[;:,] (save|check|fix|put|fetch|take|use|run|add|give|break|make|name|is this|is it|"
     r"[\w-]+ (has|needs)|a student folder needs)\b"
 )
 

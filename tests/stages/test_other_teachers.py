@@ -170,7 +170,7 @@ def test_labels_go_by_their_words_where_these_are_the_tasks(tmp_path, capsys, ta
     folder = make_distilbert(tmp_path, len(words), id2label=dict(enumerate(words)))
     assert class_order(ModelFolder(folder), task) == order
     said = capsys.readouterr().out
-    assert ("taken in their order" in said) == (
+    assert ("matched with the labels in their order" in said) == (
         order == list(range(len(words))) and task.num_labels > 1
     )
     answers, plain = (
@@ -260,26 +260,26 @@ def of_nan(folder: Path) -> Path:
         (broken(make_distilbert, model=None), "holds no weights"),
         (
             broken(make_distilbert, model=b"half a file"),
-            "is no classifier that can be read here (SafetensorError",
+            "is not a classifier that can be read here (SafetensorError",
         ),
         (
             broken(make_distilbert, config={"dim": 8}),
-            "is no classifier that can be read here (RuntimeError",
+            "is not a classifier that can be read here (RuntimeError",
         ),
         (
             broken(make_distilbert, config={"id2label": {"0": "bad", "7": "good"}}),
-            "is no classifier that can be read here (KeyError",
+            "is not a classifier that can be read here (KeyError",
         ),
         (
             broken(make_distilbert, config={"model_type": "unheard-of"}),
-            "is no classifier that can be read here (ValueError",
+            "is not a classifier that can be read here (ValueError",
         ),
         (
             broken(
                 make_distilbert,
                 config={"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}},
             ),
-            "is no classifier that can be read here (ValueError",
+            "is not a classifier that can be read here (ValueError",
         ),
         (
             broken(make_distilbert, config={"num_labels": 10**12}),
@@ -299,8 +299,8 @@ def of_nan(folder: Path) -> Path:
             "model.safetensors lacks classifier.bias (4 tensors in all): use a classifier that was "
             "fine-tuned on SST-2",
         ),
-        (hostile, "is no classifier that can be read here (UnpicklingError"),
-        (of_nan, "model.safetensors: the teacher answers with NaN or infinity"),
+        (hostile, "is not a classifier that can be read here (UnpicklingError"),
+        (of_nan, "model.safetensors: the teacher's logits have NaN or infinity"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
@@ -646,7 +646,7 @@ def test_run_all_with_a_file_of_logits(workspace):
     assert all(
         reason in ran.out
         for reason in (
-            "logits.npy is of the rows of train.tsv",
+            "logits.npy has logits for the rows of train.tsv only",
             "a file of logits has no layers to match",
             "logits.npy was given",
         )
@@ -745,7 +745,7 @@ def test_task_distill_with_either(reads, workspace):
         (f"{RUN} --teacher_logits lost.npy", "--teacher_logits lost.npy: there is no such file"),
         (
             f"{RUN} --teacher_logits logits.npy --task_teacher other",
-            "--teacher_logits takes a task teacher's place",
+            "--teacher_logits replaces the task teacher",
         ),
         (f"{RUN} --teacher_logits short.tsv", "short.tsv, line 2: is the last of 1 rows of logits"),
         (f"{RUN} --task_teacher three", "three/config.json has 3 outputs"),

@@ -240,7 +240,10 @@ def test_it_runs_again_only_where_something_changed(folder):
             GUIDE.replace("--load_ckpt_path tuned", "--load_ckpt_path bert.ckpt"),
             "docs/mindspore_checkpoints.md shows, and name that",
         ),
-        (GUIDE.replace("--do_quant true", "--do_quant false --post_training"), "leave one out"),
+        (
+            GUIDE.replace("--do_quant true", "--do_quant false --post_training"),
+            "exclude each other",
+        ),
         (GUIDE.replace("--do_quant true", "--do_quant maybe"), "'maybe' is neither true nor false"),
         (GUIDE + " --calibration_rows 0", "calibration_rows=0 is out of range"),
         (GUIDE.replace("--eval_data_dir SST-2", "--eval_data_dir nowhere"), "nowhere"),

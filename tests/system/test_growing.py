@@ -56,7 +56,7 @@ def test_a_damaged_part_is_cut_back_to_a_whole_block_and_said(tmp_path, at, ther
         write(path, BLOCKS, cut_after=5)
     damage(tmp_path / "rows.tsv.part", at)
     assert write(path, BLOCKS) == there and path.read_bytes() == b"".join(BLOCKS)
-    assert "rows.tsv.part is damaged: going back to the block before" in capsys.readouterr().out
+    assert "rows.tsv.part is damaged: going back to the previous block" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]"])
@@ -67,7 +67,10 @@ def test_damaged_notes_cost_a_restart_and_are_said(tmp_path, content, capsys):
     assert write(tmp_path / "rows.tsv", BLOCKS) == 0 and (
         tmp_path / "rows.tsv"
     ).read_bytes() == b"".join(BLOCKS)
-    assert "checkpoint-rows.json is damaged: starting rows.tsv again" in capsys.readouterr().out
+    assert (
+        "checkpoint-rows.json is damaged: rows.tsv starts from the beginning"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_finished_file_that_was_changed_since_is_written_again(tmp_path):

@@ -63,7 +63,7 @@ def test_a_file_that_stays_held_is_named_with_the_cure_and_left_as_it_was(
     (tmp_path / "a.json").write_text("old", encoding="utf-8")
     monkeypatch.setattr(files.os, "replace", held(99))
     with pytest.raises(
-        UserError, match="a.json is held open by another program; close what shows or reads it"
+        UserError, match="a.json is held open by another program; close that program"
     ):
         write_atomically(tmp_path / "a.json", b"new")
     assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"] and sum(
@@ -115,7 +115,9 @@ def test_ctrl_c_in_a_terminal_is_one_line_and_exit_code_130(capsys):
         signal.raise_signal(signal.SIGINT)
 
     assert main([]) == 130
-    assert capsys.readouterr().err == "stopped; the same command resumes from the last saved step\n"
+    assert capsys.readouterr().err == (
+        "stopped; run the same command again to resume from the last saved step\n"
+    )
 
 
 SOURCES = [path for path in PACKAGE.rglob("*.py")]

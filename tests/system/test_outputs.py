@@ -157,10 +157,7 @@ def test_a_second_run_on_one_folder_is_refused_and_a_dead_ones_lock_taken_over(t
     )
     try:
         assert holder.stdout.readline() == "held\n"
-        with (
-            pytest.raises(UserError, match="is in use: another run is at work there"),
-            locked(tmp_path),
-        ):
+        with pytest.raises(UserError, match="is in use by another run"), locked(tmp_path):
             pass
     finally:
         holder.kill()  # SIGKILL, or TerminateProcess on Windows

@@ -255,8 +255,8 @@ def test_so_many_states_are_kept_as_asked_for(tmp_path, keep):
     "losses, found",
     [
         ([2.0] * 20 + [1.0] * 20, ""),
-        ([1.0] * 20 + [2.0] * 20, "the loss has not gone down: 1 at first, 2 in the end"),
-        ([1.5] * 40, "the loss has not gone down: 1.5 at first, 1.5 in the end"),
+        ([1.0] * 20 + [2.0] * 20, "the loss has not decreased: 1 at the start, 2 at the end"),
+        ([1.5] * 40, "the loss has not decreased: 1.5 at the start, 1.5 at the end"),
         ([1.0] * 10 + [2.0] * 10, ""),
     ],
 )
@@ -275,7 +275,7 @@ def test_a_training_that_learns_nothing_says_so_unless_the_model_was_finished_be
         learning_rate=1e-12, num_train_epochs=20, train_batch_size=8, schedule="constant"
     )
     loop(student, Labels(), settings, tmp_path, say=said.append, finished=finished).run()
-    assert any("warning: training: the loss has not gone down" in line for line in said) != finished
+    assert any("warning: training: the loss has not decreased" in line for line in said) != finished
 
 
 def test_another_runs_state_is_left_alone(tmp_path):

@@ -36,7 +36,7 @@ class Item:
     hub: str = ""
     size: int = 0  # of a hub's model: bytes, about
     sources: tuple[Source, ...] = ()
-    maker: str = ""  # a name of `unpack.MAKERS`, where files have to be made from the sources
+    maker: str = ""  # a name of `unpack.MAKERS` if files have to be made from the sources
     made: tuple[str, ...] = ()  # the names of the files that it makes
 
     @property

@@ -1,4 +1,4 @@
-"""Fetching: published files over HTTP, resumed and checked, and models of the Hugging Face hub.
+"""Fetch published files over HTTP, resumed and checked, and models of the Hugging Face hub.
 
 pooch checks files but does not resume them; huggingface_hub's http_get resumes, but without
 If-Range, so that a file that changed on the server would be joined from two versions.
@@ -32,7 +32,7 @@ from tinybert_lite.system.files import (
 TIMEOUT = 30  # seconds without a byte
 TRIES = 3  # broken connections in a row
 CHUNK = 1_000_000  # bytes
-NOTES = "downloads.json"  # beside what was fetched: its address, size and SHA-256
+NOTES = "downloads.json"  # beside the fetched files: their addresses, sizes and SHA-256
 _BROKEN = (
     urllib.error.URLError,
     TimeoutError,
@@ -44,14 +44,14 @@ _STARTS = {".zip": b"PK\x03\x04", ".gz": b"\x1f\x8b"}
 
 
 class NotFetched(Exception):
-    """Why an address did not give the file."""
+    """The reason why a file could not be fetched from an address."""
 
 
 def obtain(source: Source, folder: Path) -> Path:
-    """The whole file in `folder`, fetched unless it is there.
+    """Fetch a file into `folder`, unless it is there, and return its path.
 
-    Raises UserError for a file that is there and is not the published one, NotFetched if no address
-    gives it. An interrupted download is kept as `NAME.part` and resumed.
+    Raises UserError for an existing file that is not the published one, NotFetched if no address
+    works. An interrupted download is kept as `NAME.part` and resumed.
     """
     target, reasons = folder / source.file, []
     if target.is_file():
@@ -81,7 +81,7 @@ def obtain(source: Source, folder: Path) -> Path:
 
 
 def _with_retries(address: str, part: Path, most: int) -> None:
-    """Call `download` again after a broken connection, as long as tries bring something."""
+    """Call `download` again after a broken connection, until TRIES in a row add no bytes."""
     tries = 0
     while True:
         before = _size(part)
@@ -99,13 +99,13 @@ def _with_retries(address: str, part: Path, most: int) -> None:
 def download(address: str, part: Path, most: int) -> None:
     """Complete `part`, resuming an earlier try if the server still has the same file.
 
-    Raises NotFetched for a web page in place of the file or for more than `most` bytes,
+    Raises NotFetched for a web page instead of the file or for more than `most` bytes,
     ConnectionError if the connection broke, UserError if the disk has too little room.
     """
     state = part.with_name(f"{part.name}.json")  # address and version of the bytes in `part`
     known = read_json(state) if part.is_file() and state.is_file() else {}
     have = _size(part) if known.get("version") and known["address"] == address else 0
-    # Some servers refuse Python's own name.
+    # Some servers refuse the default User-Agent of Python.
     headers = {"User-Agent": "tinybert-lite", "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
@@ -121,13 +121,13 @@ def download(address: str, part: Path, most: int) -> None:
         return download(address, part, most)
     with answer:
         if "html" in answer.headers.get("Content-Type", ""):
-            raise NotFetched("a web page came in place of the file")
+            raise NotFetched("the server sent a web page instead of the file")
         if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             have = 0
         length = int(answer.headers.get("Content-Length") or -1)
         need_room(part.parent, max(length, 0))
         if not have:
-            _forget(part)  # before the new file's version is noted beside the old one's bytes
+            _forget(part)  # it may hold bytes of an older version than the one recorded next
             etag = answer.headers.get("ETag") or ""
             version = "" if etag.startswith("W/") else etag
             version = version or answer.headers.get("Last-Modified")
@@ -151,7 +151,7 @@ def _append(answer, part: Path, have: int, length: int, most: int) -> None:
     with open(part, "ab" if have else "wb") as file:
         for chunk in progress(chunks, f"{part.stem}, MB", total):
             if file.tell() == 0 and not _starts_well(part.stem, chunk):
-                raise NotFetched("a web page or another kind of file came in its place")
+                raise NotFetched("the server sent a web page or another kind of file")
             if file.tell() + len(chunk) > most:
                 raise NotFetched(f"it is larger than {most / 1e6:.0f} MB")
             file.write(chunk)
@@ -176,13 +176,16 @@ def _notes(folder: Path) -> dict:
 
 
 def _mismatch(path: Path, source: Source, folder: Path) -> str:
-    """How its checksum differs from the published one, or else from the first download's; or ""."""
+    """How the checksum differs from the published one, or from the first download; "" if equal."""
     wanted, by = source.checksum, "published"
     if not wanted:
-        noted = _notes(folder).get(source.file)
-        if not noted:
+        first = _notes(folder).get(source.file)
+        if not first:
             return ""
-        wanted, by = f"sha256:{noted['sha256']}", f"noted in {folder / NOTES} at the first download"
+        wanted, by = (
+            f"sha256:{first['sha256']}",
+            f"recorded in {folder / NOTES} at the first download",
+        )
     kind, digest = wanted.split(":")
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, kind).hexdigest()
@@ -195,7 +198,7 @@ def _note(path: Path, source: Source, address: str, folder: Path) -> None:
 
 
 def was_fetched(archive: Path) -> bool:
-    """Whether the download command fetched it, and no user put it there."""
+    """Whether the download command fetched the file (a user may have put it there by hand)."""
     return archive.name in _notes(archive.parent)
 
 
@@ -205,21 +208,22 @@ def need_room(folder: Path, size: int) -> None:
     if size > free:
         raise UserError(
             f"{folder}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; "
-            "make room or name a folder on another disk with --to"
+            "free some space or name a folder on another disk with --to"
         )
 
 
 def place_model(item: Item, folder: Path) -> None:
     """Fetch a hub's model into `folder`.
 
-    Raises UserError if there is a model already, NotFetched if the hub does not give it.
+    Raises UserError if there is a model already, NotFetched if the hub cannot be reached or has no
+    such model.
     """
     if own := files_in(folder, "config.json", *WEIGHTS, *TOKENIZER_FILES):
         raise UserError(
             f"{folder} holds {own[0].name} already, and nothing is overwritten: "
             "name another folder with --to, or move that model away"
         )
-    # The whole model comes here first, and a later run resumes from it.
+    # The model is fetched into this folder first; a later run resumes from it.
     part = folder / f"{re.sub(r'[^a-zA-Z0-9.-]', '_', item.hub)}.part"
     part.mkdir(parents=True, exist_ok=True)
     need_room(part, item.bytes)
@@ -232,8 +236,10 @@ def place_model(item: Item, folder: Path) -> None:
     if not (
         (part / "config.json").is_file() and files_in(part, *WEIGHTS) and find_vocabulary(part)
     ):  # without a network huggingface_hub returns an empty folder
-        raise NotFetched(f"{HUB}/{item.hub}: it came without configuration, vocabulary or weights")
-    # config.json last: only then it counts as a model.
+        raise NotFetched(
+            f"{HUB}/{item.hub}: the configuration, the vocabulary or the weights are missing"
+        )
+    # config.json last: without it the folder does not count as a model.
     files = sorted(files_in(part, "*"), key=lambda path: path.name == "config.json")
     move_files(files, part, folder)
     shutil.rmtree(part)

@@ -1,4 +1,4 @@
-"""The items of the catalog by name, as a table, and how to fetch them by hand."""
+"""Items of the catalog by name, as a table, and instructions to fetch them by hand."""
 
 import difflib
 from pathlib import Path
@@ -12,9 +12,9 @@ DIMENSION = 100  # of glove.6B, as in the original scripts
 
 
 def find_item(name: str) -> Item:
-    """The item of that name, in any case; `owner/name` is a model of the hub.
+    """Find an item by name, in upper or lower case; `owner/name` is a model of the hub.
 
-    Raises UserError with the nearest name.
+    Raises UserError for an unknown name, with the nearest one.
     """
     by_lower = {known.lower(): known for known in ITEMS}
     if name.lower() in by_lower:
@@ -30,7 +30,7 @@ def find_item(name: str) -> Item:
 
 
 def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
-    """The files of an item; of word vectors only those of one dimension.
+    """Return the files of an item; for word vectors only the file of one dimension.
 
     Raises UserError for a dimension that the item does not have.
     """
@@ -44,14 +44,14 @@ def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
 
 
 def table() -> str:
-    """All items, with XNLI's languages in one row."""
-    rows = [("name", "what", "MB", "licence", "goes to", "checksum", "from")]
+    """Format all items as a table, with XNLI's languages in one row."""
+    rows = [("name", "what", "MB", "licence", "folder", "checksum", "from")]
     others = [name for name in ITEMS if name.startswith("XNLI-")][:-1]
     for item in ITEMS.values():
         if item.name in others:
             continue
         places = [source.addresses[0] for source in item.sources] or [f"{HUB}/{item.hub}"]
-        kinds = {source.checksum.split(":")[0] or "noted" for source in item.sources} or {"hub"}
+        kinds = {source.checksum.split(":")[0] or "recorded" for source in item.sources} or {"hub"}
         size, checksums = f"{item.bytes / 1e6:.2f}", " ".join(kinds)
         row = (item.name, item.what, size, item.licence, item.place, checksums, " ".join(places))
         rows.append(row)
@@ -62,13 +62,13 @@ def table() -> str:
 
 
 def by_hand(item: Item, folder: Path) -> str:
-    """What to do without a network: every address, and where to save its file."""
+    """Say what to do without a network: every address, and where to save its file."""
     if item.hub:
         files = (
             f"{HUB}/{item.hub}/resolve/main/{name} as {folder / name}"
             for name in ("config.json", "vocab.txt", WEIGHTS[0])
         )
-        return f"by hand: put {', '.join(files)} (or {WEIGHTS[1]}, where there is no {WEIGHTS[0]})"
+        return f"by hand: put {', '.join(files)} (or {WEIGHTS[1]} if there is no {WEIGHTS[0]})"
     files = (
         f"{' or '.join(source.addresses)} as {folder / source.file}" for source in item.sources
     )

@@ -1,4 +1,4 @@
-"""Making what the stages read from fetched files: named members of archives, MRPC's rows."""
+"""Make the files that stages read from fetched ones: members of archives, MRPC's rows."""
 
 import gzip
 import tarfile
@@ -28,10 +28,10 @@ _DAMAGED = (
 
 
 def place_files(item: Item, folder: Path, targets: tuple[str, ...], keep: bool = False) -> None:
-    """Fetch the sources of `item` and make those of `targets` that are not in `folder` yet.
+    """Fetch the sources of `item` and make the files of `targets` that are missing in `folder`.
 
-    Fetched archives are removed unless `keep`; a user's stay. Raises UserError for a file that is
-    not the published one or is damaged, NotFetched if no address gives it.
+    Fetched archives are removed unless `keep`; a user's own archives are kept. Raises UserError for
+    a file that is damaged or not the published one, NotFetched if no address works.
     """
     missing = [target for target in targets if not (folder / target).exists()]
     if not missing:
@@ -50,7 +50,7 @@ def place_files(item: Item, folder: Path, targets: tuple[str, ...], keep: bool =
 
 
 def _members(item: Item, archives: list[Path]) -> dict[str, Iterator[bytes]]:
-    """Contents by our own file names; other members and an archive's paths are never used."""
+    """Contents by our file names; no other members, and no paths inside an archive, are used."""
     return {
         target: _chunks(archive, member)
         for source, archive in zip(item.sources, archives)
@@ -98,14 +98,14 @@ def opened(archive: Path, member: str) -> Iterator[tuple[BinaryIO, int]]:
 def _bounded(archive: Path, member: str, size: int) -> int:
     if size > MOST:
         raise UserError(
-            f"{archive}: {member} would be {size / 1e9:.0f} GB large, which no published file is; "
+            f"{archive}: {member} would have {size / 1e9:.0f} GB, more than any published file; "
             "remove the archive"
         )
     return size
 
 
 def _mrpc(archives: list[Path]) -> dict[str, Iterator[bytes]]:
-    """GLUE's three files from Microsoft's two and GLUE's list of the pairs in its dev set.
+    """Make GLUE's three files from Microsoft's two files and GLUE's list of pairs in its dev set.
 
     GLUE's test file has no labels.
     """

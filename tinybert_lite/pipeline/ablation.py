@@ -1,7 +1,7 @@
 """The ablation: run the method with one part left out or changed at a time, over several seeds.
 
-Variants share the outputs that they have in common, an interrupted run is resumed, and what is
-finished is not run again.
+Variants share the outputs that they have in common. An interrupted run is resumed, and a finished
+variant is not run again.
 """
 
 from dataclasses import replace
@@ -36,7 +36,7 @@ def run(
 ) -> dict[str, str]:
     """Run the variants seed by seed and write the table after each seed.
 
-    Returns why runs failed, by "variant, seed N"; a failed run does not stop the others.
+    Returns the reasons of failed runs, by "variant, seed N"; a failed run does not stop the others.
     """
     folder, failed, runs = base.final_student / FOLDER, {}, []
     for seed in seeds:
@@ -89,9 +89,9 @@ def say_plan(
 
 
 def run_of(workspace: VariantWorkspace, settings: Settings, overrides: list[str]) -> dict:
-    """The record of a finished variant: its scores and how they were reached.
+    """Return the record of a finished variant: its scores, and settings, rows, steps and seconds.
 
-    Dev scores are of the step that was best there; test scores exist if the test file has labels.
+    Dev scores are those of the step with the best dev score; test scores need test labels.
     """
     task = workspace.task
     found = {name: of for name, of in manifests(workspace).items() if name in STAGES}

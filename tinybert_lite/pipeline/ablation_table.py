@@ -19,9 +19,10 @@ SPLITS = ("dev", "test")
 
 
 def differences(runs: list[dict], variants: list[Variant]) -> list[dict]:
-    """One row per variant, in points (100 times the primary metric).
+    """Return one row per variant, in points (100 times the primary metric).
 
-    Per split: its scores by seed, and their differences to the full method of the same seed.
+    A row has the scores by seed for each split, and their differences to the full method of the
+    same seed.
     """
     rows = []
     for variant in variants:
@@ -42,7 +43,7 @@ def differences(runs: list[dict], variants: list[Variant]) -> list[dict]:
 
 
 def points(runs: list[dict], name: str, split: str) -> dict[int, float]:
-    """A variant's scores by seed."""
+    """Return a variant's scores on a split, in points, by seed."""
     return {
         run["seed"]: 100 * run[split][run["metric"]]
         for run in runs
@@ -51,7 +52,7 @@ def points(runs: list[dict], name: str, split: str) -> dict[int, float]:
 
 
 def mean_and_sd(values: Collection[float], sign: str = "") -> str:
-    """Mean ± sample standard deviation as text; the mean alone of one value, "–" of none."""
+    """Mean ± sample standard deviation as text; only the mean for one value, "–" for none."""
     if not values:
         return "–"
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
@@ -59,7 +60,7 @@ def mean_and_sd(values: Collection[float], sign: str = "") -> str:
 
 
 def cells(rows: list[dict], runs: list[dict]) -> list[tuple[str, ...]]:
-    """The table as text, over seeds; the first row is its head."""
+    """The cells of the table, means over seeds; the first row is the header."""
     splits = [split for split in SPLITS if any(row[split] for row in rows)]
     heads = (head for split in (*splits, "paper") for head in (split, "− full"))
     found = [("", *heads, "seconds")]

@@ -30,8 +30,8 @@ class Variant:
     """One row of the table.
 
     `paper`: TinyBERT4's mean dev score of MNLI-m, MNLI-mm, MRPC and CoLA (tables 2, 3 and 4).
-    `sets`: from the settings, the overrides as --set takes them. `random_student`: stage 4 starts
-    from random weights. `plain_rows`: the stages that train on the task's rows, not augmented.
+    `sets`: settings -> overrides in the form of --set. `random_student`: stage 4 starts from random
+    weights. `plain_rows`: the stages that train on the task's rows without augmentation.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Variant:
         return CHOICES if self.paper is None else PAPER
 
     def overrides(self, settings: Settings) -> list[str]:
-        """Its overrides, with plain rows limited to those that the full method augments."""
+        """The overrides; max_rows limits plain rows to those that the full method augments."""
         found, limit = self.sets(settings), settings.data_augmentation.max_rows
         return found + [f"{stage}.max_rows={limit}" for stage in self.plain_rows if limit]
 
     def first_changed(self, settings: Settings) -> int:
-        """The place in CHAIN of the first stage that it does not share; stage 5 is never shared."""
+        """The index in CHAIN of the variant's first stage that is not shared; stage 5 never is."""
         changed = settings.override(self.overrides(settings))
         differs = {GENERAL: self.random_student, MID: self.without_mid, OUT: True}
         return next(
@@ -65,7 +65,7 @@ class Variant:
 
 
 def in_stages(stages: tuple[str, ...], *assignments: str) -> Callable[[Settings], list[str]]:
-    """The same assignments in several stages, as `Variant.sets`."""
+    """Make a function for `Variant.sets`: the same assignments in several stages."""
     return lambda settings: [f"{stage}.{each}" for stage in stages for each in assignments]
 
 
@@ -79,7 +79,7 @@ def _labels_for_as_many_epochs(settings: Settings) -> list[str]:
 
 
 def _as_many_steps(settings: Settings) -> list[str]:
-    """As many steps as with augmentation, which makes 1 + N rows of one: more epochs."""
+    """More epochs, for as many steps as with augmentation, which makes 1 + N rows of each."""
     copies = 1 + settings.data_augmentation.N
     return [
         f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * copies:g}"
@@ -151,9 +151,9 @@ VARIANTS = {
 
 
 def chosen(names: list[str]) -> list[Variant]:
-    """The variants of these names or groups (paper, choices, all), and always the full method.
+    """Find the variants of these names or groups (paper, choices, all), and always the full method.
 
-    Returns them in the table's order. Raises UserError for an unknown name.
+    They are in the table's order. Raises UserError for an unknown name.
     """
     for name in names:
         if name not in (*VARIANTS, PAPER, CHOICES, ALL):
@@ -169,7 +169,7 @@ def chosen(names: list[str]) -> list[Variant]:
 
 
 def _own_or_shared(name: str, stage: str = "") -> property:
-    """The workspace's folder `name`: the variant's own from its first changed stage on."""
+    """A property: the folder `name`, the variant's own from its first changed stage on."""
 
     def folder(self: VariantWorkspace) -> Path:
         own = stage and CHAIN.index(stage) >= self.first
@@ -181,7 +181,7 @@ def _own_or_shared(name: str, stage: str = "") -> property:
 
 @dataclass(frozen=True)
 class VariantWorkspace(Workspace):
-    """A task's folders for one variant: its own below `home`, shared ones in the full method's."""
+    """A task's folders for one variant in `home`: its own, and shared ones of the full method."""
 
     home: Path = Path()  # of the seed
     variant: Variant = VARIANTS[FULL]

@@ -23,9 +23,9 @@ SUMMARY = "all_tasks"
 
 
 def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]:
-    """The tasks whose training and dev files exist, and each one's folder in `data_dir`, if given.
+    """List the tasks whose training and dev files exist, with its folder in a given `data_dir`.
 
-    First the tasks of the package's list, then the user's own.
+    The tasks of the package's list come first, then the user's own tasks.
     """
     own = sorted(path.parent.name for path in (data_dir or root).glob(f"*/{OWN}"))
     found = []
@@ -41,10 +41,10 @@ def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]
 
 
 def run_all_tasks(args: argparse.Namespace) -> int:
-    """Run the tasks one after the other. Returns the exit code: 2 where one failed.
+    """Run the tasks one after the other. Returns the exit code: 2 if one failed.
 
     A failed task is named in the summary and does not stop the others. Raises UserError for flags
-    that belong to one task, and where there is no task to run.
+    that are for one task only, and if there is no task to run.
     """
     root = Workspace.find(args.workspace).root
     one_task = args.task_teacher, args.teacher_logits, args.only, args.clean
@@ -56,8 +56,8 @@ def run_all_tasks(args: argparse.Namespace) -> int:
     tasks = at_hand(root, Path(args.data_dir) if args.data_dir else None)
     if not tasks:
         raise UserError(
-            f"{args.data_dir or root} holds no task's folder with train.tsv and dev.tsv, such as "
-            "RTE/: put GLUE's folders there or name the folder that holds them with --data_dir"
+            f"{args.data_dir or root} has no task folder with train.tsv and dev.tsv, such as "
+            "RTE/: put GLUE's folders there or name the folder that contains them with --data_dir"
         )
     names = [task.name for task, _ in tasks]
     lost = [
@@ -93,9 +93,9 @@ def run_all_tasks(args: argparse.Namespace) -> int:
 
 
 def rows_of(results: dict[str, dict]) -> list[tuple[str, ...]]:
-    """Rows of the table: the dev scores of each task's models, and their mean over all tasks.
+    """Return the table's rows: the dev scores of each task's models, and the mean over all tasks.
 
-    The mean is of the primary metrics, and only over models that every task has.
+    The mean is that of the primary metrics, and is given only for models that every task has.
     """
     models = [model for model in MODELS if any(result.get(model) for result in results.values())]
     rows = [("task", "scores", *models, "retention", "training rows")]

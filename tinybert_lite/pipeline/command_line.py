@@ -1,4 +1,4 @@
-"""What several commands share: flags of training and of all stages, and their settings."""
+"""Flags and settings that several commands have in common."""
 
 import argparse
 from dataclasses import replace
@@ -13,9 +13,10 @@ from tinybert_lite.system.fields import Parser
 ALL = "all"  # --task all
 WITHOUT_EFFECT = {  # flags of the original scripts, accepted so that their command lines run
     "--data_url": "results stay in --output_dir",
-    "--cache_dir": "nothing is kept there, in the original neither",
+    "--cache_dir": "no file is cached there, in the original code neither",
     **dict.fromkeys(
-        ("--local_rank", "--local-rank"), "the launcher tells each process its number another way"
+        ("--local_rank", "--local-rank"),
+        "the launcher passes each process its number in the environment",
     ),
 }
 
@@ -27,9 +28,10 @@ def training_flags(
     without: tuple[str, ...] = (),
     **defaults,
 ) -> None:
-    """The flags of a training command whose settings are `options`.
+    """Add the flags of a training command whose settings are `options`.
 
-    without: settings that have no flag here. defaults: those of this command's original.
+    without: settings that have no flag here. defaults: defaults of the original script for this
+    command.
     """
     parser.settings(options, without=without, **defaults)
     parser.settings(Settings, "lower_case", "seed", "device", "precision", "threads")
@@ -41,24 +43,24 @@ def training_flags(
 def run_settings(
     args: argparse.Namespace, task: Task = TASKS[FOLDERS_OWN_TASK], **stages
 ) -> Settings:
-    """The settings of a stage's own command; `stages` are those of the stages, by name."""
+    """Return the settings of a command for one stage; `stages`: stage name -> its settings."""
     device = {"device": "cpu"} if getattr(args, "no_cuda", False) else {}
     return Settings.of(args, profile="command line", task=task, **device, **stages)
 
 
 def shared_flags(parser: Parser) -> None:
-    """The flags of a command over all stages, without its seed."""
+    """Add the flags of a command over all stages, except --seed or --seeds."""
     add = parser.add_argument
     add("--profile", default="classroom", help=" | ".join(PROFILES))
     add(
         "--task",
         default="SST-2",
         help="a task of GLUE, SNLI, XNLI-zh …, ChnSentiCorp, one made by own_data, "
-        "or all: every task whose rows are there",
+        "or all: every task whose files exist",
     )
     add(
         "--data_dir",
-        help="folder with train.tsv, dev.tsv (and test.tsv); for --task all, of task folders",
+        help="folder with train.tsv, dev.tsv (and test.tsv); for --task all one of task folders",
     )
     add(
         "--corpus",
@@ -83,7 +85,10 @@ def shared_flags(parser: Parser) -> None:
         help="instead of a task teacher: its logits of the training rows "
         "(.npy, or a TSV with the labels as header)",
     )
-    add("--student_model", help="a config.json, or a whole student, which skips stages 2 and 3")
+    add(
+        "--student_model",
+        help="folder with a config.json; with weights too, stages 2 and 3 are skipped",
+    )
     add("--workspace", help="where the numbered folders are")
     parser.settings(Settings, "device", "precision", "threads")
     parser.switch("--dry-run", help="print the plan and stop")
@@ -93,7 +98,7 @@ def shared_flags(parser: Parser) -> None:
 def prepared(
     args: argparse.Namespace, task: str, data_dir: str | None
 ) -> tuple[Settings, Workspace]:
-    """The settings and folders of one task, from the flags of a command over all stages."""
+    """Return settings and workspace of one task, from the flags of a command over all stages."""
     models = {
         name: local_folder(value) if value and value != GROW else value
         for name in ("teacher_model", "task_teacher", "student_model")

@@ -1,4 +1,4 @@
-"""What a student would be taught on one batch, as numbers: for debugging a distillation."""
+"""Compute the distillation losses of a student and a teacher on one batch, for debugging."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from tinybert_lite.system.errors import UserError
 
 
 def read_batch(path: Path, vocab_size: int, most_tokens: int) -> dict[str, Tensor]:
-    """input_ids, attention_mask and token_type_ids of an .npz file, (B, L) each.
+    """Read input_ids, attention_mask and token_type_ids, (B, L) each, from an .npz file.
 
-    Without a mask all places are real; without types all are 0. Raises UserError for other arrays
-    and for ids or lengths that the models do not have.
+    Without a mask all positions are real; without token types all are 0. Raises UserError for
+    other shapes and types, and for ids and lengths that the models do not have.
     """
     try:
         arrays = dict(np.load(path, allow_pickle=False))
@@ -58,7 +58,7 @@ def compare(
     heads: str = "match",
     temperature: float = 1.0,
 ) -> dict:
-    """The losses of stages 3 to 5 on a batch, without dropout; None where a part is missing.
+    """Compute the losses of stages 3 to 5 on a batch, without dropout; None if a part is missing.
 
     attention_loss and hidden_loss are sums over layers (paper, Eqs. 7 to 9).
     """

@@ -28,9 +28,10 @@ def evaluate_folder(
 ) -> dict:
     """Evaluate a model folder or a serving folder (`runtime`: its ONNX file) on the task's rows.
 
-    Prints and returns dev scores, with a `teacher` its scores and the agreement with it; for a
-    task without dev rows the scores on its test file, if that has labels. Writes scores and test
-    predictions into `output`. Raises UserError for files that cannot be read or scored.
+    Prints and returns the dev scores; with a `teacher` also the teacher's scores and the
+    agreement; for a task without dev rows the scores on its test file, if that has labels. Writes
+    scores and test predictions into `output`. Raises UserError for files that cannot be read or
+    scored.
     """
     task, device = workspace.task, Session.open(settings).device.name
     student = _load(folder, task, settings.lower_case, device, runtime)
@@ -52,7 +53,7 @@ def evaluate_folder(
         results["agreement"] = agreement(*logits)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        # Predictions come first: they may refuse a test file.
+        # Predictions are written first: a test file may raise an error.
         submissions.write_test_predictions(student.model, task, files, *inputs, output)
         submissions.write_eval_results(output, results["dev"], 0)
         write_json(output / "eval_results.json", results)
@@ -70,14 +71,14 @@ def _load(
     device: str,
     runtime: str | None = None,
 ) -> loading.LoadedBert:
-    """The model with its outputs in the order of the task's labels."""
+    """Load the model, with its outputs in the order of the task's labels."""
     place = ModelFolder.at(place)
     if runtime or place.served_file:
         served = Served(place, runtime).in_the_tasks_order(task)
         return loading.LoadedBert(served, served.tokenizer, place, [])
     found = loading.load_classifier(place, task, lower_case)
     if "classifier" in found.new_parts:
-        remark(f"warning: {place} holds no classifier: the scores are those of a random one")
+        remark(f"warning: {place} has no classifier, its scores are random: fine-tune it first")
     found.model.to(device)
     return found
 

@@ -6,14 +6,16 @@ from pathlib import Path
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
 from tinybert_lite.models.folder import PRE_DATA, ModelFolder
 
-SHIPPED = Path(__file__).resolve().parents[2]  # the repository: its data serve where there are none
+SHIPPED = (
+    Path(__file__).resolve().parents[2]
+)  # the repository, whose data is used if a workspace has none
 STUDENT_MODEL, TEACHER_MODEL = "student_model", "teacher_model"
 CLASSROOM, GROWN = "classroom", "grown"
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the runs of one task write, and where users put their own models."""
+    """The folders that the runs of one task write, and those for users' own models."""
 
     root: Path
     task: Task = TASKS[FOLDERS_OWN_TASK]
@@ -23,17 +25,17 @@ class Folders:
         return self.task.name
 
     def _stage(self, name: str) -> Path:
-        """Stage folders serve SST-2 themselves; every other task has a sub-folder in them."""
+        """The stage folder itself for SST-2, a sub-folder in it for every other task."""
         folder = self.root / name
         return folder if self.task_name == FOLDERS_OWN_TASK else folder / self.task_name
 
     def _language(self, name: str) -> Path:
-        """Shared by a language's tasks: the folder for English, else a sub-folder such as `zh`."""
+        """A folder for a language's tasks: `name` for English, else a sub-folder such as `zh`."""
         folder = self.root / name
         return folder if self.task.language == "en" else folder / self.task.language
 
     def shipped(self, own: Path) -> Path:
-        """The same place in the repository."""
+        """The path in the repository that corresponds to `own` in the workspace."""
         return SHIPPED / own.relative_to(self.root)
 
     def _own_or_shipped(self, own: Path) -> Path:
@@ -79,7 +81,7 @@ class Folders:
 
     @property
     def float32_student(self) -> Path:
-        """Trained as long as the 8-bit student, in floating point, to compare with it."""
+        """The student trained as long as the 8-bit student, in floating point, for comparison."""
         return self.final_student / "float32"
 
     @property
@@ -88,9 +90,9 @@ class Folders:
 
     @property
     def teacher_home(self) -> Path:
-        """Where a user's teacher is: teacher_model/, or for another language its sub-folder.
+        """The folder of a user's teacher: teacher_model/, or its sub-folder for another language.
 
-        A model in teacher_model/ serves every language that has none of its own.
+        A model in teacher_model/ is used for every language whose sub-folder has no model.
         """
         common, home = self.root / TEACHER_MODEL, self._language(TEACHER_MODEL)
         here, there = ModelFolder(common), ModelFolder(home)

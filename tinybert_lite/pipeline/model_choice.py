@@ -1,4 +1,4 @@
-"""Which model a workspace uses where several are at hand: its general teacher, and a student."""
+"""The choice of a workspace's general teacher and student if there are several."""
 
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.pipeline.folders import CLASSROOM, STUDENT_MODEL, Folders
@@ -6,9 +6,10 @@ from tinybert_lite.system.errors import UserError
 
 
 def resolve_teacher(folder: ModelFolder, workspace: Folders) -> ModelFolder:
-    """The teacher that a folder stands for: its own model, else the one in its classroom/.
+    """Return the teacher for a folder: the model in it, else the model in its classroom/.
 
-    A `teacher_model` without either stands for the shipped teacher, or for the one to be grown.
+    For a `teacher_model` without a model it is the shipped teacher, else the small teacher that
+    stage `pretrain` makes.
     Raises UserError for a model without weights or without a config.json, and for no model at all.
     """
     grown = folder.path.resolve() == workspace.grown_teacher
@@ -33,9 +34,10 @@ def resolve_teacher(folder: ModelFolder, workspace: Folders) -> ModelFolder:
 
 
 def fitting_student(teacher: ModelFolder) -> str:
-    """The shipped student for a teacher: classroom/ for 4 heads, tinybert4/ or tinybert6/ for 12.
+    """Name the shipped student for a teacher: classroom for 4 heads, tinybert4 or tinybert6 for 12.
 
-    tinybert6/ where the teacher's layers are no multiple of 4. Raises UserError for other heads.
+    tinybert6 if the teacher's layers are no multiple of 4. Raises UserError for other numbers of
+    heads.
     """
     heads = teacher.config.num_attention_heads
     if heads == 4:

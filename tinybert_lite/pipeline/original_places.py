@@ -1,4 +1,4 @@
-"""What a path on a stage's command line stands for, and the original scripts' places."""
+"""The paths on a stage's command line, and the files of the original scripts."""
 
 import shutil
 from dataclasses import replace
@@ -19,9 +19,9 @@ AUGMENTED = "train_aug.tsv"  # in the task's folder
 
 
 def copy_augmented_rows(workspace: Workspace, last: str | None) -> None:
-    """Copy stage 1's rows into the task's folder, where the original has them.
+    """Copy stage 1's rows into the task's folder, where the original scripts read them.
 
-    A file there that is not our last copy, whose sha256 was `last`, is moved aside.
+    If a file is there and its SHA-256 is not `last`, that of our last copy, it is moved aside.
     """
     place = workspace.data_dir / AUGMENTED
     if place.is_file() and sha256(place) != last:
@@ -35,7 +35,7 @@ def copy_augmented_rows(workspace: Workspace, last: str | None) -> None:
 
 
 def task_rows(workspace: Workspace, augmented: bool) -> Path:
-    """The training rows; augmented ones from the original's place, else from stage 1's output."""
+    """Return the file of training rows; if `augmented`, train_aug.tsv or else stage 1's output."""
     if not augmented:
         return workspace.data_file("train")
     places = [workspace.data_file("train_aug"), workspace.augmented_rows]
@@ -49,7 +49,7 @@ def task_rows(workspace: Workspace, augmented: bool) -> Path:
 
 
 def split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
-    """The rows of a split: `place` if it is a file, else the split's file in that folder."""
+    """Return the file of a split: `place` if it is a file, else the split's file in that folder."""
     if place and place.is_file():
         return place
     data = (
@@ -59,37 +59,35 @@ def split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
 
 
 def teacher_folder(name: str, workspace: Workspace) -> ModelFolder:
-    """A teacher's folder by its path or hub name; `teacher_model` may stand for the shipped one."""
+    """Return a teacher's folder by path or hub name; `teacher_model` may be the shipped teacher."""
     return resolve_teacher(local_folder(name), workspace)
 
 
 def model_folder(name: str) -> ModelFolder:
-    """A model's folder; a weights file stands for its folder."""
+    """Return a model's folder by path or hub name, or the folder of a weights file."""
     path = Path(name)
     if path.suffix == ".ckpt":
         raise UserError(
-            f"{path} is a MindSpore checkpoint: make a model folder of it as "
-            "docs/mindspore_checkpoints.md shows, and name that"
+            f"{path} is a MindSpore checkpoint: convert it to a model folder as "
+            "docs/mindspore_checkpoints.md shows, and name that folder"
         )
     return ModelFolder(path.parent) if path.is_file() else local_folder(name)
 
 
 def student_folder(name: str, teacher: ModelFolder) -> ModelFolder:
-    """A student's folder; without a config.json, the shipped one in it that fits the teacher."""
+    """Return a student's folder; if it has no config.json, its sub-folder that fits the teacher."""
     folder = local_folder(name)
     if folder.has_config:
         return folder
     inside = ModelFolder(folder.path / fitting_student(teacher))
     if not inside.has_config:
-        raise UserError(
-            f"{folder.config_file} is missing: a student folder needs its configuration"
-        )
+        raise UserError(f"{folder.config_file} is missing: put the student's configuration there")
     say(f"student: {inside}, which fits the teacher's heads")
     return inside
 
 
 def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> ModelFolder:
-    """The teacher of a task stage: the workspace's file of logits, else the model called `name`."""
+    """Return the teacher of a task stage: the workspace's file of logits, else the model `name`."""
     if workspace.given_logits and name:
         raise UserError(
             "--teacher_logits replaces the teacher: leave out --teacher_model and --task_teacher"
@@ -110,7 +108,7 @@ def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Mo
 
 
 def fine_tuned(teacher: ModelFolder, workspace: Workspace, settings: Settings) -> Path:
-    """The teacher, or of a BERT without a classifier its fine-tuned copy, made if missing."""
+    """Return the teacher; for a BERT without a classifier its fine-tuned copy, made if missing."""
     if not teacher.has_layers or teacher.has_classifier:
         return teacher
     say(

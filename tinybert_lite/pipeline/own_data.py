@@ -1,7 +1,7 @@
-"""A user's own task: writes the task's folder for `run_all --task`, and reports what was found.
+"""Write the folder of a user's own task for `run_all --task`, and report what its files contain.
 
 `data.own_rows` reads and checks the rows. Rows without a label are kept for distillation, which
-learns the teacher's answer alone.
+learns the teacher's soft targets only.
 """
 
 import json
@@ -34,16 +34,18 @@ TAKEN = {
 
 
 def make(root: Path, path: Path, *args, name: str | None = None, **kwargs) -> Path:
-    """Read, check, write and report; other arguments are those of `understand`.
+    """Read, check, write and report a task; the other arguments are those of `understand`.
 
     Returns the task's folder in the workspace `root`, called `name` or like the file.
     """
     name = name or re.sub(r"[^\w-]+", "-", path.name.split(".")[0])
     if name.lower() in TAKEN or re.match(r"\d_", name):
-        raise UserError(f"--name {name} is taken by the course itself; choose another name")
+        raise UserError(
+            f"--name {name} is taken by a task or folder of the course; choose another name"
+        )
     if not re.fullmatch(r"[\w-]+", name):
         raise UserError(
-            f"--name {name!r} has other characters than letters, digits, - and _; choose another"
+            f"--name {name!r} has characters other than letters, digits, - and _; choose another"
         )
     data = understand(path, *args, **kwargs)
     folder = write(data, root / name)
@@ -52,7 +54,7 @@ def make(root: Path, path: Path, *args, name: str | None = None, **kwargs) -> Pa
 
 
 def write(data: OwnData, folder: Path) -> Path:
-    """task.json and the rows; other files of these names in `folder` are moved aside first."""
+    """Write task.json and the rows; first move different files of these names in `folder` aside."""
     description = {"name": folder.name, **data.description}
     contents = {OWN: json.dumps(description, indent=2, ensure_ascii=False) + "\n"}
     for split, rows in data.splits.items():
@@ -72,7 +74,7 @@ def write(data: OwnData, folder: Path) -> Path:
 
 
 def report(data: OwnData) -> str:
-    """What was found, for the user: sizes, labels, lengths and three examples."""
+    """Describe the task for the user: sizes, labels, lengths and three examples."""
     train = data.splits["train"]
     labelled = [row for row in train if row.label is not None]
     sizes = ", ".join(f"{split} {len(rows)}" for split, rows in data.splits.items())

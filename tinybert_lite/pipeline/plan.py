@@ -1,4 +1,4 @@
-"""The plan of a run: what each stage would do and why, how long it takes and the disk it needs."""
+"""The plan of a run: what each stage would do and why, and the time and disk space it needs."""
 
 import shutil
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ STAGES = (
     task_distill_mid.STAGE,
     task_distill_out.STAGE,
 )
-REPORT = "report"  # what --from, --until and --only call the last step
+REPORT = "report"  # the name of the last step in --from, --until and --only
 # Seconds per stage on two CPU cores: the estimate before a stage has run for the first time.
 TYPICAL_SECONDS = {
     "smoke": {
@@ -66,26 +66,26 @@ TYPICAL_SECONDS = {
 
 @dataclass(frozen=True)
 class Planned:
-    """One stage of a plan. `state`: "to do", "done" or "not needed"; `reason`: why."""
+    """One stage of a plan. `state`: "to do", "done" or "not needed"; `reason`: its reason."""
 
     stage: Stage
     folder: Path
     state: str
     reason: str
-    seconds: float | None = None  # of its last run with this profile, else the typical ones
+    seconds: float | None = None  # of the last run with this profile, else typical ones
 
 
 def stages(baseline: bool = False, int8: bool = False) -> tuple[Stage, ...]:
-    """The stages in the order of a run, if asked also the undistilled student and 8 bits."""
+    """The stages in the order of a run, optionally with the undistilled student and 8 bits."""
     return (*STAGES, *[undistilled.STAGE] * baseline, *[quantize.STAGE] * int8)
 
 
 def make_plan(
     workspace: Workspace, settings: Settings, chosen: list[str], force: bool = False
 ) -> list[Planned]:
-    """What each of the `chosen` stages (by name) would do, in the order of a run.
+    """Plan the `chosen` stages (names), in the order of a run.
 
-    A stage that reads the output of a stage to do is to do as well; with `force` every one is.
+    If a stage has to run, so do the stages that read its output; with `force` all have to run.
     """
     plan: list[Planned] = []
     for stage in stages(baseline=True, int8=True):
@@ -127,7 +127,7 @@ def to_do(plan: list[Planned]) -> list[Planned]:
 
 
 def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
-    """Print the plan. Raises UserError where the disk is too small for it."""
+    """Print the plan. Raises UserError if the disk has too little space for it."""
     teacher, student = shown(workspace.teacher, workspace), workspace.student_source
     device = choose_device(settings.device, settings.precision)
     say(
@@ -163,20 +163,20 @@ def _print_cost(todo: list[Planned], workspace: Workspace, settings: Settings) -
     if need > free:
         raise UserError(
             f"{root}: the run needs about {need / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; "
-            f"make room or name another --workspace"
+            f"free some space or name another --workspace"
         )
 
 
 def shown(path: Path, workspace: Workspace) -> str:
-    """The path relative to the workspace, if it lies there."""
+    """The path as text, relative to the workspace if it is in there."""
     path = Path(path)
     return str(path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path)
 
 
 def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> int:
-    """A rough upper bound in bytes of what the stages write.
+    """Estimate an upper bound of the bytes that the stages write.
 
-    Counted are texts, the weights of each saved epoch, and saved states (three times the weights).
+    It counts texts, the weights of each saved epoch, and saved states (three times the weights).
     """
     student, teacher = _weight_bytes(workspace.student_source), 4 * 8_000_000
     if workspace.teacher.weights_file:
@@ -198,7 +198,7 @@ def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> 
 
 
 def _weight_bytes(model: ModelFolder) -> int:
-    """Bytes of a BERT in float32: its word embeddings and the matrices of its layers."""
+    """Bytes of a BERT in float32: word embeddings and the matrices of the layers."""
     config = model.config
     width = config.hidden_size
     per_layer = 4 * width**2 + 2 * width * config.intermediate_size
@@ -210,10 +210,12 @@ def _text_bytes(files: Iterable[Path]) -> int:
 
 
 def choose(names: list[str], first: str | None, last: str | None, only: str | None) -> list[str]:
-    """The names from `first` to `last`, or `only` one. Raises UserError for an unknown name."""
+    """Return the names from `first` to `last`, or `only` one.
+
+    Raises UserError for an unknown name, and if `first` comes after `last`."""
     for name in (first, last, only):
         if name and name not in names:
-            raise UserError(f"no stage is called {name!r}: there are {', '.join(names)}")
+            raise UserError(f"no stage is called {name!r}: use one of {', '.join(names)}")
     if only:
         return [only]
     start, end = names.index(first or names[0]), names.index(last or names[-1])

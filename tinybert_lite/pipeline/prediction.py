@@ -1,6 +1,6 @@
-"""A finished model's answers to new texts: a label and its probability, or a regression's number.
+"""Predict new texts with a finished model: a label and its probability, or a regression's number.
 
-What `python -m tinybert_lite.predict` and notebooks call.
+`python -m tinybert_lite.predict` and notebooks use this file.
 """
 
 import csv
@@ -31,13 +31,15 @@ from tinybert_lite.system.lines import PACKED, lines_of
 
 BLOCK = 1000  # rows read, predicted and written at once
 Texts = tuple[str, str | None]
-Answer = tuple[Texts, str, float | None]  # the texts, the label or number, its probability
+Answer = tuple[
+    Texts, str, float | None
+]  # the texts, the predicted label or number, its probability
 
 
 class Predictor:
-    """A finished model folder as a function of texts.
+    """Predicts texts with the model of a finished model folder or a serving folder.
 
-    labels: the K labels' words in the order of the outputs; empty for a regression.
+    labels: the K labels in the order of the outputs; empty for a regression.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Predictor:
         batch_size: int = 64,
         runtime: str | None = None,
     ):
-        """runtime: pytorch, or for a serving folder onnx or int8; by default the fastest there is.
+        """runtime: pytorch, or onnx or int8 for a serving folder; default: the fastest there is.
 
         Raises UserError for a folder without a fine-tuned model.
         """
@@ -64,7 +66,7 @@ class Predictor:
         self.tokenizer, self.labels = found.tokenizer, self.outputs.words
 
     def predict(self, texts_a: list[str], texts_b: list[str] | None = None) -> np.ndarray:
-        """Probabilities (n, K) in the order of `labels`; a regression's numbers (n, 1)."""
+        """Return probabilities (n, K) in the order of `labels`; for a regression numbers (n, 1)."""
         if not texts_a:
             return np.zeros((0, max(1, len(self.labels))))
         examples = encode(texts_a, texts_b, self.tokenizer, self.max_length)
@@ -74,9 +76,9 @@ class Predictor:
         return torch.from_numpy(logits).softmax(1).numpy()
 
     def answers(self, texts: Iterable[Texts]) -> Iterator[Answer]:
-        """The answer to each (text a, text b or None): label and probability, or number and None.
+        """Yield a label and its probability, or a number and None, for each text or pair.
 
-        Texts are read and predicted block by block.
+        A text or pair is (text a, text b or None). Texts are read and predicted block by block.
         """
         texts = iter(texts)
         while block := list(islice(texts, BLOCK)):
@@ -93,26 +95,26 @@ def _fine_tuned(folder: ModelFolder):
     if folder.weights_file is None:
         raise UserError(
             f"{folder} holds no {'PyTorch ' if folder.served_file else ''}model: name a finished "
-            "one with --student_model, or make it with run_all"
+            "model with --student_model, or make one with run_all"
         )
     found = load_bert(folder, projection="none")
     if found.model.classifier is None:
         raise UserError(
-            f"{folder} holds a model without a classifier, so it cannot answer; name one that went "
-            "through stage 5"
+            f"{folder} holds a model without a classifier, so it cannot predict; name a "
+            "model of stage 5"
         )
     return found
 
 
 def cells(answer: Answer) -> list[str]:
-    """An answer's columns: label or number, probability (of a label), and the texts."""
+    """The columns of a prediction: label or number, probability (of a label), and the texts."""
     texts, said, probability = answer
     sure = [] if probability is None else [f"{probability:.4f}"]
     return [said, *sure, *(text for text in texts if text is not None)]
 
 
 def write_answers(path: Path, answers: Iterable[Answer], regression: bool, pairs: bool) -> int:
-    """Write a `.csv` or `.tsv` of answers, named so when complete; returns the number of rows."""
+    """Write predictions to a `.csv` or `.tsv` in one step; return the number of rows."""
     header = ["prediction", *["probability"] * (not regression), "text_a", *["text_b"] * pairs]
     rows = -1  # the header is not a row
     with written_beside(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
@@ -129,9 +131,9 @@ def write_answers(path: Path, answers: Iterable[Answer], regression: bool, pairs
 def texts_of(
     path: Path, task: Task, text: str | None = None, text_b: str | None = None
 ) -> Iterator[Texts]:
-    """A file's texts, one row at a time, from the named columns, or else from the task's own.
+    """Yield a file's texts row by row, from the named columns or else from the task's columns.
 
-    Raises UserError with file and line where a column is missing or a row does not fit.
+    Raises UserError with file and line if a column is missing or a row does not fit.
     """
     if text:
         yield from (row.texts for row in read_own_rows(path, text, text_b))
@@ -149,7 +151,7 @@ def texts_of(
     if not plain:
         yield from (row.texts for row in read_own_rows(path, *columns))
         return
-    # by the rules of GLUE's files: some have no header, some have rows to leave out
+    # GLUE's rules: some files have no header, some have rows to skip
     table = stream_table(path, task, labelled=None in columns)
     yield from ((row.text_a, row.text_b) for row in table.rows)
     if table.skipped:
@@ -160,7 +162,7 @@ def texts_of(
 
 
 def count_lines(path: Path) -> int | None:
-    """Roughly the number of rows below a header; None for a packed file, to save unpacking it."""
+    """Count the lines below a header, about the number of rows; None for a packed file."""
     if path.suffix in PACKED or not path.is_file():
         return None
     with open(path, "rb") as file:
@@ -168,9 +170,10 @@ def count_lines(path: Path) -> int | None:
 
 
 def answering_folder(given: str | None, runtime: str | None, workspace: Workspace) -> ModelFolder:
-    """The model folder to predict with: a given one, else the task's finished student's.
+    """Return the model folder to predict with: `given`, else that of the task's finished student.
 
-    runtime: onnx or int8 take the student's serving folder; a warning if that is out of date.
+    For the runtimes onnx and int8 it is the student's serving folder, with a warning if it is
+    stale.
     """
     if given:
         return local_folder(given)
@@ -187,7 +190,7 @@ def answering_folder(given: str | None, runtime: str | None, workspace: Workspac
 
 
 def say_answers(answers: Iterable) -> None:
-    """Print one answer per line, above a progress bar."""
+    """Print one prediction per line, above a progress bar."""
     for answer in answers:
         with tqdm.external_write_mode():
             say("\t".join(cells(answer)))

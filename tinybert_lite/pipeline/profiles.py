@@ -1,4 +1,4 @@
-"""The three profiles, smoke, classroom and paper: what each changes in the default settings.
+"""The profiles smoke, classroom and paper: the settings in which each differs from the defaults.
 
 settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
 """
@@ -11,7 +11,7 @@ LARGE = 512  # width from which a teacher is fine-tuned with a low learning rate
 
 
 def _smoke(task: Task, teacher_width: int) -> dict[str, dict]:
-    """Seconds: shows that every part works; the student learns almost nothing."""
+    """For runs of seconds: a test of every part; the student learns almost nothing."""
     brief = dict(max_steps=12, max_seq_length=48, eval_batch_size=64, max_rows=256)
     fast = dict(learning_rate=1e-3, **brief)
     return dict(
@@ -33,9 +33,10 @@ def _length(task: Task) -> int:
 
 
 def _classroom(task: Task, teacher_width: int) -> dict[str, dict]:
-    """Minutes on two CPU cores. Small models with random weights need high learning rates.
+    """For runs of minutes on two CPU cores.
 
-    A large teacher is fine-tuned with a low one.
+    Small models with random weights need high learning rates; a large teacher is fine-tuned with a
+    low learning rate.
     """
     text = dict(learning_rate=1e-3, max_seq_length=64, eval_batch_size=64)
     rows = dict(max_seq_length=_length(task), eval_batch_size=64)
@@ -75,7 +76,9 @@ PROFILES = {"smoke": _smoke, "classroom": _classroom, "paper": _paper}
 def profile(
     name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, teacher_width: int = 0
 ) -> Settings:
-    """The settings of a profile, for a task and a teacher's width. Raises UserError if unknown."""
+    """Return a profile's settings for a task and a teacher's width.
+
+    Raises UserError for an unknown profile or task."""
     known(name, PROFILES, f"--profile {name} is unknown")
     found = task if isinstance(task, Task) else find_task(task)
     return changed(Settings(profile=name, task=found), PROFILES[name](found, teacher_width))

@@ -1,4 +1,4 @@
-"""The end of a run: a table and pictures from `results.json`, all in `5_task_distill_out/`."""
+"""The report of a run in `5_task_distill_out/`: results.json, a table and pictures."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ PICTURES = "pictures"
 def write_report(workspace: Workspace, settings: Settings) -> dict:
     """Evaluate, write results.json, report.md and pictures, and print the table.
 
-    Returns the results. Raises UserError where a model of the run has no weights yet.
+    Returns the results. Raises UserError if a model of the run has no weights yet.
     """
     results, folder = gather(workspace, settings), workspace.final_student
     write_json(folder / "results.json", results)
@@ -37,7 +37,7 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
 
 
 def table(results: dict) -> list[tuple[str, ...]]:
-    """Teacher, student and undistilled student: score, size and time; the first row is the head."""
+    """Score, size and time of teacher, student and undistilled student, below a header row."""
     metric, cost = results["metric"], results["cost"]
     cost = {**cost, "undistilled": cost["student"]}
     rows = [("", f"dev {metric}", "parameters", "float32 size", "time per row")]
@@ -57,12 +57,12 @@ def table(results: dict) -> list[tuple[str, ...]]:
 
 
 def shown_scores(scores: dict[str, float]) -> dict[str, float]:
-    """Without the means of two scores, which serve as a primary metric only."""
+    """Leave out the means of two scores, which are only used as a primary metric."""
     return {name: value for name, value in scores.items() if "_and_" not in name}
 
 
 def retention(results: dict) -> float | None:
-    """The student's primary metric in percent of the teacher's; None where that is not above 0."""
+    """The student's primary metric in percent of the teacher's; None unless that is above 0."""
     metric, teacher = results["metric"], results.get("teacher")
     if teacher and teacher[metric] > 0:
         return 100 * results["student"][metric] / teacher[metric]
@@ -76,11 +76,11 @@ def summary(results: dict) -> str:
         return (
             f"The student's dev score is {results['student'][results['metric']]:.4f}, with "
             f"{student['parameters'] / 1e6:.2f} M parameters. "
-            "Of its teacher only the logits of the training rows are known."
+            "The teacher has no score: only the logits of the training rows are known."
         )
     teacher, kept = results["cost"]["teacher"], retention(results)
     return (
-        f"The student keeps {'–' if kept is None else f'{kept:.1f}'} % of the teacher's dev score, "
+        f"The student has {'–' if kept is None else f'{kept:.1f}'} % of the teacher's dev score, "
         f"agrees with it on {100 * (results['agreement'] or 0):.1f} % of the dev rows, "
         f"has {teacher['parameters'] / student['parameters']:.1f} × fewer parameters and is "
         f"{teacher['milliseconds_a_row'] / student['milliseconds_a_row']:.1f} × faster here."
@@ -107,23 +107,23 @@ def report_lines(results: dict, rows: list[tuple[str, ...]], pictures: list[Path
 
 
 def listed(versions: dict[str, str]) -> str:
-    """Versions as text, as "python 3.12, torch 2.13"."""
+    """Versions as text, such as "python 3.12, torch 2.13"."""
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Lines of a Markdown table, whose first row is its head, and an empty one."""
+    """Lines of a Markdown table, header row first, and an empty line at the end."""
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     return [head, "|" + "---|" * len(rows[0]), *body, ""]
 
 
 def write_markdown(path: Path, lines: list[str]) -> None:
-    """Write the lines as UTF-8."""
+    """Write lines to a UTF-8 file."""
     write_atomically(path, "\n".join(lines).encode())
 
 
 def plots_without_screen():
-    """The package's plots; matplotlib, which takes a second to load, opens no window."""
+    """Import the package's plots, so that matplotlib opens no window (importing takes a second)."""
     import matplotlib
 
     matplotlib.use("Agg", force=False)
@@ -133,7 +133,7 @@ def plots_without_screen():
 
 
 def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
-    """Draw losses per term and layer, the probe along the stages, and cost. Returns the files."""
+    """Draw losses per term and layer, probes after each stage, and cost; return the files."""
     plots, figures = plots_without_screen(), {}
     titles = {
         workspace.general_student: "general distillation",

@@ -1,4 +1,4 @@
-"""What a run has reached: scores, agreement, probes, test predictions, cost (docs/results.md)."""
+"""The results of a run: scores, agreement, probes, test predictions, cost (docs/results.md)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ PROBE_ROWS = 1000
 def gather(workspace: Workspace, settings: Settings) -> dict:
     """Evaluate the models of a finished run. Returns the fields of docs/results.md.
 
-    Writes the test predictions beside the final student. Raises UserError where a model has no
+    Writes the test predictions beside the final student. Raises UserError if a model has no
     weights yet.
     """
     task, length = workspace.task, settings.task_distill_out.max_seq_length
@@ -97,8 +97,8 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
 
 @dataclass(frozen=True)
 class Teacher:
-    """What is known of a task teacher: all fields of a BERT, all but `model` of another
-    classifier, none of a file of logits."""
+    """The results of a task teacher. A BERT has all fields, another classifier has no `model`, and
+    a file of logits has none."""
 
     scores: dict[str, float] | None = None
     logits: np.ndarray | None = None  # of the rows of the first dev file, (n, K)
@@ -107,7 +107,7 @@ class Teacher:
 
 
 def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
-    """Evaluate the task teacher, of whatever kind it is, on the dev rows."""
+    """Evaluate the task teacher (BERT, another classifier, or file of logits) on the dev rows."""
     place, task = workspace.task_teacher, workspace.task
     if place.kind == LOGITS:
         return Teacher()
@@ -122,12 +122,12 @@ def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: st
 
 
 def loaded(folder: ModelFolder, device: str) -> Bert:
-    """The model of a folder, ready for evaluation."""
+    """Load a folder's model in eval mode on a device."""
     return load_model(folder)[0].to(device).eval()
 
 
 def manifests(workspace: Workspace) -> dict[str, dict]:
-    """The manifests of the stages that this workspace's student went through, by stage."""
+    """Read the manifests of the stages that made this workspace's student, by stage name."""
     folders = (
         workspace.teacher,
         *([] if workspace.given_logits else [workspace.augmentation]),

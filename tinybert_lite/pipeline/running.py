@@ -75,8 +75,9 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
     """Raise UserError for a missing data file or a student that does not fit the teacher."""
     if not workspace.task.dev_files:
         raise UserError(
-            f"{workspace.task_name} has no training rows, it is a test set for another task's "
-            "models: run that task, whose report includes it, or python -m tinybert_lite.evaluate"
+            f"{workspace.task_name} has no training rows, since it is a test set for another "
+            "task's models: run that task, whose report includes it, or "
+            "python -m tinybert_lite.evaluate"
         )
     read_rows = ("data_", "finetune", "task_", "pretrain", "baseline")
     lost = missing_rows(workspace)
@@ -91,16 +92,16 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
 
 
 def missing_rows(workspace: Workspace) -> Path | None:
-    """The first of a task's training and dev files that does not exist."""
+    """Return the first of a task's training and dev files that does not exist, or None."""
     return next((path for path in workspace.task_files.values() if not path.is_file()), None)
 
 
 def needed(
     workspace: Workspace, upto: str, made: Callable[[Stage], bool] = lambda stage: False
 ) -> list[Stage]:
-    """The stages whose outputs a stage or the report needs, in the order of a run.
+    """List the stages whose outputs a stage or the report needs, in the order of a run.
 
-    A stage that is `made` is left out, and so is what only that stage needs.
+    A stage that is `made` is left out, and so are stages that only it needs.
     """
     place = [*(stage.name for stage in STAGES), REPORT].index(upto)
     read = [workspace.final_student]
@@ -121,8 +122,8 @@ def ensure(
 ) -> None:
     """Make the missing inputs of a stage, so that each notebook can run alone.
 
-    Outputs of any profile count as made. With `quick` settings a missing stage runs with those,
-    except for the teachers and for an interrupted run of `settings`, which is resumed.
+    Outputs of any profile are accepted. Missing stages run with the `quick` settings, if given;
+    teachers, and an interrupted run of `settings` to be resumed, run with `settings`.
     """
     for stage in needed(workspace, upto, lambda stage: _is_made(stage, stage.folder(workspace))):
         running = stage.folder(workspace) / RUNNING
@@ -132,7 +133,7 @@ def ensure(
 
 
 def _is_made(stage: Stage, folder: Path) -> bool:
-    """Whether a run has finished here, or the user has put their own files here instead."""
+    """Whether a run has finished in `folder`, or the user has put files there instead."""
     manifest = read_manifest(folder)
     if manifest:
         return all((folder / name).is_file() for name in manifest["outputs"])
@@ -140,7 +141,7 @@ def _is_made(stage: Stage, folder: Path) -> bool:
 
 
 def agreed(question: str, ask=input) -> bool:
-    """Whether the user answers yes; no where nobody can answer."""
+    """Ask the user; False without a yes, or if there is no input to read from."""
     try:
         return ask(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:

@@ -14,16 +14,16 @@ from tinybert_lite.pipeline.folders import CLASSROOM, SHIPPED, STUDENT_MODEL, Fo
 from tinybert_lite.pipeline.model_choice import fitting_student, resolve_teacher
 from tinybert_lite.system.errors import UserError
 
-GROW = "grow"  # --teacher_model grow: a teacher made from the text at hand
+GROW = "grow"  # --teacher_model grow: a small teacher, pre-trained on the workspace's text
 CLASSROOM_VECTORS = "glove.classroom.txt"
 
 
 @dataclass(frozen=True)
 class Workspace(Folders):
-    """The folders of one task's run. The given paths win over what is in the folders.
+    """The folders of one task's run. Given paths replace those in the workspace.
 
-    Models that a stage reads are opened anew each time one is asked for, so that they are never
-    out of date; keep the object for as long as nothing is written into its folder.
+    Each access to a model makes a new ModelFolder, which reads its files once: do not keep it
+    after something was written into its folder.
     """
 
     given_data: Path | None = None
@@ -46,10 +46,12 @@ class Workspace(Folders):
         teacher_logits=None,
         corpus=(),
     ) -> Workspace:
-        """`root`, else TINYBERT_WORKSPACE, else a parent with student_model/, else the repository.
+        """Find a workspace and check the given paths.
 
-        A task that is not on the list is described beside its rows, in `data_dir` or the
-        workspace's folder of its name. Raises UserError for an unknown task or a missing path.
+        It is `root`, else TINYBERT_WORKSPACE, else the nearest parent folder with student_model/,
+        else the repository. A task that is not in the list has a task.json beside its rows, in
+        `data_dir` or the workspace's folder of its name. Raises UserError for an unknown task or
+        a missing path.
         """
         root = Path(root or os.environ.get("TINYBERT_WORKSPACE") or _around(Path.cwd()))
         found = cls(root.resolve(), find_task(task, Path(data_dir or root / task)))
@@ -64,9 +66,7 @@ class Workspace(Folders):
             if path and not path.is_dir() and path != found.grown_teacher:
                 raise UserError(f"{flag} {path}: there is no such folder")
         if teacher_logits and task_teacher:
-            raise UserError(
-                "--teacher_logits takes a task teacher's place: leave --task_teacher out"
-            )
+            raise UserError("--teacher_logits replaces the task teacher: leave out --task_teacher")
         logits = Path(teacher_logits) if teacher_logits else None
         if logits and not logits.is_file():
             raise UserError(f"--teacher_logits {logits}: there is no such file")
@@ -79,9 +79,9 @@ class Workspace(Folders):
 
     @property
     def data_dir(self) -> Path:
-        """Given, else the workspace's folder of the task's name, else the shipped one.
+        """The folder of the task's files: given, else in the workspace, else the shipped one.
 
-        XNLI-zh and the like may also be in XNLI/.
+        It has the task's name; tasks such as XNLI-zh may also be in XNLI/.
         """
         if self.given_data:
             return self.given_data
@@ -102,9 +102,9 @@ class Workspace(Folders):
 
     @property
     def diagnostic(self) -> tuple[Task, dict[str, Path]]:
-        """The diagnostic task that this task's models answer, and its test file.
+        """The diagnostic task for this task's models, and its test file.
 
-        The file is in a folder AX/ or diagnostic/, or among the task's own.
+        The file is in a folder AX/ or diagnostic/, or in the task's folder.
         """
         task = find_task(self.task.diagnostic)
         (split,) = task.test_files
@@ -131,7 +131,7 @@ class Workspace(Folders):
 
     @property
     def vectors(self) -> Path:
-        """A GloVe file of the user's (the first by name), else the shipped one."""
+        """The user's GloVe file (the first by name), else the shipped one."""
         home = self._language(PRE_DATA)
         own = sorted(path for path in home.glob("glove*.txt") if path.name != CLASSROOM_VECTORS)
         return own[0] if own else self._own_or_shipped(home / CLASSROOM_VECTORS)
@@ -140,18 +140,18 @@ class Workspace(Folders):
 
     @property
     def teacher(self) -> ModelFolder:
-        """The general teacher: given, the user's in teacher_model/, else the shipped one."""
+        """The general teacher: given, else the user's in teacher_model/, else the shipped one."""
         return resolve_teacher(ModelFolder(self.given_teacher or self.teacher_home), self)
 
     @property
     def teacher_width(self) -> int:
-        """0 where there is no teacher yet."""
+        """The width D of the general teacher, 0 if there is no teacher yet."""
         teacher = self.teacher
         return teacher.config.hidden_size if teacher.has_config else 0
 
     @property
     def vocabulary(self) -> Path:
-        """The teacher's, which is the student's too; where it would be if there is none yet."""
+        """The vocabulary file of teacher and student, or its future path if there is none yet."""
         teacher = self.teacher
         return teacher.vocabulary or teacher.path / "vocab.txt"
 
@@ -162,7 +162,7 @@ class Workspace(Folders):
 
     @property
     def without_layers(self) -> str:
-        """Why stage 4 cannot match the task teacher's layers and is left out, "" where it can."""
+        """The reason why stage 4 is left out: the task teacher has no layers to match; else ""."""
         if self.given_logits:
             return "a file of logits has no layers to match"
         if self.given_task_teacher and not self.task_teacher.has_layers:
@@ -173,20 +173,21 @@ class Workspace(Folders):
 
     @property
     def task_rows(self) -> Path:
-        """What stages 4 and 5 train on: the augmented rows, or the rows of given logits."""
+        """The training rows of stages 4 and 5: augmented rows, or the rows of given logits."""
         return self.data_file("train") if self.given_logits else self.augmented_rows
 
     @property
     def rows_for_prediction(self) -> Path:
-        """What stage 5 trains on: the same as stage 4."""
+        """The training rows of stage 5: the same as in stage 4."""
         return self.task_rows
 
     @property
     def student_source(self) -> ModelFolder:
-        """Given, a user's student_model/ (or its language's sub-folder), else a shipped one.
+        """The student's folder: given, else in the user's student_model/, else a shipped one.
 
-        The shipped configuration is the one that fits the teacher's heads and layers. Raises
-        UserError where the given folder has no configuration or no shipped one fits.
+        For another language student_model/ may have a sub-folder. The shipped student is the one
+        that fits the teacher's heads and layers. Raises UserError if a given folder has no
+        configuration, or if no shipped student fits.
         """
         homes = (self._language(STUDENT_MODEL), self.root / STUDENT_MODEL)
         own = [self.given_student] if self.given_student else homes
@@ -195,29 +196,29 @@ class Workspace(Folders):
                 return folder
         if self.given_student:
             raise UserError(
-                f"{self.given_student / 'config.json'} is missing: a student folder needs at least "
-                f"its configuration"
+                f"{self.given_student / 'config.json'} is missing: put the student's configuration "
+                f"there"
             )
         teacher = self.teacher
-        # A teacher without a configuration is about to be grown, with the heads of classroom/.
+        # A teacher without a configuration will be pre-trained, with the heads of classroom/.
         name = fitting_student(teacher) if teacher.has_config else CLASSROOM
         return ModelFolder(self._own_or_shipped(self.root / STUDENT_MODEL / name))
 
     @property
     def student_has_weights(self) -> bool:
-        """Whether the user brought a whole student, which makes stages 2 and 3 superfluous."""
+        """Whether the user's student folder has weights, so that stages 2 and 3 are not needed."""
         return self.student_source.weights_file is not None
 
     @property
     def general_or_given_student(self) -> ModelFolder:
-        """What stage 4 starts from: a whole student that the user brought, else stage 3's."""
+        """The student that stage 4 starts from: the user's if it has weights, else stage 3's."""
         return (
             self.student_source if self.student_has_weights else ModelFolder(self.general_student)
         )
 
     @property
     def student_for_prediction(self) -> ModelFolder:
-        """What stage 5 starts from: stage 4's student; without stage 4, what that would."""
+        """The student that stage 5 starts from: stage 4's, or without stage 4 its input."""
         return (
             self.general_or_given_student if self.without_layers else ModelFolder(self.mid_student)
         )
@@ -230,10 +231,10 @@ def _around(folder: Path) -> Path:
 
 
 def _split_file(folder: Path, split: str, task: Task) -> Path:
-    """`split.tsv`, else its published name, else its rows as ids, else where split.tsv would be.
+    """The first file that exists: split.tsv, its published name, its TFRecords; else split.tsv.
 
-    Rows as ids have the split's name or that of BERT's run_classifier.py, which has of MNLI the
-    matched rows alone.
+    TFRecord files have the split's name or that of BERT's run_classifier.py, which writes only the
+    matched rows of MNLI.
     """
     googles = split.replace("dev", "eval").replace("test", "predict")
     records = dict.fromkeys((split, googles, googles.removesuffix("_matched")))

@@ -8,8 +8,8 @@
 5. `task_distill_out`           prediction layer
    `undistilled`, `quantize`    the student to compare with, and the student in 8 bits
 
-`stage` runs each of them: skips what is up to date, resumes what was interrupted, and writes the
-manifest; `job` is what it hands to a stage's work. `task_models` loads teacher and student,
-`task_training` trains on a task's rows, `evaluation`, `metrics` and `submissions` measure,
-`teachers` and `soft_targets` ask teachers of any kind.
+`stage` runs each of them: it skips what is up to date, resumes what was interrupted, and writes
+the manifest. It passes a `Job` to the stage's work. `task_models` loads teacher and student,
+`task_training` trains on a task's rows, `evaluation`, `metrics` and `submissions` measure, and
+`teachers` and `soft_targets` compute the logits of teachers of any kind.
 """

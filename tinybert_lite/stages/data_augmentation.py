@@ -1,7 +1,7 @@
-"""Stage 1, data augmentation (paper, Algorithm 1): more training rows, by replacing words.
+"""Stage 1, data augmentation (paper, Algorithm 1): make more training rows by replacing words.
 
 Reads `train.tsv`, a BERT with its masked-LM head and word vectors; writes `aug.tsv`, with the same
-columns, into `1_pre_data/`. Each original row comes once, followed by its variants.
+columns, into `1_pre_data/`. Each original row is followed by its variants.
 """
 
 import random
@@ -30,7 +30,7 @@ BLOCK = 200  # rows between two saved states
 
 
 class Augmenter:
-    """Finds the candidates of many texts' words in few forward passes, and draws variants."""
+    """Finds candidates for the words of many texts in few forward passes, and makes variants."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Augmenter:
         self.bf16 = precision == "bf16"
         self.join = joined if language == "zh" else " ".join
         special, ids = set(tokenizer.all_special_tokens), tokenizer.get_vocab()
-        # Word pieces that may be a candidate: whole words, no special or unused token.
+        # Word pieces that may be candidates: complete words, no special or unused tokens.
         self.usable = [
             piece
             for piece in sorted(ids, key=ids.get)
@@ -57,17 +57,18 @@ class Augmenter:
         self.single_pieces = set(self.usable)
 
     def words(self, text: str) -> list[str]:
+        """Split a text into words, see `data.tokens.words`."""
         return words(self.tokenizer, text, self.language)
 
     def may_stand_in(self, word: str) -> bool:
-        """Whether a word may be a candidate: any, but of Chinese ones no function word.
+        """Whether a word may be a candidate: made of letters, and no Chinese function word.
 
-        Function words fit nearly anywhere in Chinese and would displace better candidates.
+        Function words fit nearly anywhere in Chinese and would replace better candidates.
         """
         return is_word(word) and not (self.language == "zh" and word in STOP_WORDS["zh"])
 
     def eligible(self, text_words: list[str]) -> list[int]:
-        """The numbers of the words that may be replaced: made of letters, and no stop words."""
+        """List the indices of the words that may be replaced: made of letters, no stop words."""
         stop_words = STOP_WORDS.get(self.language, ())
         return [
             i
@@ -76,7 +77,9 @@ class Augmenter:
         ]
 
     def candidates(self, texts: list[list[str]]) -> list[Candidates]:
-        """For each text (its words), the candidates of each eligible word that has some."""
+        """Find the candidates of the eligible words of each text (its words); word index -> words.
+
+        Words without candidates are left out."""
         return augmentation.find_candidates(
             texts,
             self.eligible,
@@ -86,17 +89,17 @@ class Augmenter:
         )
 
     def _by_vectors(self, texts: list[list[str]], places: list[Place]) -> list[list[str]]:
-        """The M nearest words of each place's word; none for a word without a vector."""
+        """The M nearest words for the word at each place; none for a word without a vector."""
         words = [texts[t][place].lower() for t, place in places]
         near = self.vectors.neighbours(words, self.settings.M)
         return [[word for word in near.get(own, []) if self.may_stand_in(word)] for own in words]
 
     @torch.inference_mode()
     def _by_masked_lm(self, texts: list[list[str]], places: list[Place]) -> list[list[str]]:
-        """The M most probable words at each place, which is masked in a copy of its text.
+        """The M most probable words for each place, which is masked in a copy of its text.
 
-        context="original" ("pair" before): the whole text follows as a second segment, as in the
-        original code, so that the model can read the word there.
+        context="original" (its older name is "pair"): the unmasked text is the second segment, as
+        in the original code, so that the model can see the masked word.
         """
         found: list[list[str]] = [[] for _ in places]
         if not places:
@@ -107,16 +110,16 @@ class Augmenter:
         ]
         original = self.settings.context in ("original", "pair")
         whole = [self.join(texts[t]) for t, _ in places] if original else None
-        # One candidate more, since the word itself may be among them.
+        # One more than M, since the word itself may be among them.
         k = min(self.settings.M + 1, len(self.usable))
         examples = encode(masked, whole, self.tokenizer, self.settings.max_seq_length)
         for rows, batch in in_order(examples, self.settings.batch_size, similar=0.9):
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             at = batch["input_ids"] == self.tokenizer.mask_token_id
-            at &= at.cumsum(1) == 1  # a text may contain the word [MASK]: only the first counts
+            at &= at.cumsum(1) == 1  # a text may contain the word [MASK]: use the first one only
             with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
                 scores = self.model(batch, masked_lm=at).masked_lm[:, self.usable_ids]
-            kept = at.any(1).cpu().numpy()  # the masked place of a long text may be cut off
+            kept = at.any(1).cpu().numpy()  # in a long text the masked place may be truncated
             for row, best in zip(rows[kept].tolist(), scores.topk(k, dim=-1).indices.tolist()):
                 t, place = places[row]
                 options = (self.usable[i] for i in best)
@@ -127,7 +130,7 @@ class Augmenter:
     def variants(
         self, text_words: list[str], candidates: Candidates, rng: random.Random
     ) -> list[str]:
-        """At most N different new texts."""
+        """Make at most N different new texts, see `method.augmentation.draw_variants`."""
         return augmentation.draw_variants(
             text_words, candidates, rng, self.settings.N, self.settings.p, self.join
         )
@@ -136,11 +139,11 @@ class Augmenter:
 def augment_table(
     table: Table, task: Task, augmenter: Augmenter, seed: int, first: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield (rows done, lines of the augmented file) per block, from the row `first` on.
+    """Yield (rows done, lines of the augmented file) per block, starting at the row `first`.
 
-    In a pair of texts each is varied while the other keeps its original words. Every row has its
-    own random stream, so the lines do not depend on blocks, on `first`, or on the number of
-    processes; each process does one block at a time, and all get the lines of all.
+    For a pair of texts, one text is varied while the other is left unchanged. Every row has its
+    own random numbers, so the lines do not depend on blocks, on `first`, or on the number of
+    processes. Each process makes one block at a time; all processes get the lines of all.
     """
     sides = [table.places["text_a"]] + ([table.places["text_b"]] if task.text_b else [])
     step = BLOCK * processes.count()
@@ -209,7 +212,9 @@ STAGE = Stage(
     work=work,
     sources={"teacher": ("pretrain",)},
     skip_reason=lambda ws: (
-        f"{ws.given_logits.name} is of the rows of train.tsv" if ws.given_logits else ""
+        f"{ws.given_logits.name} has logits for the rows of train.tsv only"
+        if ws.given_logits
+        else ""
     ),
 )
 run = STAGE.run

@@ -25,9 +25,9 @@ from tinybert_lite.system.errors import UserError
 def predict(
     model: Bert | Served, examples: Examples, batch_size: int = 64, rows: np.ndarray | None = None
 ) -> np.ndarray:
-    """Logits (n, K) in the order of the examples, and the model back in the mode it was in.
+    """Return logits (n, K) in the order of the examples; the mode of the model is left unchanged.
 
-    rows: of a PyTorch model, the rows to predict; all others are 0.
+    rows: for a PyTorch model, the rows to predict; the logits of all others are 0.
     """
     if isinstance(model, Served):
         return model.logits(examples, batch_size)
@@ -36,7 +36,7 @@ def predict(
 
 @contextmanager
 def evaluating(model: Bert):
-    """The model in eval mode and outside autograd; gives a function that moves a batch to it."""
+    """Put the model into eval mode, without autograd; yield a function that moves a batch to it."""
     training, device = model.training, next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
@@ -47,9 +47,9 @@ def evaluating(model: Bert):
 def _each(
     model: Bert, examples: Examples, batch_size: int, function, chosen: np.ndarray | None = None
 ) -> np.ndarray:
-    """A function of every batch, (B, …) each, in the order of the examples: (n, …) float32.
+    """Apply a function to all batches, (B, …) each; return (n, …) float32 in the examples' order.
 
-    Each process takes its share of the batches, and all get all results.
+    Each process computes a share of the batches; all processes get all results.
     """
     parts = []
     with evaluating(model) as moved:
@@ -66,7 +66,7 @@ def _each(
 def masked_lm_scores(
     model: Bert, held_out: Masked, batch_size: int = 64, most: int = 1024
 ) -> dict[str, float]:
-    """Accuracy and perplexity at the masked places of at most `most` rows, evenly spread."""
+    """Accuracy and perplexity at the masked positions of at most `most` rows, evenly spaced."""
     chosen = np.unique(np.linspace(0, len(held_out) - 1, most).astype(int))
     right = places = loss = 0.0
     with evaluating(model) as moved:
@@ -85,16 +85,16 @@ def _all_labelled(path: Path, task: Task, labelled: bool = True) -> Table:
     for row in table.rows:
         if row.label is None:
             raise UserError(
-                f"{path}, line {row.line}: has no label, and nothing can be measured on it; label "
-                f"or remove the row"
+                f"{path}, line {row.line}: has no label, so it cannot be used for evaluation; "
+                f"label or remove the row"
             )
     return table
 
 
 class DevSet:
-    """A task's dev rows, tokenised once; MNLI's are two parts, matched and mismatched.
+    """A task's dev rows, tokenised once, in one or two parts (MNLI: matched and mismatched).
 
-    Raises UserError for a row without a label, and where all rows have the same one.
+    Raises UserError for a row without a label, and if all rows have the same label.
     """
 
     def __init__(
@@ -111,19 +111,21 @@ class DevSet:
 
     @property
     def first(self) -> Examples:
+        """The first part, on which agreement and probes are measured."""
         return next(iter(self.parts.values()))
 
     def __call__(self, model: Bert) -> dict[str, float]:
+        """Predict all parts with a model and return its scores."""
         return self.scores_of(lambda name: predict(model, self.parts[name], self.batch_size))
 
     def of_folder(self, folder: Path, device: str) -> dict[str, float]:
-        """The scores of the model that lies in a folder."""
+        """Load the model in a folder and return its scores."""
         return self(load_model(folder)[0].to(device))
 
     def scores_of(self, logits: Callable[[str], np.ndarray]) -> dict[str, float]:
-        """Scores for logits (n, K) by the part's name.
+        """Compute scores; `logits` maps the name of a part to logits (n, K).
 
-        Those of a second part get its name as a suffix: `accuracy_mismatched`.
+        The names of a second part's scores have a suffix: `accuracy_mismatched`.
         """
         found: dict[str, float] = {}
         for name, examples in self.parts.items():
@@ -138,8 +140,8 @@ def probe_answers(
 ) -> np.ndarray:
     """Predictions (n,) on dev by a logistic (or ridge) regression on frozen hidden states.
 
-    Its inputs are means of the last hidden state over real tokens, (n, D). They show what a model
-    knows before it has a classifier.
+    The inputs of the regression are means of the last hidden state over real tokens, (n, D). It
+    measures the information in a model that has no classifier yet.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
@@ -156,7 +158,7 @@ def probe_answers(
 
 
 def probe(model: Bert, train: Examples, dev: Examples, regression: bool = False) -> float:
-    """Dev accuracy of `probe_answers`; for a regression their correlation with the labels."""
+    """Dev accuracy of `probe_answers`; for a regression its correlation with the labels."""
     found = probe_answers(model, train, dev, regression)
     if regression:
         return float(np.corrcoef(found, dev.labels)[0, 1])

@@ -1,8 +1,8 @@
-"""Before stage 4: fine-tune the teacher on the task's labels.
+"""Before stage 4: fine-tune the general teacher on the task's labels.
 
-Reads `train.tsv`, `dev.tsv` and the workspace's teacher; writes the task's own teacher, a model
-folder, into `teacher_model/<TASK>/`, keyed by the teacher's fingerprint. Distillation from a
-teacher that was only pre-trained would copy noise: its classifier is random.
+Reads `train.tsv`, `dev.tsv` and the workspace's general teacher; writes the fine-tuned task
+teacher, a model folder, into `teacher_model/<TASK>/`. It is stale if the general teacher changes.
+Distillation from a teacher that was only pre-trained is useless: its classifier is random.
 """
 
 from tinybert_lite.method.objectives import Labels

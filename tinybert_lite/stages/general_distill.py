@@ -88,7 +88,7 @@ STAGE = Stage(
         "student": ("general_distill",),
     },
     skip_reason=lambda ws: (
-        f"{ws.student_source} is a whole student" if ws.student_has_weights else ""
+        f"{ws.student_source} already has weights" if ws.student_has_weights else ""
     ),
 )
 run = STAGE.run

@@ -18,7 +18,7 @@ from tinybert_lite.training.loop import Loop
 
 @dataclass(frozen=True)
 class Job:
-    """What the work of a stage gets. `reads`: what it reads, by name; `folder`: where it writes."""
+    """The argument of a stage's work. `reads`: input name -> path; `folder`: where it writes."""
 
     stage: str
     reads: dict[str, Path | ModelFolder]
@@ -40,18 +40,19 @@ class Job:
         return self.session.device.name
 
     def load(self, name: str, **parts) -> LoadedBert:
-        """The BERT in one of the folders that the stage reads; `parts`: see `load_model`."""
+        """Load the BERT of an input, by the input's name; `parts`: see `load_model`."""
         return load_bert(self.reads[name], self.settings.lower_case, **parts)
 
     def classifier(self, name: str, projection: str = "none", **parts) -> LoadedBert:
-        """The same with a classifier for the task, and without projections unless asked for."""
+        """Load a BERT with a classifier for the task's K classes; by default no projections."""
         return self.load(name, num_labels=self.task.num_labels, projection=projection, **parts)
 
     def finished(self, name: str) -> LoadedBert:
-        """A classifier of the task, its outputs in the order of the task's labels."""
+        """Load a finished classifier, with its outputs in the order of the task's labels."""
         return load_classifier(self.reads[name], self.task, self.settings.lower_case)
 
     def dev_set(self, tokenizer) -> DevSet:
+        """Tokenise the dev files among the inputs."""
         length, batch_size = self.options.max_seq_length, self.options.eval_batch_size
         return DevSet(self.task, self.reads, tokenizer, length, batch_size)
 

@@ -8,9 +8,9 @@ from tinybert_lite.data.tasks import Task
 
 
 def scores(task: Task, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The task's metrics, the primary one first. logits: (n, K), labels: (n,).
+    """Return the task's metrics, the primary one first. logits: (n, K), labels: (n,).
 
-    A correlation that is not defined, of constant values, counts as 0.
+    A correlation that is undefined, because values are constant, is 0.
     """
     from scipy.stats import pearsonr, spearmanr
     from sklearn.metrics import f1_score, matthews_corrcoef
@@ -38,12 +38,12 @@ def scores(task: Task, logits: np.ndarray, labels: np.ndarray) -> dict[str, floa
 
 
 def as_text(scores: dict[str, float]) -> str:
-    """Scores in one line, as `dev accuracy 0.8700, f1 0.9000`."""
+    """Format scores in one line, such as `dev accuracy 0.8700, f1 0.9000`."""
     return "dev " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
 
 
 def chance(task: Task, labels: np.ndarray) -> tuple[float, float]:
-    """The score of guessing (the majority class, a correlation of 0), and its standard error."""
+    """The score of guessing (majority class, or a correlation of 0), and its standard error."""
     if task.metric in ("pearson_and_spearman", "matthews"):
         return 0.0, 1 / math.sqrt(max(1, len(labels) - 1))
     majority = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
@@ -51,7 +51,7 @@ def chance(task: Task, labels: np.ndarray) -> tuple[float, float]:
 
 
 def at_chance(task: Task, dev_scores: dict[str, float], labels: np.ndarray) -> str:
-    """Says that a dev score is within two standard errors of guessing, "" where it is above."""
+    """A sentence if a dev score is within two standard errors of guessing, "" if it is above."""
     key = "accuracy" if task.metric in ("f1_and_accuracy", "macro_f1") else task.metric
     guess, error = chance(task, labels)
     if dev_scores[key] > guess + 2 * error:
@@ -60,9 +60,9 @@ def at_chance(task: Task, dev_scores: dict[str, float], labels: np.ndarray) -> s
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float | None:
-    """The share of rows with the same predicted class, for logits (n, K).
+    """The share of rows with the same predicted class, for two models' logits (n, K).
 
-    For a regression (n, 1): the correlation, None where one of the two is constant.
+    For a regression (n, 1) the correlation; None if one of the two is constant.
     """
     if first.shape[1] > 1:
         return float((first.argmax(1) == second.argmax(1)).mean())

@@ -23,7 +23,7 @@ from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.outputs import scratch
 from tinybert_lite.system.processes import in_parallel
 
-CHUNK = 100  # documents that a worker process cuts at a time
+CHUNK = 100  # documents per call of a worker process
 
 
 def pregenerate(
@@ -39,7 +39,7 @@ def pregenerate(
     """Write the files of all epochs from one or several sources; return their numbers of sequences.
 
     The same seed gives the same bytes, whatever the number of workers. An interrupted run with the
-    same `identity` of its inputs resumes after the last documents that it wrote.
+    same `identity` of its inputs resumes after the last documents it wrote.
     """
     output.mkdir(parents=True, exist_ok=True)
     sources = [corpus] if isinstance(corpus, Path) else corpus
@@ -124,7 +124,7 @@ STAGE = Stage(
     writes=("epoch_*.json",),
     work=work,
     skip_reason=lambda ws: (
-        f"{ws.student_source} is a whole student" if ws.student_has_weights else ""
+        f"{ws.student_source} already has weights" if ws.student_has_weights else ""
     ),
 )
 run = STAGE.run

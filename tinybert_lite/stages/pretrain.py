@@ -1,9 +1,9 @@
-"""Before stage 1, where there is no teacher: pre-train one from plain text by masked LM.
+"""Before stage 1, if there is no teacher: pre-train one on plain text by masked LM.
 
 Reads text (the task's rows, a corpus) and word vectors, or a BERT and its vocabulary to continue
-from; writes a teacher, a model folder. The vocabulary is learnt from the text, whole words are
+from; writes a teacher, a model folder. The vocabulary is learnt from the text, and whole words are
 masked. Unlike BERT (Devlin et al. 2019): no next-sentence prediction, a new mask in every epoch,
-word embeddings that start from word vectors, and positions that start from sines.
+word embeddings initialised from word vectors, and position embeddings from sine waves.
 """
 
 from functools import partial
@@ -33,9 +33,9 @@ from tinybert_lite.system.outputs import scratch
 
 
 def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
-    """A BERT of random weights, for the vocabulary given, or one learnt from the text.
+    """Make a BERT with random weights, for the given vocabulary or one learnt from the text.
 
-    folder: where a learnt vocabulary is written.
+    folder: the folder for a learnt vocabulary.
     """
     options, vectors = job.options, job.reads.get("vectors")
     if "vocabulary" in job.reads:
@@ -67,9 +67,9 @@ def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
 
 
 def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Examples | None]:
-    """The BERT to train, its training sequences, and held-out ones where some are kept out.
+    """Return the BERT to train, its training sequences, and the held-out ones, None without any.
 
-    folder: where text and tokens are kept meanwhile.
+    folder: the folder for temporary files of text and tokens.
     """
     options, language = job.options, job.task.language
     models = ("vectors", "model", "vocabulary")
@@ -88,7 +88,7 @@ def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Exampl
     else:
         bert = new_bert(job, train, folder)
     initial_weights.extend_positions(bert.model, options.max_seq_length)
-    say(f"teacher: cutting {', '.join(path.name for path in sources)} into word pieces")
+    say(f"teacher: splitting {', '.join(path.name for path in sources)} into word pieces")
 
     def sequences(text: Path) -> Examples | None:
         if not text.stat().st_size:
@@ -134,9 +134,9 @@ def work(job: Job) -> dict:
 
 
 def reads_of(ws, texts=(), model=None, vectors=None, vocabulary=None) -> dict[str, Path]:
-    """What pre-training reads: given texts, or the workspace's training rows and corpora.
+    """List what pre-training reads: given texts, or the workspace's training rows and corpora.
 
-    model: a BERT to continue from, with its own vocabulary; without one a new BERT is made.
+    model: a BERT to continue from, with its vocabulary; None makes a new BERT.
     """
     sources = {f"text {number}": path for number, path in enumerate(texts, 1)} or {
         "train": ws.data_file("train"),

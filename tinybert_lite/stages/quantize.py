@@ -1,9 +1,10 @@
-"""After stage 5: a finished model in 8 bits (Q8BERT, arXiv:1910.06188).
+"""After stage 5: train a finished model in 8 bits (Q8BERT, arXiv:1910.06188).
 
-Reads training rows, dev files, a finished student or teacher, and the teacher of its soft targets
-where there is one; writes a model folder and `eval_results.txt` into `5_task_distill_out/int8/`.
+Reads training rows, dev files, a finished student or teacher, and a teacher for soft targets if
+there is one; writes a model folder and `eval_results.txt` into `5_task_distill_out/int8/`.
 The model is calibrated, and then trained with rounded weights and activations. It computes in
-simulated 8 bits; `python -m tinybert_lite.export --format serving` makes the file for real ones.
+simulated 8 bits; `python -m tinybert_lite.export --format serving` writes
+a file for real 8-bit arithmetic.
 """
 
 from pathlib import Path
@@ -57,7 +58,7 @@ def work(job: Job) -> dict:
 
 
 def make_8_bit(job: Job, student: LoadedBert) -> None:
-    """Quantize a student; its ranges are set by the first training rows."""
+    """Quantize a student, in place, and set its ranges by the first training rows."""
     options = job.options
     examples = task_examples(
         job.reads["rows"],
@@ -82,8 +83,8 @@ def check_source(student: LoadedBert, task: Task) -> None:
         )
     if is_quantized(student.model):
         raise UserError(
-            f"{student.folder} is in 8 bits already: name the model in floating point that it was "
-            f"made of"
+            f"{student.folder} is in 8 bits already: name the floating-point model that it was "
+            f"made from"
         )
     if student.model.config.model_type == "albert":
         raise UserError(
@@ -98,8 +99,8 @@ def reads_of(
     student: ModelFolder | None = None,
     labels_alone: bool = False,
 ) -> dict[str, Path]:
-    """What the stage reads: the finished student of a workspace, with the teacher and the
-    augmented rows if they exist; or a given student, with the given teacher only.
+    """List what the stage reads: the workspace's finished student, with its teacher and augmented
+    rows if they exist; or a given student, with a teacher only if one is given.
     """
     if rows is None:
         rows = workspace.rows_for_prediction

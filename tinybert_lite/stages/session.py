@@ -1,4 +1,4 @@
-"""The machine as one stage uses it: device, precision, seed, threads."""
+"""The device, precision, seed and threads of one run of a stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinybert_lite.system.machine import seed_everything, set_threads
 
 @dataclass(frozen=True)
 class Session:
-    """What a stage's work needs beside its inputs. `identity` is of the run, for resuming it."""
+    """What a stage's work needs besides its inputs; a run resumes states of its `identity`."""
 
     device: Device
     seed: int
@@ -32,9 +32,10 @@ class Session:
         return cls(device, settings.seed, threads, identity)
 
     def accelerator(self):
-        """An Accelerator for this device and precision.
+        """Make an Accelerator for this device and precision.
 
-        Accelerate keeps one state per process, which an earlier stage may have made for others.
+        Accelerate keeps one state per process; that of an earlier stage with another device or
+        precision is reset.
         """
         from accelerate import Accelerator, DistributedDataParallelKwargs
         from accelerate.state import AcceleratorState

@@ -2,7 +2,7 @@
 
 settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
 
-Flags have the original scripts' names. `original` is the value that does as the original code did.
+Flags have the names of the original scripts. The value `original` computes as the original code.
 """
 
 from __future__ import annotations
@@ -14,35 +14,44 @@ from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
 from tinybert_lite.system.fields import ONLY_SET, Checked, assigned, setting
 
 POSITIVE = {"low": 1e-12, "high": 1e12}
-WITHOUT_EFFECT = ("save_every", "keep_last", "num_workers", "logging_step")  # on results
+WITHOUT_EFFECT = (
+    "save_every",
+    "keep_last",
+    "num_workers",
+    "logging_step",
+)  # these do not change results
 
 
 @dataclass(frozen=True)
 class Training(Checked):
-    """What the training loop needs. Defaults are the original's, except for `weight_decay`."""
+    """Settings of the training loop, with the original's defaults except for `weight_decay`."""
 
-    learning_rate: float = setting(5e-5, **POSITIVE)
+    learning_rate: float = setting(5e-5, "highest learning rate", **POSITIVE)
     weight_decay: float = setting(
         0.01,
-        "not applied to biases and LayerNorm; 0.01 is what the original's optimizer uses "
+        "not applied to biases and LayerNorm; the original's optimizer always uses 0.01, "
         "whatever its flag says",
         flags=("--weight_decay", "--wd"),
     )
-    num_train_epochs: float = setting(3.0, **POSITIVE, flags=("--num_train_epochs", "--epoch_num"))
-    max_steps: int = setting(0, "optimizer steps at most; 0: no limit", flags=ONLY_SET)
-    train_batch_size: int = setting(
-        32, "rows per optimizer step, over all processes and accumulated parts", low=1
+    num_train_epochs: float = setting(
+        3.0, "may be a fraction", **POSITIVE, flags=("--num_train_epochs", "--epoch_num")
     )
-    eval_batch_size: int = setting(32, low=1)
-    warmup_proportion: float = setting(0.1, "share of all steps", high=1)
+    max_steps: int = setting(0, "maximum of optimizer steps; 0: no limit", flags=ONLY_SET)
+    train_batch_size: int = setting(
+        32, "rows per optimizer step, over all processes and accumulation steps", low=1
+    )
+    eval_batch_size: int = setting(32, "rows per batch in evaluation", low=1)
+    warmup_proportion: float = setting(0.1, "share of steps with a rising learning rate", high=1)
     schedule: Literal["linear", "polynomial", "constant"] = setting(
         "linear",
-        "of the learning rate after the warm-up; constant has no warm-up either, "
-        "and is stage 4's default",
+        "decay of the learning rate after the warm-up; constant has no warm-up either, "
+        "and is the default of stage 4",
     )
-    power: float = setting(1.0, "of --schedule polynomial; 1 is a straight line", **POSITIVE)
-    end_learning_rate: float = setting(0.0, "of --schedule polynomial")
-    gradient_accumulation_steps: int = setting(1, low=1)
+    power: float = setting(
+        1.0, "exponent of --schedule polynomial; 1 is a straight line", **POSITIVE
+    )
+    end_learning_rate: float = setting(0.0, "last learning rate of --schedule polynomial")
+    gradient_accumulation_steps: int = setting(1, "parts of a batch, computed in turn", low=1)
     max_grad_norm: float = setting(1.0, **POSITIVE, flags=ONLY_SET)
     max_seq_length: int = setting(128, "tokens, special ones included", low=8)
     max_rows: int = setting(0, "use the first rows only; 0: all", flags=ONLY_SET)
@@ -68,27 +77,27 @@ class Training(Checked):
 
 @dataclass(frozen=True)
 class Distilling(Training):
-    """What is matched with what in stages 3 and 4 (paper, Eqs. 7-9)."""
+    """Settings of the losses between layers in stages 3 and 4 (paper, Eqs. 7-9)."""
 
     mapping: str = setting("uniform", "g(m): uniform, top, bottom or a list such as 3,6,9,12")
     padding: Literal["exact", "original"] = setting(
         "exact",
-        "of the losses: over real positions only, or over padding too as in the original code",
+        "losses over real positions only, or over padding too as in the original code",
         spellings={"reference": "original"},
     )
     projection: Literal["per_layer", "original"] = setting(
         "per_layer",
-        "to the teacher's width: one per layer (paper), or one for all layers (original code)",
+        "projection to the teacher's width: per layer (paper), or one for all (original code)",
         spellings={"shared": "original"},
     )
     heads: Literal["match", "average", "skip"] = setting(
         "match",
-        "if student and teacher differ in the number of heads: refuse, average groups of heads, "
-        "or skip the attention loss",
+        "if student and teacher differ in the number of heads: report an error, average groups of "
+        "heads, or skip the attention loss",
     )
-    attention_weight: float = setting(1.0, "of the attention losses; 0 leaves them out")
-    hidden_weight: float = setting(1.0, "of the hidden losses; 0 leaves them out")
-    embedding_weight: float = setting(1.0, "of the embedding loss; 0 leaves it out")
+    attention_weight: float = setting(1.0, "weight of the attention losses; 0 leaves them out")
+    hidden_weight: float = setting(1.0, "weight of the hidden losses; 0 leaves them out")
+    embedding_weight: float = setting(1.0, "weight of the embedding loss; 0 leaves it out")
     continue_train: bool = setting(False, "stage 3: start from the student folder's weights")
     start: Literal["random", "embeddings"] = setting(
         "random",
@@ -109,33 +118,35 @@ class Sequences(Checked):
 
     short_seq_prob: float = setting(0.1, "share of shorter sequences", high=1)
     masked_lm_prob: float = setting(0.15, "share of masked tokens; 0: no masking at all", high=1)
-    split_sentences: bool = setting(False, "lines of plain text are paragraphs")
+    split_sentences: bool = setting(
+        False, "lines of plain text are paragraphs, to be split into sentences"
+    )
 
 
 @dataclass(frozen=True)
 class Pretraining(Training, Sequences):
-    """Masked LM on plain text, to make a teacher; the sizes are those of a new one."""
+    """Masked LM on plain text, to make a teacher."""
 
-    vocab_size: int = setting(4000, low=100)
-    num_hidden_layers: int = setting(6, low=1)
-    hidden_size: int = setting(192, low=1)
-    num_attention_heads: int = setting(4, low=1)
-    dropout: float = setting(0.1, "in pre-training; much text needs none", high=1)
+    vocab_size: int = setting(4000, "of a new teacher, at most", low=100)
+    num_hidden_layers: int = setting(6, "of a new teacher", low=1)
+    hidden_size: int = setting(192, "of a new teacher", low=1)
+    num_attention_heads: int = setting(4, "of a new teacher", low=1)
+    dropout: float = setting(0.1, "dropout in pre-training; 0 is best for much text", high=1)
     half: bool = setting(False, "write the weights in half precision")
-    held_out: int = setting(0, "keep every n-th document out of training, to measure on; 0: none")
+    held_out: int = setting(0, "keep every n-th document out of training, for evaluation; 0: none")
 
 
 @dataclass(frozen=True)
 class Augmenting(Checked):
-    """Paper, Algorithm 1."""
+    """Stage 1: data augmentation (paper, Algorithm 1)."""
 
     N: int = setting(20, "variants per text (default: the task's)", low=1)
     M: int = setting(15, "candidates per word", low=1)
     p: float = setting(0.4, "probability that an eligible word is replaced", high=1)
     context: Literal["single", "original"] = setting(
         "single",
-        "what the masked LM reads: the masked text alone, or the whole text after it too, as in "
-        "the original code, where it can read the answer",
+        "what the masked LM reads: the masked text only, or the unmasked text after it too, as in "
+        "the original code, so that it can see the masked word",
         spellings={"pair": "original"},
     )
     max_seq_length: int = setting(128, low=8, flags=ONLY_SET)
@@ -147,24 +158,28 @@ class Augmenting(Checked):
 class Pregenerating(Sequences):
     """Stage 2: training sequences for general distillation."""
 
-    epochs_to_generate: int = setting(3, low=1)
-    max_seq_len: int = setting(128, low=8, flags=("--max_seq_len", "--max_seq_length"))
-    max_predictions_per_seq: int = setting(20, "masked tokens per sequence at most")
+    epochs_to_generate: int = setting(3, "number of epoch files", low=1)
+    max_seq_len: int = setting(
+        128, "tokens, special ones included", low=8, flags=("--max_seq_len", "--max_seq_length")
+    )
+    max_predictions_per_seq: int = setting(20, "maximum of masked tokens per sequence")
     do_whole_word_mask: bool = setting(False, "mask all pieces of a word together")
     one_seq: bool = setting(False, "one segment per sequence, no next-sentence pairs")
     dupe_factor: int = setting(
-        1, "passes over the corpus per epoch's file, each cut and masked anew", low=1
+        1, "passes over the corpus per epoch file, each cut and masked differently", low=1
     )
-    num_workers: int = setting(1, "processes", low=1)
+    num_workers: int = setting(1, "number of worker processes", low=1)
 
 
 @dataclass(frozen=True)
 class Predicting(Training):
-    """Stage 5 (paper, Eq. 10)."""
+    """Stage 5: the loss of the prediction layer (paper, Eq. 10)."""
 
-    temperature: float = setting(1.0, "divides both logits", **POSITIVE)
+    temperature: float = setting(
+        1.0, "t of Eq. 10, which divides the logits of student and teacher", **POSITIVE
+    )
     reduction: Literal["ours", "original"] = setting(
-        "ours", "of Eq. 10: mean over rows of the sum over classes, or mean over both (original)"
+        "ours", "Eq. 10 as a sum over classes and mean over rows, or as a mean over both (original)"
     )
     hard_label_weight: float = setting(
         0.0, "share of the gold labels' loss; 1: no soft targets", high=1
@@ -176,12 +191,12 @@ class Quantizing(Predicting):
     """8 bits (Q8BERT), from soft targets or labels. The batch size is the MindSpore port's."""
 
     train_batch_size: int = setting(
-        16, "rows per optimizer step, over all processes and accumulated parts", low=1
+        16, "rows per optimizer step, over all processes and accumulation steps", low=1
     )
     do_quant: bool = setting(True, "8 bits; false: the same training in floating point")
     post_training: bool = setting(False, "calibrate only, without training")
     calibration_rows: int = setting(
-        512, "the first training rows, which set the initial ranges of activations", low=1
+        512, "number of first training rows that set the ranges of activations", low=1
     )
 
 
@@ -191,7 +206,7 @@ class FineTuning(Training):
 
     classifier_head: Literal["huggingface", "original"] = setting(
         "huggingface",
-        "pooler, dropout and Linear, or the original code's pooler, ReLU and Linear",
+        "pooler, dropout and Linear, or pooler, ReLU and Linear as in the original code",
         spellings={"relu": "original"},
     )
     allow_weak_teacher: bool = setting(False, "accept a teacher whose dev score is at chance level")
@@ -199,18 +214,20 @@ class FineTuning(Training):
 
 @dataclass(frozen=True)
 class Settings(Checked):
-    """All settings of a run. A stage's field has the stage's name."""
+    """All settings of a run; the field of a stage has the stage's name."""
 
     profile: str = "classroom"
     task: Task = TASKS[FOLDERS_OWN_TASK]
-    seed: int = setting(42)
+    seed: int = setting(42, "seed of all random numbers")
     device: str = setting("auto", "auto, cpu, cuda or mps")
     precision: str = setting(
-        "auto", "auto, float32, bf16 or fp16; auto: bf16, else fp16, on a GPU, float32 on a CPU"
+        "auto", "auto, float32, bf16 or fp16; auto: bf16 or else fp16 on a GPU, float32 on a CPU"
     )
     threads: int = setting(0, "CPU threads; 0: PyTorch's choice")
     lower_case: bool | None = setting(
-        None, "default: as the model's vocabulary is", flags=("--do_lower_case",)
+        None,
+        "lower-case the text (default: if the vocabulary is uncased)",
+        flags=("--do_lower_case",),
     )
     pretrain: Pretraining = field(default_factory=Pretraining)
     data_augmentation: Augmenting = field(default_factory=Augmenting)
@@ -223,7 +240,10 @@ class Settings(Checked):
     quantize: Quantizing = field(default_factory=Quantizing)
 
     def override(self, assignments: list[str]) -> Settings:
-        """Apply `stage.field=value` strings. Raises UserError with the nearest name for a typo."""
+        """Apply `stage.field=value` strings.
+
+        Raises UserError for an unknown name, with the nearest one, and for a wrong value.
+        """
         settings = self
         for assignment in assignments:
             settings = assigned(settings, assignment)

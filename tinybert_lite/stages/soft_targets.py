@@ -1,4 +1,4 @@
-"""The teacher's logits for every row of a task, computed once and stored for stage 5."""
+"""The teacher's logits for the training rows, computed once and stored for stage 5."""
 
 import hashlib
 import io
@@ -17,7 +17,7 @@ from tinybert_lite.system.outputs import SOFT_TARGETS
 
 
 def first_identical(examples: Examples) -> np.ndarray:
-    """For each row the number of the first row with the same tokens and segments, (n,)."""
+    """Return for each row the number of the first row with the same tokens and segments, (n,)."""
     ends = zip(examples.starts, examples.starts[1:], examples.first)
     rows = (examples.ids[start:end].tobytes() + first.tobytes() for start, end, first in ends)
     keys = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in rows)
@@ -27,7 +27,7 @@ def first_identical(examples: Examples) -> np.ndarray:
 
 
 def asking(teacher: Bert, batch_size: int) -> Callable[[Examples], np.ndarray]:
-    """A function that gives a BERT's logits (n, K) for examples; identical rows are read once."""
+    """Make a function from examples to a BERT's logits (n, K); identical rows are computed once."""
 
     def logits(examples: Examples) -> np.ndarray:
         identical = first_identical(examples)
@@ -43,10 +43,10 @@ def asking(teacher: Bert, batch_size: int) -> Callable[[Examples], np.ndarray]:
 def with_soft_targets(
     examples: Examples, ask: Callable[[Examples], np.ndarray], made_from: str, folder: Path
 ) -> Examples:
-    """The examples with the teacher's logits (n, K), stored in `folder`/soft_targets.npz.
+    """Add the teacher's logits (n, K) to the examples, and store them in `folder`/soft_targets.npz.
 
-    `ask` computes the logits where none of this teacher and these rows are stored; `made_from`
-    identifies the teacher and what it reads besides the examples.
+    `ask` computes the logits if those of this teacher for these rows are not stored yet;
+    `made_from` identifies the teacher and its other inputs.
     """
     digest = hashlib.sha256(made_from.encode())
     for part in (examples.ids, examples.starts, examples.first):

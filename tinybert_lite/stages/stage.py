@@ -23,42 +23,46 @@ from tinybert_lite.system.files import sha256, write_json
 from tinybert_lite.system.machine import machine, versions
 from tinybert_lite.system.outputs import MANIFEST, Outputs, locked, read_manifest
 
-# What the report adds to stage 5's folder.
+# The files that the report adds to stage 5's folder.
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")
-# What a stage reads under these names is opened as a model folder before its work begins.
+# Inputs with these names are opened as model folders before the work of a stage begins.
 MODELS = ("teacher", "student", "model")
 MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
 class StageResult:
+    """The result of running or skipping a stage."""
+
     stage: str
     folder: Path
     metrics: dict = field(default_factory=dict)
     seconds: float = 0.0
-    skipped: str = ""  # why it did not run, "" where it ran
+    skipped: str = ""  # the reason why it did not run, "" if it ran
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. `work(job)` does it and returns its metrics."""
+    """One stage; `work(job)` writes its files and returns its metrics."""
 
     name: str  # also the name of its settings
     title: str
-    reads: Callable[..., dict[str, Path]]  # of a workspace, by name; keywords replace its own paths
-    folder: Callable[[object], Path]  # of a workspace: where it writes
+    reads: Callable[..., dict[str, Path]]  # workspace -> inputs by name; keywords replace them
+    folder: Callable[[object], Path]  # workspace -> the folder that it writes
     writes: tuple[str, ...]  # patterns of the files it may write there
     work: Callable[[Job], dict]
-    # Of a workspace: why the stage is not needed there, "" where it is.
+    # workspace -> the reason why the stage is not needed there, "" if it is needed.
     skip_reason: Callable[[object], str] = lambda workspace: ""
-    # What it reads -> the stages that may have made it.
+    # Name of an input -> the stages that may have written it.
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def outputs(self, folder: Path) -> Outputs:
         return Outputs(folder, self.writes)
 
     def run(self, workspace, settings: Settings, force: bool = False) -> StageResult:
-        """Run on a workspace, unless the stage is up to date or not needed there."""
+        """Run on a workspace, unless the stage is up to date or not needed there.
+
+        Raises UserError if workspace and settings are of different tasks, see also `execute`."""
         if workspace.task != settings.task:
             raise UserError(
                 f"the workspace is set up for {workspace.task_name} and the settings for "
@@ -74,7 +78,9 @@ class Stage:
         return self.execute(reads, folder, settings)
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
-        """Do the work, up to date or not; an interrupted run of the same inputs is resumed."""
+        """Run even if up to date; an interrupted run of the same inputs and settings is resumed.
+
+        Raises UserError if the folder is also an input, or is in use by another run."""
         reads = {
             name: ModelFolder.at(path) if name in MODELS else path for name, path in reads.items()
         }
@@ -88,7 +94,7 @@ class Stage:
             if made_by and expected and made_by not in expected:
                 remark(
                     f"ATTENTION: {path} was made by {made_by}, but the {name} of {self.name} comes "
-                    f"from {' or '.join(expected)}: are two folders swapped?"
+                    f"from {' or '.join(expected)}: check whether two folders are swapped"
                 )
         inputs = {
             name: {"path": str(path), "sha256": fingerprint(path)} for name, path in reads.items()
@@ -128,20 +134,20 @@ class Stage:
 
 
 def stage_of(folder: Path) -> str:
-    """The name of the stage that wrote a folder, "" where none did."""
+    """The name of the stage that wrote a folder, "" if none did."""
     return (read_manifest(Path(folder)) or {}).get("stage", "")
 
 
 def stale(
     stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings, manifest: dict
 ) -> str:
-    """Why a finished stage has to run again, "" where it is up to date."""
+    """The reason why a finished stage has to run again, "" if it is up to date."""
     if manifest.get("stage") != stage.name:
-        return f"was filled by {manifest.get('stage')}"
+        return f"its folder was written by {manifest.get('stage')}"
     if manifest["profile"] != settings.profile:
-        return f"is of the profile {manifest['profile']}"
+        return f"was made with the profile {manifest['profile']}"
     if manifest["seed"] != settings.seed:
-        return f"had seed {manifest['seed']}"
+        return f"was made with seed {manifest['seed']}"
     now = json.loads(json.dumps(_effective(settings, stage)))
     before = canonical(type(getattr(settings, stage.name)), manifest["settings"])
     changed = [name for name in now if now[name] != before.get(name)]
@@ -157,13 +163,13 @@ def stale(
 
 
 def _effective(settings: Settings, stage: Stage) -> dict:
-    """The stage's settings that have an effect on its results."""
+    """The settings of the stage that can change its results."""
     options = asdict(getattr(settings, stage.name))
     return {name: value for name, value in options.items() if name not in WITHOUT_EFFECT}
 
 
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, dict]) -> str:
-    """A hash of all that a result depends on; a run resumes from states of the same one."""
+    """A hash of all that a result depends on; a run resumes only states of the same identity."""
     what = {
         "stage": stage.name,
         "task": asdict(settings.task),

@@ -20,9 +20,9 @@ GLUE_NAMES = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
 def write_test_predictions(
     model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path
 ) -> None:
-    """Write a GLUE submission file (`index⇥prediction`) for each test file that is there.
+    """Write a GLUE submission file (`index⇥prediction`) for each test file that exists.
 
-    The index is the file's own column, or counts from 0.
+    The index is the test file's column index or id, else the row number from 0.
     """
     tests = {
         split: _test_rows(files[split], task, tokenizer, max_length)
@@ -41,7 +41,7 @@ def write_test_predictions(
 
 
 def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Examples, Iterable]:
-    """The rows without labels, and their index."""
+    """Read a test file: the rows without their labels, and their index."""
     if holds_ids(path):
         return task_examples(path, task, tokenizer, max_length, labelled=False), count()
     table = read_table(path, task, labelled=False)
@@ -56,7 +56,7 @@ def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Exam
 def scores_on_test(
     models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int
 ) -> dict[str, dict]:
-    """Scores by test file and model, on the test rows with labels; GLUE's own have none."""
+    """Scores by test file and model, on the test rows with labels; GLUE's test files have none."""
     found = {}
     for split in task.test_files:
         path = files[split]

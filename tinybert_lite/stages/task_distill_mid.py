@@ -1,8 +1,8 @@
 """Stage 4, task-specific distillation of the intermediate layers (paper, Eqs. 7 to 9).
 
-Reads the augmented rows, the task's own teacher and the general student of stage 3; writes a model
-folder into `4_task_distill_mid/`. The student learns the teacher's attention scores and hidden
-states on the task's rows; labels are not used.
+Reads the augmented rows, the fine-tuned task teacher and the general student of stage 3; writes a
+model folder into `4_task_distill_mid/`. The student learns the teacher's attention scores and
+hidden states on the task's rows; labels are not used.
 """
 
 from tinybert_lite.method.objectives import Intermediate
@@ -26,14 +26,14 @@ def work(job: Job) -> dict:
     student = load_student(
         job,
         teacher,
-        # A student that comes with one projection for all layers keeps it.
+        # A student that already has one projection for all layers keeps it.
         projection="original" if folder.projection == "original" else options.projection,
         teacher_width=teacher.model.config.hidden_size,
     )
     if any(part.startswith("fit_dense") for part in student.new_parts):
         remark(
-            f"{folder} holds no projections to the teacher's width: new ones are drawn and learnt "
-            f"here"
+            f"{folder} has no projections to the teacher's width: new ones start from random "
+            f"weights"
         )
     objective = Intermediate(
         student.model,

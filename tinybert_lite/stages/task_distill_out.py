@@ -1,6 +1,6 @@
 """Stage 5, task-specific distillation of the prediction layer (paper, Eq. 10).
 
-Reads the augmented rows, the task's own teacher and the student of stage 4; writes the final
+Reads the augmented rows, the fine-tuned task teacher and the student of stage 4; writes the final
 student and `eval_results.txt` into `5_task_distill_out/`. The student learns the teacher's soft
 targets. The teacher may be a BERT, another classifier, or a file of logits.
 """
@@ -52,11 +52,11 @@ class Teaching:
 
     student: LoadedBert
     dev: DevSet
-    teacher_dev: dict[str, float] | None  # the teacher's scores, None where they are not known
+    teacher_dev: dict[str, float] | None  # the teacher's scores, None if they are unknown
     ask: Callable[[Examples], np.ndarray]  # the teacher's logits (n, K) for the training rows
 
     def train(self, job: Job, label: str, finished: bool = False) -> dict:
-        """Train the student on Eq. 10; the teacher's logits are computed once and kept."""
+        """Train the student on Eq. 10; the teacher's logits are computed once and stored."""
         options, reads = job.options, job.reads
         objective = Prediction(
             None, options.temperature, options.reduction, options.hard_label_weight
@@ -71,20 +71,22 @@ class Teaching:
 
 
 def teaching_of(job: Job) -> Teaching:
-    """Load the student and the teacher of a job, whatever kind of teacher it is."""
+    """Load the student and the teacher of a job, for any kind of teacher."""
     return (_by_bert if job.reads["teacher"].has_layers else _by_other)(job)
 
 
 def _by_bert(job: Job) -> Teaching:
     teacher, dev, scores = load_teacher(job)
-    if job.options.hard_label_weight < 1:  # labels alone leave distillation out on purpose
+    if (
+        job.options.hard_label_weight < 1
+    ):  # with labels only there is no distillation, and no wrong order
         warn_of_order(job.reads["student"], prediction=True)
     ask = asking(teacher.model, job.options.eval_batch_size)
     return Teaching(load_student(job, teacher), dev, scores, ask)
 
 
 def _by_other(job: Job) -> Teaching:
-    """By a classifier that reads texts and not the student's tokens, or by a file of logits."""
+    """For a teacher that reads texts, not the student's tokens, or for a file of logits."""
     task, options, place, rows = job.task, job.options, job.reads["teacher"], job.reads["rows"]
     student = load_student(job)
     dev = job.dev_set(student.tokenizer)

@@ -1,4 +1,4 @@
-"""The task's own teacher and the student: loaded for stages 4 and 5, and checked."""
+"""Load and check the task teacher and the student of stages 4 and 5."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from tinybert_lite.system.errors import UserError
 RULE = "=" * 102
 SWAPPED = (
     f"\n  {RULE}\n"
-    "  ATTENTION, the order of the two steps: {what}\n"
+    "  ATTENTION, wrong order of the two steps: {what}\n"
     "  First intermediate layers (without --pred_distill), "
     "then the prediction layer (with --pred_distill).\n"
-    "  A widely copied guide has the flag the wrong way round in its steps 4.2 and 4.3.\n"
+    "  A widely copied guide swaps the flag in its steps 4.2 and 4.3.\n"
     f"  {RULE}\n"
 )
 SOURCES = {  # of both stages; `warn_of_order` checks their order
@@ -30,15 +30,15 @@ SOURCES = {  # of both stages; `warn_of_order` checks their order
 
 
 def reads_of(workspace, rows: Path, student: Path, teacher: Path | None = None) -> dict[str, Path]:
-    """What stages 4 and 5 read: training rows, dev files, the task's teacher, and a student."""
+    """List what stages 4 and 5 read: training rows, dev files, the task's teacher, a student."""
     dev = {name: path for name, path in workspace.task_files.items() if name != "train"}
     return {"rows": rows, **dev, "teacher": teacher or workspace.task_teacher, "student": student}
 
 
 def load_teacher(job: Job) -> tuple[LoadedBert, DevSet, dict[str, float]]:
-    """The task's own teacher, the dev set, and its scores there.
+    """Load the task teacher and the dev set; return both and the teacher's dev scores.
 
-    Raises UserError for a teacher without a classifier, or with a score at chance.
+    Raises UserError for a teacher without a classifier, or with a dev score at chance.
     """
     teacher = job.finished("teacher")
     if "classifier" in teacher.new_parts:
@@ -53,42 +53,43 @@ def load_teacher(job: Job) -> tuple[LoadedBert, DevSet, dict[str, float]]:
 
 
 def report_teacher(job: Job, scores: dict[str, float], dev: DevSet) -> None:
-    """Print a teacher's dev scores. Raises UserError where they are at chance."""
+    """Print a teacher's dev scores. Raises UserError if they are at chance."""
     say(f"teacher {job.reads['teacher']}: {as_text(scores)}")
     check_teacher(job, scores, dev, job.reads["teacher"])
 
 
 def check_teacher(job: Job, scores: dict[str, float], dev: DevSet, where: Path) -> None:
-    """Raise UserError where a teacher's dev score is at chance: distillation would copy noise.
+    """Raise UserError if a teacher's dev score is at chance, so that it can teach nothing.
 
-    Only warn in the smoke profile, or where the settings allow a weak teacher.
+    Only warn in the smoke profile, or if the settings allow a weak teacher.
     """
     task, settings = job.task, job.settings
     if found := at_chance(task, scores, dev.first.labels):
         hint = (
-            f"{where}: the teacher's {found}; is it fine-tuned on {task.name}, with the labels in "
-            f"the order {', '.join(task.labels) or 'of numbers'}?"
+            f"{where}: the teacher's {found}; check that it was fine-tuned on {task.name}"
+            f"{', with the labels in the order ' + ', '.join(task.labels) if task.labels else ''}"
         )
         if not (settings.finetune_teacher.allow_weak_teacher or settings.profile == "smoke"):
             raise UserError(
-                f"{hint} Fine-tune it longer (finetune_teacher --num_train_epochs N, or --set "
-                f"finetune_teacher.num_train_epochs=N), or insist with --allow_weak_teacher (--set "
-                f"finetune_teacher.allow_weak_teacher=true)"
+                f"{hint}, fine-tune it longer (finetune_teacher --num_train_epochs N, or --set "
+                f"finetune_teacher.num_train_epochs=N), or accept it with --allow_weak_teacher "
+                f"(--set finetune_teacher.allow_weak_teacher=true)"
             )
         remark(f"warning: {hint}")
 
 
 def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> LoadedBert:
-    """A distilled student with a classifier; where it has none, a new one of the teacher's kind.
+    """Load a distilled student with a classifier; a new classifier is of the teacher's kind.
 
-    Student and teacher then cut rows at the same length, which both can read; without a `teacher`
-    (one that reads rows its own way) the student cuts at its own.
+    The tokenizers of student and teacher then truncate at the same length, for which both models
+    have positions. teacher: None for a teacher that does not read the student's tokens.
+    Raises UserError for a student without weights and for different vocabularies.
     """
     folder = job.reads["student"]
     if folder.weights_file is None:
         raise UserError(
-            f"{folder} holds no weights: stages 4 and 5 start from a student that was distilled "
-            f"before"
+            f"{folder} holds no weights: stages 4 and 5 start from a distilled student; "
+            f"run stage 3 or name a student with weights"
         )
     if teacher is None:
         return job.classifier("student", **parts)
@@ -103,16 +104,16 @@ def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> Loaded
 
 
 def check_learnt(task: Task, dev_scores: dict[str, float], labels: np.ndarray, where: Path) -> None:
-    """Warn where a student's dev score is at chance."""
+    """Warn if a student's dev score is at chance."""
     if found := at_chance(task, dev_scores, labels):
         remark(
-            f"warning: {where}: the student's {found}; it has not learnt: more epochs, a higher "
-            f"learning rate, or a look at the teacher and stage 4 may help"
+            f"warning: {where}: the student's {found}; it has not learnt; try more epochs or a "
+            f"higher learning rate, and check the teacher and stage 4"
         )
 
 
 def warn_of_order(student: ModelFolder, prediction: bool) -> None:
-    """Warn where the two stages run in the wrong order; they run all the same."""
+    """Warn if the two stages run in the wrong order; the stage runs anyway."""
     came_from = stage_of(student)
     if prediction and came_from in ("general_distill", "pregenerate_training_data"):
         what = "has not been through intermediate-layer distillation."

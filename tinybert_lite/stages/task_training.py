@@ -1,4 +1,4 @@
-"""Training on a task's rows, as fine-tuning, stages 4 and 5, `undistilled` and `quantize` do it."""
+"""Training on a task's rows, for fine-tuning, stages 4 and 5, `undistilled` and `quantize`."""
 
 from collections.abc import Callable
 
@@ -25,21 +25,21 @@ def train_on_task(
     prepare: Callable[[Examples], Examples] = lambda examples: examples,
     finished: bool = False,
 ) -> dict:
-    """Train on the job's "rows", else its "train"; write a model folder; return metrics.
+    """Train on the job's input "rows", else "train"; write a model folder; return metrics.
 
-    `prepare` gets the examples before they are used. With `dev`, pytorch_model.bin is the best
-    model by the primary metric, and "dev" its scores as it lies in the folder. Without, every epoch
-    is kept as model_epoch_N.bin, and the last is handed on. finished: see `Loop`.
-    Raises UserError for rows that cannot be read, and where labels are to be learnt and there are
-    none, or only one.
+    prepare: a function that changes the examples before training. With `dev`, pytorch_model.bin is
+    the best model by the primary metric, and the metric "dev" has its scores, measured on the saved
+    file. Without `dev`, each epoch is saved as model_epoch_N.bin, and the last is copied to
+    pytorch_model.bin. finished: see `Loop`. Raises UserError for rows that cannot be read, and if
+    labels are to be learnt but there are none, or only one class.
     """
     task, options, folder = job.task, job.options, job.folder
     rows = job.reads.get("rows") or job.reads["train"]
     model, tokenizer = bert.model, bert.tokenizer
     if options.max_seq_length > tokenizer.model_max_length:
         say(
-            f"{label}: rows are cut at {tokenizer.model_max_length} tokens, for which the model "
-            f"has positions, not at {options.max_seq_length}"
+            f"{label}: rows are cut at {tokenizer.model_max_length} tokens instead of "
+            f"{options.max_seq_length}, since the model has no more positions"
         )
     examples = prepare(
         task_examples(rows, task, tokenizer, options.max_seq_length, options.max_rows)
@@ -55,8 +55,8 @@ def train_on_task(
     lengths, unknown = examples.lengths, float((examples.ids == tokenizer.unk_token_id).mean())
     if unknown > MOST_UNKNOWN:
         remark(
-            f"warning: {label}: {100 * unknown:.0f} % of the word pieces of {rows} are [UNK]; is "
-            f"this the vocabulary for a text in {task.language!r}?"
+            f"warning: {label}: {100 * unknown:.0f} % of the word pieces of {rows} are [UNK]; "
+            f"check that the vocabulary is for texts in {task.language!r}"
         )
     say(
         f"{label}: {len(examples)} rows of {rows.name}, {lengths.mean():.0f} tokens on average, "
@@ -83,7 +83,7 @@ def train_on_task(
 
 
 def _note_labels(config, task: Task) -> None:
-    """Write the names of the labels, or the unit of a regression's numbers, into a config."""
+    """Record the names of the labels, or a regression's offset and scale, in a config."""
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {word: number for number, word in enumerate(task.labels)}

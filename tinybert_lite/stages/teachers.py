@@ -1,7 +1,7 @@
-"""Teachers without layers to match, for stage 5 alone: other classifiers, and files of logits.
+"""Teachers without layers to match, for stage 5 only: other classifiers, and files of logits.
 
-A student learns their answers (paper, Eq. 10); their vocabulary and their kind of layers need not
-be the student's.
+A student learns only their logits (paper, Eq. 10), so they may have another vocabulary and another
+architecture than the student.
 """
 
 import inspect
@@ -39,10 +39,10 @@ class OtherClassifier:
         batch_size: int = 64,
         device: str = "cpu",
     ):
-        """Rows are cut at `max_length` of its own tokens, or where its positions end.
+        """Rows are cut at `max_length` of its tokens, or at its number of positions.
 
-        Raises UserError for another number of outputs than the task's labels, and for files that
-        make no classifier, or none that was fine-tuned.
+        Raises UserError if it has not one output per label of the task, for files that are no
+        classifier, and for a classifier that was not fine-tuned.
         """
         self.folder = folder = ModelFolder.at(folder)
         self.task, self.batch_size, self.device = task, batch_size, device
@@ -58,7 +58,9 @@ class OtherClassifier:
                 folder, weights_only=True, dtype=torch.float32, output_loading_info=True, **SAFELY
             )
             self.model = model.eval().to(device)
-        except Exception as error:  # transformers, safetensors and PyTorch raise many kinds
+        except (
+            Exception
+        ) as error:  # transformers, safetensors and PyTorch raise errors of many kinds
             raise _unusable(folder, error) from None
         if lost := sorted(report["missing_keys"]):
             raise UserError(
@@ -76,7 +78,7 @@ class OtherClassifier:
         self.max_length = min(max_length, self.tokenizer.model_max_length, _positions(model))
 
     def batch(self, texts: list[Text]) -> dict[str, torch.Tensor]:
-        """What the model reads, (B, L) each."""
+        """Tokenise texts into the model's inputs, (B, L) each."""
         first, second = ([text[side] for text in texts] for side in (0, 1))
         found = self.tokenizer(
             first,
@@ -91,9 +93,10 @@ class OtherClassifier:
 
     @torch.inference_mode()
     def logits(self, rows: Iterable[Row]) -> np.ndarray:
-        """(n, K) in the order of the rows and of the task's labels.
+        """Return logits (n, K) in the order of the rows and of the task's labels.
 
-        Equal texts are read once, long ones first.
+        Identical texts are computed once, long texts first. Raises UserError for logits that are
+        not finite.
         """
         numbers: dict[Text, int] = {}
         place = [numbers.setdefault((row.text_a, row.text_b), len(numbers)) for row in rows]
@@ -112,13 +115,13 @@ class OtherClassifier:
             found[some] = values[:, self.order]
         if not np.isfinite(found).all():
             raise UserError(
-                f"{self.folder.weights_file}: the teacher answers with NaN or infinity; take "
+                f"{self.folder.weights_file}: the teacher's logits have NaN or infinity; use "
                 f"another checkpoint"
             )
         return on_the_scale(found[place], self.task)
 
     def cost(self, rows: list[Row]) -> dict:
-        """As `models.cost.cost`, with multiply-adds counted in one forward pass of one row."""
+        """The same as `models.cost.cost`; multiply-adds are counted in a forward pass of a row."""
         from torch.nn.attention import SDPBackend, sdpa_kernel
         from torch.utils.flop_counter import FlopCounterMode
 
@@ -148,13 +151,13 @@ class OtherClassifier:
 def _unusable(folder: ModelFolder, error: Exception) -> UserError:
     reason = " ".join(str(error).split())[:150]
     return UserError(
-        f"{folder} is no classifier that can be read here ({type(error).__name__}: {reason}); save "
-        f"it again with save_pretrained, with its tokenizer"
+        f"{folder} is not a classifier that can be read here ({type(error).__name__}: {reason}); "
+        f"save it again with save_pretrained, with its tokenizer"
     )
 
 
 def _positions(model) -> int:
-    """Tokens that the model has positions for; a RoBERTa's start after its padding token's."""
+    """The number of positions for tokens; a RoBERTa's start after the one of its padding token."""
     starts = [
         getattr(module, "padding_idx", None)
         for name, module in model.named_modules()
@@ -166,21 +169,21 @@ def _positions(model) -> int:
 
 
 def class_order(folder: ModelFolder, task: Task) -> list[int]:
-    """The columns of a classifier's outputs in the order of the task's labels.
+    """Return the columns of a classifier's outputs in the order of the task's labels.
 
-    By the words of its id2label where these are the labels, else unchanged. Raises UserError for
-    another number of outputs.
+    They are reordered if the words in id2label are the task's labels, else left unchanged. Raises
+    UserError for another number of outputs.
     """
-    transformers.logging.set_verbosity_error()  # what is wrong is said here in one sentence
+    transformers.logging.set_verbosity_error()  # errors are reported here in one sentence
     transformers.logging.disable_progress_bar()
     path = folder.config_file
     _check_sizes(path, read_json(path).get)
     try:
         config = transformers.AutoConfig.from_pretrained(folder, **SAFELY)
         words = [str(config.id2label[number]) for number in range(config.num_labels)]
-    except Exception as error:  # transformers raises many kinds for values that make no sense
+    except Exception as error:  # transformers raises errors of many kinds for invalid values
         raise _unusable(folder, error) from None
-    # Once more: architectures have names of their own for the same sizes.
+    # A second check: architectures have different names for the same sizes.
     _check_sizes(path, lambda name: getattr(config, name, None))
     if len(words) != task.num_labels:
         raise UserError(
@@ -192,19 +195,22 @@ def class_order(folder: ModelFolder, task: Task) -> list[int]:
         return order
     if task.labels:
         pairs = (f"{word} is {label}" for word, label in zip(words, task.labels))
-        say(f"teacher {folder.name}: its labels are taken in their order: {', '.join(pairs)}")
+        say(
+            f"teacher {folder.name}: its outputs are matched with the labels in their order: "
+            f"{', '.join(pairs)}"
+        )
     return list(range(len(words)))
 
 
 def _check_sizes(path: Path, get: Callable) -> None:
-    """Raise UserError for absurd sizes in a config.json, before anything is allocated."""
+    """Raise UserError for too large sizes in a config.json, before memory is allocated."""
     for name, most in SIZES.items():
         if isinstance(value := get(name), int) and value > most:
             raise UserError(f"{path}: its {name} of {short(value)} is more than {most:,}; fix it")
 
 
 def check_other_teacher(workspace) -> None:
-    """Raise UserError, before minutes are spent, for logits or a classifier that do not fit."""
+    """Raise UserError, before a stage runs, for logits or a classifier that do not fit the task."""
     teacher = workspace.task_teacher
     if teacher.kind == LOGITS:
         read_logits(teacher.path, workspace.task, workspace.task_rows)

@@ -1,7 +1,8 @@
-"""The student to compare with: of the same size, trained on the labels, without a teacher.
+"""The undistilled student, for comparison: trained on the labels, without a teacher.
 
 Reads `train.tsv`, `dev.tsv` and the student's config; writes a model folder into
-`5_task_distill_out/undistilled/`. All of its weights start random.
+`5_task_distill_out/undistilled/`. It has the distilled student's size, and
+all of its weights are random at the start.
 """
 
 from tinybert_lite.method.objectives import Labels

@@ -1,4 +1,4 @@
-"""What every command line shares: errors as one line, exit codes, and Ctrl-C."""
+"""What all commands have in common: errors in one line, exit codes, and Ctrl-C."""
 
 import functools
 import os
@@ -16,15 +16,15 @@ from tinybert_lite.system.errors import UserError, what_failed
 def command(main):
     """Turn a `main(argv)` into a command that returns its exit code.
 
-    A UserError or an OSError becomes one line and exit code 2, Ctrl-C 130, and a reader that stops
-    reading the output, as in `| head`, 141.
+    Exit code 2 with one line for a UserError or an OSError, 130 for Ctrl-C, and 141 if the program
+    that reads the output stops reading, as in `| head`.
     """
 
     @functools.wraps(main)
     def wrapped(argv=None) -> int:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")  # a console that cannot show a letter shows ?
+                stream.reconfigure(errors="replace")  # print ? for letters unknown to it
         try:
             return main(sys.argv[1:] if argv is None else list(argv)) or 0
         except BrokenPipeError:
@@ -35,7 +35,7 @@ def command(main):
             remark(f"error: {what_failed(error) if isinstance(error, OSError) else error}")
             return 2
         except KeyboardInterrupt:
-            remark("stopped; the same command resumes from the last saved step")
+            remark("stopped; run the same command again to resume from the last saved step")
             return 130
         finally:
             processes.leave()

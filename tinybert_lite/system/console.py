@@ -8,22 +8,22 @@ from tinybert_lite.system import processes
 
 
 def say(text: str) -> None:
-    """Print a line to stdout; of several processes the first one does."""
+    """Print a line to stdout, in the first process only."""
     if processes.is_main():
         print(text, flush=True)
 
 
 def remark(text: str) -> None:
-    """Print a line to stderr, apart from results on stdout that another program may read."""
+    """Print a line to stderr, in the first process only; stdout is for results."""
     if processes.is_main():
         print(text, file=sys.stderr, flush=True)
 
 
 def progress(iterable, what: str, total: int | None = None, tell: Callable[[str], None] = say):
-    """The same items, with a tqdm bar in a terminal and elsewhere a line every ten seconds.
+    """Yield the items of `iterable` and show progress: a tqdm bar in a terminal, else lines.
 
-    Lines are printed with `tell`. A bar would leave broken output in a saved notebook. Without an
-    iterable it returns the bar, to be updated by hand.
+    A line is printed with `tell` every ten seconds; a bar would leave broken output in a saved
+    notebook. If `iterable` is None, the function returns a bar, which the caller updates.
     """
     from tqdm import tqdm
 
@@ -44,7 +44,7 @@ def _with_lines(
 
 
 def grid(rows: list[tuple[str, ...]]) -> str:
-    """A text table: rows of as many cells each, every column as wide as its longest cell."""
+    """Format rows of equal length as a text table; a column is as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows

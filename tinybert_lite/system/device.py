@@ -12,7 +12,7 @@ PRECISIONS = ("auto", "float32", "bf16", "fp16")
 
 @dataclass(frozen=True)
 class Device:
-    """A device as PyTorch names it and a precision as Accelerate does: "no" is float32."""
+    """A device by PyTorch's name and a precision by Accelerate's name, in which "no" is float32."""
 
     name: str
     precision: str
@@ -26,7 +26,8 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     """Pick the device `auto | cpu | cuda | mps` and the precision `auto | float32 | bf16 | fp16`.
 
     auto is bf16 on a GPU that has it in hardware, fp16 with dynamic loss scaling on other CUDA
-    GPUs, float32 elsewhere. Raises UserError for what this machine does not have.
+    GPUs, float32 elsewhere. Raises UserError for an unknown name, and for a device or
+    precision that this machine does not have.
     """
     import torch
 

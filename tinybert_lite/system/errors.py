@@ -16,13 +16,13 @@ def disk_refuses(error: Exception) -> bool:
 
 
 def what_failed(error: OSError) -> str:
-    """An error of the file system as one sentence."""
+    """Describe an error of the file system in one sentence: path, problem, cure."""
     place = error.filename2 or error.filename or "a file"
     if error.errno == errno.EROFS:
         return f"{place}: the file system is read-only; name an output folder that can be written"
     if disk_refuses(error):
         return (
-            f"{place}: the disk is full; make room and run the same command again, "
+            f"{place}: the disk is full; free some space and run the same command again, "
             "which resumes from the last saved state"
         )
     return f"{place}: {error.strerror or error}; fix the path or the permissions"

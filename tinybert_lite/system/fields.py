@@ -1,4 +1,4 @@
-"""Settings as dataclasses: default, help, limits, choices and flags stand at their field.
+"""Settings as dataclasses: each field has its default, help, limits, choices and flags.
 
 @dataclass(frozen=True)
 class Training(Checked):
@@ -23,7 +23,7 @@ from typing import get_args, get_type_hints
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
 
-ONLY_SET = None  # as `flags`: no flag by default, only --set and Python reach the setting
+ONLY_SET = None  # a value of `flags`: without a flag, for --set and Python only
 
 
 def setting(
@@ -36,9 +36,9 @@ def setting(
 ):
     """A dataclass field that users may set.
 
-    low, high: the limits of a number. The choices of a word are the field's type, a Literal.
-    flags: its names on a command line if they are more or other than `--NAME`, or ONLY_SET.
-    spellings: old word -> today's word, for values that were renamed; both are accepted.
+    low, high: the limits of a number. A field with choices has a Literal as its type.
+    flags: the names on a command line if not only `--NAME`, or ONLY_SET.
+    spellings: old value -> current value, for values that were renamed; both are accepted.
     """
     metadata = {"help": help, "low": low, "high": high, "flags": flags}
     return field(default=default, metadata={**metadata, "spellings": spellings or {}})
@@ -54,7 +54,7 @@ def _settings(owner: type) -> dict[str, Field]:
 
 
 def canonical(owner: type, values: dict) -> dict:
-    """`values` by field name, with today's word in place of an old one."""
+    """Return `values` (field name -> value) with renamed values replaced by the current ones."""
     spellings = {name: f.metadata["spellings"] for name, f in _settings(owner).items()}
     return {name: spellings.get(name, {}).get(str(v), v) for name, v in values.items()}
 
@@ -76,18 +76,18 @@ class Checked:
 
     @classmethod
     def given(cls, args: argparse.Namespace) -> dict:
-        """The settings of this class among parsed arguments that are not None."""
+        """Return the parsed arguments that are settings of this class and not None."""
         names = _settings(cls)
         return {k: v for k, v in vars(args).items() if k in names and v is not None}
 
     @classmethod
     def of(cls, args: argparse.Namespace, **more):
-        """Filled from parsed arguments; `more` wins."""
+        """Make an instance from parsed arguments; `more` overrides them."""
         return cls(**cls.given(args) | more)
 
 
 def known(name: str, names: Iterable[str], problem: str) -> None:
-    """Raise UserError, with the nearest of `names` for a typo, where `name` is not among them."""
+    """Raise UserError if `name` is not among `names`; it suggests the nearest one for a typo."""
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
         hint = f"the nearest is {near[0]}" if near else f"there are {', '.join(names)}"
@@ -95,14 +95,16 @@ def known(name: str, names: Iterable[str], problem: str) -> None:
 
 
 def changed(settings: Checked, parts: dict[str, dict]) -> Checked:
-    """`settings` with other values in some parts: part -> field -> value."""
+    """Return `settings` with new values for fields of some parts: part -> field -> value."""
     return replace(
         settings, **{part: replace(getattr(settings, part), **new) for part, new in parts.items()}
     )
 
 
 def assigned(settings: Checked, assignment: str) -> Checked:
-    """`settings` after one `stage.field=value`. Raises UserError with the nearest name."""
+    """Return `settings` with one `stage.field=value` applied.
+
+    Raises UserError for an unknown name, with the nearest one, and for a value of another type."""
     target, equals, text = map(str.strip, assignment.partition("="))
     stage, dot, name = target.partition(".")
     if not (equals and dot):
@@ -124,6 +126,7 @@ def assigned(settings: Checked, assignment: str) -> Checked:
 
 
 def truth(text: str) -> bool:
+    """Parse true, false, 1 or 0. Raises ArgumentTypeError for any other text."""
     try:
         return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
     except KeyError:
@@ -131,17 +134,17 @@ def truth(text: str) -> bool:
 
 
 def _reader(kind: type):
-    """What makes a value of this type of a text."""
+    """Return the function that converts a text into a value of this type."""
     return kind if kind in (int, float) else truth if bool in (kind, *get_args(kind)) else str
 
 
 def _choices(kind: type) -> tuple[str, ...]:
-    """The words of a Literal."""
+    """Return the values of a Literal; none for any other type."""
     return get_args(kind) if _reader(kind) is str else ()
 
 
 def say_no_effect(argv: list[str], reasons: dict[str, str]) -> None:
-    """Name each flag of `reasons` that is given, with the reason why it has no effect."""
+    """Print each flag of `reasons` that is in `argv`, with the reason why it has no effect."""
     for flag in {arg.split("=")[0]: None for arg in argv}:
         if flag in reasons:
             remark(f"{flag} has no effect: {reasons[flag]}")
@@ -161,11 +164,11 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(*flags, default=default, **how, **more)
 
     def settings(self, owner: type[Checked], *names: str, without=(), **defaults) -> None:
-        """Flags for the settings of a dataclass: these `names`, or all but ONLY_SET and `without`.
+        """Add flags for `names`, or for all settings of a dataclass except ONLY_SET and `without`.
 
-        A flag that the parser has already is not added again. defaults: those of this command,
-        where they differ from the dataclass's. None means the dataclass's default, and lets a
-        command see whether the flag was given.
+        A flag that the parser has already is not added again. defaults: values for this command
+        that differ from the dataclass. None means the dataclass's default, and lets a command
+        see whether the flag was given.
         """
         without = {*without, *(action.dest for action in self._actions)}
         for name, f in _settings(owner).items():
@@ -183,7 +186,7 @@ class Parser(argparse.ArgumentParser):
                 self.add_argument(*flags, type=_reader(kind), metavar=words or None, **how)
 
     def no_effect(self, reasons: dict[str, str]) -> None:
-        """Accept flags (flag -> reason) that have no effect; new ones take a value or none."""
+        """Accept flags (flag -> reason) that have no effect, with or without a value."""
         self.reasons |= reasons
         for flag, reason in reasons.items():
             if flag not in self._option_string_actions:

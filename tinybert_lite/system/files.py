@@ -1,4 +1,4 @@
-"""Files written safely: beside their place, synced to disk, and renamed once they are whole."""
+"""Files written safely: beside the target, synced to disk, and renamed when complete."""
 
 import hashlib
 import json
@@ -17,8 +17,8 @@ from tinybert_lite.system.lines import lines_of
 def written_beside(target: Path, resume: bool = False) -> Iterator[Path]:
     """Yield the path `NAME.part` to write to; at the end sync that file and rename it to `target`.
 
-    So `target` is the old file or the whole new one, never half a file. After an error the part is
-    removed, unless a later run is to `resume` from it. Of several processes the first one writes;
+    `target` is always the old file or the complete new one. After an error `NAME.part` is removed,
+    but with `resume` it is kept for a later run. With several processes only the first one writes;
     the others get the null device. Raises UserError while another program holds `target` open.
     """
     if not processes.is_main():
@@ -35,21 +35,21 @@ def written_beside(target: Path, resume: bool = False) -> Iterator[Path]:
         if not resume:
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(target)  # a full disk is reported without a name
+            error.filename = str(target)  # the error for a full disk names no file
         raise
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file, see `written_beside`."""
+    """Write a file in one step, see `written_beside`."""
     with written_beside(path) as part:
         part.write_bytes(content)
 
 
 def replace_file(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, over a file that is there.
+    """Rename `source` to `target` and replace a file of that name.
 
-    Windows refuses that while another program holds the target open, so wait up to 1.5 seconds
-    there. Raises UserError where it stays held.
+    Windows refuses this while another program holds the target open, so on Windows wait up to 1.5
+    seconds. Raises UserError if the target is still open then.
     """
     for seconds in (0.1, 0.2, 0.4, 0.8, None):
         try:
@@ -60,7 +60,7 @@ def replace_file(source: Path, target: Path) -> None:
             if seconds is None:
                 raise UserError(
                     f"{target} is held open by another program; "
-                    "close what shows or reads it and run again"
+                    "close that program and run the command again"
                 ) from None
             time.sleep(seconds)
 
@@ -74,12 +74,12 @@ def move_files(paths: Iterable[Path], source: Path, target: Path) -> None:
 
 
 def files_in(folder: Path, *patterns: str) -> list[Path]:
-    """The files in `folder` that match any of the glob patterns, sorted, each once."""
+    """List the files in `folder` that match any of the glob patterns, sorted, each once."""
     return sorted({path for p in patterns for path in folder.glob(p) if path.is_file()})
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -90,13 +90,15 @@ def write_json(path: Path, value) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """A JSON object. Raises UserError if the file is missing, not UTF-8, or anything else."""
+    """Read a JSON object. Raises UserError if the file is missing, not UTF-8, or not an object."""
     try:
         found = json.loads("\n".join(lines_of(path)))
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{path} is not valid JSON ({error}); fix it or take it from the model's source again"
+            f"{path} is not valid JSON ({error}); fix it or get the file from its source again"
         ) from None
     if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object; take it from the model's source again")
+        raise UserError(
+            f"{path} holds no JSON object; fix it or get the file from its source again"
+        )
     return found

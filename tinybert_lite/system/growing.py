@@ -11,18 +11,18 @@ from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, write_json, written_beside
 
-KEPT = 2  # saved states to go back to
+KEPT = 2  # blocks whose ends are recorded
 BLOCK = 1 << 20  # bytes read at once
 
 
 class GrowingFile:
-    """`with GrowingFile(path, identity) as file`: call `file.add(content, **state)` for each block.
+    """A file in a `with` statement; call `file.add(content, **state)` for each block.
 
     The file is `NAME.part` until the end of the `with` (see `written_beside`).
     `checkpoint-<stem>.json` records where the last blocks end, each with its `state` and the
     SHA-256 of all bytes before its end. A later run with the same `identity` resumes after the last
-    block that is whole; its `state` is empty where there is none. Without an identity nothing is
-    recorded. Of several processes the first one writes.
+    undamaged block and has its `state`, or an empty state if there is no such block. Without an
+    identity nothing is recorded. With several processes only the first one writes.
     """
 
     def __init__(self, path: Path, identity: str = ""):
@@ -35,13 +35,14 @@ class GrowingFile:
 
     @property
     def state(self) -> dict:
+        """The `state` of the last block; empty before the first one."""
         return self._saved[-1]["state"] if self._saved else {}
 
     def _resume(self) -> None:
         try:
             notes = read_json(self.notes)
         except UserError:
-            return say(f"{self.notes} is damaged: starting {self.path.name} again")
+            return say(f"{self.notes} is damaged: {self.path.name} starts from the beginning")
         if notes.get("identity") != self.identity:
             return
         place = self.part if self.part.is_file() else self.path
@@ -55,7 +56,7 @@ class GrowingFile:
                 if finished or place == self.part:  # else somebody changed the finished file
                     self.finished, self._saved, self._digest = finished, saved, digest
                 return
-            say(f"{place} is damaged: going back to the block before")
+            say(f"{place} is damaged: going back to the previous block")
             saved.pop()
             finished = False
 

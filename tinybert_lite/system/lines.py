@@ -1,4 +1,4 @@
-"""Text files as lines: the one place where bytes are decoded, and refused if they are not text."""
+"""Text files as lines. Only this file decodes bytes, and it refuses those that are not UTF-8."""
 
 import bz2
 import codecs
@@ -25,7 +25,7 @@ MARKS = {
 def lines_of(
     path: Path, cure: str = "put the file there or name another folder", longest: int = LONGEST
 ) -> Iterator[str]:
-    """The lines of a UTF-8 file without line ends, byte order mark and blank lines at the end.
+    """Yield the lines of a UTF-8 file without line ends, byte order mark and blank last lines.
 
     `.xz`, `.bz2` and `.gz` are unpacked. Raises UserError for a missing file (with this `cure`),
     another encoding, invalid bytes, NUL, a line of more than `longest` bytes, a damaged archive.
@@ -83,7 +83,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _other_encoding(start: bytes) -> str:
-    """UTF-16 or UTF-32, told by the byte order mark or by the share of zero bytes; else ""."""
+    """UTF-16 or UTF-32, recognised by the byte order mark or the share of zero bytes; else ""."""
     marked = next((name for mark, name in MARKS.items() if start.startswith(mark)), "")
     zeros = start.count(0) / max(1, len(start))
     return marked or ("UTF-16" if 0.4 < zeros < 0.6 else "UTF-32" if 0.6 < zeros < 0.8 else "")

@@ -29,7 +29,7 @@ def seed_everything(seed: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on."""
+    """Return the versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in ("torch", "transformers", "accelerate", "numpy", "tinybert-lite"):
         try:
@@ -40,4 +40,5 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
+    """Describe the operating system, the processor type and the number of logical CPUs."""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical CPUs"

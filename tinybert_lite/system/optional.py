@@ -7,7 +7,10 @@ from tinybert_lite.system.errors import UserError
 
 
 def optional(module: str, package: str, extra: str, need: str) -> ModuleType:
-    """The imported module. Raises UserError, beginning with `need`, where it is not installed."""
+    """Import and return a module.
+
+    Raises UserError if it is not installed; the message begins with `need`, a passive sentence.
+    """
     try:
         return import_module(module)
     except ImportError:

@@ -1,4 +1,4 @@
-"""The files of a stage's folder: making room for a run's results, and restoring the old ones."""
+"""The files of a stage's folder: moving old results away for a run, and restoring them."""
 
 import shutil
 import tempfile
@@ -18,12 +18,12 @@ from tinybert_lite.system.files import files_in, move_files, read_json, sha256, 
 HISTORY, STATES = "history.jsonl", "checkpoint-*"  # what a run records beside its results
 MANIFEST, RUNNING = "manifest.json", "running.json"
 LOCK = ".lock"
-SOFT_TARGETS = "soft_targets.npz"  # kept between runs: it names what it was made from
+SOFT_TARGETS = "soft_targets.npz"  # kept between runs: it contains the identity of its inputs
 ASIDE, PREVIOUS = "aside", ".previous"
 
 
 def read_manifest(folder: Path) -> dict | None:
-    """The manifest of a finished stage; None where there is none, or a damaged one."""
+    """Read the manifest of a finished stage; None if it is missing or damaged."""
     try:
         return read_json(folder / MANIFEST)
     except UserError:
@@ -32,7 +32,7 @@ def read_manifest(folder: Path) -> dict | None:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """A new empty folder inside `folder`, removed afterwards with what a killed run left there."""
+    """Yield a new empty folder inside `folder`; remove it afterwards, and those of killed runs."""
     place = folder / f".scratch-{processes.number()}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -44,9 +44,9 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One run at a time: raises UserError while another process works in `folder`.
+    """Lock `folder` for one run. Raises UserError while another process has locked it.
 
-    The operating system holds the lock and frees it when a process dies, however it dies.
+    The operating system frees the lock when the process ends, even if it is killed.
     """
     if not processes.is_main():
         yield
@@ -57,8 +57,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"{folder} is in use: another run is at work there; "
-            "wait until it has ended or name another folder"
+            f"{folder} is in use by another run; wait until it has ended or name another folder"
         ) from None
     try:
         yield
@@ -68,10 +67,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The results in `folder`: the files of `patterns`, by a stage or by the report after it.
+    """The results in `folder`: the files that match `patterns`, of one stage or the report.
 
-    While a run writes new results the old ones are in `.previous/`, and `running.json` names the
-    run by its identity.
+    While a run writes new results, the old ones are in `.previous/`, and `running.json` contains
+    the identity of the run.
     """
 
     folder: Path
@@ -85,9 +84,9 @@ class Outputs:
         return {path.relative_to(self.folder).as_posix(): sha256(path) for path in self.files()}
 
     def owned(self) -> list[Path]:
-        """What a run wrote and nobody changed since, and its records.
+        """List the results that are unchanged since a run wrote them, and the run's records.
 
-        The manifest is last: until it is moved, the run's files can be told from a user's.
+        The manifest is last: until it is moved, it distinguishes the run's files from a user's.
         """
         manifest = read_manifest(self.folder) or {}
         known = {**manifest.get("outputs", {}), **manifest.get("report", {})}
@@ -100,7 +99,7 @@ class Outputs:
         return unchanged + self.states() + [path for path in records if path.is_file()]
 
     def states(self) -> list[Path]:
-        """Saved states of a run that has not finished, and files that it left half written."""
+        """List saved states of an unfinished run, and its incomplete files (`.part`)."""
         half = (f"{name}.part" for name in (*self.patterns, HISTORY, RUNNING, MANIFEST))
         return files_in(self.folder, STATES, *half)
 
@@ -109,11 +108,11 @@ class Outputs:
 
     @contextmanager
     def replaced(self, profile: str, identity: str, stage: str) -> Iterator[None]:
-        """Replace the old results by what the `with` writes, the manifest last.
+        """Replace the old results by what the `with` block writes, the manifest last.
 
-        An error brings the old ones back. After an interruption, or on a full disk, everything
-        stays as it is, for a run of the same `identity` to resume. Of several processes the first
-        one moves files.
+        After an error the old results are restored. After an interruption, or on a full disk, all
+        files are left unchanged, so that a run of the same `identity` can resume. With several
+        processes only the first one moves files.
         """
         if processes.is_main():
             self.make_room(profile, identity)
@@ -134,8 +133,8 @@ class Outputs:
         """Move a user's files and another profile's results to `aside/`, this profile's to
         `.previous/`.
 
-        An interrupted run of the same `identity` is left as it is, to be resumed; one of another
-        identity is moved aside. Raises UserError for a damaged running.json.
+        The files of an interrupted run of the same `identity` are left unchanged, to be resumed;
+        those of another identity are moved aside. Raises UserError for a damaged running.json.
         """
         running = self.folder / RUNNING
         if (self.folder / MANIFEST).is_file() and running.is_file():
@@ -169,10 +168,10 @@ class Outputs:
         say(f"moved aside: {names}{' …' if len(paths) > 4 else ''} → {target}")
 
     def restore(self) -> None:
-        """After an error: bring the old results back and remove the new ones.
+        """After an error, restore the old results and remove the new ones.
 
-        States that training had saved are moved aside; with no old results they stay, so that the
-        same run can be resumed.
+        States that training had saved are moved aside; if there are no old results they are left
+        unchanged, so that the same run can be resumed.
         """
         states = files_in(self.folder, STATES)
         if (self.folder / PREVIOUS).is_dir():
@@ -187,7 +186,7 @@ class Outputs:
             path.unlink(missing_ok=True)
 
     def _put_back(self) -> None:
-        """Bring back what an interrupted run had moved out of its way."""
+        """Restore the results that an interrupted run had moved into `.previous/`."""
         previous = self.folder / PREVIOUS
         found = files_in(previous, "**/*")
         taken = [path for path in found if (self.folder / path.relative_to(previous)).exists()]
@@ -196,7 +195,7 @@ class Outputs:
         shutil.rmtree(previous, ignore_errors=True)
 
     def finished(self) -> None:
-        """The new results count: remove the old ones, the saved states, and running.json last."""
+        """Accept the new results: remove the old ones, the saved states, and running.json last."""
         shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
         for path in [*self.states(), self.folder / RUNNING]:
             path.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
-"""Several processes on one job, as torchrun and `accelerate launch` start them, and workers.
+"""Several processes for one run, as torchrun and `accelerate launch` start them, and workers.
 
-The first process prints and writes, all compute. With one process these functions do nothing.
+All processes compute, and the first one prints and writes files. With one process these functions
+do nothing.
 """
 
 import os
@@ -10,9 +11,9 @@ from tinybert_lite.system.errors import UserError
 
 
 def need_one_process(cure: str) -> None:
-    """Raise UserError under torchrun, for what several processes cannot do."""
+    """Raise UserError if several processes were started; `cure` ends the message."""
     if count() > 1:
-        raise UserError(f"this command runs in one process, and {count()} were started: {cure}")
+        raise UserError(f"this command runs in one process, but {count()} were started: {cure}")
 
 
 def in_parallel(function, arguments, workers: int):
@@ -30,7 +31,7 @@ def in_parallel(function, arguments, workers: int):
 
 
 def number() -> int:
-    """Which process this is, from 0."""
+    """The number of this process, from 0."""
     return int(os.environ.get("RANK", 0))
 
 
@@ -43,8 +44,10 @@ def is_main() -> bool:
 
 
 def join(device: str) -> None:
-    """Connect the processes. On a CPU Accelerate has to be told the device, or each process would
-    take itself for the only one."""
+    """Connect the processes.
+
+    On a CPU, Accelerate needs the device by name; otherwise each process would run alone.
+    """
     if count() > 1:
         from accelerate import PartialState
 
@@ -52,7 +55,7 @@ def join(device: str) -> None:
 
 
 def wait() -> None:
-    """Wait until all processes have come here."""
+    """Wait until all processes have reached this call."""
     if count() > 1:
         from accelerate import PartialState
 
@@ -60,7 +63,7 @@ def wait() -> None:
 
 
 def gathered(items: list) -> list:
-    """The items of all processes, in the order of the processes."""
+    """Return the items of all processes, in the order of the processes."""
     if count() == 1:
         return items
     from accelerate.utils import gather_object
@@ -69,7 +72,7 @@ def gathered(items: list) -> list:
 
 
 def largest(value):
-    """A tensor (n,) of which each number is the largest of all processes; changed in place."""
+    """Replace each number of a tensor (n,) by its maximum over all processes, in place."""
     if count() > 1:
         import torch.distributed
 
@@ -78,7 +81,7 @@ def largest(value):
 
 
 def summed(numbers: Iterable[float], device: str) -> list[float]:
-    """Each number summed over all processes, which do so on `device`."""
+    """Sum each number over all processes, with a tensor on `device`."""
     if count() == 1:
         return list(numbers)
     import torch

@@ -7,10 +7,10 @@ from tinybert_lite.system.files import write_atomically
 
 
 class History:
-    """Appends one line per logged step or evaluation to `path`, after the first `lines` of it.
+    """Appends one line per logged step or evaluation to the file `path`.
 
-    So a resumed run repeats nothing that an interrupted one logged after its last saved state.
-    Without a path, lines are only counted.
+    Of an existing file only the first `lines` lines are kept: a resumed run writes again what the
+    interrupted run logged after its last saved state. Without a path, lines are only counted.
     """
 
     def __init__(self, path: Path | None, lines: int = 0):
@@ -32,7 +32,7 @@ def _line(event: dict) -> str:
 
 
 def read_history(path: Path) -> list[dict]:
-    """The events of a `history.jsonl` up to a line that a crash left incomplete; [] for no file."""
+    """Read the events of a `history.jsonl` up to the first incomplete line; [] without a file."""
     events = []
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -44,7 +44,7 @@ def read_history(path: Path) -> list[dict]:
 
 
 def stuck(history: list[dict]) -> str:
-    """A warning if the last ten logged losses are no lower than the first ten, else "".
+    """Return a warning if the last ten logged losses are not lower than the first ten, else "".
 
     With fewer than forty logged losses there is no warning.
     """
@@ -52,4 +52,4 @@ def stuck(history: list[dict]) -> str:
     first, last = sum(losses[:10]) / 10, sum(losses[-10:]) / 10
     if len(losses) < 40 or last < first:
         return ""
-    return f"the loss has not gone down: {first:.4g} at first, {last:.4g} in the end"
+    return f"the loss has not decreased: {first:.4g} at the start, {last:.4g} at the end"

@@ -1,4 +1,4 @@
-"""The one training loop: every stage that trains hands it a model, batches and an objective."""
+"""The one training loop: every stage that trains passes it a model, batches and an objective."""
 
 import contextlib
 import math
@@ -43,12 +43,13 @@ class Trained:
 class Loop:
     """Train `model` on `batches` to minimize `objective`.
 
-    `objective(model, batch, sizes)` returns the terms of the loss, scalars by name; `sizes` are
-    the counts of the global batch. `evaluate(model)` returns the dev scores; `on_best(model,
-    scores)` is called whenever the score named `metric` is the highest so far, `on_epoch(model, n)`
-    after epoch n, from 1. `folder` holds history.jsonl and saved states: a run of the same
-    `identity` resumes from the newest. Ctrl-C saves one and stops. `finished` says that the model
-    was trained before, so that a loss that does not fall is no reason for a warning.
+    `objective(model, batch, sizes)` returns the terms of the loss, scalars by name; `sizes`
+    counts the rows, tokens and pairs of the global batch. `evaluate(model)` returns the dev scores;
+    `on_best(model, scores)` is called whenever the score named `metric` is the highest so far,
+    `on_epoch(model, n)` after epoch n, from 1. `folder` contains history.jsonl and saved states: a
+    run of the same `identity` resumes from the newest. Ctrl-C saves a state and stops. With
+    `finished`, for a model that was trained before, there is no warning about a loss that does not
+    decrease.
 
     Raises UserError if the loss or the gradient is not finite, before the weights change.
     """
@@ -118,7 +119,7 @@ class Loop:
             self._done, self._best, self._terms = state["step"], state["best"], state["terms"]
         path = self.folder / HISTORY if self._writes else None
         self._log = History(path, state["lines"] if state else 0)
-        if accelerator.num_processes > 1:  # each draws a dropout of its own
+        if accelerator.num_processes > 1:  # each process has its own dropout
             seed = torch.initial_seed() + 1000 * self._done + accelerator.process_index
             torch.manual_seed(seed)
         self._bounds = epoch_bounds(self.settings, self.batches.steps)
@@ -129,8 +130,8 @@ class Loop:
         return self.folder is not None and self.accelerator.is_main_process
 
     def _remaining(self) -> Iterator[tuple]:
-        """For each step to do: epoch from 0, whether it is the epoch's last step, the global
-        batch's row numbers, and what `_parts` makes of them."""
+        """Yield for each remaining step: the epoch (from 0), whether the step is its last one, the
+        row numbers of the global batch, and the result of `_parts` for them."""
         for epoch, (start, end) in enumerate(pairwise(self._bounds)):
             if self._done < end:
                 examples, batches = self.batches.epoch(epoch)
@@ -140,8 +141,9 @@ class Loop:
                     yield epoch, number == len(here), rows, parts
 
     def _parts(self, examples, rows) -> tuple[float, list[Batch]]:
-        """This process's rows of a global batch in `gradient_accumulation_steps` parts, and their
-        weight: 0 if there are more processes than rows, and this one repeats another's row."""
+        """The weight of this process's rows of a global batch, and the rows as
+        `gradient_accumulation_steps` batches. The weight is 1, but 0 if there are more processes
+        than rows and this process has none: it then repeats a row of another process."""
         mine = rows[self.accelerator.process_index :: self.accelerator.num_processes]
         share = float(len(mine) > 0)
         mine = mine if share else rows[:1]
@@ -156,9 +158,9 @@ class Loop:
             group["lr"] = rate
         terms = self._gradients(share, parts)
         norm = accelerator.clip_grad_norm_(self._network.parameters(), settings.max_grad_norm)
-        # The step's only wait for the device.
+        # The only place in a step that waits for the device.
         loss, norm = torch.stack((sum(terms.values()).float(), norm.float())).tolist()
-        scaler = accelerator.scaler  # in fp16: halves its scale and skips a step that overflows
+        scaler = accelerator.scaler  # fp16: skips a step that overflows and halves its scale
         overflow = scaler is not None and math.isfinite(loss) and scaler.get_scale() > 1
         if not math.isfinite(loss + norm) and not overflow:
             raise UserError(self._diverged(loss, norm, rows))
@@ -204,11 +206,11 @@ class Loop:
         named = ", ".join(map(str, sorted(rows)[:5])) + " …" * (len(rows) > 5)
         return (
             f"{self.label}: {what} at step {self._done + 1}, on rows {named} (from 0); {kept}; "
-            f"lower the learning rate ({self.settings.learning_rate:g}) or look at these rows"
+            f"lower the learning rate ({self.settings.learning_rate:g}) or check these rows"
         )
 
     def _after_step(self, epoch: int, at_end: bool, in_terminal: bool) -> None:
-        """Print, evaluate and save where it is time to."""
+        """Print, evaluate and save if the settings ask for it after this step."""
         s, done = self.settings, self._done
         since = time.perf_counter() - self._said
         if done % s.logging_step == 0 if s.logging_step else since > 10 and not in_terminal:

@@ -8,7 +8,7 @@ from tinybert_lite.method.encoder import Bert
 def make_optimizer(model: Bert, settings, device: torch.device) -> torch.optim.AdamW:
     """AdamW for the model's trainable parameters; the loop sets the learning rate at each step.
 
-    Matrices have weight decay; vectors, which are biases and LayerNorms, have none. Unlike the
+    Weight decay is for matrices only, not for vectors (biases and LayerNorms). Unlike the
     original's BertAdam, AdamW corrects the bias of its moments.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]

@@ -1,4 +1,4 @@
-"""Making the next batches in the background."""
+"""Make the next batches in the background."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 def ahead(items: Iterator, most: int = 2) -> Iterator:
-    """The same items, up to `most` of them made in a thread while an earlier one is in use.
+    """Yield the items of an iterator; a thread makes up to `most` items in advance.
 
-    An error in making an item is raised where the item would come. No item may be None.
+    An error in making an item is raised in place of that item. No item may be None.
     """
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(next, items, None) for _ in range(most))

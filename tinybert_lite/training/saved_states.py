@@ -1,4 +1,4 @@
-"""Saved states of a training run: numbered, checked by hash, and the newest whole one is used."""
+"""Saved states of a training run: numbered, checked by hash; the newest undamaged one is used."""
 
 import hashlib
 import io
@@ -16,9 +16,9 @@ _DIGEST = hashlib.sha256().digest_size
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """`checkpoint-<step>.pt` in `folder`, the `keep` newest: a SHA-256, then what torch.save wrote.
+    """The `keep` newest states `checkpoint-<step>.pt` in `folder`; without a folder none.
 
-    Without a folder there are none.
+    A file is a SHA-256 followed by the bytes of torch.save.
     """
 
     folder: Path | None
@@ -26,15 +26,15 @@ class Checkpoints:
     say: Callable = print
 
     def files(self) -> list[Path]:
-        """The newest first."""
+        """List the saved states, the newest first."""
         found = files_in(self.folder, "checkpoint-*.pt") if self.folder else []
         numbered = [path for path in found if re.fullmatch(r"checkpoint-\d+", path.stem)]
         return sorted(numbered, key=lambda path: int(path.stem.split("-")[1]), reverse=True)
 
     def save(self, step: int, state: dict) -> None:
-        """Write a state, then remove old ones and those of later steps.
+        """Write a state, then remove old states and states of later steps.
 
-        Later ones are damaged, or of a run that was given up.
+        States of later steps are damaged, or of a run that was not continued.
         """
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -46,7 +46,9 @@ class Checkpoints:
             other.unlink()
 
     def newest(self, identity: str) -> dict | None:
-        """The newest whole state of the run of this identity; damaged ones are named."""
+        """Load the newest undamaged state with this `identity`, None if there is none.
+
+        Damaged states are reported."""
         for path in self.files():
             content = path.read_bytes()
             if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
@@ -59,7 +61,7 @@ class Checkpoints:
 
 
 def captured(model, optimizer, accelerator) -> dict:
-    """What training changes, to be saved: weights, optimizer, random state, fp16's loss scale."""
+    """Return the state to save: weights, optimizer, random numbers, and the loss scale of fp16."""
     cuda, scaler = accelerator.device.type == "cuda", accelerator.scaler
     return {
         "model": model.state_dict(),

@@ -6,9 +6,10 @@ from itertools import accumulate
 
 
 def epoch_bounds(settings, steps: Callable[[int], int]) -> list[int]:
-    """The optimizer steps done before each epoch and, last, those of the whole run.
+    """Return the number of optimizer steps before each epoch and, last, of the complete run.
 
-    `steps(epoch)` counts a whole epoch; of the last one `num_train_epochs` may name a fraction.
+    `steps(epoch)` is the number of steps in a full epoch. If `num_train_epochs` is not an integer,
+    the last epoch is cut to its fraction.
     """
     epochs, most = settings.num_train_epochs, settings.max_steps or math.inf
     lengths = (math.ceil(steps(n) * min(1, epochs - n)) for n in range(math.ceil(epochs)))
@@ -16,9 +17,10 @@ def epoch_bounds(settings, steps: Callable[[int], int]) -> list[int]:
 
 
 def schedule(settings, step: int, total: int) -> float:
-    """The factor of the learning rate at a step from 0, of `total` steps.
+    """Return the factor of the learning rate at `step` (from 0) of `total` steps.
 
-    Constant, or linear warm-up and then decay: linear to 0, or polynomial to `end_learning_rate`.
+    The factor is 1 (constant), or has a linear warm-up and then a decay: linear to 0, or polynomial
+    to `end_learning_rate`.
     Unlike in Google's optimization.py the polynomial begins where the warm-up ends, not at step 0.
     """
     if settings.schedule == "constant":
