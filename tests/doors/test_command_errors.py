@@ -433,7 +433,7 @@ FLAGS = {
     "export over what is there": (
         nothing,
         EXPORT + " --model tuned --output_dir SST-2",
-        ["SST-2 is there and not as an export left it"],
+        ["SST-2 exists and is not an unchanged export"],
     ),
     "export without a place": (nothing, EXPORT + " --model tuned", ["--output_dir is missing"]),
     "report before its stages": (nothing, RUN_ALL + " --only report", ["teacher_model/SST-2"]),
