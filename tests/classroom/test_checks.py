@@ -242,12 +242,12 @@ def test_a_notebook_is_known_by_its_cells_and_not_by_its_name():
         ('{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "is not a notebook"),
         (
             '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-            "has no exercise of ours",
+            "has no exercise of the course",
         ),
         (
             '{"cells": [{"cell_type": "raw", "id": "a", "source": "", "metadata": {"nbgrader": 7}}'
             '], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-            "has no exercise of ours",
+            "has no exercise of the course",
         ),
         ("[" * 100_000, "is not a notebook"),
     ],

@@ -261,17 +261,17 @@ def test_the_splitter_finds_the_sentences_that_we_see(language, parted):
 
 CUT = '<doc id="1" url="u" title="A">\nA\n\ntext\n'
 REFUSED = {
-    "no </doc> at the end": (as_text(ENGLISH) + CUT, "line 28: this <doc> has no </doc>"),
-    "no </doc> before the next": (CUT + as_text(ENGLISH), "line 1: this <doc> has no </doc>"),
-    "text between documents": (as_text(ENGLISH) + "lost\n", "line 28: is outside"),
-    "a second </doc>": (as_text(ENGLISH) + "</doc>\n", "line 28: is outside"),
-    "JSON without text": (as_json(ENGLISH) + '{"title": "A"}\n', 'line 5: has no "text"'),
-    "text that is none": ('{"text": 3}\n', 'line 1: has no "text"'),
+    "no </doc> at the end": (as_text(ENGLISH) + CUT, "line 28: the <doc> has no </doc>"),
+    "no </doc> before the next": (CUT + as_text(ENGLISH), "line 1: the <doc> has no </doc>"),
+    "text between documents": (as_text(ENGLISH) + "lost\n", "line 28: the text is outside"),
+    "a second </doc>": (as_text(ENGLISH) + "</doc>\n", "line 28: the text is outside"),
+    "JSON without text": (as_json(ENGLISH) + '{"title": "A"}\n', 'line 5: there is no "text"'),
+    "text that is none": ('{"text": 3}\n', 'line 1: there is no "text"'),
     "half a surrogate pair": (
         '{"text": "a"}\n{"text": "\\ud800"}\n',
-        "line 2: .*a code that is not a character",
+        "line 2: .*an escape sequence that is not a character",
     ),
-    "NUL": ('{"text": "\\u0000"}\n', "line 1: .*a code that is not a character"),
+    "NUL": ('{"text": "\\u0000"}\n', "line 1: .*an escape sequence that is not a character"),
     "JSON that was cut": (as_json(ENGLISH)[:-9], "line 4: is not JSON"),
     "an array": ('[\n{"text": "a"}\n]\n', "line 1: is not JSON|line 1: holds"),
     "an object over several lines": ('{\n"text": "a"\n}\n', "line 1: is not JSON"),

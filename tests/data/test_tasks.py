@@ -261,10 +261,10 @@ def test_texts_survive_as_they_are(tmp_path, text):
         ("\t1", "line 3"),
         ("  \t1", "line 3"),
         ("good\t", "line 3"),
-        ("good\t2", "line 3: unknown label '2'; SST-2 has 0, 1"),
+        ("good\t2", "line 3: unknown label '2'; use 0 or 1"),
         ("good\tpositive", "line 3: unknown label 'positive'"),
         ("good\t1.0", "line 3: unknown label"),
-        ("a\tgood film\t1", "line 3: has 3 fields, but line 1 has 2; take the tab out of the text"),
+        ("a\tgood film\t1", "line 3: has 3 fields, but line 1 has 2; remove the surplus tab"),
     ],
 )
 def test_a_damaged_row_is_named_by_file_and_line(tmp_path, line, says):
@@ -304,7 +304,7 @@ def test_cola_counts_its_lines_from_one(tmp_path):
     refused(
         tmp_path / "train.tsv",
         "gj04\t1\n",
-        "line 1: 2 tab-separated fields, but CoLA has more",
+        "line 1: has 2 tab-separated fields, but CoLA has more",
         "CoLA",
     )
 

@@ -142,12 +142,12 @@ DAMAGED = {
     "cut in a head": (GOOD[: SECOND + 5], "record 2: the file ends"),
     "cut in a row": (GOOD[: SECOND + 40], "record 2: the file ends"),
     "cut in the last checksum": (GOOD[:-1], "record 3: the file ends"),
-    "another length": (flipped(GOOD, SECOND), "record 2: the checksum of its length"),
-    "another byte": (flipped(GOOD, SECOND + 30), "record 2: its checksum is wrong"),
-    "another checksum": (flipped(GOOD, SECOND - 1), "record 1: its checksum is wrong"),
+    "another length": (flipped(GOOD, SECOND), "record 2: the checksum of the record's length"),
+    "another byte": (flipped(GOOD, SECOND + 30), "record 2: the checksum is wrong"),
+    "another checksum": (flipped(GOOD, SECOND - 1), "record 1: the checksum is wrong"),
     "a hostile length": (
         GOOD + framed(b"", 2**63),
-        "record 4: claims to have 9,223,372,036,854,775,808 bytes",
+        "record 4: a length of 9,223,372,036,854,775,808 bytes",
     ),
     "a length beyond the file": (framed(b"abc", 900_000), "record 1: the file ends"),
     "no Example": (GOOD + framed(b"\xff" * 40), "record 4: is not a tf.train.Example"),
@@ -177,34 +177,30 @@ WRONG = {
     "floats for ids": (row(input_ids=[2.0] * 8), "the feature 'input_ids' is a float_list"),
     "another length": (
         row(length=9),
-        "has 9 input_ids, 9 input_mask and 9 segment_ids, but every record of a file needs as "
-        "many of each as the first, 8",
+        "has 9 input_ids, 9 input_mask and 9 segment_ids, but the first record has 8 of each",
     ),
     "a shorter mask": (row(input_mask=[1] * 4), "has 8 input_ids, 4 input_mask"),
-    "a mask with a hole": (row(input_mask=[1, 0, 1, 1, 0, 0, 0, 0]), "its input_mask is not ones"),
-    "a mask of twos": (row(input_mask=[1, 1, 1, 1, 2, 0, 0, 0]), "its input_mask is not ones"),
-    "no tokens": (row(input_mask=[0] * 8), "its input_mask is not ones"),
-    "segments in turns": (
-        row(segment_ids=[0, 1, 0, 1, 0, 0, 0, 0]),
-        "its segment_ids are not zeros",
-    ),
-    "three segments": (row(segment_ids=[0, 0, 1, 2, 0, 0, 0, 0]), "its segment_ids are not zeros"),
+    "a mask with a hole": (row(input_mask=[1, 0, 1, 1, 0, 0, 0, 0]), "input_mask must be ones"),
+    "a mask of twos": (row(input_mask=[1, 1, 1, 1, 2, 0, 0, 0]), "input_mask must be ones"),
+    "no tokens": (row(input_mask=[0] * 8), "input_mask must be ones"),
+    "segments in turns": (row(segment_ids=[0, 1, 0, 1, 0, 0, 0, 0]), "segment_ids must be zeros"),
+    "three segments": (row(segment_ids=[0, 0, 1, 2, 0, 0, 0, 0]), "segment_ids must be zeros"),
     "an id beyond the vocabulary": (
         row([2, 85, len(VOCABULARY), 3]),
         f"the id {len(VOCABULARY)} is not below {len(VOCABULARY)}",
     ),
     "a negative id": (row([2, -1, 3]), "the id -1 is not below"),
-    "another vocabulary's [CLS]": (row([101, 85, 102]), "begins with the id 101, but [CLS] is 2"),
-    "a label that is none": (row(label=2), "the label 2 is not one of SST-2's (0 0, 1 1)"),
+    "another vocabulary's [CLS]": (row([101, 85, 102]), "the first id is 101, but [CLS] is 2"),
+    "a label that is none": (row(label=2), "the label 2 is not one of SST-2's labels (0 0, 1 1)"),
     "a float for a class": (row(label=1.0), "the feature 'label_ids' is a float_list"),
-    "two labels": (row(label_ids=[0, 1]), "has 2 label_ids"),
+    "two labels": (row(label_ids=[0, 1]), "has 2 values in label_ids"),
     "a sequence without a label": (
         row(label_ids=None, next_sentence_labels=[0]),
         "is a sequence for general_distill",
     ),
     "more tokens than are read": (
         row([2, 85, 85, 85, 85, 85, 3]),
-        "has 7 tokens, more than the 6 that are read",
+        "has 7 tokens, more than the limit of 6",
     ),
 }
 
@@ -237,7 +233,7 @@ COLUMN = {"type": "int64", "rank": 1, "shape": [8]}
         ({"input_ids": COLUMN, "label_ids": {**COLUMN, "shape": [1]}}, None),
         (
             {"input_ids": {**COLUMN, "shape": [128]}},
-            "record 1: 'input_ids' is 8 values of a int64_list",
+            "record 1: 'input_ids' has 8 values in a int64_list",
         ),
         ({"label_ids": {**COLUMN, "type": "float32", "shape": [1]}}, "'float32'"),
         ({"token_type_id": COLUMN}, "record 1: has no feature 'token_type_id'"),
@@ -444,7 +440,7 @@ def test_mnlis_matched_rows_may_have_the_names_of_run_classifier(tmp_path):
             "epochs --to tfrecord --output_dir out --max_predictions_per_seq 1",
             "line 2: has 3 tokens and 2 masked",
         ),
-        ("odd --to tfrecord --output_dir out", "line 1: its segments, masked positions"),
+        ("odd --to tfrecord --output_dir out", "line 1: the segments, masked positions"),
     ],
 )
 def test_what_cannot_be_converted_is_one_sentence_and_nothing_is_overwritten(workspace, line, said):

@@ -96,7 +96,7 @@ def test_bom_and_windows_line_ends_change_nothing(tmp_path, tokenizer):
 def test_a_piece_that_stands_there_twice_is_named_by_line(tmp_path):
     path = write_vocabulary(tmp_path, [*VOCABULARY, "the"])
     with pytest.raises(
-        UserError, match=f"{path}, line {len(VOCABULARY) + 1}: the piece 'the' stands there twice"
+        UserError, match=f"{path}, line {len(VOCABULARY) + 1}: the piece 'the' is a duplicate"
     ):
         load_tokenizer(path)
 
@@ -146,7 +146,7 @@ def test_a_vocabulary_may_be_padded_a_little_but_never_be_larger(tokenizer, tmp_
         return check()
     with pytest.raises(
         UserError,
-        match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json says vocab_size "
+        match=f"vocab.txt holds {len(VOCABULARY)} pieces but .*config.json has vocab_size "
         f"{len(VOCABULARY) + size}",
     ):
         check()

@@ -87,7 +87,7 @@ def test_no_more_rows_are_read_than_asked_for(tmp_path):
 @pytest.mark.parametrize(
     "text, says",
     [
-        ("a 1 2 3\nb 1 2\n", "line 2: not a word and 3 numbers"),
+        ("a 1 2 3\nb 1 2\n", "line 2: is not a word and 3 finite numbers"),
         ("a 1 2\nb 1 x\n", "line 2"),
         ("a 1 2\n\nb 1 2\n", "line 2"),
         ("a 1 2\nb nan 2\n", "line 2"),

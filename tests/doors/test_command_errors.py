@@ -81,7 +81,7 @@ FILES = {
     "unknown label": (
         edit("SST-2/train.tsv", "long .\t1", "long .\tyes"),
         FINETUNE,
-        ["SST-2/train.tsv, line 3", "'yes'", "0, 1"],
+        ["SST-2/train.tsv, line 3", "'yes'", "0 or 1"],
     ),
     "unknown label in dev": (
         edit("SST-2/dev.tsv", "long .\t0", "long .\t2"),
@@ -271,7 +271,7 @@ MODELS = {
     "a student that is an ALBERT": (
         config("student_model", model_type="albert", embedding_size=8),
         GENERAL,
-        ["student_model/config.json", "an ALBERT can teach"],
+        ["student_model/config.json", "an ALBERT can be a teacher"],
     ),
     "a student that is no BERT": (
         config("student_model", model_type="roberta"),
@@ -433,7 +433,7 @@ FLAGS = {
     "export over what is there": (
         nothing,
         EXPORT + " --model tuned --output_dir SST-2",
-        ["SST-2 is there and not as an export left it"],
+        ["SST-2 exists and is not an unchanged export"],
     ),
     "export without a place": (nothing, EXPORT + " --model tuned", ["--output_dir is missing"]),
     "report before its stages": (nothing, RUN_ALL + " --only report", ["teacher_model/SST-2"]),

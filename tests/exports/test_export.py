@@ -297,7 +297,7 @@ def test_the_originals_format_keeps_the_originals_names(tmp_path, kind):
 
 def test_a_head_that_the_original_code_reads_otherwise_is_said_and_kept(tmp_path, capsys):
     export(open_source(old_names(tmp_path / "in")[0]), "original", tmp_path / "out")
-    assert "the original code puts a ReLU before it" in capsys.readouterr().out
+    assert "the original code applies a ReLU before it" in capsys.readouterr().out
     assert (
         json.loads((tmp_path / "out/config.json").read_text())["classifier_head"] == "huggingface"
     )
@@ -565,7 +565,7 @@ REFUSED = {
     "epochs alone": (
         epochs(["model_epoch_1.bin", "model_epoch_10.bin"]),
         PLAIN,
-        ["in holds weights of single epochs", "--epoch_file", "model_epoch_10.bin"],
+        ["in holds only weights of single epochs", "--epoch_file", "model_epoch_10.bin"],
     ),
     "steps alone": (
         epochs(["step_9_pytorch_model.bin", "step_50_pytorch_model.bin"]),
@@ -588,7 +588,7 @@ REFUSED = {
         PLAIN.replace("huggingface", "classifier"),
         ["in holds no classifier", "--format huggingface"],
     ),
-    "a classifier without its pooler": (without("pooler"), PLAIN, ["without the pooler"]),
+    "a classifier without its pooler": (without("pooler"), PLAIN, ["but not the pooler before it"]),
     "a classifier without its layers": (
         without("layer.1"),
         PLAIN,
@@ -609,22 +609,22 @@ REFUSED = {
         PLAIN.replace("dir out", "dir in"),
         ["in is both the model to read and the folder to write"],
     ),
-    "over a user's folder": (occupied, PLAIN, ["out is there and not as an export left it"]),
-    "over a user's file": (a_file, PLAIN, ["out is there and not as an export left it"]),
+    "over a user's folder": (occupied, PLAIN, ["out exists and is not an unchanged export"]),
+    "over a user's file": (a_file, PLAIN, ["out exists and is not an unchanged export"]),
     "over labels that a user changed": (
         changed("config.json"),
         PLAIN,
-        ["out is there and not as an export left it"],
+        ["out exists and is not an unchanged export"],
     ),
     "over pieces that a user changed": (
         changed("vocab.txt"),
         PLAIN,
-        ["out is there and not as an export left it"],
+        ["out exists and is not an unchanged export"],
     ),
     "over a user's file beside": (
         changed("notes.txt"),
         PLAIN,
-        ["out is there and not as an export left it"],
+        ["out exists and is not an unchanged export"],
     ),
     "relative positions": (
         lambda folder: originals(

@@ -253,7 +253,7 @@ def test_what_the_graph_cannot_say_is_refused(tmp_path, monkeypatch):
         (small(tmp_path, name="mish", hidden_act="mish")[1], "no activation 'mish', only gelu"),
         (
             quantize(small(tmp_path)[1]),
-            "bert.encoder.layer.0.attention.self.query has seen no data",
+            "bert.encoder.layer.0.attention.self.query of this 8-bit model has no input range",
         ),
     ):
         with pytest.raises(UserError, match=said):
@@ -468,7 +468,7 @@ def test_an_8_bit_copy_of_an_older_student_is_named(finished):
         json.dumps({"inputs": {"student": {"sha256": "of another"}}}), encoding="utf-8"
     )
     ran = call("export --format serving")
-    assert ran.code == 0 and "int8 was not made of" in ran.err
+    assert ran.code == 0 and "int8 was not made from the present weights of" in ran.err
 
 
 def test_a_regression_and_a_task_of_pairs(finished, tmp_path):
@@ -584,7 +584,9 @@ def test_what_answers_otherwise_is_not_left(finished, tmp_path, monkeypatch, sli
             torch.int8 if bits == 8 else torch.int32
         ),
     )
-    with pytest.raises(UserError, match=f"out was not written: read again, {named} are .* away"):
+    with pytest.raises(
+        UserError, match=f"out was not written: in the test export {named} are .* away"
+    ):
         export(
             with_eight_bits(open_source(finished), finished / "int8"), "serving", tmp_path / "out"
         )
@@ -631,7 +633,7 @@ REFUSED = {
     "8 bits twice": (
         None,
         "export --model {0}/int8 --format serving --output_dir out --int8_model {0}/int8",
-        ["is an 8-bit model already"],
+        ["are both 8-bit models"],
     ),
     "8 bits of another model": (
         other_labels,
@@ -689,8 +691,8 @@ def test_a_mistake_is_one_sentence_and_costs_nothing(finished, make, line, named
 @pytest.mark.parametrize(
     "file, content, said",
     [
-        ("model.int8.onnx", b"nonsense", "is no ONNX model"),
-        ("labels.json", b"{}", "labels.json is not as an export left it"),
+        ("model.int8.onnx", b"nonsense", "cannot be opened by ONNX Runtime"),
+        ("labels.json", b"{}", "labels.json is not what an export wrote"),
         ("labels.json", b"[", "not valid JSON"),
         ("tokenizer.json", b"{}", "tokenizer.json is missing or damaged"),
     ],
@@ -701,7 +703,7 @@ def test_a_damaged_serving_folder_is_said(finished, file, content, said):
     ran = call("predict --runtime int8 'a film'")
     assert ran.code == 2 and said in ran.err and ran.err.count("error:") == 1, ran
     ran = call("export --format serving")
-    assert ran.code == 2 and "is there and not as an export left it" in ran.err
+    assert ran.code == 2 and "exists and is not an unchanged export" in ran.err
 
 
 def test_a_serving_folder_older_than_its_student_is_said(finished):

@@ -191,7 +191,7 @@ def without_vocabulary(folder):
         (config(is_decoder=True), "is_decoder"),
         (config(position_embedding_type="relative_key"), "relative_key"),
         (config(vocab_size=9), "has shape"),
-        (without_vocabulary, "a sentencepiece vocabulary teaches stage 5 alone"),
+        (without_vocabulary, "a sentencepiece vocabulary only in stage 5"),
     ],
 )
 def test_one_that_does_not_fit_is_refused_in_one_sentence(tmp_path, make, says):
@@ -216,7 +216,7 @@ def test_a_vocabulary_of_the_workspace_is_not_taken_for_a_sentencepiece_alberts(
     "how", [{"projection": "shared", "teacher_width": 8}, {"from_scratch": True}]
 )
 def test_the_student_has_to_be_a_bert(tmp_path, how):
-    with pytest.raises(UserError, match="an ALBERT can teach, and the student has to be a BERT"):
+    with pytest.raises(UserError, match="an ALBERT can be a teacher but not a student"):
         load_model(make_albert(tmp_path), **how)
 
 
@@ -349,6 +349,6 @@ def test_and_it_is_said_where_its_layers_would_be_needed(workspace, line):
     assert (
         ran.code == 2
         and len(errors) == 1
-        and ("stage 5 alone" in errors[0] or "the prediction layer" in errors[0])
+        and ("only in stage 5" in errors[0] or "the prediction layer" in errors[0])
         and "albert" in errors[0]
     ), ran

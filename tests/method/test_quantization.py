@@ -323,5 +323,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
             load_model(folder)
     save_weights(eight_bits(), folder)
     (folder / "config.json").write_text(config)
-    with pytest.raises(UserError, match="input_range, which .*config.json has no place for"):
+    with pytest.raises(
+        UserError, match="input_range, which is not a parameter of the model in .*config.json"
+    ):
         load_model(folder)

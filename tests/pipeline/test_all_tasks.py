@@ -324,5 +324,5 @@ def test_a_teacher_whose_labels_stand_in_another_order_is_turned(finished, glue,
         answers.append((tmp_path / folder.name / "AX.tsv").read_text(encoding="utf-8"))
     assert (
         answers[0] == answers[1]
-        and "NEUTRAL, CONTRADICTION, ENTAILMENT, and are turned" in capsys.readouterr().out
+        and "NEUTRAL, CONTRADICTION, ENTAILMENT are reordered" in capsys.readouterr().out
     )

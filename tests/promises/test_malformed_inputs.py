@@ -77,7 +77,8 @@ RESULTS = (
     "evaluated",
 )
 CURE = re.compile(
-    r"[;:,] (save|check|fix|put|fetch|take|use|run|add|give|break|make|name|is this|is it|"
+    r"[;:,] (save|check|fix|put|remove|write|fetch|take|use|run|add|give|break|make|name|"
+    r"is this|is it|"
     r"[\w-]+ (has|needs)|a student folder needs)\b"
 )
 
@@ -589,7 +590,7 @@ def test_a_crafted_pickle_does_not_run(rooms, line, zipped):
         else torch_bytes({"bert": trap}, zipped)
     )
     (rooms / WEIGHTS).write_bytes(content)
-    assert "it wants to call" in refused_untouched(line, rooms, WEIGHTS)
+    assert "its pickle contains a call of" in refused_untouched(line, rooms, WEIGHTS)
     assert not (rooms / "ran").exists()
 
 

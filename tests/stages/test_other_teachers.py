@@ -388,19 +388,19 @@ REFUSED = [
     (
         "logits.tsv",
         text("0\t1\n1\t2\n3\t4\n"),
-        "line 3: is the last of 2 rows of logits, but",
+        "line 3: the file ends after 2 rows of logits, but",
         "has 3 rows",
     ),
     (
         "logits.tsv",
         text("0\t1\n" + "1\t2\n" * 4),
-        "line 5: is the last of 4 rows of logits",
+        "line 5: the file ends after 4 rows of logits",
         "has 3 rows",
     ),
     (
         "logits.tsv",
         text("0\tgood\n" + "1\t2\n" * 3),
-        "line 1: unknown label 'good'; the header names 0, 1",
+        "line 1: unknown label 'good'; name 0, 1 in the header",
     ),
     ("logits.tsv", text("0\t0\n" + "1\t2\n" * 3), "line 1: 2 columns ['0', '0']"),
     ("logits.tsv", text("0\n" + "1\n" * 3), "line 1: 1 columns ['0']"),
@@ -418,22 +418,23 @@ REFUSED = [
         "line 2: '\"1\"\\t2' is not 2 finite numbers",
     ),
     ("logits.tsv", lambda path: path.write_bytes(b"0\t1\n\xff\t1\n"), "line 2: not UTF-8 text"),
-    ("logits.npy", array(GOOD[:2]), "row 2: is the last of 2 rows of logits", "has 3 rows"),
+    ("logits.npy", array(GOOD[:2]), "row 2: the file ends after 2 rows of logits", "has 3 rows"),
     ("logits.npy", array([*GOOD[:1], [1, float("inf")], [1, 2]]), "row 2: holds NaN or infinity"),
     ("logits.npy", array(GOOD[:2] + [[1e300, 0]], np.float64), "row 3: holds NaN or infinity"),
     (
         "logits.npy",
         array([[1, 2, 3]] * 3),
-        "holds an array (3, 3) of float32, but logits for SST-2 are floats (rows, 2)",
+        "holds an array of shape (3, 3) and type float32, but logits for SST-2 are floats of "
+        "shape (rows, 2)",
     ),
-    ("logits.npy", array([1, 2, 3]), "holds an array (3,) of float32"),
-    ("logits.npy", array([[1, 2]] * 3, np.int64), "holds an array (3, 2) of int64"),
+    ("logits.npy", array([1, 2, 3]), "holds an array of shape (3,) and type float32"),
+    ("logits.npy", array([[1, 2]] * 3, np.int64), "holds an array of shape (3, 2) and type int64"),
     (
         "logits.npy",
         array([[None, 2]] * 3, object),
-        "is no array that NumPy can read without running code",
+        "is not an array that NumPy can read without running code",
     ),
-    ("logits.npy", text("no array"), "is no array that NumPy can read without running code"),
+    ("logits.npy", text("no array"), "is not an array that NumPy can read without running code"),
 ]
 
 
@@ -747,7 +748,10 @@ def test_task_distill_with_either(reads, workspace):
             f"{RUN} --teacher_logits logits.npy --task_teacher other",
             "--teacher_logits replaces the task teacher",
         ),
-        (f"{RUN} --teacher_logits short.tsv", "short.tsv, line 2: is the last of 1 rows of logits"),
+        (
+            f"{RUN} --teacher_logits short.tsv",
+            "short.tsv, line 2: the file ends after 1 rows of logits",
+        ),
         (f"{RUN} --task_teacher three", "three/config.json has 3 outputs"),
         (f"{RUN} --task all --teacher_logits logits.npy", "name one task"),
     ],

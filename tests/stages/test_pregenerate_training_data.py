@@ -333,7 +333,7 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
 @pytest.mark.parametrize(
     "damage, problem",
     [
-        (lambda text: text[:-20], "line 2: not a sequence as JSON"),
+        (lambda text: text[:-20], "line 2: is not a sequence as JSON"),
         (
             lambda text: text.replace("film", "Vodka"),
             "line 1: 'Vodka' is missing in the vocabulary",

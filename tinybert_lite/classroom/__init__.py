@@ -1,1 +1,1 @@
-"""What teaches: lessons, widgets, exercises and their checks."""
+"""Teaching: lessons, widgets, checks and grading of exercises, and the doctor."""

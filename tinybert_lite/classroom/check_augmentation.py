@@ -54,7 +54,9 @@ def eligible_words(yours, seed: int = 0) -> None:
 def candidates(yours, seed: int = 0) -> None:
     """yours(scores, pieces, word, M) -> the M best pieces that may replace `word`, best first."""
     scores = torch.randn(len(PIECES))
-    scores[[0, 2, 4]] += 4  # excluded pieces score highest, so a careless answer takes them
+    scores[[0, 2, 4]] += (
+        4  # excluded pieces have the highest scores, so an answer that forgets them fails
+    )
     scores[1] = scores.max() + 1
     M, word = 4, "film"
     wanted = slow_candidates(scores.tolist(), PIECES, word, M)
@@ -100,7 +102,7 @@ def candidates(yours, seed: int = 0) -> None:
 
 
 def slow_candidates(scores: list[float], pieces: list[str], word: str, M: int) -> list[str]:
-    """The same by taking the best piece that is left, one after the other."""
+    """Find the same candidates by taking the best remaining piece, one after the other."""
     left, found = dict(zip(pieces, scores)), []
     while left and len(found) < M:
         best = max(left, key=left.get)

@@ -93,7 +93,7 @@ def joined(yours, seed: int = 0) -> None:
 
 
 def _space_after(text: str, characters: int) -> bool:
-    """Whether a space follows the first so many characters that are not spaces."""
+    """Whether a space is after the first `characters` characters that are not spaces."""
     places = [place for place, character in enumerate(text) if character != " "]
     return text[places[characters - 1] + 1] == " "
 
@@ -158,5 +158,5 @@ def mask_words(yours, seed: int = 0) -> None:
 
 
 def masked(characters: list[str]) -> set[int]:
-    """The places of [MASK]."""
+    """Return the places of [MASK]."""
     return {i for i, character in enumerate(characters) if character == "[MASK]"}

@@ -56,7 +56,7 @@ def to_whole_numbers(yours, seed: int = 0) -> None:
 
 
 def nearest(value: float, scale: float) -> int:
-    """The integer k whose k · scale is nearest, found by trying all."""
+    """Return the integer k whose k · scale is nearest to `value`, found by trying all."""
     return min(range(-128, 128), key=lambda k: abs(k * scale - value))
 
 
@@ -115,7 +115,7 @@ def rounded_gradient(yours, seed: int = 0) -> None:
     """yours(gradient, x, scale, bits) -> the straight-through gradient for x, of its shape."""
     x = torch.tensor([-3.0, -1.09, -0.7, -0.1, 0.0, 0.3, 0.8, 0.97, 2.0])
     gradient = torch.randn(len(x)) + 3
-    # 3 bits with scale 0.25 are -1 … 0.75, and half a step beyond still rounds to them.
+    # 3 bits with scale 0.25 are -1 … 0.75; values up to half a step beyond are rounded to them.
     inside = torch.tensor([0.0, 1, 1, 1, 1, 1, 1, 0, 0])
     wanted = gradient * inside
     found = attempt(

@@ -105,7 +105,7 @@ def attention_loss(yours, seed: int = 0) -> None:
 
 
 def mean_square(differences) -> torch.Tensor:
-    """The mean over all numbers of several tensors, one per sentence without its padding."""
+    """Return the mean square over several tensors, one per sentence without its padding."""
     return torch.cat([each.flatten() for each in differences]).square().mean()
 
 

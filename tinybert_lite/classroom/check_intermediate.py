@@ -23,7 +23,7 @@ def teach(yours, seed: int = 0) -> None:
     teacher = nn.Sequential(first, nn.Dropout(0.5), last).train()
     x = torch.randn(2, 3)
     weights = [parameter.detach().clone() for parameter in teacher.parameters()]
-    wanted = last(first(x)).detach()  # dropout between the two layers left out
+    wanted = last(first(x)).detach()  # without the dropout between the two layers
     found = attempt(
         yours,
         teacher,
@@ -103,7 +103,7 @@ def layer_terms(yours, seed: int = 0) -> None:
 
 
 def terms(scores, their_scores, states, their_states, mapping) -> dict[str, float]:
-    """The mean square of each pair of a student layer and its teacher layer."""
+    """Return the mean square of each pair of a student layer and its teacher layer."""
     pairs = {f"attention/{m}": (scores[m - 1], their_scores[mapping[m] - 1]) for m in (1, 2)}
     pairs |= {f"hidden/{m}": (states[m], their_states[mapping[m]]) for m in (0, 1, 2)}
     return {name: float(mse_loss(*pair)) for name, pair in pairs.items()}

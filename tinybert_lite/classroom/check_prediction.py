@@ -31,7 +31,7 @@ NEWEST = ("model_epoch_10.bin", "model_epoch_100.bin")  # by hand
 
 @check
 def newest_checkpoint(yours, seed: int = 0) -> None:
-    """yours(names) -> the `model_epoch_N.bin` of the largest N, None where there is none."""
+    """yours(names) -> the `model_epoch_N.bin` of the largest N, None if there is none."""
     names, wanted = FOLDERS[seed % 2], NEWEST[seed % 2]
 
     def draw(found):
@@ -119,7 +119,7 @@ def soft_cross_entropy(yours, seed: int = 0) -> None:
 
 
 def torch_loss(student, teacher, t: float) -> torch.Tensor:
-    """torch's own cross-entropy with soft targets."""
+    """Compute torch's own cross-entropy with soft targets."""
     return cross_entropy(student / t, torch.softmax(teacher / t, -1))
 
 

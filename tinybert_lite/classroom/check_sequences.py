@@ -183,6 +183,6 @@ def bucketed(yours, seed: int = 0) -> None:
 
 
 def fewest_tokens(ordered: list[int], size: int) -> int:
-    """Tokens with padding, where consecutive lengths share a batch."""
+    """Count tokens with padding if consecutive lengths share a batch."""
     batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
     return sum(len(batch) * max(batch) for batch in batches)

@@ -1,9 +1,9 @@
-"""What all checks of the exercises share: call an answer, draw it, name the property that broke.
+"""What all checks of the exercises share: call an answer, draw its result, report what is wrong.
 
 A check is a function of an answer and a seed for its inputs. It draws the inputs, the expected
-result and the answer's result, then raises AssertionError with the property that broke and a small
-counter-example. The expected result comes from another computation (a library, a loop), from a
-number worked out by hand, or from a property, never from our own solution.
+result and the answer's result, then raises AssertionError with the property that does not hold and
+a small counter-example. The expected result comes from another computation (a library, a loop),
+from a number worked out by hand, or from a property, never from our own solution.
 """
 
 import functools
@@ -33,10 +33,10 @@ COLOURS = {"expected": TEACHER, "yours": STUDENT}
 
 
 def check(function: Callable) -> Callable:
-    """Make a check of a function of (yours, seed): it prints a line when every property holds.
+    """Decorate a function of (yours, seed) so that it prints a line if every property holds.
 
-    torch's random numbers start from `seed` and are put back afterwards. Warnings are silenced:
-    nbgrader takes anything on the standard error for a failure.
+    torch is seeded with `seed`, and its random state is restored afterwards. Warnings are hidden,
+    since nbgrader treats any text on standard error as a failure.
     """
 
     @functools.wraps(function)
@@ -51,10 +51,10 @@ def check(function: Callable) -> Callable:
 
 
 def attempt(yours: Callable, *arguments, like, draw: Callable | None = None, **shown):
-    """Call an answer on copies of `arguments`, show draw(found) and return what it found.
+    """Call an answer on copies of `arguments`, show the figure draw(found) and return `found`.
 
-    like: a value of the wanted kind; AssertionError for another kind. draw: by default
-    `bars(like, found, **shown)`; without an answer of that kind it gets None.
+    like: a value of the expected kind; raises AssertionError if `found` has another kind. draw: by
+    default `bars(like, found, **shown)`; it is called with None if `found` has another kind.
     """
     draw = draw or functools.partial(bars, like, **shown)
     try:
@@ -85,13 +85,13 @@ def expect_unlike(found, wrong, message: str) -> None:
 
 
 def need_kind(found, like) -> None:
-    """Raise AssertionError unless an answer has the kind of `like`: shape, keys or type."""
+    """Raise AssertionError unless a result has the kind of `like`: shape, keys or type."""
     kind, wanted = described(found), described(like)
     expect(kind == wanted, f"{wanted} is wanted, yours is {kind}")
 
 
 def described(found) -> str:
-    """The kind of a value in words."""
+    """Return the kind of a value in words."""
     if getattr(found, "shape", None) == () or isinstance(found, (int, float)):
         return "one number"
     if isinstance(found, torch.Tensor):
@@ -102,17 +102,17 @@ def described(found) -> str:
 
 
 def numbers(values) -> torch.Tensor:
-    """A number, a list of numbers or a tensor as a float64 tensor outside the graph."""
+    """Return a number, a list of numbers or a tensor as a float64 tensor outside autograd."""
     return torch.as_tensor(values).detach().double()
 
 
 def close(found, wanted, tolerance: float = 1e-4) -> bool:
-    """Equal up to rounding; NaN equals nothing."""
+    """Whether two values are equal up to rounding; NaN equals nothing."""
     return torch.allclose(numbers(found), numbers(wanted), rtol=tolerance, atol=tolerance)
 
 
 def number(found) -> str:
-    """A number with four digits; of several, the first six."""
+    """Return a number as text with four digits; of several numbers the first six."""
     values = [f"{value:.4g}" for value in numbers(found).flatten().tolist()]
     if len(values) == 1:
         return values[0]
@@ -131,11 +131,11 @@ def show(figure: Figure) -> None:
 
 
 def bars(expected, found, names=None, inputs=None, title: str = "", width: float = 3.2) -> Figure:
-    """Heat maps of `inputs` on one scale, then bars: expected in blue, yours in orange.
+    """Draw heat maps of `inputs` on one scale, then bars: expected in blue, yours in orange.
 
-    expected, found: a number, a list, a tensor, or a dict of numbers; found is None without an
-    answer · names: one per bar, by default the keys or the place (row, column) from 1 · inputs:
-    name -> (rows, columns), NaN where padding is greyed.
+    expected, found: a number, a list, a tensor, or a dict of numbers; found is None if there is no
+    result · names: one per bar, by default the keys or the place (row, column) from 1 · inputs:
+    name -> (rows, columns), NaN at padding, which is grey.
     """
     if isinstance(expected, dict):
         names, found = list(expected), found and [found[name] for name in expected]
@@ -174,10 +174,10 @@ def bars(expected, found, names=None, inputs=None, title: str = "", width: float
 
 
 def chips(name: str, words: list[str], **marked: tuple | None) -> Figure:
-    """A row of words under its name; below it, rows with words on coloured chips.
+    """Draw a row of words under its name; below it, rows with some words on a coloured background.
 
-    marked: expected (blue) and yours (orange), each (words, places of the chips); a row that is
-    None or False is left out.
+    marked: expected (blue) and yours (orange), each (words, places of the coloured words); a row
+    that is None or False is left out.
     """
     shown = {kind: row for kind, row in marked.items() if row}
     rows = [

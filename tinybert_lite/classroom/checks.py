@@ -24,13 +24,13 @@ from tinybert_lite.system.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOLUTIONS = REPOSITORY / "notebooks" / "solutions"
-MOST_BYTES = 20_000_000  # of a notebook that is handed in
-LINE = 110  # of a message in the table
+MOST_BYTES = 20_000_000  # size limit of a notebook that is handed in
+LINE = 110  # characters of a message in the table
 
 
 @dataclass(frozen=True)
 class Grade:
-    """One exercise: points earned, points possible, and why not all ("" where all)."""
+    """One exercise: points earned, points possible, and a message if some were not earned."""
 
     exercise: str
     points: float
@@ -42,7 +42,7 @@ class Grade:
 class Submission:
     """A notebook that was handed in: its file, the name of its original, and its grades.
 
-    `error` says why a file could not be graded.
+    error: why the file could not be graded, else "".
     """
 
     file: str
@@ -61,7 +61,7 @@ class Submission:
 def grade(path: Path, seconds: float = 60, megabytes: int = 4096) -> Submission:
     """Grade one notebook.
 
-    Raises UserError for a file that is not a notebook or has no exercise of ours.
+    Raises UserError for a file that is not a notebook or has no exercise of the course.
     """
     handed_in = read(path)
     name, original = original_of(handed_in, path)
@@ -77,7 +77,7 @@ def grade(path: Path, seconds: float = 60, megabytes: int = 4096) -> Submission:
 
 
 def read(path: Path):
-    """A notebook as it was handed in. Raises UserError for any other file."""
+    """Read a notebook that was handed in. Raises UserError for any other file."""
     if path.stat().st_size > MOST_BYTES:
         most = f"{MOST_BYTES // 10**6} MB"
         raise UserError(f"{path} has more than {most}: clear its outputs and hand it in again")
@@ -86,7 +86,7 @@ def read(path: Path):
         nbformat.validate(notebook)
     except OSError:
         raise
-    except Exception as error:  # anything can be wrong with a file that was handed in
+    except Exception as error:  # a damaged file raises errors of many kinds
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise UserError(
             f"{path} is not a notebook ({reason[0][:LINE]}): "
@@ -96,14 +96,14 @@ def read(path: Path):
 
 
 def original_of(notebook, path: Path) -> tuple[str, nbformat.NotebookNode]:
-    """(name, notebook) of the solutions with the most marked cells in common.
+    """Find the course's notebook that has the most test cells in common with a submission.
 
-    Raises UserError where there are none.
+    Returns its name and its version with solutions. Raises UserError if there is none.
     """
     files = sorted(SOLUTIONS.glob("*.ipynb"))
     if not files:
         raise UserError(
-            f"{SOLUTIONS} has no solutions to grade by: run this in a clone of the project, "
+            f"{SOLUTIONS} has no solutions to compare with: run this in a clone of the project, "
             "installed with `pip install -e .`"
         )
     originals = {file.stem: nbformat.read(file, as_version=4) for file in files}
@@ -115,20 +115,20 @@ def original_of(notebook, path: Path) -> tuple[str, nbformat.NotebookNode]:
     name = max(shared, key=shared.get)
     if not shared[name]:
         raise UserError(
-            f"{path} has no exercise of ours: hand in a notebook made from one in "
+            f"{path} has no exercise of the course: hand in a notebook made from one in "
             "notebooks/exercises/"
         )
     return name, originals[name]
 
 
 def grade_id(cell) -> str:
-    """nbgrader's name of a cell, "" without one."""
+    """Return nbgrader's name of a cell, "" if it has none."""
     marks = cell.metadata.get("nbgrader")
     return str(marks.get("grade_id", "")) if isinstance(marks, dict) else ""
 
 
 def tests(original) -> dict:
-    """The test cells of an original notebook by name, in order."""
+    """Return the test cells of an original notebook by name, in order."""
     return {
         grade_id(cell): cell
         for cell in original.cells
@@ -137,9 +137,9 @@ def tests(original) -> dict:
 
 
 def prepared(handed_in, original):
-    """The code of a student's notebook with each test cell restored.
+    """Return the code cells of a student's notebook with each test cell restored.
 
-    Of two test cells with the same name the last counts, as in nbgrader.
+    If two test cells have the same name, the last one is graded, as in nbgrader.
     """
     ours, placed, cells = tests(original), set(), []
     for cell in reversed(handed_in.cells):
@@ -153,9 +153,9 @@ def prepared(handed_in, original):
 
 
 def run(notebook, seconds: float, megabytes: int) -> tuple[dict[str, str], str]:
-    """({number of a cell that was reached: "" or its error}, why the others were not reached).
+    """Run a notebook within limits of time and memory; one cell may take half of the time.
 
-    One cell may take half of the time.
+    Returns {number of each cell that ran: "" or its error}, and why the others did not run.
     """
     with tempfile.TemporaryDirectory() as scratch:
         names = ("work", "notebook.ipynb", "results.json")
@@ -173,7 +173,7 @@ def run(notebook, seconds: float, megabytes: int) -> tuple[dict[str, str], str]:
 
 
 def table(submissions: list[Submission]) -> str:
-    """Points of every exercise, with the first LINE characters of each message."""
+    """Return the points of every exercise as text, with the first LINE characters of messages."""
     lines = []
     for submission in submissions:
         lines.append(submission.file)
@@ -193,7 +193,7 @@ def table(submissions: list[Submission]) -> str:
 
 
 def files_in(path: Path) -> list[Path]:
-    """A notebook, or all in a folder and below. Raises UserError where there is none."""
+    """Return a notebook, or all in a folder and its sub-folders. Raises UserError for none."""
     if path.is_file():
         return [path]
     if not path.exists():
@@ -225,7 +225,7 @@ def main(argv: list[str]) -> None:
     for path in files_in(args.student):
         try:
             submissions.append(grade(path, args.seconds, args.megabytes))
-        except UserError as error:  # the other files are graded all the same
+        except UserError as error:  # the other files are still graded
             submissions.append(Submission(str(path), error=str(error)))
     broken = [submission.error for submission in submissions if submission.error]
     if len(broken) < len(submissions):

@@ -1,9 +1,9 @@
-"""Checks whether this computer is ready for the course, each with its cure.
+"""Check whether this computer is ready for the course, and say how to fix each problem.
 
 python -m tinybert_lite.doctor
 
-At import time it needs only the standard library: a check imports what it needs, as that may be
-what is missing.
+The module itself imports only the standard library. Each check imports the packages that it needs,
+since they may be missing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ COURSE = Path(__file__).resolve().parents[2]
 PYPROJECT = COURSE / "pyproject.toml"
 INSTALL = f"run `python -m pip install -e .` in {COURSE}"
 PACKAGES = ("torch", "transformers", "accelerate", "jupyterlab", "ipywidgets")
-DISK, MEMORY = 3e9, 2e9  # bytes that the classroom profile wants free
+DISK, MEMORY = 3e9, 2e9  # free bytes that the classroom profile needs
 NOTEBOOKS_KERNEL = "python3"  # the kernel named in the saved notebooks
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check: `said` is what was seen, `cure` how to fix it where not ok."""
+    """The result of a check. said: what was found · cure: how to fix it, used if it is not ok."""
 
     name: str
     ok: bool
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A question: `look(root)` returns (ok, what was seen); an exception counts as not ok.
+    """One check: `look(root)` returns (ok, what was found); an exception counts as not ok.
 
     root: the workspace, None for the default one.
     """
@@ -64,7 +64,7 @@ class Check:
 
 
 def python_in_range(root) -> tuple[bool, str]:
-    """By regular expression: a Python that is too old cannot read TOML."""
+    """Compare with pyproject.toml, read by a regular expression: old Pythons cannot read TOML."""
     now, text = platform.python_version(), PYPROJECT.read_text(encoding="utf-8")
     lowest, above = re.search(r'requires-python = ">=([\d.]+),<([\d.]+)"', text).groups()
     low, this, high = (
@@ -117,9 +117,10 @@ def kernel(root) -> tuple[bool, str]:
 
 
 def _is_this_python(program: str) -> bool:
-    """A bare `python` is the one that Jupyter itself runs in.
+    """Whether a kernel's program is the Python of this process.
 
-    Folders are compared, as the python of a virtual environment is a link.
+    The name `python` without a folder means the Python that runs Jupyter. Otherwise folders are
+    compared, since the python of a virtual environment is a link.
     """
     here, there = (Path(path).parent.resolve() for path in (sys.executable, program))
     return program in ("python", "python3") or here == there
@@ -133,7 +134,7 @@ def chinese_letters(root) -> tuple[bool, str]:
 
 
 def _standing(root) -> Path:
-    """The workspace, or the nearest folder above it that exists."""
+    """Return the workspace, or the nearest folder above it that exists."""
     place = _workspace(root).root
     return next(folder for folder in (place, *place.parents) if folder.exists())
 

@@ -1,4 +1,4 @@
-"""Controls over a picture that follows them, and a still picture where no kernel runs."""
+"""A picture with controls above it, and a static picture if no kernel is running."""
 
 import base64
 import contextlib
@@ -19,13 +19,13 @@ DPI = 90  # 10 inches fill the width of a notebook
 
 
 class Explorer(ipywidgets.VBox):
-    """Controls above a picture that follows them.
+    """A picture that is drawn again when a value of the controls above it changes.
 
-    draw: called with the controls' values by name, returns a Figure; fastest where it reuses one ·
-    controls: name -> a widget with a `value` · still: settings (some controls' values) that the
-    still picture shows, in `columns` columns · moving: where `draw` reuses one Figure, the artists
-    that change; everything else in it is drawn only once.
-    An exception of draw is shown as a sentence in place of the picture.
+    draw: called with the controls' values by name, returns a Figure; it is faster if it always
+    returns the same one · controls: name -> a widget with a `value` · still: settings (values of
+    some controls) that the static picture shows, in `columns` columns · moving: the artists that
+    change, if `draw` always returns the same Figure; all others are drawn only once.
+    An exception of draw is shown as a sentence instead of the picture.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Explorer(ipywidgets.VBox):
             self.picture.value = png(drawn, compress_level=1)
 
     def still_picture(self) -> bytes:
-        """PNG of the settings in `still` side by side, without those that cannot be drawn."""
+        """Return a PNG of the settings in `still`, without those that cannot be drawn."""
         tiles = []
         for setting in self.still:
             with contextlib.suppress(UserError):
@@ -77,7 +77,7 @@ class Explorer(ipywidgets.VBox):
         return png(_joined([_joined(row, 1) for row in rows], 0), optimize=True)
 
     def _pixels(self, figure: Figure) -> np.ndarray:
-        """The Figure as RGB bytes, (height, width, 3)."""
+        """Return the Figure as RGB bytes, (height, width, 3)."""
         if self._background is None:
             canvas = FigureCanvasAgg(figure)
             figure.set_dpi(DPI)
@@ -106,14 +106,14 @@ class Explorer(ipywidgets.VBox):
 
 
 def png(image: np.ndarray, **options) -> bytes:
-    """RGB bytes (height, width, 3) as a PNG file."""
+    """Return RGB bytes (height, width, 3) as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "png", **options)
     return file.getvalue()
 
 
 def _joined(tiles: list[np.ndarray], axis: int) -> np.ndarray:
-    """Pictures side by side (axis 1) or one above the other (axis 0), padded with white."""
+    """Join pictures side by side (axis 1) or one above the other (axis 0), padded with white."""
     across = 1 - axis
     most = max(tile.shape[across] for tile in tiles)
     filled = []

@@ -27,10 +27,10 @@ CLOSE = 0.05  # a guess within this share of the measured number is "very near"
 
 
 def setup(profile: str | None = None, task: str = FOLDERS_OWN_TASK) -> tuple[Workspace, Settings]:
-    """The workspace around the notebook, and the settings of a profile.
+    """Return the workspace around the notebook, and the settings of a profile.
 
-    The profile is the given one, else TINYBERT_PROFILE, else classroom. Prints nothing, except one
-    sentence for each problem that would stop a stage later.
+    The profile is the given one, else TINYBERT_PROFILE, else classroom. Prints one sentence for
+    each problem that would stop a stage later, else nothing.
     """
     for check in doctor.PLACES:
         finding = check()
@@ -42,9 +42,9 @@ def setup(profile: str | None = None, task: str = FOLDERS_OWN_TASK) -> tuple[Wor
 
 
 def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
-    """Make the missing inputs of a notebook's stage, in the quick smoke profile.
+    """Make the missing inputs of a stage in the quick smoke profile, so its notebook runs alone.
 
-    Earlier notebooks replace them by inputs in the notebook's own profile.
+    The notebooks before it, if they are run later, replace them by inputs of the normal profile.
     """
     quick = presets.profile("smoke", settings.task, workspace.teacher_width)
     machine = ("seed", "device", "precision", "threads", "lower_case")
@@ -74,8 +74,8 @@ _answers: dict[str, str | Sequence] = {}  # per question: a unit, or the choices
 def predict(name: str, question: str | float, answers: str | Sequence = "") -> None:
     """Ask for a guess: a number in a unit, or one of several answers.
 
-    `predict("loss", 0.5)` records a guess without asking. It asks only where somebody can answer:
-    never while notebooks are built and tested, nor with TINYBERT_UNWATCHED=1.
+    `predict("loss", 0.5)` records a guess without asking. Nothing is asked if nobody can answer:
+    while notebooks are built or tested, or with TINYBERT_UNWATCHED=1.
     """
     if not isinstance(question, str) or question in _choices(name):
         _guesses[name] = question
@@ -86,7 +86,7 @@ def predict(name: str, question: str | float, answers: str | Sequence = "") -> N
 
 
 def reveal(name: str, measured) -> None:
-    """Compare the guess with the measured result in one sentence; silent without a guess."""
+    """Print one sentence that compares the guess with the measured result, if there is a guess."""
     if name not in _guesses:
         return
     guess = _guesses[name]
@@ -99,7 +99,7 @@ def reveal(name: str, measured) -> None:
 
 
 def how_far(guess: float, measured: float) -> str:
-    """How far a guess is from a measured number, in words."""
+    """Return in words how far a guess is from a measured number."""
     if abs(guess - measured) <= CLOSE * abs(measured):
         return "right" if guess == measured else "very near"
     if guess * measured <= 0:

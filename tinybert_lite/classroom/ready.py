@@ -1,7 +1,8 @@
-"""Clean stage folders, and ready results for learners who fell behind.
+"""Empty stage folders, and give finished results to learners who could not run a stage.
 
-An instructor packs a finished workspace, one archive per stage; a learner puts them in place, and
-`run_all` then finds those stages up to date. Files that were there before are moved into `aside/`.
+An instructor packs a finished workspace, one archive per stage; a learner unpacks them into the
+stage folders, and `run_all` then finds those stages up to date. Files that were in the folders
+before are moved into `aside/`.
 """
 
 import shutil
@@ -61,7 +62,10 @@ def reset(workspace: Workspace, which: str, ask=input) -> None:
 
 
 def belongings(folder: Path, workspace: Workspace) -> list[Path]:
-    """Files in a folder that are not the course's, another task's results, or set aside before."""
+    """Return the files in a folder that are the learner's or a run's.
+
+    Not among them are the course's files, results of other tasks, and `aside/`.
+    """
     tasks = {name for task in TASKS.values() for name in (task.name, task.language)}
     own = {path.parent.name for path in workspace.root.glob(f"*/{OWN}")}
     course = {"README.md", workspace.corpus.name, CLASSROOM_VECTORS, CLASSROOM, GROWN}
@@ -86,7 +90,10 @@ def _folders(workspace: Workspace, which: str) -> list[Path]:
 
 
 def make_ready(workspace: Workspace, target: Path) -> None:
-    """Pack each finished stage into `target`; the same results give the same bytes."""
+    """Pack each finished stage into an archive in `target`; the same results give the same bytes.
+
+    Raises UserError if no stage has finished, or if a file was changed after its stage.
+    """
     target.mkdir(parents=True, exist_ok=True)
     with locked(workspace.root):
         packed = [
@@ -104,7 +111,7 @@ def archive_of(stage: Stage, folder: Path) -> Path:
 
 
 def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
-    """Whether the stage finished in a profile of the course, and so was packed."""
+    """Pack a stage that finished in a profile of the course; return whether it was packed."""
     manifest = read_manifest(folder)
     if not manifest or manifest["stage"] != stage.name or manifest["profile"] not in PROFILES:
         return False
@@ -115,7 +122,7 @@ def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
     names = sorted(_hashes(manifest)) + [name for name in NOTES if (folder / name).is_file()]
     with written_beside(archive) as part, ZipFile(part, "w", ZIP_DEFLATED) as packed:
         for name in names:
-            info = ZipInfo(name)  # always dated 1980
+            info = ZipInfo(name)  # always dated 1980, so that the bytes are the same
             info.compress_type, info.create_system = ZIP_DEFLATED, 3
             info.external_attr = 0o644 << 16
             with open(folder / name, "rb") as source, packed.open(info, "w") as copy:
@@ -126,10 +133,10 @@ def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
 
 
 def put_in_place(workspace: Workspace, which: str, source: Path) -> None:
-    """Put the ready results of a stage, and of those it builds on, in place.
+    """Unpack the results of a stage, and of the stages it needs, into their folders.
 
-    Raises UserError, before anything is changed, for an archive that is missing or is not what
-    `make_ready` wrote.
+    Raises UserError, before anything is changed, for an archive that is missing or was not written
+    by `make_ready`.
     """
     with locked(workspace.root), scratch(workspace.root) as place:
         chosen = _with_what_it_needs(workspace, which, source)
@@ -194,12 +201,12 @@ def _files(folder: Path) -> set[Path]:
 
 
 def _hashes(manifest: dict) -> dict[str, str]:
-    """The hashes of all files that a manifest lists, by name."""
+    """Return the hashes of all files that a manifest lists, by name."""
     return {**manifest.get("outputs", {}), **manifest.get("report", {})}
 
 
 def _wrong(folder: Path, manifest: dict) -> str:
-    """The first file that is missing or has another hash than in the manifest, "" for none."""
+    """Return the first file that is missing or differs from its hash in the manifest, else ""."""
     for name, digest in _hashes(manifest).items():
         if not (folder / name).is_file() or sha256(folder / name) != digest:
             return name
@@ -207,7 +214,7 @@ def _wrong(folder: Path, manifest: dict) -> str:
 
 
 def _move(place: Path, folder: Path) -> None:
-    """Move the files, the manifest last: without it the stage does not count as finished."""
+    """Move the files, the manifest last, since it marks the stage as finished."""
     with locked(folder):
         found = files_in(place, "**/*")
         move_files(sorted(found, key=lambda path: path.name == MANIFEST), place, folder)

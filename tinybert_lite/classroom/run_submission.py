@@ -2,9 +2,9 @@
 
     python -I run_submission.py PACKAGES NOTEBOOK RESULTS SECONDS
 
-PACKAGES is where the kernel finds tinybert_lite. RESULTS becomes a JSON object, {number of a cell
-from 0: "" where it ran, else the error}. It is written again after every cell: what ran before the
-process is stopped counts.
+PACKAGES is the folder where the kernel finds tinybert_lite. RESULTS becomes a JSON object, {number
+of a cell, from 0: "" or its error}. It is written again after every cell, so that the cells before
+an interruption are graded.
 """
 
 import os
@@ -21,7 +21,7 @@ from nbclient.exceptions import DeadKernelError
 
 
 class ThisPython(KernelSpecManager):
-    """Every kernel runs this Python, whatever kernels are installed on the machine."""
+    """Runs every kernel in this Python, whatever kernels are installed on the machine."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         return KernelSpec(**get_kernel_dict())
@@ -29,7 +29,7 @@ class ThisPython(KernelSpecManager):
 
 def main(packages: str, notebook: str, results: str, seconds: str) -> None:
     os.environ["PYTHONPATH"] = packages
-    sys.path.append(packages)  # -I leaves it out
+    sys.path.append(packages)  # python -I does not add it
     from tinybert_lite.system.files import write_json
 
     said: dict[int, str] = {}

@@ -1,8 +1,8 @@
 """Run a submission in a process of its own, with limits.
 
-It guards from endless loops, from using up memory or disk, and from reading this process's
-environment. It is not a security boundary: the code may read what this user may read, and use the
-network (docs/instructors.md).
+The limits protect from endless loops, from filling the memory or the disk, and from reading this
+process's environment. They are not a security boundary: the code may read what this user may read,
+and use the network (docs/instructors.md).
 """
 
 import os
@@ -70,7 +70,7 @@ def run_limited(
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Kill the process, and on POSIX everything that it started."""
+    """Kill the process, and on POSIX also the processes that it started."""
     if os.name == "posix":
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -80,7 +80,7 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _limited(seconds: str, megabytes: str, file_megabytes: str, *command: str) -> None:
-    """In the child process: set the limits, then replace it by the command."""
+    """Set the limits in the child process, then run the command in its place."""
     import resource
 
     for kind, most in (
@@ -90,7 +90,7 @@ def _limited(seconds: str, megabytes: str, file_megabytes: str, *command: str) -
     ):
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with suppress(ValueError, OSError):  # macOS refuses a limit of memory
+        with suppress(ValueError, OSError):  # macOS does not allow a memory limit
             resource.setrlimit(kind, (most, most))
     os.execvp(command[0], command)
 

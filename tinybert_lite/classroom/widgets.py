@@ -1,6 +1,6 @@
-"""Sliders over the pictures of `plots`, for notebooks.
+"""Sliders for the pictures of `plots`, for notebooks.
 
-Where no kernel runs (GitHub, an HTML export), a few settings are shown as one picture.
+If no kernel is running (GitHub, an HTML export), some settings are shown in one static picture.
 """
 
 import copy
@@ -29,13 +29,13 @@ def _slider(name: str, low, high, value=None, step=1) -> ipywidgets.ValueWidget:
 
 
 def _images(axes) -> list[Artist]:
-    """The images of axes, and the frames on top of them."""
+    """Return the images of axes, and the frames on top of them."""
     return [part for ax in axes for part in (*ax.images, *ax.spines.values())]
 
 
 @torch.inference_mode()
 def _scores(model: Bert, batch: dict[str, Tensor], layers) -> dict[int, Tensor]:
-    """Attention scores (B, H, L, L) of layers without dropout; the model keeps its mode."""
+    """Return attention scores (B, H, L, L) by layer, without dropout; the model's mode is kept."""
     training = model.training
     scores = model.eval()(batch, scores=layers).scores
     model.train(training)
@@ -45,9 +45,9 @@ def _scores(model: Bert, batch: dict[str, Tensor], layers) -> dict[int, Tensor]:
 def matched_scores(
     student: Bert, teacher: Bert, batch: dict[str, Tensor], mapping: list[int]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Attention scores (B, H, L, L) of student layer m and teacher layer g(m), for m = 1 … M.
+    """Return attention scores (B, H, L, L) of student layer m and teacher layer g(m), m = 1 … M.
 
-    Where the numbers of heads differ, heads are averaged in groups. mapping: g(m), m = 0 … M.
+    If the numbers of heads differ, heads are averaged in groups. mapping: g(m), m = 0 … M.
     """
     mine = _scores(student, batch, range(1, len(mapping)))
     theirs = _scores(teacher, batch, set(mapping[1:]))
@@ -57,9 +57,10 @@ def matched_scores(
 def attention_explorer(
     student: Bert, teacher: Bert, batch: dict[str, Tensor], tokens: list[str], mapping: list[int]
 ) -> Explorer:
-    """Teacher | student | difference of one sentence, by layer and head: scores or probabilities.
+    """Show teacher, student and difference of one sentence's attention, by layer and head.
 
-    batch: of one row, (1, L) · tokens: its L pieces · mapping: g(m), m = 0 … M. Padding is greyed.
+    Scores or probabilities may be chosen. batch: one row, (1, L) · tokens: its L word pieces ·
+    mapping: g(m), m = 0 … M. Padding is grey.
     """
     mask = batch["attention_mask"]
     scores = matched_scores(student, teacher, batch, mapping)
@@ -89,7 +90,7 @@ def attention_explorer(
 
 
 def margins_explorer(student_logits, teacher_logits, labels) -> Explorer:
-    """Margins, and beside them the soft targets at a temperature.
+    """Show the logit margins, and beside them the soft targets at a temperature.
 
     student_logits, teacher_logits: (B, 2) · labels: (B,). Raises UserError unless there are two
     classes.
@@ -110,7 +111,7 @@ def margins_explorer(student_logits, teacher_logits, labels) -> Explorer:
 
 
 def rounding_explorer(weight) -> Explorer:
-    """A matrix, (rows, columns), rounded to a number of bits."""
+    """Show a matrix, (rows, columns), rounded to a number of bits."""
     figure = plots.rounding(weight)
 
     def draw(bits: int) -> Figure:
@@ -123,7 +124,7 @@ def rounding_explorer(weight) -> Explorer:
 
 
 def mapping_explorer(student_layers: int = 4, teacher_layers: int = 12) -> Explorer:
-    """The teacher layer of each student layer, by kind of mapping and depth of the student."""
+    """Show the layer mapping g(m), by kind of mapping and number of student layers."""
     figure, ((ax,),) = new_figure(1, 1, (3.6, 1.2 + 0.32 * (teacher_layers + 1)), layout="none")
     ax.set_position((0, 0, 1, 0.92))
 
@@ -144,9 +145,9 @@ def mapping_explorer(student_layers: int = 4, teacher_layers: int = 12) -> Explo
 def masking_viewer(
     tokens: list[str], pieces=("moon", "salt"), probability: float = 0.15
 ) -> Explorer:
-    """Draws of the masking of one sequence, by seed, share of chosen pieces and whole words.
+    """Show random maskings of one sequence, by seed, share of chosen pieces and whole words.
 
-    pieces: what a random piece is drawn from, see `data.masking.random_pieces`.
+    pieces: the pieces that may replace a token, see `method.masking.random_pieces`.
     """
 
     def draw(seed: int, probability: float, whole_words: bool) -> Figure:
@@ -161,9 +162,9 @@ def masking_viewer(
 
 
 def augmentation_viewer(augmenter: Augmenter, texts: list[str], variants: int = 4) -> Explorer:
-    """A sentence, the candidates of its words with their source, and variants, by p and seed."""
+    """Show a sentence, the candidates of its words with their source, and variants, by p, seed."""
     drawing = copy.copy(augmenter)  # with its own p and N; the caller's are not changed
-    drawing.join = " ".join  # words stay apart in the picture
+    drawing.join = " ".join  # the picture shows words separated by spaces
     split = [augmenter.words(text) for text in texts]
     candidates = augmenter.candidates(split)
 

@@ -14,7 +14,7 @@ import torch
 
 @dataclass(frozen=True)
 class Examples:
-    """n sequences end to end in one array: 4 bytes per token for any number of rows."""
+    """n token sequences, stored one after the other in a flat array: 4 bytes per token."""
 
     ids: np.ndarray  # (tokens,) int32
     starts: np.ndarray  # (n + 1,) int64; row i is ids[starts[i]:starts[i + 1]]
@@ -26,9 +26,10 @@ class Examples:
     def joined(
         cls, blocks: Iterable[tuple[list[list[int]], list[int]]], file: Path | None = None
     ) -> Examples:
-        """From blocks of (rows of ids, tokens of segment A in each row), one held at a time.
+        """Join blocks of (rows of ids, number of tokens of segment A in each row).
 
-        With `file` the ids are written there and mapped into memory: they may exceed the memory.
+        Only one block is in memory at a time. With `file` the ids are written to that file and
+        memory-mapped, so they may be larger than the memory.
         """
         ids, starts, first = array("i"), array("q", [0]), array("i")
         with open(file, "wb") if file else nullcontext() as on_disk:
@@ -46,10 +47,11 @@ class Examples:
         return cls(mapped, np.asarray(starts), np.asarray(first))
 
     def with_labels(self, labels: np.ndarray) -> Examples:
+        """Return the same rows with these labels, (n,) float32."""
         return replace(self, labels=labels)
 
     def labelled(self) -> Examples:
-        """The rows that have a label (without soft targets); itself if all have one."""
+        """Return the rows with a label, without soft targets; `self` if every row has a label."""
         kept, lengths = ~np.isnan(self.labels), self.lengths
         if kept.all():
             return self
@@ -69,10 +71,10 @@ class Examples:
         return self.ids[self.starts[number] : self.starts[number + 1]]
 
     def batch(self, rows) -> dict[str, torch.Tensor]:
-        """These rows padded to the longest: B rows, L tokens.
+        """Return a batch of the given rows, padded to the longest: B rows, L tokens.
 
-        input_ids, attention_mask, token_type_ids (B, L) int64; labels (B,) and soft_targets (B, K)
-        where there are any.
+        input_ids, attention_mask, token_type_ids: (B, L) int64 · labels: (B,) and soft_targets:
+        (B, K), both float32 and only if the examples have them.
         """
         rows = np.asarray(rows)
         starts = self.starts[rows][:, None]
@@ -99,19 +101,20 @@ class Batches:
     """
 
     def __init__(self, examples, batch_size: int, seed: int, rows=None):
-        """`examples`, or a function of the epoch that gives them (stage 3: one file per epoch).
+        """examples: an `Examples`, or a function epoch -> Examples (stage 3: one file per epoch).
 
-        `rows(epoch)` counts an epoch's rows where `examples` would have to read a file for that.
+        rows: a function that counts an epoch's rows without reading its file.
         """
         self.examples = examples if callable(examples) else lambda epoch: examples
         self.rows = rows or (lambda epoch: len(self.examples(epoch)))
         self.batch_size, self.seed = batch_size, seed
 
     def steps(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
         return -(-self.rows(epoch) // self.batch_size)
 
     def epoch(self, epoch: int) -> tuple[Examples, list[np.ndarray]]:
-        """The epoch's examples, and the row numbers of each batch."""
+        """Return the epoch's examples, and the row numbers of each batch, (B,) each."""
         examples, rng = self.examples(epoch), np.random.default_rng([self.seed, epoch])
         return examples, bucketed(examples.lengths, self.batch_size, rng)
 
@@ -119,9 +122,10 @@ class Batches:
 def bucketed(
     lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 50
 ) -> list[np.ndarray]:
-    """Row numbers in batches: shuffle, sort pools of `pool` batches by length, cut, shuffle again.
+    """Divide the row numbers into batches of rows of similar length, in random order.
 
-    Every row comes once; the last batch may be smaller.
+    Rows are shuffled, pools of `pool` batches are sorted by length and divided, and the batches are
+    shuffled. lengths: (n,). Every row is in one batch; one batch may be smaller.
     """
     order = rng.permutation(len(lengths))
     batches = []
@@ -135,10 +139,10 @@ def bucketed(
 def in_order(
     examples: Examples, batch_size: int, rows: np.ndarray | None = None, similar: float = 0.0
 ) -> Iterator[tuple[np.ndarray, dict[str, torch.Tensor]]]:
-    """(row numbers, batch) for prediction, of all rows or some; the longest first.
+    """Yield (row numbers (B,), batch) for prediction, the longest rows first.
 
-    The largest batch thus comes first, and so does the peak of memory. A batch ends early where
-    rows are shorter than `similar` times its longest.
+    rows: the rows to read, by default all. As the first batch is the largest, too little memory
+    is noticed at once. A batch has no row shorter than `similar` times its longest row.
     """
     rows = np.arange(len(examples)) if rows is None else rows
     lengths = examples.lengths

@@ -1,4 +1,4 @@
-"""Sequences and task rows to TFRecord files, and sequences back, for `convert_rows`."""
+"""Convert sequences and task rows to TFRecord files, and sequences back, for `convert_rows`."""
 
 import math
 from collections.abc import Iterator
@@ -36,9 +36,11 @@ Features = dict[str, list]
 def epochs_to_records(
     source: Path, output: Path, tokenizer, max_length: int, most_masked: int
 ) -> None:
-    """Every `epoch_i.json` as `epoch_i.tfrecord` with at most `most_masked` masked positions.
+    """Convert every `epoch_i.json` to `epoch_i.tfrecord`, with `most_masked` masked positions.
 
-    Rows are padded to the length in the epoch's metrics file, or to `max_length` without one.
+    Rows are padded to the length in the epoch's metrics file; if that is missing, to `max_length`.
+    Raises UserError with file and line for a longer row, one with more masked positions, and one
+    that is not a sequence of this vocabulary; also for an output file that exists.
     """
     files = epochs.epoch_files(source)
     if record_files(source) == files:
@@ -73,8 +75,8 @@ def _sequences(
             fits = False
         if not fits:
             raise UserError(
-                f"{where}: its segments, masked positions or their labels do not fit its tokens or "
-                "this vocabulary; run pregenerate_training_data again"
+                f"{where}: the segments, masked positions or their labels do not match the tokens "
+                "or the vocabulary; run pregenerate_training_data again"
             )
         if len(ids) > length or len(positions) > most_masked:
             raise UserError(
@@ -91,11 +93,16 @@ def _sequences(
 
 
 def records_to_epochs(source: Path, output: Path, tokenizer) -> None:
-    """Every TFRecord file, in natural order, as `epoch_i.json` with its metrics file."""
+    """Convert every TFRecord file, in natural order, to `epoch_i.json` with its metrics file.
+
+    Raises UserError if there is no such file, for damaged records, and for an output file that
+    exists.
+    """
     files = record_files(source)
     if not files:
         raise UserError(
-            f"{source} holds no .tfrecord or .tf_record; name a folder of such files, or one file"
+            f"{source} holds no .tfrecord or .tf_record file; name a folder of such files, or one "
+            "file"
         )
     targets = [output / f"epoch_{number}.json" for number in range(len(files))]
     _free(*targets, *map(epochs.metrics_file, targets))
@@ -113,7 +120,10 @@ def records_to_epochs(source: Path, output: Path, tokenizer) -> None:
 
 
 def _line(row: IdRow, pieces: list[str]) -> bytes:
-    """A record as a line of `epoch_i.json`; without masked_lm_* features nothing is masked."""
+    """Return a record as a line of `epoch_i.json`; no position is masked if masked_lm_* is missing.
+
+    Raises UserError for masked positions that are not in the row, and ids not in the vocabulary.
+    """
     record, masked = row.record, []
     if POSITIONS in record.features:
         masked = [*map(record.integers, (POSITIONS, LABELS)), record.values(WEIGHTS, FLOATS)]
@@ -121,13 +131,13 @@ def _line(row: IdRow, pieces: list[str]) -> bytes:
         if len({*sizes}) > 1:
             raise UserError(
                 f"{record.where}: has {sizes[0]} {POSITIONS}, {sizes[1]} {LABELS} and {sizes[2]} "
-                f"{WEIGHTS}; {AGAIN}"
+                f"{WEIGHTS}, but needs the same number of each; {AGAIN}"
             )
     masked = [(place, label) for place, label, weight in zip(*masked) if weight > 0]
     if not all(0 <= place < len(row.ids) and 0 <= label < len(pieces) for place, label in masked):
         raise UserError(
-            f"{record.where}: a masked position is not one of its {len(row.ids)} tokens, or its id "
-            f"is not one of the vocabulary's {len(pieces)} pieces; {AGAIN}"
+            f"{record.where}: a masked position is not among the row's {len(row.ids)} tokens, or "
+            f"its label is not among the vocabulary's {len(pieces)} pieces; {AGAIN}"
         )
     return epochs.json_line(
         [pieces[i] for i in row.ids],
@@ -139,7 +149,11 @@ def _line(row: IdRow, pieces: list[str]) -> bytes:
 
 
 def tables_to_records(workspace, output: Path, tokenizer, max_length: int) -> None:
-    """A task's files as train, eval and predict.tf_record with schema.json; labels as numbers."""
+    """Convert a task's files to train, eval and predict.tf_record, with schema.json.
+
+    Labels become class numbers or regression targets. Raises UserError for a task without files, a
+    training or dev row without a label, and an output file that exists.
+    """
     task = workspace.task
     sources = {
         split: path
@@ -197,7 +211,7 @@ def _write(target: Path, rows: Iterator[Features], source: Path, total: int) -> 
 
 
 def _free(*targets: Path) -> tuple[Path, ...]:
-    """The targets, in a folder that exists. Raises UserError where a file is there already."""
+    """Make the folder of the targets and return them. Raises UserError if one of them exists."""
     if taken := next((path for path in targets if path.exists()), None):
         raise UserError(f"{taken} exists already and is not overwritten: name another --output_dir")
     targets[0].parent.mkdir(parents=True, exist_ok=True)

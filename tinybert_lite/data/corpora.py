@@ -1,8 +1,8 @@
 """Corpora in any published form: WikiExtractor's text or JSON, WikiText, paragraphs, sentences.
 
-A file's kind is told by its content, never by its name. Paragraphs are split by sentencex,
-Wikimedia's own splitter: it knows English and Chinese, needs no model, and reads faster than files
-are unpacked.
+A file's kind is found from its content, never from its name. Paragraphs are split by sentencex,
+Wikimedia's own splitter: it supports English and Chinese, needs no model, and is faster than the
+unpacking of the files.
 """
 
 import glob
@@ -18,14 +18,14 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 from tinybert_lite.system.optional import optional
 
-LONGEST = 16_000_000  # bytes of a line: JSON holds a whole article, or a whole book, in one
-PEEK = 100  # first lines that tell a file's kind
+LONGEST = 16_000_000  # bytes in a line: in JSON Lines an article, or a book, is one line
+PEEK = 100  # number of first lines from which a file's kind is found
 DUMP = re.compile(r"<(\?xml|!doctype|html|mediawiki|page)\b", re.IGNORECASE)
 DOC = re.compile(r"<doc\b.*>")
 TITLE = re.compile(r'\btitle="(.*)">')  # WikiExtractor does not escape quotes inside a title
 JSON = re.compile(r'\{\s*("|$)|\[\s*(\{|$)')
-HEADING = re.compile(r" ?= .+ = ?")  # WikiText's; one of a deeper level is `= = Title = =`
-# parts for the splitter, whose time grows with the square of a long Chinese text
+HEADING = re.compile(r" ?= .+ = ?")  # in WikiText; a heading of a deeper level is `= = Title = =`
+# Long Chinese texts are split in parts: the splitter's time grows with the square of the length.
 PART = re.compile(r".{1,10000}(?:[。！？]|[.!?] |$)|.{1,10000}")
 
 
@@ -41,9 +41,10 @@ def natural(path: Path) -> list[list[int | str]]:
 
 
 def given_sources(names: Iterable[str | Path]) -> list[Path]:
-    """The named files and folders, and the matches of patterns such as `wiki/*/wiki_*`.
+    """Return the named files and folders, and the matches of patterns such as `wiki/*/wiki_*`.
 
-    In natural order, each once. Raises UserError for a pattern that matches nothing.
+    They are in natural order, without duplicates. Raises UserError for a pattern that matches
+    nothing.
     """
     found: list[str] = []
     for name in map(str, names):
@@ -60,21 +61,21 @@ def given_sources(names: Iterable[str | Path]) -> list[Path]:
 
 
 def numbered(name: str, sources: list[Path]) -> dict[str, Path]:
-    """Sources by their names in a stage's inputs: `corpus`, of several `corpus 1`, `corpus 2` …"""
+    """Name the sources for a manifest: `corpus` for one, `corpus 1`, `corpus 2` … for several."""
     if len(sources) == 1:
         return {name: sources[0]}
     return {f"{name} {number}": path for number, path in enumerate(sources, 1)}
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files in a folder and its sub-folders except hidden ones, in natural order."""
+    """Return all files in a folder and its sub-folders except hidden ones, in natural order."""
     found = (path for path in folder.rglob("*") if path.is_file())
     shown = (path for path in found if "/." not in f"/{path.relative_to(folder).as_posix()}")
     return sorted(shown, key=natural)
 
 
 def corpus_files(sources: Iterable[Path]) -> Iterator[Path]:
-    """The files of a corpus. Raises UserError for an empty folder, and for a table in a folder."""
+    """Yield the files of a corpus. Raises UserError for an empty folder or a table in a folder."""
     for source in sources:
         if not source.is_dir():
             yield source
@@ -85,22 +86,22 @@ def corpus_files(sources: Iterable[Path]) -> Iterator[Path]:
         for file in files:
             if file.suffix == ".tsv":
                 raise UserError(
-                    f"{file} is a table of rows in a folder of text; take it out of there"
+                    f"{file} is a table of rows in a folder of text; move it to another folder"
                 )
         yield from files
 
 
-# What they hold ----------------------------------------------------------------------------------
+# Documents of a file -----------------------------------------------------------------------------
 
 
 def read_corpora(
     sources: Iterable[Path], language: str = "en", split: bool = False
 ) -> Iterator[list[str]]:
-    """Each document's sentences, from files and folders of any kind; one document in memory.
+    """Yield each document's sentences, from files and folders of any kind, one document at a time.
 
-    Lines of plain text are sentences unless `split` declares them paragraphs. Raises UserError with
-    file and line for an empty folder, a table in one, a dump or HTML, damaged JSON, and a <doc>
-    without an end.
+    Lines of plain text are sentences; with `split` they are paragraphs. Raises UserError for an
+    empty folder and a table in a folder, and with file and line for a Wikipedia dump or HTML,
+    damaged JSON, and a <doc> without </doc>.
     """
     for path in corpus_files(sources):
         read = _reader(path)
@@ -111,7 +112,7 @@ def read_corpora(
 
 
 def _reader(path: Path) -> Reader:
-    """The function that reads a file of this kind as documents of paragraphs."""
+    """Return the function that reads this file's kind as documents of paragraphs."""
     head = list(islice(lines_of(path, "put a corpus there or name another", LONGEST), PEEK))
     first = next(filter(None, map(str.strip, head)), "")
     if DUMP.match(first):
@@ -127,9 +128,9 @@ def _reader(path: Path) -> Reader:
 
 
 def _wiki_extractor(path: Path) -> Iterator[list[str]]:
-    """`<doc id="…" url="…" title="T">`, T, an empty line, paragraphs, `</doc>`.
+    """Yield documents: `<doc id="…" url="…" title="T">`, T, an empty line, paragraphs, `</doc>`.
 
-    &, < and > are written as in HTML.
+    In these files &, < and > are escaped as in HTML.
     """
     begun, title, paragraphs = 0, "", []
     for number, line in enumerate(map(str.strip, lines_of(path, longest=LONGEST)), 1):
@@ -143,34 +144,40 @@ def _wiki_extractor(path: Path) -> Iterator[list[str]]:
             begun = 0
         elif line and not begun:
             raise UserError(
-                f"{path}, line {number}: is outside of <doc …> and </doc>; extract the file again"
+                f"{path}, line {number}: the text is outside of <doc …> and </doc>; extract the "
+                "file again"
             )
         elif line:
             paragraphs.append(html.unescape(line))
     if begun:
         raise UserError(
-            f"{path}, line {begun}: this <doc> has no </doc>, the file is incomplete; extract it "
+            f"{path}, line {begun}: the <doc> has no </doc>, so the file is incomplete; extract it "
             "again"
         )
 
 
 def _json_lines(path: Path) -> Iterator[list[str]]:
-    """`{"title": …, "text": …}` per article, like WikiExtractor's --json; a title is optional."""
+    """Yield documents from `{"title": …, "text": …}`, one per line; the title is optional.
+
+    WikiExtractor writes such files with --json.
+    """
     for number, found in json_objects(path, "text", LONGEST):
         text = found.get("text")
         if not isinstance(text, str):
             raise UserError(
-                f'{path}, line {number}: has no "text"; every line of a JSON Lines corpus needs one'
+                f'{path}, line {number}: there is no "text"; every line of a JSON Lines corpus '
+                "needs one"
             )
         if UNWRITABLE.search(text):
             raise UserError(
-                f'{path}, line {number}: "text" holds a code that is not a character; remove it'
+                f'{path}, line {number}: "text" holds an escape sequence that is not a character '
+                "(NUL or half a surrogate pair); remove it"
             )
         yield _without_title(text.split("\n"), str(found.get("title") or ""))
 
 
 def _without_title(paragraphs: list[str], title: str) -> list[str]:
-    """A title is not a sentence: it is removed where it is the first paragraph."""
+    """Remove the title if it is the first paragraph, since it is not a sentence."""
     first = next((i for i, paragraph in enumerate(paragraphs) if paragraph.strip()), None)
     if first is not None and paragraphs[first].strip() == html.unescape(title).strip():
         return paragraphs[first + 1 :]
@@ -178,7 +185,7 @@ def _without_title(paragraphs: list[str], title: str) -> list[str]:
 
 
 def _wikitext(path: Path) -> Iterator[list[str]]:
-    """Paragraphs under ` = Title = `, which begins a document; deeper headings are left out."""
+    """Yield documents: ` = Title = ` begins one; headings of deeper levels are left out."""
     paragraphs: list[str] = []
     for line in lines_of(path, longest=LONGEST):
         if not HEADING.fullmatch(line):
@@ -193,9 +200,9 @@ def _wikitext(path: Path) -> Iterator[list[str]]:
 
 
 def sentences(paragraphs: Iterable[str], language: str = "en") -> list[str]:
-    """Each paragraph's sentences. Raises UserError without the package sentencex."""
+    """Split paragraphs into sentences. Raises UserError if the package sentencex is missing."""
     splitter = optional("sentencex", "sentencex", "corpus", "paragraphs are split into sentences")
-    # Only blanks between words: the splitter fails at other white space, which BERT does not need.
+    # All white space becomes spaces: the splitter fails at other white space, and BERT ignores it.
     parts = (part for text in paragraphs for part in PART.findall(" ".join(text.split())))
     found = (sentence.strip() for part in parts for sentence in splitter.segment(language, part))
     return [sentence for sentence in found if sentence]

@@ -1,4 +1,4 @@
-"""Text as documents of sentences, and a corpus of any size as token ids in memory-mapped files."""
+"""Read text as documents of sentences; store a corpus of any size as memory-mapped token ids."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Reader = Callable[[Path], Iterator[list[str]]]
 
 
 def read_documents(path: Path) -> Iterator[list[str]]:
-    """Each document's sentences: one per line; a blank line ends a document."""
+    """Yield each document's sentences: one per line; a blank line ends a document."""
     document: list[str] = []
     for line in map(str.strip, lines_of(path, f"put a corpus there, {LAYOUT}")):
         if line:
@@ -41,7 +41,7 @@ def read_documents(path: Path) -> Iterator[list[str]]:
 def documents_of(
     path: Path, task: Task, together: int = 8, read: Reader = read_documents
 ) -> Iterator[list[str]]:
-    """A text's documents as `read` finds them, or a task's rows, `together` texts per document."""
+    """Yield documents: those that `read` finds in a text, or `together` of a task's texts each."""
     if path.suffix == ".tsv":
         rows = read_table(path, task).rows
         texts = [text for row in rows for text in (row.text_a, row.text_b) if text]
@@ -51,12 +51,12 @@ def documents_of(
 
 
 def plain(line: str) -> str:
-    """A line without WikiText's marks: ` @,@ ` for a comma inside a number, `<unk>` for a word."""
+    """Undo WikiText's marks: ` @,@ ` for a comma inside a number, `<unk>` for a rare word."""
     return re.sub(r" @(.)@ ", r"\1", line).replace("<unk>", "[UNK]")
 
 
 def is_held_out(number: int, held_out: int) -> bool:
-    """Whether document `number` (from 0) is the last of `held_out`: kept to evaluate on."""
+    """Whether document `number` (from 0) is used to evaluate: one in every `held_out` documents."""
     return held_out > 0 and number % held_out == held_out - 1
 
 
@@ -68,9 +68,10 @@ def gather_text(
     test: Path,
     read: Reader = read_documents,
 ) -> None:
-    """Write all documents of `sources` into two corpora, to train and to evaluate on.
+    """Write all documents of `sources` into two files: `train`, and `test` to evaluate on.
 
-    Only documents of texts are held out, not those of a task's rows: a task has a dev set.
+    Only documents of texts are held out. A task's rows all go into `train`, since a task has a dev
+    set of its own.
     """
     with (
         open(train, "w", encoding="utf-8", newline="\n") as learnt,
@@ -90,16 +91,17 @@ def _tokenizer(folder: Path) -> Tokenizer:
 def tokenised(
     folder: Path, documents: list[list[str]], one_thread: bool, language: str = "en"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Token ids (int32), tokens per sentence and sentences per document (int64).
+    """Tokenise documents with the tokenizer stored in `folder`.
 
-    Empty sentences and documents are left out. In Chinese ("zh") a token inside a word has its id
-    plus the vocabulary's size, as `TokenisedCorpus.pieces` numbers it.
+    Returns token ids (T,) int32, tokens per sentence (S,) int64 and sentences per document (n,)
+    int64. Empty sentences and documents are left out. In Chinese ("zh") a token inside a word gets
+    its id plus the vocabulary's size, see `TokenisedCorpus.pieces`.
     """
     if one_thread:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer, chinese = _tokenizer(folder), language == "zh"
     size = tokenizer.get_vocab_size()
-    # the fast variant gives no offsets
+    # The fast variant returns no offsets.
     encode = tokenizer.encode_batch if chinese else tokenizer.encode_batch_fast
     found = iter(encode([s for document in documents for s in document], add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
@@ -120,7 +122,7 @@ def tokenised(
 
 
 def _blocks(documents: Iterable[list[str]], sentences: int) -> Iterator[list[list[str]]]:
-    """Lists of documents, each list of at least so many sentences (the last may have fewer)."""
+    """Yield lists of documents with at least `sentences` sentences; the last list may have less."""
     block: list[list[str]] = []
     waiting = 0
     for document in documents:
@@ -134,34 +136,35 @@ def _blocks(documents: Iterable[list[str]], sentences: int) -> Iterator[list[lis
 
 
 class TokenisedCorpus:
-    """Token ids of all sentences in one file, mapped into memory: the system loads what is read."""
+    """Token ids of all sentences in one memory-mapped file, so it may be larger than the memory."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-        def mapped(name, kind):  # as a plain array, which is read many times faster than a memmap
+        def mapped(name, kind):  # a plain array is read many times faster than a memmap
             return np.asarray(np.memmap(folder / name, kind, "r"))
 
         self.tokens = mapped("tokens.i4", np.int32)
-        self.sentences = mapped("sentences.i8", np.int64)  # where each starts, and the end
+        self.sentences = mapped("sentences.i8", np.int64)  # first token of each, and the end
         self.documents = mapped("documents.i8", np.int64)  # first sentence of each, and the end
 
     def __len__(self) -> int:
         return len(self.documents) - 1
 
     def sentence(self, number: int) -> list[int]:
-        """Its token ids."""
+        """Return the token ids of a sentence."""
         return self.tokens[self.sentences[number] : self.sentences[number + 1]].tolist()
 
     def document(self, number: int) -> range:
-        """The numbers of its sentences."""
+        """Return the numbers of a document's sentences."""
         return range(int(self.documents[number]), int(self.documents[number + 1]))
 
     def document_of(self, sentence: int) -> int:
+        """Return the number of the document that holds a sentence."""
         return int(np.searchsorted(self.documents, sentence, side="right")) - 1
 
     def pieces(self) -> list[str]:
-        """The pieces by id: the V of the vocabulary, then V more as inside Chinese words."""
+        """Return 2 V word pieces by id: the vocabulary's, then the same inside a Chinese word."""
         vocabulary = _tokenizer(self.folder).get_vocab()
         return with_inner(sorted(vocabulary, key=vocabulary.get))
 
@@ -200,7 +203,7 @@ class TokenisedCorpus:
         found = cls(folder)
         if len(found) < 2:
             raise UserError(
-                f"{corpus}, sentences 1 to {sentences_end}: holds one document only, and next "
-                "sentences are drawn from other documents; put a blank line between documents"
+                f"{corpus}, sentences 1 to {sentences_end}: holds one document only, but random "
+                "next sentences need another; put a blank line between documents"
             )
         return found

@@ -1,6 +1,6 @@
-"""Training sequences on disk, one `epoch_i.json` or TFRecord file per epoch: written and read.
+"""Write and read training sequences: one `epoch_i.json` or TFRecord file per epoch.
 
-Stage 2's worker processes write them from a tokenised corpus; stage 3 reads them.
+Stage 2's worker processes write the sequences of a tokenised corpus; stage 3 reads them.
 """
 
 import json
@@ -27,7 +27,7 @@ AGAIN = "run pregenerate_training_data again"
 
 @lru_cache(maxsize=1)
 def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str]]:
-    """Once per process: the corpus, its pieces by id, and the pieces for random replacement."""
+    """Open the corpus once per process; return it, its pieces by id, and the random pieces."""
     corpus = TokenisedCorpus(folder)
     pieces = corpus.pieces()
     return corpus, pieces, random_pieces(pieces)
@@ -39,10 +39,11 @@ close_corpus = _opened.cache_clear
 def lines_of_documents(
     folder: Path, documents: list[int], settings, seed: int, epoch: int
 ) -> tuple[int, bytes]:
-    """Sequences of these documents of the corpus in `folder`: how many, and their JSON Lines.
+    """Make the sequences of these documents; return their number, and the sequences as JSON Lines.
 
-    Each document has its own random stream, so that its sequences depend neither on other documents
-    nor on the number of workers. Of n documents, number n + d is document d with another stream.
+    folder: of the tokenised corpus. Each document has its own random numbers, so its sequences
+    depend neither on other documents nor on the number of workers. In a corpus of n documents the
+    number n + d means document d once more, with other random numbers.
     """
     corpus, pieces, others = _opened(folder)
     lines = []
@@ -70,7 +71,7 @@ def lines_of_documents(
 def json_line(
     tokens: list[str], segments: list[int], is_random: bool, positions: list[int], labels: list[str]
 ) -> bytes:
-    """A sequence as a line of `epoch_i.json`."""
+    """Return a sequence as a line of `epoch_i.json`."""
     found = {
         "tokens": tokens,
         "segment_ids": segments,
@@ -82,31 +83,40 @@ def json_line(
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:
-    """Starts over after the last file, as in the original. Raises UserError without files."""
+    """Return the file of an epoch; after the last file the first is used again, as in the original.
+
+    Raises UserError if there are no files.
+    """
     files = epoch_files(folder)
     return files[epoch % len(files)]
 
 
 def epoch_files(folder: Path) -> list[Path]:
-    """`epoch_i.json` by number, else TFRecord files by name; or `folder` itself if it is one."""
+    """Return the files of all epochs: `epoch_i.json` by number, else TFRecord files by name.
+
+    `folder` may also be a single TFRecord file. Raises UserError if there are no files.
+    """
     numbers = (path.stem.removeprefix("epoch_") for path in folder.glob("epoch_*.json"))
     found = sorted((number for number in numbers if number.isdigit()), key=int)
     files = [folder / f"epoch_{number}.json" for number in found] or record_files(folder)
     if not files:
         raise UserError(
-            f"{folder} holds no epoch_0.json, and no .tfrecord or .tf_record: run "
+            f"{folder} holds no epoch_0.json, and no .tfrecord or .tf_record file: run "
             "pregenerate_training_data first"
         )
     return files
 
 
 def metrics_file(path: Path) -> Path:
-    """The file beside `epoch_i.json` that holds its number and length of sequences."""
+    """Return the file beside `epoch_i.json` that holds the number and the length of sequences."""
     return path.with_name(f"{path.stem}_metrics.json")
 
 
 def count_sequences(folder: Path, epoch: int) -> int:
-    """From the metrics file; without one by counting. Raises UserError for no number above 0."""
+    """Return the number of sequences of an epoch, from the metrics file or else by counting.
+
+    Raises UserError for an empty file and for a metrics file without a number above 0.
+    """
     path = epoch_file(folder, epoch)
     metrics = metrics_file(path)
     if metrics.is_file():
@@ -125,9 +135,9 @@ def count_sequences(folder: Path, epoch: int) -> int:
 def json_sequences(
     path: Path, vocab: dict[str, int], max_length: int | None = None
 ) -> Iterator[tuple[list[int], list[int], dict]]:
-    """Each line's ids and segments, cut at `max_length`, and the line as an object.
+    """Yield for each line its ids and segments, cut at `max_length`, and the line as an object.
 
-    Raises UserError with file and line for one that is not a sequence of this vocabulary's pieces.
+    Raises UserError with file and line if a line is not a sequence of this vocabulary's pieces.
     """
     for number, line in enumerate(lines_of(path), 1):
         try:
@@ -142,17 +152,18 @@ def json_sequences(
                 f"the line; {AGAIN} with this teacher"
             ) from None
         except (ValueError, TypeError, RecursionError):
-            raise UserError(f"{path}, line {number}: not a sequence as JSON; {AGAIN}") from None
+            raise UserError(f"{path}, line {number}: is not a sequence as JSON; {AGAIN}") from None
         yield ids, segments[:max_length], found
 
 
 def read_epoch(
     folder: Path, epoch: int, tokenizer, max_length: int, file: Path | None = None
 ) -> Examples:
-    """An epoch's masked sequences, cut at `max_length`; with `file` the ids are mapped from there.
+    """Read an epoch's masked sequences, cut at `max_length`; with `file` the ids are memory-mapped.
 
-    What was masked is not read, since no stage needs it. Raises UserError for a missing file, for
-    what `json_sequences` or `id_rows` refuses, and for another number of sequences than expected.
+    The labels of masked positions are not read, since no stage needs them. Raises UserError for a
+    missing file, for invalid rows (see `json_sequences`, `id_rows`), and if the number of sequences
+    differs from the metrics file.
     """
     path = epoch_file(folder, epoch)
     if holds_ids(path):
@@ -166,6 +177,6 @@ def read_epoch(
     if expected != len(examples):
         raise UserError(
             f"{path} holds {len(examples)} sequences, but its metrics file says {expected}, so it "
-            "is incomplete or changed; make it again"
+            f"is incomplete or changed; {AGAIN}"
         )
     return examples

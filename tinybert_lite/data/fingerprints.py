@@ -11,16 +11,17 @@ from tinybert_lite.system.files import sha256
 
 
 def fingerprint(place: PathLike) -> str:
-    """SHA-256 of a file, or of the files of a folder that matter.
+    """Return the SHA-256 of a file, or of the files that a stage reads in a folder.
 
-    Of a model folder: see `ModelFolder`. Else of its sequences and rows, or of all files, as in a
-    corpus. Raises UserError for a path that does not exist.
+    In a model folder these are the files of `ModelFolder.fingerprint`; in any other folder the
+    sequences and rows, or all files if there are none (a corpus). Raises UserError for a path that
+    does not exist.
     """
     path, model = Path(place), ModelFolder.at(place)
     if path.is_file():
         return sha256(path)
     if not path.is_dir():
-        raise UserError(f"{path} is missing; run the stage that makes it, or name another")
+        raise UserError(f"{path} is missing; run the stage that makes it, or name another path")
     if model.has_config:
         return model.fingerprint
     rows = [*path.glob("epoch_*.json"), *path.glob("*.tsv"), *filter(holds_ids, path.iterdir())]

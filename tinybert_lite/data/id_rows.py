@@ -1,7 +1,7 @@
-"""Rows of token ids from TFRecord files, as BERT's scripts and their ports write them.
+"""Read rows of token ids from TFRecord files, as BERT's scripts and their ports write them.
 
 Every record has the int64 features input_ids, input_mask and segment_ids, padded to one length
-(create_pretraining_data.py). A task's rows (run_classifier.py) also have label_ids (int64; of a
+(create_pretraining_data.py). A task's rows (run_classifier.py) also have label_ids (int64; for a
 regression also float) and may have is_real_example, 0 for a padding row that only fills a batch.
 """
 
@@ -30,21 +30,22 @@ UNCHECKED = "only the vocabulary's size and its [CLS] can be checked, not its ot
 
 @dataclass(frozen=True)
 class IdRow:
-    """A record without its padding."""
+    """A record's token ids without padding."""
 
     record: Record
     ids: list[int]
     first: int  # tokens of segment A
-    length: int  # with padding
+    length: int  # tokens with padding
 
 
 def id_rows(path: Path, tokenizer, padding: list[str] | None = None) -> Iterator[IdRow]:
-    """A file's rows, read one at a time.
+    """Yield a file's rows one at a time.
 
-    The names of padding rows (is_real_example 0) go to `padding`; without such a list they are
-    refused. Raises UserError with the record for a damaged file, missing features, sizes other than
-    schema.json's or the first record's, a mask or segments with other values than ones and zeros in
-    order, ids outside the vocabulary, and a row that does not begin with its [CLS].
+    The names of padding rows (is_real_example 0) are appended to `padding`. Raises UserError with
+    the record for a damaged file; a missing feature; a size that differs from schema.json or from
+    the first record; a mask that is not ones and then zeros; segments that are not zeros and then
+    ones; an id outside the vocabulary; a row that does not begin with [CLS]; and a padding row if
+    `padding` is None.
     """
     columns, schema, length = read_schema(path.parent), schema_file(path.parent), 0
     size, cls = len(tokenizer), tokenizer.cls_token_id
@@ -56,28 +57,27 @@ def id_rows(path: Path, tokenizer, padding: list[str] | None = None) -> Iterator
         if not len(ids) == len(mask) == len(segments) == length:
             raise UserError(
                 f"{where}: has {len(ids)} {IDS}, {len(mask)} {MASK} and {len(segments)} "
-                f"{SEGMENTS}, but every record of a file needs as many of each as the first, "
-                f"{length}; {AGAIN}"
+                f"{SEGMENTS}, but the first record has {length} of each, and all records of a file "
+                f"need the same; {AGAIN}"
             )
         if REAL in record.features and record.integers(REAL) == [0]:
             if padding is None:
                 raise UserError(
-                    f"{where}: is a padding row ({REAL} 0), which only rows with labels may be; "
-                    "name a file of sequences"
+                    f"{where}: is a padding row ({REAL} 0), which sequences do not have; name a "
+                    "file of sequences, not of a task's rows"
                 )
             padding.append(where)
             continue
         tokens = mask.count(1)
         if not tokens or mask != [1] * tokens + [0] * (length - tokens):
             raise UserError(
-                f"{where}: its {MASK} is not ones for the tokens, then zeros for the padding; "
-                f"{AGAIN}"
+                f"{where}: {MASK} must be ones for the tokens, then zeros for the padding; {AGAIN}"
             )
         ids, segments = ids[:tokens], segments[:tokens]
         first = segments.count(0)
         if segments != [0] * first + [1] * (tokens - first):
             raise UserError(
-                f"{where}: its {SEGMENTS} are not zeros for text A, then ones for text B; {AGAIN}"
+                f"{where}: {SEGMENTS} must be zeros for text A, then ones for text B; {AGAIN}"
             )
         if wrong := [i for i in ids if not 0 <= i < size]:
             raise UserError(
@@ -86,14 +86,17 @@ def id_rows(path: Path, tokenizer, padding: list[str] | None = None) -> Iterator
             )
         if ids[0] != cls:
             raise UserError(
-                f"{where}: begins with the id {ids[0]}, but [CLS] is {cls} in the model's "
+                f"{where}: the first id is {ids[0]}, but [CLS] is {cls} in the model's "
                 "vocabulary; use the model whose vocabulary made the file"
             )
         yield IdRow(record, ids, first, length)
 
 
 def record_files(place: Path) -> list[Path]:
-    """A TFRecord file itself, or those of a folder in natural order (`part_2` before `part_10`)."""
+    """Return a folder's TFRecord files in natural order (`part_2` before `part_10`).
+
+    `place` may also be a single TFRecord file.
+    """
     found = place.iterdir() if place.is_dir() else [place]
     return sorted((path for path in found if path.is_file() and holds_ids(path)), key=natural)
 
@@ -101,10 +104,10 @@ def record_files(place: Path) -> list[Path]:
 def id_examples(
     path: Path, task: Task, tokenizer, max_length: int, max_rows: int = 0, labelled: bool = True
 ) -> Examples:
-    """A task's rows with class numbers or regression targets; NaN for all if not `labelled`.
+    """Read a task's rows with class numbers or regression targets, NaN if not `labelled`.
 
-    Raises UserError for what `id_rows` refuses, a row of more than `max_length` tokens, and a label
-    that the task does not have.
+    Raises UserError for invalid rows (see `id_rows`), a row of more than `max_length` tokens, a
+    label that the task does not have, and a file without rows.
     """
     most, labels, padding = min(max_length, tokenizer.model_max_length), array("f"), []
 
@@ -112,23 +115,23 @@ def id_examples(
         for row in islice(id_rows(path, tokenizer, padding), max_rows or None):
             if len(row.ids) > most:
                 raise UserError(
-                    f"{row.record.where}: has {len(row.ids)} tokens, more than the {most} that "
-                    "are read, and ids are not cut; raise max_seq_length (not above the model's "
-                    "positions), or make the file with a shorter length"
+                    f"{row.record.where}: has {len(row.ids)} tokens, more than the limit of "
+                    f"{most}, and rows of ids cannot be cut; raise max_seq_length (at most the "
+                    "number of the model's positions), or make the file with a shorter length"
                 )
             labels.append(_target(row.record, task) if labelled else float("nan"))
             yield [row.ids], [row.first]
 
     examples = Examples.joined(blocks()).with_labels(np.asarray(labels))
     if not len(examples):
-        raise UserError(f"{path} holds only padding rows ({REAL} 0); add rows")
+        raise UserError(f"{path} holds only padding rows ({REAL} 0); add rows with {REAL} 1")
     skipped = f", {len(padding)} padding rows skipped" if padding else ""
     say(f"{path.name}: {len(examples)} rows of ids{skipped}; {UNCHECKED}")
     return examples
 
 
 def _target(record: Record, task: Task) -> float:
-    """The class number, or a regression's (label - offset) / scale."""
+    """Return the class number, or for a regression (label - offset) / scale."""
     if LABEL not in record.features and NEXT in record.features:
         raise UserError(
             f"{record.where}: is a sequence for general_distill, without {LABEL}; name a file of "
@@ -137,20 +140,20 @@ def _target(record: Record, task: Task) -> float:
     found = record.values(LABEL, INTEGERS, *[FLOATS] * task.is_regression)
     if len(found) != 1:
         raise UserError(
-            f"{record.where}: has {len(found)} {LABEL}, but {task.name} needs 1; {AGAIN}"
+            f"{record.where}: has {len(found)} values in {LABEL}, but {task.name} needs 1; {AGAIN}"
         )
     label = found[0]
     if task.is_regression:
         if not abs(label) < LARGEST:
             raise UserError(
-                f"{record.where}: the label {label} is not a finite number; fix the row that it "
-                "was made from"
+                f"{record.where}: the label {label} is not a finite number; fix the row in the "
+                "original table and make the file again"
             )
         return (label - task.offset) / task.scale
     if not 0 <= label < len(task.labels):
         known = ", ".join(f"{number} {word}" for number, word in enumerate(task.labels))
         raise UserError(
-            f"{record.where}: the label {label} is not one of {task.name}'s ({known}); make the "
-            "file with these numbers"
+            f"{record.where}: the label {label} is not one of {task.name}'s labels ({known}); make "
+            "the file with these numbers"
         )
     return label

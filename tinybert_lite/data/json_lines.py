@@ -9,15 +9,15 @@ from reprlib import repr as short
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import LONGEST, lines_of
 
-# JSON can spell these codes, but no UTF-8 text file can hold them: NUL, half a surrogate pair
+# JSON's escape sequences can write these, but UTF-8 text cannot: NUL, half a surrogate pair
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def json_objects(path: Path, example: str, longest: int = LONGEST) -> Iterator[tuple[int, dict]]:
-    """The objects with their line numbers; empty lines are skipped.
+    """Yield (line number, object); empty lines are skipped.
 
-    `example` is a key for the message, `longest` the bytes allowed in a line. Raises UserError with
-    file and line for what is not JSON, or not an object.
+    example: a key that the error message shows · longest: the number of bytes allowed in a line.
+    Raises UserError with file and line for a line that is not JSON, or not an object.
     """
     for number, line in enumerate(lines_of(path, longest=longest), 1):
         if not line.strip():
@@ -30,7 +30,7 @@ def json_objects(path: Path, example: str, longest: int = LONGEST) -> Iterator[t
             ) from None
         if not isinstance(found, dict):
             raise UserError(
-                f"{path}, line {number}: holds {short(line)}, not an object such as "
+                f"{path}, line {number}: {short(line)} is not an object such as "
                 f'{{"{example}": "…"}}; write one object per line'
             )
         yield number, found

@@ -1,4 +1,4 @@
-"""A teacher's logits from a file: one row for each training row, in their order."""
+"""Read a teacher's logits from a file with one row per training row, in the same order."""
 
 from pathlib import Path
 from reprlib import repr as short
@@ -12,10 +12,10 @@ from tinybert_lite.system.lines import lines_of
 
 
 def read_logits(path: Path, task: Task, rows: Path) -> np.ndarray:
-    """Logits for each row of the table `rows`, (n, K): .npy, or a TSV with labels as its header.
+    """Return the logits (n, K) in `path`, one row for each row of the table `rows`.
 
-    The TSV's columns may be in any order. Raises UserError with the line for another number of
-    rows or columns, an unknown label, and anything but finite numbers.
+    path: an .npy file, or a TSV whose header names the labels, in any order. Raises UserError with
+    the line for a wrong number of rows or columns, an unknown label, NaN, infinity, or text.
     """
     is_array = path.suffix == ".npy"
     found = (_from_array if is_array else _from_tsv)(path, task)
@@ -23,16 +23,17 @@ def read_logits(path: Path, task: Task, rows: Path) -> np.ndarray:
     if len(found) != count:
         last = f"row {len(found)}" if is_array else f"line {len(found) + 1}"
         raise UserError(
-            f"{path}, {last}: is the last of {len(found)} rows of logits, but {rows} has {count} "
-            f"rows: give one for each, in their order"
+            f"{path}, {last}: the file ends after {len(found)} rows of logits, but {rows} has "
+            f"{count} rows; write one row of logits for each, in the same order"
         )
     return on_the_scale(found, task)
 
 
 def on_the_scale(answers: np.ndarray, task: Task) -> np.ndarray:
-    """A teacher's answers (n, K) as they are learnt: logits unchanged, a regression's scaled.
+    """Return a teacher's outputs (n, K) as the student learns them.
 
-    A regression's answers come in the labels' unit.
+    Logits are unchanged; a regression's outputs, in the labels' unit, become (output - offset) /
+    scale.
     """
     return (answers - task.offset) / task.scale if task.is_regression else answers
 
@@ -41,21 +42,21 @@ def _from_array(path: Path, task: Task) -> np.ndarray:
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         shape, kind = found.shape, found.dtype.kind
-    except Exception as error:  # NumPy raises many kinds for what is no array
+    except Exception as error:  # NumPy raises many kinds of errors for a file that is no array
         raise UserError(
-            f"{path} is no array that NumPy can read without running code ({short(str(error))}); "
-            f"write it with numpy.save"
+            f"{path} is not an array that NumPy can read without running code "
+            f"({short(str(error))}); write it with numpy.save"
         ) from None
     if kind != "f" or shape[1:] != (task.num_labels,):
         raise UserError(
-            f"{path} holds an array {shape} of {found.dtype}, but logits for {task.name} are "
-            f"floats (rows, {task.num_labels}); save such an array"
+            f"{path} holds an array of shape {shape} and type {found.dtype}, but logits for "
+            f"{task.name} are floats of shape (rows, {task.num_labels}); save such an array"
         )
     good = (np.abs(found.astype(np.float64)) < LARGEST).all(axis=1)
     if not good.all():
         raise UserError(
-            f"{path}, row {int(np.argmin(good)) + 1}: holds NaN or infinity; take the logits from "
-            f"a teacher that gives numbers"
+            f"{path}, row {int(np.argmin(good)) + 1}: holds NaN or infinity; use a teacher whose "
+            f"logits are finite"
         )
     return np.array(found, np.float32)
 
@@ -72,8 +73,9 @@ def _from_tsv(path: Path, task: Task) -> np.ndarray:
             else f"{len(names)} columns {short(names)}"
         )
         raise UserError(
-            f"{path}, line 1: {what}; the header names "
-            f"{', '.join(task.labels) or 'one column of numbers'}, in any order, with tabs between"
+            f"{path}, line 1: {what}; name "
+            f"{', '.join(task.labels) or 'one column of numbers'} in the header, in any order, "
+            f"separated by tabs"
         )
     found = []
     for number, line in enumerate(lines, start=2):
@@ -83,8 +85,8 @@ def _from_tsv(path: Path, task: Task) -> np.ndarray:
                 raise ValueError
         except ValueError:
             raise UserError(
-                f"{path}, line {number}: {short(line)} is not {width} finite numbers with tabs "
-                f"between; write a logit for each label"
+                f"{path}, line {number}: {short(line)} is not {width} finite numbers separated by "
+                f"tabs; write a logit for each label"
             ) from None
         found.append([values[place] for place in order])
     return np.array(found, np.float32).reshape(-1, width)

@@ -1,4 +1,4 @@
-"""Masked-LM examples from plain text: whole sentences packed to a length, masked in each epoch."""
+"""Masked-LM examples from plain text: sentences packed to a length, masked anew in each epoch."""
 
 import random
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
 from tinybert_lite.method.masking import mask_tokens, random_pieces, with_inner
 
-IGNORED = -100  # a place without a target
+IGNORED = -100  # the target of a position that is not predicted
 
 
 def packed(
     corpus: TokenisedCorpus, tokenizer, max_length: int, short_seq_prob: float, seed: int
 ) -> Examples:
-    """`[CLS] sentences [SEP]` of one document each, filled with whole sentences.
+    """Pack each document's sentences into rows `[CLS] sentences [SEP]` of at most `max_length`.
 
-    A longer sentence is cut. A share of `short_seq_prob` of the rows gets a random shorter length,
-    for the single sentences of later tasks.
+    A sentence is cut only if it is longer than a row. A share of `short_seq_prob` of the rows gets
+    a random shorter length, since later tasks have short rows.
     """
     rng, room = random.Random(seed), max_length - 2
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
@@ -58,7 +58,10 @@ class Masked:
         return len(self.examples)
 
     def batch(self, rows) -> dict[str, torch.Tensor]:
-        """Like `Examples.batch`, with targets (B, L): the piece at masked places, else IGNORED."""
+        """Return `Examples.batch` with masked input_ids and targets, (B, L) each.
+
+        A target is the original id at a masked position, else IGNORED.
+        """
         batch = self.examples.batch(rows)
         ids = batch["input_ids"]
         plain = ids % self.size
@@ -71,5 +74,5 @@ class Masked:
             )
             targets[i, places] = plain[i, places]
             ids[i, :length] = torch.tensor([self.plain[token] for token in masked])
-        targets[targets == self.unknown] = IGNORED  # a word that was not even read has no answer
+        targets[targets == self.unknown] = IGNORED  # [UNK] is never a target
         return {**batch, "targets": targets}

@@ -1,4 +1,4 @@
-"""A user's rows from TSV, CSV or JSON Lines files, by the names of their columns."""
+"""Read a user's rows from TSV, CSV or JSON Lines files, by the names of their columns."""
 
 import csv
 import difflib
@@ -11,8 +11,8 @@ from tinybert_lite.data.json_lines import UNWRITABLE, json_objects
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
-DELIMITERS = (",", ";", "\t")  # of a CSV, in the order of preference
-Cells = dict[str, object]  # by column
+DELIMITERS = (",", ";", "\t")  # possible ones of a CSV file, the preferred first
+Cells = dict[str, object]  # column -> value
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class OwnRow:
 
     text_a: str
     text_b: str | None
-    label: str | None  # None: the row has none
-    line: int  # where the row begins
+    label: str | None  # None: the row has no label
+    line: int  # the first line of the row
     path: Path
 
     @property
@@ -36,12 +36,12 @@ class OwnRow:
 def read_own_rows(
     path: Path, text_a: str, text_b: str | None = None, label: str | None = None
 ) -> Iterator[OwnRow]:
-    """The rows of a .tsv or .txt (no quoting, like GLUE), .csv, .jsonl or .ndjson, or these as .xz.
+    """Yield the rows of a .tsv or .txt (no quoting, like GLUE), .csv, .jsonl or .ndjson file.
 
-    The arguments name columns. Rows are read one at a time; white space in a cell becomes one
-    blank, and rows of empty cells are skipped. Raises UserError with file and line for another kind
-    of file, a missing column (with the nearest name) or a duplicate one, a row that does not fit
-    the header, damaged quoting or JSON, and a row without a text.
+    The file may be packed as .xz. text_a, text_b and label name columns. White space in a cell
+    becomes one space, and rows of empty cells are skipped. Raises UserError with file and line for
+    another kind of file, a missing column (with the nearest name) or a duplicate one, a row with
+    more or fewer cells than the header, damaged quoting or JSON, and a row without a text.
     """
     wanted = [name for name in (text_a, text_b, label) if name is not None]
     labelled, cells = label is None, {}
@@ -54,8 +54,8 @@ def read_own_rows(
             found[name] = _word(cells.get(name), f"{path}, line {line}: the column {name!r} holds")
             if not found[name] and name != label:
                 raise UserError(
-                    f"{path}, line {line}: the column {name!r} holds no text; write one or remove "
-                    "the row"
+                    f"{path}, line {line}: the column {name!r} holds no text; write a text or "
+                    "remove the row"
                 )
         yield OwnRow(found[text_a], found.get(text_b), found.get(label) or None, line, path)
     if not cells:
@@ -65,12 +65,12 @@ def read_own_rows(
 
 
 def columns_of(path: Path, *known: str) -> list[str]:
-    """The first row's columns; `known` names some of them, which helps to find the delimiter."""
+    """Return a file's columns; `known` names some of them, which helps to find the delimiter."""
     return list(next(_numbered_cells(path, [*known]), (1, {}))[1])
 
 
 def _numbered_cells(path: Path, wanted: list[str]) -> Iterator[tuple[int, Cells]]:
-    """Each row's line number and its cells by column, from a file of any kind."""
+    """Yield each row's line number and its cells by column, from a file of any kind."""
     kind = (path.with_suffix("") if path.suffix == ".xz" else path).suffix.lower()
     if kind in (".jsonl", ".ndjson"):
         return json_objects(path, wanted[0] if wanted else "text")
@@ -96,13 +96,13 @@ def _csv_rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             raise UserError(
-                f"{path}, line {number}: the row that begins there has damaged quoting ({error}); "
-                "write a quote inside a quoted cell twice"
+                f"{path}, line {number}: the row that begins in this line has damaged quoting "
+                f"({error}); write a quote inside a quoted cell twice"
             ) from None
 
 
 def _delimiter(header: str, wanted: list[str]) -> str:
-    """The one that gives most of the wanted columns, else the most columns."""
+    """Return the delimiter that gives most of the wanted columns, else the most columns."""
 
     def columns(delimiter: str) -> tuple[int, int]:
         found = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
@@ -114,7 +114,7 @@ def _delimiter(header: str, wanted: list[str]) -> str:
 def _under_header(
     path: Path, wanted: list[str], rows: Iterator[tuple[int, list[str]]]
 ) -> Iterator[tuple[int, Cells]]:
-    """Rows of cells by the names in the first row."""
+    """Yield rows as cells by column; the first row names the columns."""
     header = [cell.strip() for cell in next(rows, (1, []))[1]]
     if not any(header):
         raise UserError(f"{path} is empty or begins with an empty line: name the columns in line 1")
@@ -128,8 +128,8 @@ def _under_header(
             continue
         if len(cells) != len(header):
             raise UserError(
-                f"{path}, line {number}: has {len(cells)} cells, but line 1 names {len(header)} "
-                "columns; fix the row"
+                f"{path}, line {number}: the row has {len(cells)} cells, but line 1 names "
+                f"{len(header)} columns; fix the row"
             )
         yield number, dict(zip(header, cells))
 
@@ -143,7 +143,7 @@ def _no_column(name: str, columns: Iterable[str]) -> str:
 
 
 def _word(value: object, column: str) -> str:
-    """A cell as text: JSON's true, 3 and 3.0 become true, 3 and 3; null and NaN become ""."""
+    """Return a cell as text: JSON's true, 3 and 3.0 become true, 3 and 3; null and NaN are ""."""
     if value is None or value != value:
         value = ""
     elif isinstance(value, float) and value.is_integer():
@@ -151,9 +151,9 @@ def _word(value: object, column: str) -> str:
     if isinstance(value, (int, float)):
         value = str(value).lower()
     if not isinstance(value, str):
-        raise UserError(f"{column} {short(value)}, not a text; write one")
+        raise UserError(f"{column} {short(value)}, which is not a text; write a text")
     if UNWRITABLE.search(value):
         raise UserError(
-            f"{column} {short(value)} with a code that is not a character; remove the code"
+            f"{column} {short(value)} with an escape sequence that is not a character; remove it"
         )
     return " ".join(value.split())

@@ -1,4 +1,4 @@
-"""A user's rows as a task: labels found, duplicates removed, a dev set drawn, mistakes refused."""
+"""Make a task of a user's rows: find labels, remove duplicates, choose dev rows, check all rows."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from tinybert_lite.data.tables import number_of
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
 
-MANY = 10  # more different numbers as labels are rather a scale than classes
-BANDS = 5  # of a regression's labels, from low to high
+MANY = 10  # labels with more different numbers than this probably measure something
+BANDS = 5  # a regression's rows are divided by label into so many groups, from low to high
 LANGUAGES, METRICS = ("en", "zh", "auto"), ("accuracy", "macro_f1")
 
 
@@ -23,8 +23,8 @@ class OwnData:
     """What was found in a user's files."""
 
     description: dict  # task.json without the task's name
-    splits: dict[str, list[OwnRow]]  # train, dev and, where there is one, test
-    duplicates: int  # rows removed from train, since train, dev or test has them already
+    splits: dict[str, list[OwnRow]]  # train, dev and, if given, test
+    duplicates: int  # rows removed from train, since they are in train, dev or test already
 
 
 def understand(
@@ -44,15 +44,15 @@ def understand(
 ) -> OwnData:
     """Read and check a user's rows; `text`, `text_b` and `label` name columns.
 
-    Without a `dev` file, `dev_share` of the labelled rows are drawn by `seed`. Raises UserError
-    with file and line for rows that make no task.
+    Without a `dev` file, a random `dev_share` of the labelled rows becomes the dev set. Raises
+    UserError with file and line for rows that cannot be trained or evaluated on.
     """
     if not 0 < dev_share < 1:
-        raise UserError(f"--dev_share {dev_share:g} is not between 0 and 1; use one such as 0.1")
+        raise UserError(f"--dev_share {dev_share:g} is not between 0 and 1; use e.g. 0.1")
     if regression and metric:
         raise UserError(
-            f"--metric {metric} is for classes, but --regression is measured by correlation; use "
-            "one of the two"
+            f"--metric {metric} is for classes, but --regression is measured by correlation; omit "
+            "one of the two flags"
         )
     raw = list(read_own_rows(path, text, text_b, label))
     if unlabelled:
@@ -65,7 +65,7 @@ def understand(
     if not to_learn:
         raise UserError(
             f"{path}: no row{' except those of dev or test' if elsewhere else ''} has a label in "
-            f"the column {label!r}; add some"
+            f"the column {label!r}; add labels"
         )
     labels = [] if regression else _classes(to_learn, label, to_split=not dev)
     for part in (to_learn, *given.values()):
@@ -84,7 +84,7 @@ def understand(
         "metric": "pearson_and_spearman" if regression else metric or METRICS[0],
         "language": _language(to_learn) if language == "auto" else language,
     }
-    if regression:  # learnt as (label - offset) / scale, around 0 for every unit
+    if regression:  # the model learns (label - offset) / scale
         numbers = [float(row.label) for row in to_learn]
         description |= {"offset": fmean(numbers), "scale": pstdev(numbers)}
     splits = {"train": train, **{split: rows for split, rows in given.items() if rows}}
@@ -94,7 +94,7 @@ def understand(
 def _given(
     dev: Path | None, test: Path | None, text: str, label: str, text_b: str | None
 ) -> dict[str, list[OwnRow]]:
-    """The rows of the dev and test files, where given; test rows may have no labels at all."""
+    """Read the dev and test files, if given; a test file may have no labels at all."""
     given = {}
     if dev:
         given["dev"] = _all_labelled(read_own_rows(dev, text, text_b, label))
@@ -120,7 +120,10 @@ def _all_labelled(rows: Iterable[OwnRow]) -> list[OwnRow]:
 
 
 def _classes(rows: list[OwnRow], column: str, to_split: bool) -> list[str]:
-    """The labels in order, as numbers if all are. Raises UserError if they cannot be split."""
+    """Return the labels, sorted as numbers if all are numbers.
+
+    Raises UserError for too many numbers, and for a label that `to_split` cannot divide.
+    """
     counts = Counter(row.label for row in rows)
     found = sorted(counts)
     if None not in map(number_of, found):
@@ -134,15 +137,15 @@ def _classes(rows: list[OwnRow], column: str, to_split: bool) -> list[str]:
     if single:
         others = f" (and {len(single) - 1} more labels are)" if len(single) > 1 else ""
         raise UserError(
-            f"{single[0]}: the label {short(single[0].label)} is in this row only{others}, and one "
-            "row cannot be both in train and in dev; fix a typing error, add rows, or check that "
+            f"{single[0]}: the label {short(single[0].label)} is in this row only{others}, but "
+            "train and dev need one row each; correct the label, add rows, or check that "
             f"{column!r} is the column of the labels"
         )
     return found
 
 
 def _check_labels(rows: list[OwnRow], labels: list[str]) -> None:
-    """Raises UserError for a label that is not one of `labels`, or without these not a number."""
+    """Raise UserError for a label that is not in `labels`; if they are empty, not a number."""
     for row in _with_label(rows):
         if labels and row.label not in labels:
             raise UserError(
@@ -175,7 +178,7 @@ def _report_contradictions(rows: list[OwnRow]) -> None:
 
 
 def _drawn(rows: list[OwnRow], regression: bool, share: float, seed: int) -> list[OwnRow]:
-    """Rows for dev, of every label; of a regression from every band between low and high."""
+    """Choose random rows for dev, some of every label, or of every band of a regression."""
     strata: list = [row.label for row in rows]
     if regression:
         bands = max(1, min(BANDS, round(share * len(rows))))
@@ -185,14 +188,14 @@ def _drawn(rows: list[OwnRow], regression: bool, share: float, seed: int) -> lis
     found = stratified_split(rows, strata, share, seed)
     if not found:
         raise UserError(
-            f"{rows[0].path}: no row can be drawn for dev, since each text has several labels or "
-            "is the only one of its label; add rows or name a file with --dev"
+            f"{rows[0].path}: no row can be used for dev, since each text has several labels or "
+            "is the only one with its label; add rows or name a file with --dev"
         )
     return found
 
 
 def _language(rows: list[OwnRow]) -> str:
-    """zh where more than a third of the letters are Chinese characters."""
+    """Return "zh" if more than a third of the letters are Chinese characters, else "en"."""
     letters = [letter for row in rows[:1000] for letter in row.text_a if letter.isalpha()]
     chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
     return "zh" if 3 * chinese > len(letters) else "en"

@@ -11,7 +11,11 @@ from tinybert_lite.data.tfrecord import FLOATS, INTEGERS, Record
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, write_json
 
-KINDS = {"int": INTEGERS, "uint": INTEGERS, "float": FLOATS}  # by a column's type without bits
+KINDS = {
+    "int": INTEGERS,
+    "uint": INTEGERS,
+    "float": FLOATS,
+}  # type without its number of bits -> kind
 
 
 def schema_file(folder: Path) -> Path:
@@ -19,7 +23,7 @@ def schema_file(folder: Path) -> Path:
 
 
 def read_schema(folder: Path) -> dict[str, dict]:
-    """The columns by name; none without such a file. Raises UserError for any other content."""
+    """Return the columns by name, {} if there is no schema. Raises UserError for other content."""
     path = schema_file(folder)
     if not path.is_file():
         return {}
@@ -48,25 +52,25 @@ def read_schema(folder: Path) -> dict[str, dict]:
 
 
 def check_record(record: Record, columns: dict[str, dict], path: Path) -> None:
-    """Raises UserError where a record does not fit the columns of the schema in `path`."""
+    """Raise UserError if a record does not have the columns of the schema in `path`."""
     where, features = record.where, record.features
     for name, column in columns.items():
         if name not in features:
             raise UserError(
-                f"{where}: has no feature {name!r}, but {path} names it as a column; fix one of "
+                f"{where}: has no feature {name!r}, but {path} lists it as a column; fix one of "
                 "the two files"
             )
         (kind, values), of_type = features[name], str(column.get("type"))
         wanted, shape = KINDS.get(of_type.rstrip("0123456789"), kind), column.get("shape")
         if kind != wanted or shape is not None and prod(shape) != len(values):
             raise UserError(
-                f"{where}: {name!r} is {len(values)} values of a {kind}, but {path} says "
+                f"{where}: {name!r} has {len(values)} values in a {kind}, but {path} says "
                 f"{short(of_type)} of shape {shape}; fix one of the two files"
             )
 
 
 def write_schema(folder: Path, columns: dict[str, tuple[str, int]]) -> None:
-    """Columns as (type, number of values) by name."""
+    """Write schema.json; columns: name -> (type, number of values)."""
     found = {
         name: {"type": kind, "rank": 1, "shape": [size]} for name, (kind, size) in columns.items()
     }

@@ -1,4 +1,4 @@
-"""A task's rows from a file of texts or of token ids: the one way in for the stages."""
+"""Read a task's rows from a file of texts or of token ids; every stage reads them here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +19,10 @@ def task_examples(
     labelled: bool = True,
     read: Callable[..., Table] = stream_table,
 ) -> Examples:
-    """Rows with class numbers or regression targets; the file's name tells texts from ids.
+    """Read rows with class numbers or regression targets.
 
-    `read` reads a table of texts. Raises UserError for what `read` or `id_examples` refuses.
+    A TFRecord file, recognised by its name, holds token ids; `read` reads any other file as a table
+    of texts. Raises UserError for invalid rows (see `stream_table`, `id_examples`).
     """
     if holds_ids(path):
         return id_examples(path, task, tokenizer, max_length, max_rows, labelled)

@@ -1,4 +1,4 @@
-"""Duplicate rows, and a random part of the rows to evaluate on."""
+"""Find duplicate rows, and choose random rows to evaluate on."""
 
 import random
 from collections import defaultdict
@@ -8,7 +8,10 @@ from tinybert_lite.data.own_files import OwnRow
 
 
 def without_duplicates(rows: Sequence[OwnRow]) -> list[OwnRow]:
-    """The first row of each (texts, label); an unlabelled row only where no label is known."""
+    """Return the first row of each (texts, label).
+
+    An unlabelled row is kept only if no row with the same texts has a label.
+    """
     labelled = {row.texts for row in rows if row.label is not None}
     first: dict[tuple, OwnRow] = {}
     for row in rows:
@@ -18,7 +21,7 @@ def without_duplicates(rows: Sequence[OwnRow]) -> list[OwnRow]:
 
 
 def contradictions(rows: Iterable[OwnRow]) -> list[list[OwnRow]]:
-    """Groups of rows with the same texts but different labels."""
+    """Return groups of rows with the same texts but different labels."""
     by_texts = defaultdict(list)
     for row in rows:
         if row.label is not None:
@@ -29,10 +32,10 @@ def contradictions(rows: Iterable[OwnRow]) -> list[list[OwnRow]]:
 def stratified_split(
     rows: Sequence[OwnRow], strata: Sequence, share: float, seed: int
 ) -> list[OwnRow]:
-    """A random `share` of each stratum's rows, at least one and never all, in the rows' order.
+    """Choose a random `share` of each stratum's rows, at least one and never all.
 
-    `strata` gives each row's stratum, such as its label. Rows whose texts have several labels are
-    never drawn, so that no text is in both parts.
+    strata: each row's stratum, such as its label. Rows whose texts have several labels are not
+    chosen, so no text is in both parts. Returns the chosen rows in their original order.
     """
     ambiguous = {row.texts for same in contradictions(rows) for row in same}
     places_of = defaultdict(list)

@@ -1,4 +1,4 @@
-"""A task's rows from GLUE's TSV files: no quoting, columns found by the header."""
+"""Read a task's rows from GLUE's TSV files: no quoting, columns found by the header."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from tinybert_lite.data.tasks import LARGEST, Task
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
-NO_AGREEMENT = "-"  # SNLI's label where its annotators did not agree
+NO_AGREEMENT = "-"  # SNLI's label of a row on which the annotators did not agree
 RECORDS = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of token ids
 
 
@@ -19,8 +19,8 @@ RECORDS = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of token ids
 class Row:
     text_a: str
     text_b: str | None
-    label: str | None  # None in a test file, and where a user's row has none
-    fields: tuple[str, ...]  # the whole line, for writing it again
+    label: str | None  # None in a test file, and in a user's row without a label
+    fields: tuple[str, ...]  # all fields of the line, to copy it
     line: int  # its number in the file
 
 
@@ -30,13 +30,13 @@ class Table:
     header: tuple[str, ...] | None
     rows: Iterable[Row]  # a list, or an iterator that reads the file once
     places: dict[str, int]  # text_a, text_b, label -> index of the column
-    # numbers of the lines that the task allows to leave out: missing or surplus fields, or
+    # numbers of skipped lines, for tasks that allow it: too few or too many fields, or
     # annotators who did not agree
     skipped: list[int] = field(default_factory=list)
 
 
 def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
-    """Class numbers, or a regression's targets (label - offset) / scale; NaN without a label."""
+    """Return class numbers, or for a regression (label - offset) / scale; NaN for no label."""
     place = {label: float(i) for i, label in enumerate(task.labels)}
 
     def target(label: str | None) -> float:
@@ -48,12 +48,12 @@ def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
 
 
 def holds_ids(path: Path) -> bool:
-    """Whether the name is a TFRecord file's, or that of a part (`.tfrecord-00000-of-00010`)."""
+    """Whether the name is one of a TFRecord file, or of a part (`.tfrecord-00000-of-00010`)."""
     return re.sub(r"-\d+-of-\d+$", "", path.name).endswith(RECORDS)
 
 
 def has_labels(table: Table, task: Task) -> bool:
-    """Whether a test file has the label column, which most do not have."""
+    """Whether a test file has the label column; most test files have none."""
     return not {*task.label.split("|")}.isdisjoint(table.header or ())
 
 
@@ -77,8 +77,8 @@ def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
     """
     if holds_ids(path):
         raise UserError(
-            f"{path} holds token ids, but texts are needed here; put the .tsv that it was made "
-            "from into the folder"
+            f"{path} holds token ids, but texts are needed here; put the .tsv file with these rows "
+            "into the folder"
         )
     lines = enumerate(lines_of(path), 1)
     first = next(lines, (1, ""))[1]
@@ -96,7 +96,10 @@ def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
 def _rows(
     table: Table, task: Task, lines: Iterable[tuple[int, str]], most: int, labelled: bool
 ) -> Iterator[Row]:
-    """Checked rows of numbered lines with at most `most` fields; appends to `table.skipped`."""
+    """Yield the checked rows of (number, line); appends skipped lines to `table.skipped`.
+
+    most: the number of fields allowed in a line.
+    """
     places, found = table.places, False
     width = max(places.values()) + 1
     filled = [place for role, place in places.items() if not (task.own and role == "label")]
@@ -118,8 +121,7 @@ def _rows(
             table.skipped.append(number)
         elif len(cells) > most:
             raise UserError(
-                f"{where}: has {len(cells)} fields, but line 1 has {most}; take the tab out of the "
-                "text"
+                f"{where}: has {len(cells)} fields, but line 1 has {most}; remove the surplus tab"
             )
         else:
             raise UserError(
@@ -134,13 +136,13 @@ def _rows(
 def _places(
     path: Path, task: Task, header: tuple[str, ...] | None, width: int, labelled: bool
 ) -> dict[str, int]:
-    """The index of each role's column in a file whose first line has `width` fields."""
+    """Return each role's column index, in a file whose first line has `width` fields."""
     if header is None:
         places = dict(task.places)
         if width <= max(places.values()):
             raise UserError(
-                f"{path}, line 1: {width} tab-separated fields, but {task.name} has more; is it a "
-                f"{task.name} file?"
+                f"{path}, line 1: has {width} tab-separated fields, but {task.name} has more; use "
+                f"a file of {task.name}"
             )
         return places
     wanted = {role: names for role, names in task.columns.items() if labelled or role != "label"}
@@ -150,8 +152,8 @@ def _places(
         if header.count(name) != 1:
             raise UserError(
                 f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in "
-                f"the header {short(header)}; {task.name} needs the columns "
-                f"{', '.join(map(repr, wanted.values()))}"
+                f"the header {short(header)}; name each of {task.name}'s columns "
+                f"{', '.join(map(repr, wanted.values()))} once"
             )
         places[role] = header.index(name)
     return places
@@ -167,7 +169,7 @@ def _check_ids(table: Table, rows: list[Row]) -> None:
             if cell is not None and cell in seen:
                 raise UserError(
                     f"{table.path}, line {row.line}: the {column} {short(cell)} is a duplicate; "
-                    "give each row its own"
+                    f"give each row its own {column}"
                 )
             seen.add(cell)
 
@@ -181,14 +183,12 @@ def _row(
     if label is not None and task.is_regression and number_of(label) is None:
         raise UserError(f"{where}: the label {short(label)} is not a number; fix the row")
     if label is not None and task.labels and label not in task.labels:
-        raise UserError(
-            f"{where}: unknown label {short(label)}; {task.name} has {', '.join(task.labels)}"
-        )
+        raise UserError(f"{where}: unknown label {short(label)}; use {' or '.join(task.labels)}")
     return Row(found["text_a"], found.get("text_b"), label, cells, number)
 
 
 def number_of(label: str) -> float | None:
-    """A regression's label as a number; None for a word, NaN, or a number beyond 32 bits."""
+    """Return a regression's label; None for a word, NaN, or a number too large for 32 bits."""
     try:
         number = float(label)
     except ValueError:

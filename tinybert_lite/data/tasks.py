@@ -16,7 +16,7 @@ LARGEST = 3.4e38  # a regression's label must fit 32 bits
 class Task:
     """What a task's files hold, and how it is learnt and measured.
 
-    A column is its name in the header, `a|b` where published files differ.
+    A column is named as in the header: `a|b` if published files have different names for it.
     """
 
     name: str
@@ -31,15 +31,15 @@ class Task:
     places: tuple[tuple[str, int], ...] = ()  # (role, index of its column) without a header
     dev_files: tuple[str, ...] = ("dev",)
     test_files: tuple[str, ...] = ("test",)
-    # (split, published file name) for every split whose file is not called split.tsv
+    # (split, published file name), if the name is not `split`.tsv
     other_files: tuple[tuple[str, str], ...] = ()
     # published files hold rows with missing fields (QQP) or without an agreed label (SNLI's -)
     skips_misfits: bool = False
-    spellings: tuple[tuple[str, str], ...] = ()  # (a label in some file, the same in `labels`)
+    spellings: tuple[tuple[str, str], ...] = ()  # (a label in a published file, the label it means)
     only: tuple[str, str] | None = None  # (column, the value a row must have to be read)
-    diagnostic: str = ""  # a test set without training rows, for models of this task
+    diagnostic: str = ""  # name of a test set without training rows, for models of this task
     own: bool = False  # a user's task: training rows may lack a label
-    offset: float = 0.0  # a regression is learnt as (label - offset) / scale
+    offset: float = 0.0  # a regression's target is (label - offset) / scale
     scale: float = 1.0
 
     @property
@@ -57,7 +57,7 @@ class Task:
         return {role: column for role, column in named.items() if column}
 
     def order_of(self, words: Sequence[str]) -> list[int] | None:
-        """Each label's index among the words of a classifier's outputs; None for other words."""
+        """Return each label's index in a classifier's words; None if these are not the labels."""
         for spelt in (str, str.casefold):
             index = {spelt(word): i for i, word in enumerate(words)}
             if len(index) == len(words) and index.keys() == {*map(spelt, self.labels)}:
@@ -126,7 +126,7 @@ TASKS = {task.name: task for task in _TASKS}
 
 
 def find_task(name: str, folder: Path | None = None) -> Task:
-    """The task of this name in any case (`sst-2`), else the one that `folder`/task.json describes.
+    """Return the task of this name in any case (`sst-2`), else the one of `folder`/task.json.
 
     Raises UserError with the nearest name for an unknown one.
     """
@@ -145,17 +145,17 @@ def find_task(name: str, folder: Path | None = None) -> Task:
     near = by_lower[difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)[0]]
     known = [task for task in TASKS if not task.startswith("XNLI")]
     raise UserError(
-        f"no task is called {name!r}; the nearest is {near} (there are {', '.join(known)}, XNLI-zh "
-        "and so on; python -m tinybert_lite.own_data makes a task of your own rows)"
+        f"no task is called {name!r}; the nearest is {near} (tasks: {', '.join(known)}, XNLI-zh "
+        "and other languages; python -m tinybert_lite.own_data makes a task of your own rows)"
     )
 
 
 def own_task(path: Path) -> Task:
-    """A user's task from its description; rows have the columns text_a, text_b (pairs), label.
+    """Read a user's task from task.json; its rows have the columns text_a, text_b (pairs), label.
 
     {"name": "topics", "pair": false, "labels": ["sports", "science"], "metric": "macro_f1",
-    "language": "en"}. Without labels it is a regression, whose "offset" and "scale" (in the unit of
-    its labels) make the targets numbers around 0. Raises UserError for a description that is wrong.
+    "language": "en"}. Without labels it is a regression with targets (label - offset) / scale, from
+    the numbers "offset" and "scale". Raises UserError for an invalid description.
     """
     found = {
         **{"pair": False, "labels": [], "metric": "accuracy", "language": "en"},
@@ -165,7 +165,7 @@ def own_task(path: Path) -> Task:
     name, labels, metric = found.get("name"), found["labels"], found["metric"]
     if not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name):
         raise UserError(
-            f"{path}: the name {name!r} has other characters than letters, digits, - and _; fix it"
+            f"{path}: the name {name!r} may contain only letters, digits, - and _; fix it"
         )
     if not isinstance(labels, list) or len(labels) == 1 or len({*map(str, labels)}) < len(labels):
         raise UserError(
@@ -198,7 +198,7 @@ def own_task(path: Path) -> Task:
 
 
 def need_two_classes(labels: Iterable[float], task: Task, path: Path) -> None:
-    """Raise UserError where all rows of a classification have one label: nothing can be learnt."""
+    """Raise UserError if all rows of a classification have the same label."""
     found = {*map(int, labels)} if task.labels else ()
     if len(found) == 1:
         raise UserError(

@@ -1,8 +1,9 @@
-"""TFRecord files of tf.train.Example without TensorFlow: framing, checksums, features by name.
+"""Read and write TFRecord files of tf.train.Example without TensorFlow.
 
-A record is its length (8 bytes, little-endian), the masked CRC-32C of these 8 bytes, its bytes, and
-their masked CRC-32C. Google's packages do the work: google-crc32c the checksums, protobuf the bytes
-by the message types below, those of tensorflow/core/example/*.proto.
+A record is its length (8 bytes, little-endian), the masked CRC-32C of these 8 bytes, its content,
+and the masked CRC-32C of the content. The package google-crc32c computes the checksums. The package
+protobuf decodes the content; its message types are built below, as in
+tensorflow/core/example/*.proto.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,10 +18,10 @@ from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.lines import LONGEST
 from tinybert_lite.system.optional import optional
 
-HEAD, TAIL = 12, 4  # bytes before and after a record's own
+HEAD, TAIL = 12, 4  # bytes before and after a record's content
 BYTES, FLOATS, INTEGERS = "bytes_list", "float_list", "int64_list"  # kinds of features
 AGAIN = "fetch or make it again"
-NEED = "tensorflow", "TFRecord files are read"  # the extra, and what for
+NEED = "tensorflow", "TFRecord files are read"  # arguments of `optional`
 Feature = tuple[str, list]  # its kind and its values
 
 
@@ -30,7 +31,7 @@ class Record:
     where: str  # FILE, record N
 
     def values(self, name: str, *kinds: str) -> list:
-        """A feature's values. Raises UserError where it is missing or of none of these kinds."""
+        """Return a feature's values. Raises UserError if it is missing or of another kind."""
         if name not in self.features:
             raise UserError(
                 f"{self.where}: has no feature {name!r}, it has {short(sorted(self.features))}; "
@@ -49,10 +50,10 @@ class Record:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records, one at a time, with both checksums verified.
+    """Yield the records one at a time, with both checksums verified.
 
-    Raises UserError with the record's number for a file that is truncated, damaged or no TFRecord,
-    and for a record that is no tf.train.Example.
+    Raises UserError with the record's number for a file that is truncated, damaged or not a
+    TFRecord file, and for a record that is not a tf.train.Example.
     """
     example_class = _example()
     from google.protobuf.message import DecodeError
@@ -73,7 +74,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def count_records(path: Path) -> int:
-    """Counts by the records' lengths; raises UserError like `read_records` for wrong lengths."""
+    """Count records by their lengths alone; raises UserError as `read_records` for wrong ones."""
     return sum(1 for _ in _frames(path, whole=False))
 
 
@@ -91,21 +92,21 @@ def _frames(path: Path, whole: bool) -> Iterator[bytes]:
                     raise UserError(
                         _not_tfrecord(path, head)
                         if number == 1
-                        else f"{where}: the checksum of its length is wrong; {AGAIN}"
+                        else f"{where}: the checksum of the record's length is wrong; {AGAIN}"
                     )
-                if length > LONGEST:  # the checksum is right, but memory must not be wasted
+                if length > LONGEST:  # even if the checksum is right, do not allocate so much
                     raise UserError(
-                        f"{where}: claims to have {length:,} bytes, more than any row; {AGAIN}"
+                        f"{where}: a length of {length:,} bytes is more than any row has; {AGAIN}"
                     )
             if len(head) < HEAD or file.tell() + length + TAIL > size:
-                raise UserError(f"{where}: the file ends within it; {AGAIN}")
+                raise UserError(f"{where}: the file ends within this record; {AGAIN}")
             if not whole:
                 file.seek(length + TAIL, 1)
                 yield b""
                 continue
             data = file.read(length)
             if checksum(data) != file.read(TAIL):
-                raise UserError(f"{where}: its checksum is wrong, so it is damaged; {AGAIN}")
+                raise UserError(f"{where}: the checksum is wrong, so it is damaged; {AGAIN}")
             yield data
     if not number:
         raise UserError(f"{path} is empty: it needs at least one record")
@@ -114,13 +115,13 @@ def _frames(path: Path, whole: bool) -> Iterator[bytes]:
 def _not_tfrecord(path: Path, head: bytes) -> str:
     if head.startswith(b"\x1f\x8b"):
         return f"{path} is a gzip file: unpack it with gunzip first"
-    return f"{path} is not a TFRecord file, although its name says so: name another"
+    return f"{path} is not a TFRecord file, although its name is that of one: name another file"
 
 
 def write_records(path: Path, examples: Iterable[dict[str, list]]) -> int:
-    """Writes integers as int64_list, other numbers as float_list; returns the number of records.
+    """Write integers as int64_list, other numbers as float_list; return the number of records.
 
-    The same examples give the same bytes. The file has its name only when it is complete.
+    The same examples give the same bytes. An incomplete file never appears under the name `path`.
     """
     checksum, rows, count = _checksum(), iter(examples), 0
 
@@ -142,7 +143,7 @@ def write_records(path: Path, examples: Iterable[dict[str, list]]) -> int:
 
 @cache
 def _checksum() -> Callable[[bytes], bytes]:
-    """CRC-32C, rotated right by 15 bits plus a constant as TFRecord masks it; 4 bytes."""
+    """Return the masked CRC-32C, 4 bytes: rotated right by 15 bits, plus TFRecord's constant."""
     value = optional("google_crc32c", "google-crc32c", *NEED).value
 
     def masked(data: bytes) -> bytes:
@@ -154,7 +155,7 @@ def _checksum() -> Callable[[bytes], bytes]:
 
 @cache
 def _example():
-    """The class of tf.train.Example, in a pool of its own: TensorFlow may be loaded as well."""
+    """Return the class tf.train.Example, in its own pool: TensorFlow registers the same name."""
     optional("google.protobuf", "protobuf", *NEED)
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 

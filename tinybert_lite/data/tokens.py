@@ -1,4 +1,4 @@
-"""The words of a text, and texts as rows of token ids."""
+"""Split texts into words, and encode texts as rows of token ids."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -14,10 +14,10 @@ from tinybert_lite.models.tokenizers import is_lower_case
 
 
 def words(tokenizer, text: str, language: str = "en") -> list[str]:
-    """The words of BERT's basic tokenizer: cleaned, lower-cased if uncased, punctuation apart.
+    """Return the words of BERT's basic tokenizer: cleaned, lower-cased for an uncased vocabulary.
 
-    In Chinese ("zh") the segmenter's words, cleaned in the same way, but without the blanks that
-    BERT puts around characters.
+    Punctuation marks are separate words. In Chinese ("zh") the words are those of the segmenter,
+    cleaned in the same way, but without the spaces that BERT puts around characters.
     """
     if language == "zh":
         cleaner = BertNormalizer(handle_chinese_chars=False, lowercase=is_lower_case(tokenizer))
@@ -30,7 +30,7 @@ def words(tokenizer, text: str, language: str = "en") -> list[str]:
 def encode(
     texts_a: list[str], texts_b: list[str] | None, tokenizer, max_length: int, block: int = 10_000
 ) -> Examples:
-    """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` tokens.
+    """Encode texts as `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` tokens.
 
     The longer text is cut first, as in BERT's own scripts.
     """
@@ -42,7 +42,7 @@ def encode(
 def _encoded(
     blocks: Iterable[tuple[list[str], list[str] | None]], tokenizer, max_length: int
 ) -> Examples:
-    most = min(max_length, tokenizer.model_max_length)  # the model's positions
+    most = min(max_length, tokenizer.model_max_length)  # number of the model's positions
 
     def ids():
         for texts in blocks:
@@ -57,9 +57,9 @@ def _encoded(
 def encode_table(
     table: Table, task: Task, tokenizer, max_length: int, max_rows: int = 0
 ) -> Examples:
-    """A task's rows (all, or the first `max_rows`) with class numbers or regression targets.
+    """Encode a task's rows (all, or the first `max_rows`) with class numbers or regression targets.
 
-    The label is NaN where a row has none. A streamed table is read block by block.
+    The label is NaN if a row has none. A streamed table is read block by block.
     """
     rows, labels = islice(table.rows, max_rows or None), []
 

@@ -17,7 +17,7 @@ CURE = (
 
 
 class WordVectors:
-    """words: W words · matrix: (W, D) float32, rows of length 1."""
+    """Word vectors. words: the W words · matrix: (W, D) float32, rows of Euclidean length 1."""
 
     def __init__(self, words: list[str], matrix: np.ndarray):
         self.words = words
@@ -26,11 +26,12 @@ class WordVectors:
         self._found: dict[tuple[str, int], list[str]] = {}
 
     @classmethod
-    @np.errstate(over="ignore")  # a number beyond 32 bits becomes infinity, which is refused
+    @np.errstate(over="ignore")  # a number too large for 32 bits becomes infinity, an error
     def read(cls, path: Path, most: int = 400_000) -> WordVectors:
-        """The first `most` lines `word v1 … vD`; a word may hold spaces.
+        """Read the first `most` lines `word v1 … vD`; a word may contain spaces.
 
-        Of duplicate words the first, more frequent one counts. Raises UserError with file and line.
+        If a word is duplicate, its first vector is used. Raises UserError with file and line for a
+        line that is not a word and its numbers, and for an empty file.
         """
         found: dict[str, np.ndarray] = {}
         width = 0
@@ -45,8 +46,8 @@ class WordVectors:
                 row = np.empty(0)
             if width < 2 or len(cells) <= width or len(row) != width or not np.isfinite(row).all():
                 raise UserError(
-                    f"{path}, line {number}: not a word and {max(width, 2)} numbers; is this a "
-                    "GloVe text file?"
+                    f"{path}, line {number}: is not a word and {max(width, 2)} finite numbers; use "
+                    "a GloVe text file"
                 )
             found.setdefault(" ".join(cells[:-width]), row)
             if len(found) == most:
@@ -56,9 +57,9 @@ class WordVectors:
         return cls(list(found), np.stack(list(found.values())))
 
     def neighbours(self, words: list[str], k: int, block: int = 64) -> dict[str, list[str]]:
-        """The k nearest other words by cosine, for each known word.
+        """Return for each known word the k nearest other words by cosine.
 
-        One matrix product per `block` of words; equal cosines are in the order of the file.
+        Words with equal cosines are in the order of the file. `block` words are multiplied at once.
         """
         known = [word for word in dict.fromkeys(words) if word in self.place]
         new = [word for word in known if (word, k) not in self._found]

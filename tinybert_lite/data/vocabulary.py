@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary learnt from lines of text."""
+"""Learn a WordPiece vocabulary from lines of text."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -22,12 +22,12 @@ def build_vocabulary(text: Iterator[str], size: int, path: Path, language: str =
 
 
 def learnt_pieces(lines: list[str], size: int, learner: BertWordPieceTokenizer) -> list[str]:
-    """The 200 most frequent letters, and the pieces that WordPiece joins of them."""
+    """Return the 200 most frequent letters, and the pieces that WordPiece joins from them."""
     seen = Counter()
     for line in lines:
         seen.update(line)
     letters = sorted(letter for letter, _ in seen.most_common(200) if not letter.isspace())
-    # The trainer itself would number the inner letters (##a, ##b, …) differently in each run.
+    # Without this list the trainer numbers ##a, ##b, … differently in each run.
     learner.train_from_iterator(
         lines,
         vocab_size=size,
@@ -40,9 +40,9 @@ def learnt_pieces(lines: list[str], size: int, learner: BertWordPieceTokenizer) 
 
 
 def character_pieces(lines: Iterable[str], size: int, pre_tokenizer) -> list[str]:
-    """Every character seen at least twice, then words of several letters seen ten times.
+    """Return every character seen at least twice, then longer words seen at least ten times.
 
-    Such words are of other scripts, since BERT makes each Chinese character a word of its own.
+    BERT makes each Chinese character a separate word, so the longer words are of other scripts.
     """
     characters, words = Counter(), Counter()
     for line in lines:

@@ -1,4 +1,4 @@
-"""The folder of an export: replaced as a whole, and only if nobody changed the export in it."""
+"""The folder of an export: replaced in one step, and only if nobody changed its files."""
 
 import hashlib
 import json
@@ -15,19 +15,19 @@ NOTE = "exported"  # in config.json: the format, and the SHA-256 of each file
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that replaces `target` at the end; after an error `target` is left
-    unchanged. Raises UserError where `target` is anything but an unchanged export.
+    """Yield an empty folder that replaces `target` at the end.
 
-    `written_beside` for a folder: its files are written safely, and a folder with files in it
-    cannot be renamed over, so the old one is renamed first.
+    After an error `target` is left unchanged. The old folder is renamed before the new one takes
+    its name, since no folder can be renamed to one that holds files. Raises UserError if `target`
+    is anything but an unchanged export or an empty folder.
     """
     beside, old = (target.with_name(f".{target.name}.{word}") for word in ("part", "old"))
-    _clean_up(target, beside, old)  # what a killed run left
+    _clean_up(target, beside, old)  # files of a killed run
     if target.exists() and not (
         target.is_dir() and (as_exported(target) or not any(target.iterdir()))
     ):
         raise UserError(
-            f"{target} is there and not as an export left it; "
+            f"{target} exists and is not an unchanged export; "
             "name another --output_dir, or move it away"
         )
     beside.mkdir(parents=True)
@@ -48,7 +48,7 @@ def _clean_up(target: Path, beside: Path, old: Path) -> None:
 
 
 def as_exported(folder: Path) -> bool:
-    """Whether `folder` holds what `export` wrote, with nothing changed and nothing added."""
+    """Whether `folder` holds an export in which no file was changed, added or removed."""
     if not (folder / "config.json").is_file():
         return False
     note = read_json(folder / "config.json").get(NOTE)
@@ -56,7 +56,7 @@ def as_exported(folder: Path) -> bool:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file, by relative path; of config.json without the note."""
+    """Return the SHA-256 of each file by relative path; `NOTE` in config.json is left out."""
     config = read_json(folder / "config.json")
     config.pop(NOTE, None)
     found = {path.relative_to(folder).as_posix(): sha256(path) for path in files_in(folder, "**/*")}

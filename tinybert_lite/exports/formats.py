@@ -1,4 +1,5 @@
-"""The export formats: each written beside, read back and compared, and only then put in place.
+"""The export formats. An export is written to a temporary folder, read back and compared with the
+model; only then it replaces the target.
 
 `FORMATS` names the functions (Source, empty folder) that write.
 """
@@ -24,7 +25,7 @@ THE_ORIGINALS_ACTIVATIONS = ("gelu", "relu", "swish")
 
 
 def write_huggingface(source: Source, folder: Path) -> None:
-    """For transformers' AutoModelForSequenceClassification, AutoModelForMaskedLM or AutoModel."""
+    """Write a folder for transformers: AutoModelForSequenceClassification, …MaskedLM, AutoModel."""
     source.drop("fit_dense", "fit_denses")
     if source.model.classifier is not None:
         source.drop("cls")
@@ -39,19 +40,19 @@ def write_huggingface(source: Source, folder: Path) -> None:
         found = {kind: f"{module.stem}.{found.__name__}" for kind, found in code.items()}
         _edit_config(folder, auto_map=found)
         say(
-            f"the original's head (pooler, ReLU, classifier) is none of Hugging Face's: "
-            f"{module.name} in the folder is its code, which AutoModelForSequenceClassification "
-            f"runs with trust_remote_code=True; without it the folder is refused"
+            f"Hugging Face has no class for the original's head (pooler, ReLU, classifier): its "
+            f"code is {module.name} in the folder, and AutoModelForSequenceClassification needs "
+            f"trust_remote_code=True to run it"
         )
 
 
 def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
-    """The classifier alone: what `predict` needs of PyTorch, and transformers with a stock head."""
+    """Write the classifier alone, for `predict`; with Hugging Face's head also for transformers."""
     model = source.model
     if model.classifier is None:
         raise UserError(
-            f"{source.folder} holds no classifier, so it has no answers; export a model that went "
-            f"through stage 5, or this one with --format huggingface"
+            f"{source.folder} holds no classifier, so it cannot predict; export a model after "
+            f"stage 5, or this one with --format huggingface"
         )
     source.drop("fit_dense", "fit_denses", "cls")
     if half:
@@ -64,12 +65,12 @@ def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
     if source.has_relu_head:
         say(
             "the original's head (pooler, ReLU, classifier): our own commands read it; "
-            "transformers refuses this folder, for which --format huggingface is made"
+            "transformers cannot open this folder, use --format huggingface for it"
         )
 
 
 def write_original(source: Source, folder: Path) -> None:
-    """The original project's three files, with all parts under the original's names."""
+    """Write the original project's three files, with all parameters under the original's names."""
     model, config = source.model, source.model.config
     if config.hidden_act not in THE_ORIGINALS_ACTIVATIONS:
         raise UserError(
@@ -78,26 +79,26 @@ def write_original(source: Source, folder: Path) -> None:
             f"--format huggingface"
         )
     save_config(model, folder)
-    # That name, of cls.predictions.bias, is newer than the original code.
+    # The original code knows this tensor only as cls.predictions.bias.
     content = model_bytes(model, without="cls.predictions.decoder.bias")
     write_atomically(folder / HANDED_ON, content)
     if source.tokenizer:
         save_tokenizer(source.tokenizer, folder)
     if model.classifier is not None and not source.has_relu_head:
         say(
-            "the classifier's head is Hugging Face's: the original code puts a ReLU before it and "
-            "so gives other logits; our own commands read classifier_head in config.json and give "
-            "the same ones"
+            "the classifier's head is Hugging Face's: the original code applies a ReLU before it, "
+            "so its logits differ; our own commands read classifier_head in config.json and "
+            "compute the same logits"
         )
     if config.layer_norm_eps != 1e-12:
         say(
-            f"the original code has a layer_norm_eps of 1e-12, whatever config.json says, which is "
-            f"{config.layer_norm_eps:g}: its numbers will differ a little"
+            f"the original code always uses a layer_norm_eps of 1e-12, but config.json has "
+            f"{config.layer_norm_eps:g}: its logits will differ a little"
         )
 
 
 def _write_safetensors(source: Source, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-    """config.json, model.safetensors, vocab.txt, tokenizer_config.json and tokenizer.json."""
+    """Write config.json, model.safetensors, vocab.txt, tokenizer_config.json, tokenizer.json."""
     save_config(source.model, folder)
     changes, name_of = {"tie_word_embeddings": True}, str
     if source.has_relu_head:
@@ -128,10 +129,10 @@ FORMATS = {
 
 
 def export(source: Source, format: str, target: Path, **options) -> None:
-    """Write `target` in a format.
+    """Write the folder `target` in a format, a key of FORMATS.
 
-    Raises UserError, and leaves nothing, where other files are in the way or what was written
-    gives other answers than the model.
+    Raises UserError, and leaves `target` unchanged, if it holds other files than an export, or if
+    the written files give other outputs than the model.
     """
     if target.resolve() == source.folder.path.resolve():
         raise UserError(
@@ -139,8 +140,8 @@ def export(source: Source, format: str, target: Path, **options) -> None:
         )
     if is_quantized(source.model) and format != "serving":
         raise UserError(
-            f"{source.folder} is an 8-bit model, and --format {format} has no place for its "
-            f"ranges; --format serving is made for it"
+            f"{source.folder} is an 8-bit model, but --format {format} cannot hold its input "
+            f"ranges; use --format serving"
         )
     with replacing(target) as folder:
         FORMATS[format](source, folder, **options)
@@ -150,7 +151,7 @@ def export(source: Source, format: str, target: Path, **options) -> None:
             else:
                 said = same_answers(source, folder, transformers_too=format == "huggingface")
         except UserError as error:
-            raise UserError(f"{target} was not written: read again, {error}") from None
+            raise UserError(f"{target} was not written: in the test export {error}") from None
         _edit_config(folder, **{NOTE: {"format": format, "files": digests(folder)}})
     size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
     say(f"{format}: {target}, {size:.1f} MB; read again, {said}")

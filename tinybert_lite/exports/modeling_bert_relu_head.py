@@ -8,7 +8,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 
 class BertReluHeadConfig(BertConfig):
-    # Unknown to transformers, which refuses the folder unless it may run this file.
+    # transformers does not know this type, so it opens the folder only if it may run this file.
     model_type = "bert_relu_head"
 
 

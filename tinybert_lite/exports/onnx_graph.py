@@ -1,13 +1,13 @@
-"""A finished classifier as an ONNX graph, in float32 or 8 bits, to run without Python or PyTorch.
+"""Write a finished classifier as an ONNX graph, in float32 or 8 bits, without Python or PyTorch.
 
-It is written operator by operator and not traced: our forward looks at its data (it leaves the mask
-out where nothing is padded), a trace folds weights together under names of its own so that a
-learned scale no longer finds its weight, and it needs more packages. The operators are ONNX's own,
-of opset 20, so that any runtime reads them.
+The graph is written operator by operator and not traced. A trace would fix the branch of our
+forward that leaves out the mask of a batch without padding; it merges weights under new names, so a
+learned scale could not be assigned to its weight; and it needs more packages. All operators are
+ONNX's own, of opset 20, so any runtime can read them.
 
-States are matrices of (B·L, D), so that every Linear layer is one Gemm. Only [CLS] is classified,
-so the last layer computes it alone, from the keys and values of all tokens: the same numbers for a
-fifth of that layer's work.
+States are matrices of (B·L, D), so every Linear layer is one Gemm. The classifier reads only [CLS],
+so the last layer computes only its state, from the keys and values of all tokens: the result is
+the same, at a fifth of that layer's cost.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ ACTIVATIONS |= {  # the same under other names
 
 
 def embedded(graph: Graph, embeddings: nn.Module, shape: str) -> str:
-    """The ids → (B·L, D)."""
+    """Add the embeddings; returns the name of their output, (B·L, D)."""
 
     length = graph.add("Slice", shape, graph.numbers(1), graph.numbers(2))
     words = graph.rows(embeddings.word_embeddings, "Gather", "input_ids")
@@ -61,9 +61,10 @@ def layer(
     split_asking: str,
     mask: str,
 ) -> str:
-    """One layer's states of the rows `asking` (n, D), which attend to all rows `x` (B·L, D).
+    """Add one layer; returns the name of its output for the rows `asking`, (n, D).
 
-    split and split_asking: the shape (B, L, H, d_k) of all rows' heads and of the asking rows'.
+    These rows are the queries, all rows `x`, (B·L, D), the keys and values. split: the shape
+    (B, L, H, d_k) of the heads of `x` · split_asking: the same for `asking`.
     """
     attention, output = block.attention.self, block.attention.output
 
@@ -87,16 +88,16 @@ def layer(
 
 @torch.inference_mode()
 def onnx_model(model: Bert):
-    """The onnx.ModelProto of a classifier: INPUTS, int64 (B, L) → logits (B, K).
+    """Return the onnx.ModelProto of a classifier: INPUTS, int64 (B, L) → logits (B, K).
 
     The same model gives the same bytes. Raises UserError for an activation that ONNX does not
-    have, and for an 8-bit model that has seen no data.
+    have, and for an 8-bit model that is not calibrated.
     """
     graph, config = (QuantizedGraph if is_quantized(model) else Graph)(model), model.config
     if (act := ACTIVATIONS.get(config.hidden_act)) is None:
         raise UserError(
-            f"an ONNX file has no activation {config.hidden_act!r}, only {', '.join(ACTIVATIONS)}; "
-            f"serve this model with PyTorch (--format classifier)"
+            f"ONNX has no activation {config.hidden_act!r}, only {', '.join(ACTIVATIONS)}; serve "
+            f"this model with PyTorch (--format classifier)"
         )
     helper, kinds = graph.onnx.helper, graph.onnx.TensorProto
     D, H = config.hidden_size, config.num_attention_heads
@@ -138,9 +139,9 @@ def onnx_model(model: Bert):
 
 
 def onnx_bytes(model: Bert) -> bytes:
-    """The checked contents of an ONNX file.
+    """Return the contents of an ONNX file, checked by the package onnx.
 
-    Raises UserError as `onnx_model`, and where the model does not fit into one file.
+    Raises UserError as `onnx_model`, and if the model is too large for one file.
     """
     found = onnx_model(model)
     if found.ByteSize() > LARGEST:

@@ -13,18 +13,18 @@ MIDDLE = 128  # the zero point of uint8 inputs
 
 
 def need_onnx():
-    """The package onnx. Raises UserError where it is not installed."""
+    """Import the package onnx. Raises UserError if it is not installed."""
     try:
         import onnx
     except ImportError:
         raise UserError(
-            f"an ONNX file is written with the package onnx, which is not installed: {CURE}"
+            f"an ONNX file needs the package onnx, which is not installed: run {CURE}"
         ) from None
     return onnx
 
 
 class Graph:
-    """Nodes and constants as they are added; a value is known by its name. Layers in float32."""
+    """Collects nodes and constants, with layers in float32; a value is identified by its name."""
 
     def __init__(self, model: Bert):
         self.onnx, self.nodes, self.constants = need_onnx(), [], {}
@@ -36,7 +36,7 @@ class Graph:
         return name
 
     def constant(self, name: str, values, dtype=None) -> str:
-        """A constant under this name, kept once."""
+        """Add a constant under this name, once."""
         if isinstance(values, Tensor):
             values = values.detach().cpu().numpy()
         array = np.array(values, dtype, order="C")
@@ -54,11 +54,11 @@ class Graph:
         return self.constant(f"{self.names[layer]}.{kind}", getattr(layer, kind))
 
     def linear(self, x: str, layer: nn.Linear) -> str:
-        """(n, in) → (n, out)."""
+        """Add a Linear layer, (n, in) → (n, out)."""
         return self.add("Gemm", x, self.weight(layer), self.weight(layer, "bias"), transB=1)
 
     def rows(self, layer: nn.Embedding, op: str, *inputs: str) -> str:
-        """The rows of a table (n, D) that an operator takes of it."""
+        """Add an operator (Gather or Slice) that selects rows of an embedding table: (n, D)."""
         return self.add(op, self.weight(layer), *inputs)
 
     def norm(self, x: str, layer: nn.LayerNorm) -> str:
@@ -67,7 +67,7 @@ class Graph:
 
 
 class QuantizedGraph(Graph):
-    """The same with the layers of an 8-bit model (`method.quantization`).
+    """A graph with the layers of an 8-bit model (`method.quantization`).
 
     int8 weights (zero point 0), uint8 inputs (zero point 128, so that -128 … 127 become 0 … 255)
     and int32 biases, each beside its scale: QuantizeLinear and DequantizeLinear. A runtime with
@@ -76,14 +76,16 @@ class QuantizedGraph(Graph):
 
     def __init__(self, model: Bert):
         super().__init__(model)
-        self.quantized: dict[tuple[str, float], str] = {}  # inputs of several layers: rounded once
+        self.quantized: dict[
+            tuple[str, float], str
+        ] = {}  # an input of several layers is rounded once
 
     def linear(self, x: str, layer: QuantizedLinear) -> str:
         of_input, of_weight = layer.scales()
         if not of_input > 0:
             raise UserError(
-                f"this 8-bit model's {self.names[layer]} has seen no data and has no range of its "
-                f"inputs; calibrate it with python -m tinybert_lite.quantize"
+                f"{self.names[layer]} of this 8-bit model has no input range yet; calibrate the "
+                f"model with python -m tinybert_lite.quantize"
             )
         weight = self._scaled(layer, "weight", of_weight)
         bias = self._scaled(layer, "bias", of_input * of_weight, bits=32)
@@ -95,7 +97,7 @@ class QuantizedGraph(Graph):
         )
 
     def _scaled(self, layer: nn.Module, kind: str, scale: Tensor, bits: int = 8, pick=str) -> str:
-        """A parameter as integers, or what `pick` takes of them, times its scale."""
+        """Add a parameter stored as integers, times its scale; `pick` may select rows of it."""
         name, values = (
             f"{self.names[layer]}.{kind}",
             whole_numbers(getattr(layer, kind), scale, bits),

@@ -1,4 +1,4 @@
-"""ONNX Runtime: a serving model as a function of batches, and what this processor has for int8."""
+"""ONNX Runtime: run a serving model on batches, and find this processor's int8 instructions."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from tinybert_lite.exports.onnx_nodes import CURE, INPUTS, need_onnx
 from tinybert_lite.system.errors import UserError
 
-INT8 = {  # flags as Linux names them, the fastest first
+INT8 = {  # Linux's name of a processor flag -> our name, the fastest first
     "amx_int8": "AMX int8",
     "avx512_vnni": "AVX512-VNNI",
     "avx_vnni": "AVX-VNNI",
@@ -20,20 +20,21 @@ INT8 = {  # flags as Linux names them, the fastest first
 
 
 def need_onnxruntime():
-    """The package onnxruntime. Raises UserError where it is not installed."""
+    """Import the package onnxruntime. Raises UserError if it is not installed."""
     try:
         import onnxruntime
     except ImportError:
         raise UserError(
-            f"an ONNX model runs on the package onnxruntime, which is not installed: {CURE}"
+            f"an ONNX model needs the package onnxruntime, which is not installed: run {CURE}"
         ) from None
     return onnxruntime
 
 
 def open_session(model: Path | bytes, threads: int = 0):
-    """An InferenceSession on the CPU. threads: within a layer, 0: one per physical core.
+    """Open an InferenceSession on the CPU.
 
-    Raises UserError for what is no ONNX model.
+    threads: number of threads within a layer; 0: one per physical core. Raises UserError for a file
+    that is not an ONNX model.
     """
     runtime = need_onnxruntime()
     options = runtime.SessionOptions()
@@ -45,10 +46,10 @@ def open_session(model: Path | bytes, threads: int = 0):
         return runtime.InferenceSession(
             str(model) if is_file else model, options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # kinds of its own, one per stage of reading
+    except Exception as error:  # ONNX Runtime has its own kinds of errors
         raise UserError(
-            f"{model if is_file else 'the model'} is no ONNX model that ONNX Runtime "
-            f"{runtime.__version__} opens ({' '.join(str(error).split())[:150]}); export it again"
+            f"{model if is_file else 'the model'} cannot be opened by ONNX Runtime "
+            f"{runtime.__version__} ({' '.join(str(error).split())[:150]}); export it again"
         ) from None
 
 
@@ -56,7 +57,7 @@ class OnnxClassifier:
     """model.onnx or model.int8.onnx of a serving folder."""
 
     def __init__(self, path: Path, threads: int = 0):
-        """Raises UserError where the file is missing or no ONNX model, or without ONNX Runtime."""
+        """Raises UserError if the file is missing or invalid, or ONNX Runtime is not installed."""
         if not path.is_file():
             raise UserError(
                 f"{path} is missing: make it with python -m tinybert_lite.export --format serving"
@@ -64,12 +65,12 @@ class OnnxClassifier:
         self.path, self.session = path, open_session(path, threads)
 
     def logits(self, batch) -> np.ndarray:
-        """INPUTS (B, L) each, of NumPy or PyTorch → (B, K)."""
+        """Compute logits (B, K) from INPUTS, (B, L) each, as NumPy arrays or PyTorch tensors."""
         return self.session.run(["logits"], {name: np.asarray(batch[name]) for name in INPUTS})[0]
 
 
 def int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """This processor's best for products of integers; "unknown" where the system does not say."""
+    """Return this processor's fastest int8 instructions, "unknown" if /proc/cpuinfo is missing."""
     try:
         text = cpuinfo.read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""An export read back: do other readers of the written files give the model's own answers?"""
+"""Read an export back and compare its outputs (logits, hidden states) with the model's."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from tinybert_lite.method.encoder import Bert
 from tinybert_lite.models.loading import SAFELY, load_model
 from tinybert_lite.system.errors import UserError
 
-MOST_APART = 1e-5  # of the largest number compared, or absolutely below 1
+MOST_APART = 1e-5  # allowed difference, times the largest absolute value or 1
 Answers = dict[str, Tensor]
 
 
 def probe(config, times: int = 1, longest: int = 16) -> dict[str, Tensor]:
-    """Random rows of three lengths, padded, with all token types there are; (3 · times, L) each."""
+    """Return a random batch of rows of three lengths, with padding: (3 · times, L) each."""
     L = min(longest, config.max_position_embeddings)
     draw = torch.Generator().manual_seed(0)
     lengths = torch.tensor([[L], [L // 2 + 1], [min(3, L)]]).repeat(times, 1)
@@ -31,7 +31,7 @@ def probe(config, times: int = 1, longest: int = 16) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def answers(model: Bert) -> Answers:
-    """What our model says of the probe: hidden states at real places, and its heads' outputs."""
+    """Return our model's outputs for the probe: hidden states of real tokens, and of its heads."""
     batch = probe(model.config)
     real = batch["attention_mask"].bool()
     found = model.eval()(
@@ -50,11 +50,11 @@ def answers(model: Bert) -> Answers:
 
 @torch.inference_mode()
 def by_transformers(source: Source, folder: Path) -> Answers:
-    """What transformers' classes say of the probe. The code in the folder is not run."""
+    """Return the output of transformers' class for the probe. Code in the folder is not run."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     model, batch, options = source.model, probe(source.model.config), SAFELY
-    if source.has_relu_head:  # by our own class, of which the folder has a copy
+    if source.has_relu_head:  # our own class, which the folder has a copy of
         kind, what, options = BertReluHeadForSequenceClassification, "logits", {}
     elif model.classifier is not None:
         kind, what = transformers.AutoModelForSequenceClassification, "logits"
@@ -66,11 +66,11 @@ def by_transformers(source: Source, folder: Path) -> Answers:
         folder, dtype=torch.float32, output_loading_info=True, **options
     )
     odd = sorted({*report["missing_keys"], *report["unexpected_keys"]})
-    if what != "logits":  # AutoModel alone has a pooler, and not every file
+    if what != "logits":  # of these classes only AutoModel has a pooler, and a file may have none
         odd = [name for name in odd if ".pooler." not in f".{name}"]
     if odd:
         raise UserError(
-            f"transformers finds {odd[0]} of what was written missing or unexpected ({len(odd)} "
+            f"transformers finds that {odd[0]} is missing or unexpected in the export ({len(odd)} "
             f"tensors in all); please report this"
         )
     found = stock.eval()(**batch)
@@ -85,10 +85,10 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 
 def same_answers(source: Source, folder: Path, transformers_too: bool) -> str:
-    """Which answers of a written folder are the model's, in a sentence.
+    """Compare a written folder's outputs with the model's; return a sentence that names them.
 
-    Our reader opens it, and transformers' where asked for. Raises UserError where an answer is not
-    the model's.
+    Our reader opens the folder, and with `transformers_too` also transformers. Raises UserError if
+    an output differs by more than MOST_APART.
     """
     expected = answers(source.model)
     found = answers(load_model(folder, masked_lm=source.model.cls is not None)[0])

@@ -27,16 +27,21 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, write_atomically, write_json
 
 LABELS, TOKENIZER, EXAMPLE = "labels.json", "tokenizer.json", "example.py"
-KIND = "bert_onnx"  # the model_type in config.json, so that nothing opens the folder as PyTorch's
-LENGTH = 128  # the most tokens of a text
-MOST_APART = 1e-4  # of the largest logit, or absolutely below 1
-# Two models whose borderline values round independently are √2 times as far apart as rounding
-# moves each.
+KIND = (
+    "bert_onnx"  # model_type in config.json, so that no program opens the folder as a PyTorch model
+)
+LENGTH = 128  # tokens per text, at most
+MOST_APART = 1e-4  # allowed difference, times the largest absolute logit or 1
+# Rounding moves the logits by some distance. Two models that round independently differ by √2 times
+# that distance.
 ROUNDINGS = 1.5
 
 
 def write_serving(source: Source, folder: Path, pair: bool | None = None) -> None:
-    """Raises UserError for what cannot be served. pair: whether texts are pairs, where known."""
+    """Write the serving folder of a classifier. pair: whether texts are pairs, None if not known.
+
+    Raises UserError for a model without a classifier, a vocabulary, or an ONNX activation.
+    """
     need_onnxruntime()
     check_servable(source)
     models, labels = models_of(source), OutputLabels.of(source.model)
@@ -54,7 +59,7 @@ def write_serving(source: Source, folder: Path, pair: bool | None = None) -> Non
 
 
 def example(model: str, pair: bool, regression: bool) -> str:
-    """The text of example.py for one kind of task, as short as that needs."""
+    """Return the text of example.py for one kind of task: pairs or not, regression or not."""
     template = Path(__file__).with_name("serving_example.py")
     text = template.read_text(encoding="utf-8").replace(MODELS["onnx"], model)
     if pair:
@@ -76,13 +81,13 @@ def example(model: str, pair: bool, regression: bool) -> str:
 
 
 def models_of(source: Source) -> dict[str, Bert]:
-    """By runtime, as in MODELS: the model and its 8-bit copy, or the 8-bit model alone."""
+    """Return runtime -> model, as in MODELS: the model and its 8-bit copy, or an 8-bit model."""
     own = {"int8" if is_quantized(source.model) else "onnx": source.model}
     return own if source.eight_bits is None else {**own, "int8": source.eight_bits}
 
 
 def tokenizer_bytes(tokenizer, length: int) -> bytes:
-    """A tokenizer.json that needs no settings: at most `length` tokens, padded to the longest."""
+    """Return a tokenizer.json that truncates to `length` tokens and pads to the longest row."""
     from tokenizers import Tokenizer
 
     alone = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
@@ -91,17 +96,17 @@ def tokenizer_bytes(tokenizer, length: int) -> bytes:
     return alone.to_str(pretty=True).encode("utf-8")
 
 
-# Compared ------------------------------------------------------------------------------------
+# Comparing -----------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
 def check_served(source: Source, folder: Path, batch: dict[str, torch.Tensor]) -> str:
-    """How far ONNX Runtime's logits are from PyTorch's on a batch, in a sentence.
+    """Compare ONNX Runtime's logits with PyTorch's on a batch; return the result as a sentence.
 
-    Raises UserError where they are too far. 8-bit logits cannot be compared one by one: a value on
-    the border between two steps rounds up or down with the last bit of a sum, and each such step
-    moves others. PyTorch differs from itself in this way when a row is padded. Their root mean
-    square distance may be that of two independent roundings.
+    8-bit logits cannot be compared one by one: the last bit of a sum decides whether a value on the
+    border between two steps is rounded up or down, and each such step changes others. (PyTorch's
+    own logits change in this way when a row is padded.) So their root mean square difference may be
+    that of two independent roundings. Raises UserError if the difference is larger.
     """
     said = []
     for runtime, model in models_of(source).items():
@@ -133,7 +138,7 @@ def rms(values: np.ndarray) -> float:
 
 
 def unrounded(model: Bert) -> Bert:
-    """A copy of an 8-bit model that rounds nothing."""
+    """Return a copy of an 8-bit model that does not round."""
     found = copy.deepcopy(model)
     for layer in found.modules():
         if isinstance(layer, (QuantizedLinear, QuantizedEmbedding)):
@@ -141,16 +146,16 @@ def unrounded(model: Bert) -> Bert:
     return found
 
 
-# Opened --------------------------------------------------------------------------------------
+# Opening -------------------------------------------------------------------------------------
 
 
 class Served:
     """A serving folder's model, tokenizer and labels."""
 
     def __init__(self, place: ModelFolder | Path, runtime: str | None = None, threads: int = 0):
-        """runtime: a key of MODELS; None: the fastest there is.
+        """runtime: a key of MODELS; None: the fastest in the folder.
 
-        Raises UserError where a file is missing or damaged.
+        Raises UserError if a file is missing or damaged.
         """
         from transformers import PreTrainedTokenizerFast
 
@@ -158,7 +163,7 @@ class Served:
         folder = place.path
         fastest = place.served_file or folder / MODELS["onnx"]
         self.classifier = OnnxClassifier(folder / MODELS[runtime] if runtime else fastest, threads)
-        self.order: list[int] | slice = slice(None)  # of the columns
+        self.order: list[int] | slice = slice(None)  # of the logits' columns
         said = read_json(folder / LABELS)
         try:
             self.labels = OutputLabels(
@@ -169,7 +174,7 @@ class Served:
             self.length = int(said["max_length"])
         except (KeyError, TypeError, ValueError):
             raise UserError(
-                f"{folder / LABELS} is not as an export left it; export again"
+                f"{folder / LABELS} is not what an export wrote; export again"
             ) from None
         try:
             self.tokenizer = PreTrainedTokenizerFast(
@@ -184,7 +189,7 @@ class Served:
             ) from None
 
     def logits(self, examples: Examples, batch_size: int = 64) -> np.ndarray:
-        """(n, K), in the examples' order."""
+        """Compute the logits (n, K) in the order of the examples."""
         found: np.ndarray | None = None
         for rows, batch in in_order(examples, batch_size):
             values = self.classifier.logits(batch)[:, self.order]
@@ -194,7 +199,7 @@ class Served:
         return found
 
     def in_the_tasks_order(self, task: Task) -> Served:
-        """Put the outputs into the order of the task's labels, where they are in another one."""
+        """Reorder the outputs to the order of the task's labels; returns self."""
         if order := task.order_of(self.labels.words):
             self.order, self.labels = order, OutputLabels(list(task.labels))
         return self

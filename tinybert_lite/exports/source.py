@@ -1,4 +1,4 @@
-"""What is exported: a model with every part that its folder holds, and its tokenizer."""
+"""The source of an export: a model with every part that its folder holds, and its tokenizer."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,19 +23,19 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Source:
-    """A model to export; `tokenizer` is None where its folder has no vocabulary."""
+    """A model to export; `tokenizer` is None if its folder has no vocabulary."""
 
     model: Bert
     tokenizer: object | None
     folder: ModelFolder
-    eight_bits: Bert | None = None  # its 8-bit copy, which only `serving` has a place for
+    eight_bits: Bert | None = None  # its 8-bit copy, which only `serving` writes
 
     @property
     def has_relu_head(self) -> bool:
         return self.model.classifier is not None and self.model.config.classifier_head == "relu"
 
     def drop(self, *parts: str) -> None:
-        """Leave parts out, and say so."""
+        """Leave out these parts (keys of PARTS), and print their names."""
         for part in parts:
             if getattr(self.model, part) is not None:
                 setattr(self.model, part, None)
@@ -43,7 +43,7 @@ class Source:
 
 
 def open_source(place: ModelFolder | Path, weights: Path | None = None) -> Source:
-    """Open a folder, with other weights than its own where they are given.
+    """Open a model folder for an export; `weights` replaces the folder's own.
 
     Raises UserError for a folder without weights in one file, for an ALBERT, and for a classifier
     without its pooler.
@@ -60,25 +60,26 @@ def open_source(place: ModelFolder | Path, weights: Path | None = None) -> Sourc
         remark(f"{folder} has no vocabulary: the export has no tokenizer files either")
     if model.config.model_type == "albert":
         raise UserError(
-            f"{folder.config_file}: an ALBERT is not exported; its folder is Hugging Face's own "
-            f"format already"
+            f"{folder.config_file}: an ALBERT cannot be exported; use its folder, which already "
+            f"has Hugging Face's format"
         )
     if any(name.startswith("cls.seq_relationship.") for name in folder.weight_names):
         say("left out: the next-sentence head (cls.seq_relationship), which nothing here uses")
     if "bert.pooler" in new:
         if model.classifier is not None:
             raise UserError(
-                f"{weights or folder} holds a classifier without the pooler that it reads "
-                f"(bert.pooler.*); take another checkpoint"
+                f"{weights or folder} holds a classifier but not the pooler before it "
+                f"(bert.pooler.*); use another checkpoint"
             )
-        model.bert.pooler = None  # its weights were random
+        model.bert.pooler = None  # its weights are random
     return Source(model.eval(), tokenizer, folder)
 
 
 def with_eight_bits(source: Source, folder: ModelFolder | Path) -> Source:
-    """The source with the 8-bit model in `folder` beside it.
+    """Add the 8-bit model in `folder` to the source.
 
-    Raises UserError where that is not in 8 bits, or has another vocabulary or other labels.
+    Raises UserError if `folder` is not an 8-bit model, if the source is one already, or if they
+    have different vocabularies or labels.
     """
     copy = open_source(folder)
     if not is_quantized(copy.model):
@@ -87,8 +88,8 @@ def with_eight_bits(source: Source, folder: ModelFolder | Path) -> Source:
         )
     if is_quantized(source.model):
         raise UserError(
-            f"{source.folder} is an 8-bit model already, and {folder} another; name the model in "
-            f"floating point with --model"
+            f"{source.folder} and {folder} are both 8-bit models; name the model in floating point "
+            f"with --model"
         )
     check_servable(source)
     check_servable(copy)
@@ -97,36 +98,36 @@ def with_eight_bits(source: Source, folder: ModelFolder | Path) -> Source:
         or copy.tokenizer.get_vocab() != source.tokenizer.get_vocab()
     ):
         raise UserError(
-            f"{folder} has other labels or another vocabulary than {source.folder}; make it of "
-            f"this model with python -m tinybert_lite.quantize"
+            f"{folder} has other labels or another vocabulary than {source.folder}; make an 8-bit "
+            f"copy of this model with python -m tinybert_lite.quantize"
         )
     made_of = (read_manifest(copy.folder.path) or {}).get("inputs", {}).get("student", {})
     if made_of and made_of["sha256"] != fingerprint(source.folder):
         remark(
-            f"warning: {folder} was not made of {source.folder} as it is now; "
-            f"python -m tinybert_lite.quantize makes it anew"
+            f"warning: {folder} was not made from the present weights of {source.folder}; "
+            f"make it again with python -m tinybert_lite.quantize"
         )
     return replace(source, eight_bits=copy.model)
 
 
 def check_servable(source: Source) -> None:
-    """Raises UserError for a model without a classifier or without a vocabulary."""
+    """Raise UserError for a model without a classifier or without a vocabulary."""
     if source.model.classifier is None:
         raise UserError(
-            f"{source.folder} holds no classifier, so it has no answers to serve; export a model "
-            f"that went through stage 5"
+            f"{source.folder} holds no classifier, so it cannot predict; export a model after "
+            f"stage 5"
         )
     if source.tokenizer is None:
         raise UserError(
-            f"{source.folder} has no vocabulary, and a serving folder reads texts: put the model's "
-            f"vocab.txt there"
+            f"{source.folder} has no vocabulary, but a serving folder needs one to read texts; put "
+            f"the model's vocab.txt there"
         )
 
 
 def _why_no_weights(folder: Path) -> str:
     if newest := latest_epoch(folder):
         return (
-            f"{folder} holds weights of single epochs alone: name one with --epoch_file, the "
+            f"{folder} holds only weights of single epochs: name one with --epoch_file, the "
             f"newest is {newest.name}"
         )
     if (folder / SHARDS).is_file():

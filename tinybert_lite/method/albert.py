@@ -1,7 +1,7 @@
 """ALBERT as a teacher whose layers are matched (Lan et al. 2020, arXiv:1909.11942).
 
-The parameters of one layer serve all N, and embeddings of width E are mapped to the layers' D.
-In memory its parts carry `Bert`'s names; files have ALBERT's own (`file_name`).
+All N layers share the parameters of one layer, and embeddings of width E are mapped to width D.
+In memory the parameters have `Bert`'s names; in files they have ALBERT's own (`file_name`).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tinybert_lite.method.encoder import Bert
 
 
 class _MaskedLm(nn.Module):
-    """(P, D) → (P, V), called as BERT's head is."""
+    """The masked-LM head: P positions (P, D) → (P, V), with the interface of BERT's head."""
 
     def __init__(self, config):
         super().__init__()
@@ -40,7 +40,7 @@ class Albert(Bert):
     @property
     def blocks(self) -> list[Callable]:
         groups = self.bert.encoder.albert_layer_groups
-        each = self.layers / len(groups)  # layers of a group
+        each = self.layers / len(groups)  # layers per group
         return [
             partial(self._block, groups[int(n / each)].albert_layers[0], n)
             for n in range(self.layers)
@@ -48,7 +48,7 @@ class Albert(Bert):
 
     @staticmethod
     def _block(layer: nn.Module, number: int, state: Tensor, **how) -> Tensor:
-        layer.attention.layer_idx = number  # one attention serves many layers, each with its scores
+        layer.attention.layer_idx = number  # the layers share one module, but not their scores
         return layer(state, **how)
 
     def embedded(self, batch: dict[str, Tensor]) -> Tensor:

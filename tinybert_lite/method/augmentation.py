@@ -24,10 +24,11 @@ def find_candidates(
 ) -> list[Candidates]:
     """Collect the candidates C of each eligible word of each text; a text is its words.
 
-    by_masked_lm: for words among `single_pieces` · by_vectors: for all others. Each gets the places
-    of all texts in one call. Words without a candidate are left out. Algorithm 1 collects them anew
-    for every variant, from a text whose earlier words may be replaced; here, as in the original
-    code, once per word from the unchanged text.
+    eligible: a text -> the numbers of the words that may be replaced · by_masked_lm: finds the
+    candidates of words among `single_pieces` · by_vectors: of all others. Both get the places in
+    all texts in one call and return a list of words for each. Words without a candidate are left
+    out. Algorithm 1 collects candidates for every variant, from a text whose earlier words may
+    already be replaced; here, as in the original code, once per word from the unchanged text.
     """
     found: list[Candidates] = [{} for _ in texts]
     masked: list[Place] = []
@@ -51,7 +52,7 @@ def draw_variants(
 ) -> list[str]:
     """Draw `count` (N_a) variants of a text, replacing words with `probability` (p_t).
 
-    Duplicates and the unchanged text are dropped, as in the original code, so fewer may come.
+    Duplicates and the unchanged text are removed, as in the original code, so there may be fewer.
     """
     found: dict[str, None] = {}
     for _ in range(count):
@@ -65,5 +66,5 @@ def draw_variants(
 
 
 def is_word(text: str) -> bool:
-    """Whether a text is made of letters only; no other words are replaced, as in the original."""
+    """Whether a text has letters only; as in the original, only such words are replaced."""
     return text.isalpha()

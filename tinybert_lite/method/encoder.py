@@ -1,7 +1,7 @@
 """A BERT whose one call gives hidden states, attention scores and logits.
 
-Section 2.1, Eqs. 1 to 4. The layers are Hugging Face's own. Attention scores leave them through an
-attention function that is registered with transformers, without patches or hooks.
+Section 2.1, Eqs. 1 to 4. The layers are Hugging Face's own. An attention function that is
+registered with transformers stores the attention scores, without patches or hooks.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ SCORES_ATTENTION = "tinybert_scores"
 def scores_attention(
     module, query, key, value, attention_mask, dropout=0.0, scaling=None, scores=None, **kwargs
 ):
-    """Eqs. 1 and 2: softmax(A) V with A = QKᵀ/√d_k; A of chosen layers is left in `scores`.
+    """Eqs. 1 and 2: softmax(A) V with A = QKᵀ/√d_k; A of chosen layers is stored in `scores`.
 
     query, key, value: (B, H, L, d_k) · attention_mask: additive (B, 1, 1 or L, L), bool, or None.
     scores: a dict whose keys are the layers wanted; scores[layer] becomes (B, H, L, L), before mask
@@ -43,28 +43,28 @@ def scores_attention(
 
 
 AttentionInterface.register(SCORES_ATTENTION, scores_attention)
-# Without a mask function of the same name transformers drops the padding mask and says nothing.
+# Without a mask function of the same name transformers ignores the padding mask, without a warning.
 AttentionMaskInterface.register(SCORES_ATTENTION, eager_mask)
 
 
 @dataclass
 class Encoding:
-    """What one forward pass shows."""
+    """The results of one forward pass."""
 
     hidden: list[Tensor]  # H: (B, L, D) of the embeddings (0) and of each layer that ran
     scores: dict[int, Tensor] = field(default_factory=dict)  # A: layer -> (B, H, L, L)
     projected: list[Tensor] | None = None  # H^S W_h: (B, L, teacher's D) for 0 … M, of a student
     logits: Tensor | None = None  # z: (B, K)
-    masked_lm: Tensor | None = None  # (P, V) at the P places asked for
+    masked_lm: Tensor | None = None  # (P, V) at the P chosen positions
 
 
 class Bert(nn.Module):
-    """BertModel with the heads that distillation needs, its parameters named as in original files.
+    """BertModel with the heads that distillation needs; parameters have the original files' names.
 
     bert.* · cls.* (masked LM) · classifier.* · and the projections W_h and W_e to `teacher_width`:
     projection="per_layer" (the paper) has fit_denses.i.*, one for the embeddings and one for each
-    layer; projection="original" (or the older word "shared") has fit_dense.*, one for all, as the
-    original code. Both have a bias, as there; the paper's have none.
+    layer; projection="original" (or the older word "shared") has fit_dense.*, one for all. Both
+    have a bias, as in the original code; the paper's have none.
     """
 
     body, masked_lm_head = BertModel, BertOnlyMLMHead
@@ -137,7 +137,7 @@ class Bert(nn.Module):
         """Encode a batch of input_ids, attention_mask and token_type_ids, (B, L) each.
 
         scores: the layers whose attention scores are wanted · logits: run the classifier ·
-        masked_lm: bool (B, L), the places to predict · last_layer: stop after this layer.
+        masked_lm: bool (B, L), the positions to predict · last_layer: stop after this layer.
         """
         state = self.embedded(batch)
         mask = self._additive(batch["attention_mask"])

@@ -1,4 +1,4 @@
-"""The weights that a model starts from, where not all are drawn at random. None is in the paper."""
+"""Initial weights other than random ones. None of these methods is in the paper."""
 
 import math
 
@@ -9,13 +9,13 @@ from tinybert_lite.method.encoder import Bert
 
 
 def start_from_embeddings(student: Bert, teacher: Bert) -> None:
-    """Start where the embedding loss (Eq. 9) is least, by an SVD of the teacher's word embeddings.
+    """Start with the smallest embedding loss (Eq. 9), by an SVD of the teacher's word embeddings.
 
     E^S W_e ≈ E^T has its best solution of rank d' in closed form (Eckart-Young): W_e becomes the d'
     principal directions (d', d) of the teacher's word embeddings, and word, position and segment
-    embeddings (., d) become their coordinates (., d'). The paper starts from random embeddings, and
-    its corpus shows every word often; a small corpus does not. Nothing changes for a student as
-    wide as its teacher, or for an ALBERT, whose word embeddings have a width of their own.
+    embeddings (., d) become their coordinates (., d'). The paper starts from random embeddings: its
+    corpus contains every word often, a small corpus does not. Nothing changes for a student as
+    wide as its teacher, or for an ALBERT, whose word embeddings have another width than its layers.
     """
     width = student.config.hidden_size
     if width >= teacher.config.hidden_size or teacher.config.model_type == "albert":
@@ -34,7 +34,7 @@ def start_from_vectors(model: Bert, tokenizer, vectors, scale: float = 0.04) -> 
     """Set word embeddings to word vectors, and return the number of word pieces that have one.
 
     A vector (d,) becomes an embedding (D,) by one random orthonormal map, which keeps cosines.
-    vectors: `matrix` (words, d) and `place`, a word's row in it. Nothing is set where d > D.
+    vectors: `matrix` (words, d) and `place`, a word's row in it. Nothing is set if d > D.
     """
     embeddings = model.bert.embeddings.word_embeddings.weight.data
     width, d = embeddings.shape[1], vectors.matrix.shape[1]
@@ -62,9 +62,9 @@ def start_from_waves(model: Bert, scale: float = 0.04, longest: float = 1000.0) 
 
 
 def extend_positions(model: Bert, positions: int) -> None:
-    """Give a model with fewer positions as many, by repeating its own (Beltagy et al. 2020).
+    """Extend a model to `positions` position embeddings by repeating its own.
 
-    Longformer does so. Positions drawn at random would have to be learnt first.
+    Longformer does the same (Beltagy et al. 2020). Random ones would have to be learnt first.
     """
     embeddings, known = model.bert.embeddings, model.config.max_position_embeddings
     if positions <= known:

@@ -1,9 +1,10 @@
-"""The losses of TinyBERT (section 3.1, Eqs. 7 to 10) and two plain ones, as pure functions.
+"""The losses of TinyBERT (section 3.1, Eqs. 7 to 10), of labels and of the masked LM.
 
-The student's tensor comes first; losses are computed in float32 and are scalars. Each is a sum
-divided by `sizes`, the counts of the *global* batch, so that the parts of a batch, on one process
-or several, add up to the loss of the whole. Without `sizes` the batch given is the whole one. The
-two MSE losses are zero for equal tensors; with padding="exact" more padding changes nothing.
+The student's tensor is the first argument; losses are computed in float32 and are scalars. Each is
+a sum divided by `sizes`, the counts of the *global* batch, so that the losses of the parts of a
+batch, on one process or several, add up to the loss of the global batch. Without `sizes` the given
+batch is the global one. The two MSE losses are zero for equal tensors; with padding="exact" more
+padding changes nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import astuple, dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-HIDDEN_SCORE = -1e2  # the original code takes scores at or below it for masked ones
+HIDDEN_SCORE = -1e2  # the original code treats scores at or below it as masked
 ORIGINAL = ("original", "reference")  # padding as in the original code, and an older word for it
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a mean divides by: rows, tokens (places), query-key pairs, and masked-LM targets."""
+    """The counts that means divide by: rows, tokens, query-key pairs, and masked-LM targets."""
 
     rows: float
     places: float
@@ -111,7 +112,7 @@ def soft_cross_entropy(
 def regression_loss(student: Tensor, teacher: Tensor, sizes: Sizes | None = None) -> Tensor:
     """Eq. 10 for a regression (STS-B): MSE to the teacher's output, the mean over rows.
 
-    student, teacher: (B,) or (B, 1). The original code takes the gold label by mistake.
+    student, teacher: (B,) or (B, 1). The original code uses the gold label, by mistake.
     """
     error = (student.float().view(-1) - teacher.float().view(-1)).square()
     return error.sum() / (sizes.rows if sizes else len(error))
@@ -126,6 +127,6 @@ def label_loss(logits: Tensor, labels: Tensor, sizes: Sizes | None = None) -> Te
 
 
 def masked_lm_loss(logits: Tensor, targets: Tensor, sizes: Sizes | None = None) -> Tensor:
-    """Cross-entropy of (P, V) logits at P masked places to (P,) token ids; mean over places."""
+    """Cross-entropy of (P, V) logits at P masked positions to (P,) token ids, mean over P."""
     loss = F.cross_entropy(logits.float(), targets, reduction="sum")
     return loss / max(1, sizes.targets if sizes else len(targets))

@@ -1,4 +1,4 @@
-"""Masking for the masked LM, as BERT does it (Devlin et al. 2019): [MASK], the same, or random."""
+"""Masking for the masked LM, as in BERT (Devlin et al. 2019)."""
 
 import random
 
@@ -15,11 +15,12 @@ def mask_tokens(
     whole_words: bool,
     random_pieces: list[str],
 ) -> tuple[list[str], list[int], list[str]]:
-    """Return the masked tokens, the masked positions in order, and the tokens that stood there.
+    """Return the masked tokens, the chosen positions in order, and the original tokens there.
 
     min(most, max(1, round(len · probability))) positions are chosen, never [CLS] or [SEP]; of these
-    80 % become [MASK], 10 % stay, and 10 % become one of `random_pieces`. With `whole_words` the ##
-    pieces join their word, and a word that would exceed the number is skipped.
+    80 % become [MASK], 10 % keep their token, and 10 % become one of `random_pieces`. With
+    `whole_words` all pieces of a word are chosen together, and a word is skipped if it has more
+    pieces than can still be chosen.
     The original code masks one token at probability 0 (ours: none), and draws random pieces from
     the whole vocabulary (ours: from `random_pieces()`).
     """
@@ -36,7 +37,7 @@ def mask_tokens(
     wanted = min(most, max(1, round(len(tokens) * probability)))
     positions: list[int] = []
     while words and len(positions) < wanted:
-        i = int(rng.random() * len(words))  # a shuffle that ends as soon as enough is chosen
+        i = int(rng.random() * len(words))  # a shuffle that ends when enough positions are chosen
         words[i], words[-1] = words[-1], words[i]
         word = words.pop()
         if len(positions) + len(word) <= wanted:
@@ -53,7 +54,7 @@ def mask_tokens(
 
 
 def random_pieces(pieces: list[str]) -> list[str]:
-    """The word pieces that may replace a masked token: no special, unused or `INNER` ones."""
+    """Return the word pieces that may replace a masked token: no special, unused, `INNER` ones."""
     return [
         piece
         for piece in pieces
@@ -62,10 +63,10 @@ def random_pieces(pieces: list[str]) -> list[str]:
 
 
 def with_inner(pieces: list[str]) -> list[str]:
-    """A vocabulary of V word pieces, followed by each of them as it stands inside a word: 2V."""
+    """Return 2 V pieces: the vocabulary's V, then the same V marked as inside a Chinese word."""
     return pieces + [INNER + piece for piece in pieces]
 
 
 def without_inner(tokens: list[str]) -> list[str]:
-    """The tokens as the vocabulary has them."""
+    """Return tokens without the mark `INNER`, as in the vocabulary."""
     return [token.removeprefix(INNER) for token in tokens]

@@ -25,7 +25,7 @@ def freeze(teacher: Bert) -> Bert:
 
 
 class Objective:
-    """What the training loop asks of each objective beside its terms: the counts of a batch."""
+    """The base class of objectives: counts a batch for the training loop (`Sizes`)."""
 
     padding = "exact"
 
@@ -36,10 +36,10 @@ class Objective:
 class Intermediate(Objective):
     """Eqs. 7 to 9 for m = 0 … M: attention scores, hidden states and embeddings of mapped layers.
 
-    weights: of "attention", "hidden" (layers 1 … M) and "embedding" in the sum, which is λ_m of
-    Eq. 6 by kind of loss, 1 in the paper; a loss of weight 0 is not computed.
-    heads: what to do where the two have different numbers of heads, see `check_heads`.
-    Raises UserError where the heads do not fit or no loss is left.
+    weights: λ of Eq. 6 for "attention", "hidden" (layers 1 … M) and "embedding"; 1 in the paper. A
+    loss of weight 0 is not computed.
+    heads: what to do if student and teacher have different numbers of heads, see `check_heads`.
+    Raises UserError if the heads do not fit or no loss is left.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Intermediate(Objective):
         self.heads = check_heads(*counts, heads) if self.weights["attention"] else "skip"
         if self.heads == "skip" and not (self.weights["hidden"] or self.weights["embedding"]):
             raise UserError(
-                "every loss has weight 0 or is skipped, so there is nothing to learn; give one of "
-                "attention_weight, hidden_weight and embedding_weight a number above 0"
+                "every loss has weight 0 or is skipped, so there is nothing to learn; set one of "
+                "attention_weight, hidden_weight and embedding_weight to a number above 0"
             )
 
     def __call__(self, student, batch: Batch, sizes: Sizes | None = None) -> Terms:
@@ -78,7 +78,7 @@ class Intermediate(Objective):
         sizes: Sizes | None = None,
         hidden: bool = True,
     ) -> Terms:
-        """The terms of a student's and a teacher's forward pass. mask: (B, L).
+        """Return the terms of a student's and a teacher's forward pass. mask: (B, L).
 
         hidden=False leaves the hidden states out, for a student without projections.
         """
@@ -98,24 +98,25 @@ class Intermediate(Objective):
 
 
 def check_heads(student: int, teacher: int, heads: str) -> str:
-    """Return the way to match the heads of the two. The paper's student has as many as its teacher.
+    """Check that the heads of student and teacher can be matched; return `heads`.
 
-    Ours, for other numbers: average (into groups) or skip (no attention loss).
-    Raises UserError where the numbers differ and neither was chosen, or they cannot be grouped.
+    The paper's student has as many as its teacher. Ours, for other numbers: average (the mean over
+    groups of heads) or skip (no attention loss). Raises UserError if the numbers differ and neither
+    was chosen, or if one number is not a multiple of the other.
     """
     if student == teacher or heads == "skip":
         return heads
     if heads == "average" and (teacher % student == 0 or student % teacher == 0):
         return heads
-    averaging = "" if heads == "average" else " or heads=average (in groups)"
+    averaging = "" if heads == "average" else " or heads=average (mean over groups of heads)"
     raise UserError(
         f"the student has {student} attention heads and the teacher {teacher}: use a student with "
-        f"{teacher}, or say heads=skip (no attention loss){averaging}"
+        f"{teacher}, or set heads=skip (no attention loss){averaging}"
     )
 
 
 def common_heads(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Average neighbouring heads of the one with more, so that both are (B, H, L, L)."""
+    """Average neighbouring heads of the tensor with more heads; returns both as (B, H, L, L)."""
     H = min(student.shape[1], teacher.shape[1])
     return tuple(
         s if s.shape[1] == H else s.unflatten(1, (H, -1)).mean(2) for s in (student, teacher)
@@ -127,7 +128,7 @@ class Prediction(Objective):
 
     The soft targets are the teacher's logits, "soft_targets" (B, K) of the batch; without these the
     `teacher` computes them. hard_labels: the share of the gold labels' loss, 0 in the paper (Hinton
-    et al. 2015, without their factor t²); a row without a label has the other share alone.
+    et al. 2015, without their factor t²); a row without a label has only the soft targets' loss.
     """
 
     def __init__(
@@ -174,8 +175,8 @@ class Labels(Objective):
 class MaskedLm(Objective):
     """Masked language modelling, for pre-training a teacher (Devlin et al. 2019).
 
-    The batch's "targets" (B, L) are token ids, negative where nothing is masked; logits over the
-    vocabulary are computed at masked places only.
+    The batch's "targets" (B, L) are token ids at masked positions, negative at all others; logits
+    over the vocabulary are computed at masked positions only.
     """
 
     def __call__(self, student, batch: Batch, sizes: Sizes | None = None) -> Terms:

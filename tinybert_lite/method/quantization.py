@@ -1,13 +1,13 @@
 """8-bit weights and activations: Q8BERT (Zafrir et al. 2019, arXiv:1910.06188).
 
-A value x is kept as an integer k from −128 to 127 and stands for k · scale, with one scale per
-tensor. Training computes with k · scale in float32 (fake quantization, their section 2); an export
-keeps the k and computes with them.
+A value x is rounded to k · scale, with an integer k from −128 to 127 and one scale per tensor.
+Training computes with k · scale in float32 (fake quantization, their section 2); an export stores
+the integers k and computes with them.
 
 We differ from the paper and its public code: ranges start from a calibration and move by 1 % per
 step instead of 0.01 %, for runs of hundreds of steps; the outputs of a layer are not rounded again;
 biases are rounded in training already; values beyond the range have no gradient; and `weight_scale`
-keeps the products of two neighbouring inputs below what older processors can add.
+avoids that the sum of two products overflows on older processors.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class FakeQuantize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, scale: Tensor, bits: int) -> Tensor:
-        whole = torch.round(x / scale)  # halves to the even integer
+        whole = torch.round(x / scale)  # rounds halves to the even integer
         most = 2.0 ** (bits - 1) - 1
         ctx.save_for_backward((whole >= -most - 1) & (whole <= most))
         return whole.clamp(-most - 1, most) * scale
@@ -45,18 +45,18 @@ def fake_quantize(x: Tensor, scale: Tensor, bits: int = BITS) -> Tensor:
 
 
 def whole_numbers(x: Tensor, scale: Tensor, bits: int = BITS) -> Tensor:
-    """The k of x that a file keeps, int8 or int32 of the same shape. scale: (), above 0."""
+    """Return the integers k that a file stores, int8 or int32, shape of x. scale: (), above 0."""
     most = 2.0 ** (bits - 1) - 1
     whole = torch.round(x.double() / scale.double() if bits > 16 else x / scale)
     return whole.clamp(-most - 1, most).to(torch.int8 if bits == 8 else torch.int32)
 
 
 def weight_scale(weight: Tensor, neighbours: bool = False) -> Tensor:
-    """max |w| / 127, (). With `neighbours`, of a weight (out, in), pairs of inputs count as well.
+    """Return the scale max |w| / 127, (). neighbours: avoid overflow on processors without VNNI.
 
-    Processors without VNNI add the products of inputs 2i and 2i + 1 in 16 bits and clip the sum
-    silently. 255 · (k + k') fits while |k + k'| ≤ 128; so two neighbours of one sign are scaled to
-    add up to at most 127 before they are rounded.
+    weight: (out, in). Such processors add the products of inputs 2i and 2i + 1 in 16 bits, and clip
+    the sum without a warning. 255 · (k + k') does not overflow if |k + k'| ≤ 128; so the scale is
+    also at least |w + w'| / 127 for two neighbours of the same sign.
     """
     weight = weight.detach()
     largest = weight.abs().amax()
@@ -70,9 +70,9 @@ def weight_scale(weight: Tensor, neighbours: bool = False) -> Tensor:
 class QuantizedLinear(nn.Linear):
     """A Linear layer with 8-bit weights and inputs and 32-bit biases, computed in float32.
 
-    It computes what int8 hardware would, for training, and is not faster. `input_range`, (), is a
-    moving average of max |input| (`follow_ranges`) and 0 before any input. While calibrating,
-    nothing is rounded.
+    It simulates int8 hardware for training, and is not faster than a Linear layer. `input_range`,
+    (), is a moving average of max |input| (`follow_ranges`), 0 before the first input. While
+    calibrating, nothing is rounded.
     """
 
     calibrating = False
@@ -101,7 +101,7 @@ class QuantizedLinear(nn.Linear):
 
 
 class QuantizedEmbedding(nn.Embedding):
-    """An 8-bit embedding table. Rows are looked up first, then rounded: the same, and cheaper."""
+    """An 8-bit embedding table; only the rows that are looked up are rounded, which is cheaper."""
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, L) → (B, L, D)."""
@@ -115,9 +115,9 @@ class QuantizedEmbedding(nn.Embedding):
 def quantize(model: Bert) -> Bert:
     """Make the encoder's and classifier's Linear and Embedding layers 8-bit, in place.
 
-    Parameters and their names stay. Softmax, LayerNorm, GELU and the two matrix products of
-    attention stay in floating point, as in the paper. Call `calibrate` next: with ranges of 0 the
-    model computes NaN.
+    Parameters and their names are unchanged. Softmax, LayerNorm, GELU and the two matrix products
+    of attention are computed in floating point, as in the paper. Call `calibrate` next: with ranges
+    of 0 the model computes NaN.
     """
     for part in filter(None, (model.bert, model.classifier)):
         for layer in part.modules():
@@ -138,7 +138,7 @@ def is_quantized(model: Bert) -> bool:
 
 
 def quantized_layers(model: Bert) -> list[QuantizedLinear]:
-    """The layers whose inputs have a range."""
+    """Return the 8-bit Linear layers, whose inputs have a range."""
     return [layer for layer in model.modules() if isinstance(layer, QuantizedLinear)]
 
 
@@ -152,9 +152,9 @@ def follow_ranges(model: Bert) -> None:
 
 @torch.no_grad()
 def calibrate(model: Bert, batches: Iterable[dict[str, Tensor]]) -> Bert:
-    """Post-training quantization: set the ranges by these batches, computed in floating point.
+    """Post-training quantization: set the ranges from these batches, computed in floating point.
 
-    No weight changes. Returns the model in the mode (training or evaluation) that it was in.
+    The weights are unchanged. Returns the model in its previous mode (training or evaluation).
     """
     training, layers = model.training, quantized_layers(model)
     model.eval()

@@ -33,19 +33,19 @@ def sequences(
                 is_random = len(chunk) == 1 or rng.random() < 0.5
                 if is_random:
                     second = from_another_document(corpus, document, target - len(first), rng)
-                    i -= len(chunk) - split  # the unused sentences go back
+                    i -= len(chunk) - split  # the unused sentences are used again
                 yield *truncated(first, second, budget, rng), is_random
             chunk, target = [], target_length(budget, settings.short_seq_prob, rng)
         i += 1
 
 
 def target_length(budget: int, short_seq_prob: float, rng: random.Random) -> int:
-    """The budget in tokens, or with probability `short_seq_prob` a uniform number from 2 to it."""
+    """Return `budget`, or with probability `short_seq_prob` a random number from 2 to `budget`."""
     return rng.randint(2, budget) if rng.random() < short_seq_prob else budget
 
 
 def from_another_document(corpus, document: int, wanted: int, rng: random.Random) -> list[int]:
-    """About `wanted` tokens of a document drawn in proportion to its number of sentences."""
+    """Return about `wanted` tokens of a random document, chosen by its number of sentences."""
     own, total = corpus.document(document), int(corpus.documents[-1])
     drawn = rng.randrange(total - len(own))
     other = corpus.document(corpus.document_of(drawn if drawn < own.start else drawn + len(own)))

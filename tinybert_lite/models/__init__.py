@@ -1,1 +1,1 @@
-"""Model folders: what they hold, and reading and writing them."""
+"""Model folders: configuration, vocabulary and weights; reading and writing them."""

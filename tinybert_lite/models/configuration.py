@@ -1,4 +1,4 @@
-"""The configuration of a BERT or an ALBERT, read and checked."""
+"""Read and check the configuration of a BERT or an ALBERT."""
 
 from pathlib import Path
 from reprlib import repr as short
@@ -13,7 +13,7 @@ from tinybert_lite.system.files import read_json
 # The model_type of exports with the original's head: transformers' own classes must not open them.
 RELU_HEAD = "bert_relu_head"
 BERTS = ("bert", RELU_HEAD)
-SIZES = {  # and the largest accepted value of each
+SIZES = {  # field -> its largest accepted value
     "vocab_size": 2_000_000,
     "hidden_size": 16_384,
     "num_hidden_layers": 256,
@@ -33,19 +33,24 @@ SUPPORTED = {
     "chunk_size_feed_forward": 0,
     "inner_group_num": 1,
 }
-IGNORED = ("auto_map", "exported", "dtype", "torch_dtype")  # no code of a model folder is run
+IGNORED = (
+    "auto_map",
+    "exported",
+    "dtype",
+    "torch_dtype",
+)  # auto_map names code, which is never run
 
 
 def find_config(folder: Path) -> Path:
-    """config.json, or Google's bert_config.json where only that exists."""
+    """Return config.json, or Google's bert_config.json if only that file exists."""
     usual, google = folder / "config.json", folder / "bert_config.json"
     return google if google.is_file() and not usual.is_file() else usual
 
 
 def read_config(path: Path) -> BertConfig | AlbertConfig:
-    """A config.json or bert_config.json; without a model_type it is a BERT's.
+    """Read config.json or bert_config.json; without a model_type the model is a BERT.
 
-    Raises UserError for another architecture, values that make no sense and absurd sizes.
+    Raises UserError for another architecture, an invalid value, and a size above `SIZES`.
     """
     if not path.is_file():
         raise UserError(
@@ -59,7 +64,7 @@ def read_config(path: Path) -> BertConfig | AlbertConfig:
     if kind is None:
         raise UserError(
             f"{path}: model_type {short(model_type)} is not supported; use a BERT with model_type "
-            f"'bert' (stage 5 alone takes other teachers)"
+            f"'bert' (other models can only be teachers in stage 5)"
         )
     _check(path, found, kind())
     try:
@@ -67,19 +72,19 @@ def read_config(path: Path) -> BertConfig | AlbertConfig:
         config.to_dict(), ACT2FN[config.hidden_act]
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
             if not 0 <= getattr(config, name) <= 1:
-                raise ValueError(f"the dropout {name} is no probability")
+                raise ValueError(f"the dropout {name} is not a probability")
         if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
             raise ValueError(f"pad_token_id {config.pad_token_id} is not in the vocabulary")
-    except Exception as error:  # transformers and PyTorch raise many kinds
+    except Exception as error:  # transformers and PyTorch raise many kinds of errors
         raise UserError(
-            f"{path} holds a value that makes no sense ({' '.join(str(error).split())[:150]}); "
-            f"fix it or take the file from the model's source again"
+            f"{path} holds an invalid value ({' '.join(str(error).split())[:150]}); fix it or "
+            f"take the file from the model's source again"
         ) from None
     return config
 
 
 def _check(path: Path, found: dict, usual: BertConfig | AlbertConfig) -> None:
-    """Raise UserError for unsupported values and absurd sizes, before a model of them is built."""
+    """Raise UserError for unsupported values and too large sizes, before a model is built."""
     for name, only in SUPPORTED.items():
         if found.get(name, only) != only:
             raise UserError(
@@ -99,13 +104,13 @@ def _check(path: Path, found: dict, usual: BertConfig | AlbertConfig) -> None:
         )
     if (numbers := D * (V + P + T) + M * D * (4 * D + 2 * F)) > MOST_NUMBERS:
         raise UserError(
-            f"{path} describes a model of {numbers:,} numbers, more than {MOST_NUMBERS:,}; fix its "
+            f"{path} describes a model of {numbers:,} weights, more than {MOST_NUMBERS:,}; fix its "
             f"sizes"
         )
     if found.get("bits", BITS) != BITS:
         raise UserError(
-            f"{path}: bits {short(found['bits'])} is unknown: a model has {BITS}, made by "
-            f"quantize, or none"
+            f"{path}: bits {short(found['bits'])} is unknown; write {BITS} for a model made by "
+            f"quantize, or remove it"
         )
     if found.get("classifier_head", "huggingface") not in ("huggingface", "relu"):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What a model costs: parameters per block, bytes, multiply-adds, and measured time."""
+"""The cost of a model: parameters per block, bytes, multiply-adds, and measured time."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ BLOCKS = {
 
 
 def parameters_by_block(model: Bert) -> dict[str, int]:
-    """Parameters that serving needs, per block; without projections and masked-LM head."""
+    """Count the parameters per block that serving needs: without projections and masked-LM head."""
     found = dict.fromkeys(BLOCKS.values(), 0)
     for start, block in BLOCKS.items():
         found[block] += sum(
@@ -29,9 +29,9 @@ def parameters_by_block(model: Bert) -> dict[str, int]:
 
 
 def multiply_adds(model: Bert, length: int) -> int:
-    """Of one sentence of L = `length` tokens, in all layers of width D, feed-forward width I.
+    """Count the multiply-adds for one sentence of L = `length` tokens, summed over all layers.
 
-    Per layer: 4·L·D² (projections) + 2·L²·D (attention) + 2·L·D·I (feed-forward).
+    Per layer: 4·L·D² (projections) + 2·L²·D (attention) + 2·L·D·I (feed-forward of width I).
     """
     config, L = model.config, length
     D, intermediate = config.hidden_size, config.intermediate_size
@@ -39,7 +39,7 @@ def multiply_adds(model: Bert, length: int) -> int:
 
 
 def parts_of(rows: int, batch_size: int = 32, most_rows: int = 128) -> list[range]:
-    """The rows that time is measured on: batches of the first ones, in the order of the file."""
+    """Divide the first rows of a file, at most `most_rows`, into batches to measure time on."""
     most = min(rows, most_rows)
     return [range(i, min(i + batch_size, most)) for i in range(0, most, batch_size)]
 
@@ -48,7 +48,7 @@ def parts_of(rows: int, batch_size: int = 32, most_rows: int = 128) -> list[rang
 def milliseconds_a_row(
     logits: Callable, batches: list[dict[str, torch.Tensor]], repeats: int = 5
 ) -> float:
-    """Time per row, the median over repeats; `logits(batch)` gives (B, K)."""
+    """Measure milliseconds per row, the median over repeats; `logits(batch)` returns (B, K)."""
     times = []
     for _ in range(repeats + 1):  # the first is a warm-up
         started = time.perf_counter()
@@ -60,7 +60,7 @@ def milliseconds_a_row(
 
 
 def cost(model: Bert, examples) -> dict:
-    """The `card` of a model with a classifier, measured on rows of `examples`."""
+    """Return the `card` of a model with a classifier, measured on rows of `examples`."""
     model.eval()
     device = next(model.parameters()).device
     batches = [
@@ -77,7 +77,7 @@ def cost(model: Bert, examples) -> dict:
 
 
 def card(blocks: dict[str, int], multiply_adds: int, length: int, milliseconds: float) -> dict:
-    """A model's cost as results.json holds it; bytes are those of float32."""
+    """Return a model's cost as in results.json; bytes are those of float32 weights."""
     parameters = sum(blocks.values())
     return {
         "parameters": parameters,

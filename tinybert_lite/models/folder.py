@@ -1,4 +1,4 @@
-"""A model folder, resolved once: its kind, its files, and the heads in its weights."""
+"""A model folder: its kind, its files, and the heads in its weights, each found once."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from tinybert_lite.models.weights import find_weights, names_in, parts_of, proje
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, sha256
 
-PRE_DATA = "1_pre_data"  # of a workspace: a vocabulary may lie there too
+PRE_DATA = "1_pre_data"  # a workspace's folder, which may also hold the vocabulary
 BERT, ALBERT, CLASSIFIER, LOGITS = "bert", "albert", "other classifier", "file of logits"
-SERVED = {"int8": "model.int8.onnx", "onnx": "model.onnx"}  # of a serving folder, fastest first
+SERVED = {
+    "int8": "model.int8.onnx",
+    "onnx": "model.onnx",
+}  # files of a serving folder, the fastest first
 
 
 class ModelFolder(os.PathLike):
-    """A model folder, or the file of logits that takes a teacher's place. It can be used as a path.
+    """A model folder, or a file of logits that replaces a teacher. It can be used as a path.
 
-    A fact is read when it is first asked for, and then kept: whoever has written into the folder
-    makes a new object. `weights` names a weights file to use instead of the folder's own.
+    Each property is read once and then cached, so make a new object after writing into the folder.
+    weights: a weights file to use instead of the folder's own.
     """
 
     def __init__(self, path: str | os.PathLike, weights: Path | None = None):
@@ -33,7 +36,7 @@ class ModelFolder(os.PathLike):
 
     @classmethod
     def at(cls, place: str | os.PathLike) -> ModelFolder:
-        """`place` itself where it is a ModelFolder already."""
+        """Return `place` if it is a ModelFolder, else a new ModelFolder for this path."""
         return place if isinstance(place, cls) else cls(place)
 
     def __fspath__(self) -> str:
@@ -43,7 +46,7 @@ class ModelFolder(os.PathLike):
 
     @cached_property
     def kind(self) -> str:
-        """BERT, ALBERT, CLASSIFIER (another architecture) or LOGITS. No config.json: BERT."""
+        """BERT (also without config.json), ALBERT, CLASSIFIER (another architecture) or LOGITS."""
         if self.path.is_file():
             return LOGITS
         values = read_json(self.config_file) if self.has_config else {}
@@ -52,15 +55,15 @@ class ModelFolder(os.PathLike):
 
     @property
     def has_layers(self) -> bool:
-        """Whether stage 4 can match its layers: a BERT's, or an ALBERT's with a vocab.txt.
+        """Whether stage 4 can match the layers: true for a BERT and an ALBERT with vocab.txt.
 
-        An ALBERT with a sentencepiece vocabulary shares no word pieces with a student.
+        An ALBERT with a sentencepiece vocabulary has no word pieces in common with a student.
         """
         return self.kind == BERT or self.kind == ALBERT and find_vocabulary(self.path) is not None
 
     @cached_property
     def config_file(self) -> Path:
-        """config.json, or bert_config.json; config.json where both are missing."""
+        """config.json, or bert_config.json if only that file exists."""
         return find_config(self.path)
 
     @property
@@ -78,20 +81,22 @@ class ModelFolder(os.PathLike):
 
     @cached_property
     def weight_names(self) -> set[str]:
-        """Names of the stored tensors as `Bert` calls them; empty without a weights file."""
+        """The names that `Bert` gives to the stored tensors; empty if there is no weights file."""
         return names_in(self.weights_file) if self.weights_file else set()
 
     @property
     def has_classifier(self) -> bool:
+        """Whether the weights hold a classifier."""
         return "classifier.weight" in self.weight_names
 
     @property
     def has_masked_lm(self) -> bool:
+        """Whether the weights hold a masked-LM head."""
         return any(name.startswith("cls.predictions.") for name in self.weight_names)
 
     @property
     def projection(self) -> str | None:
-        """One projection for all layers ("original"), "per_layer" ones, or None."""
+        """The kind of projection: "original" (one for all layers), "per_layer", or None."""
         return projection_in(self.weight_names)
 
     @cached_property
@@ -102,17 +107,17 @@ class ModelFolder(os.PathLike):
 
     @cached_property
     def vocabulary(self) -> Path | None:
-        """Its vocabulary file, else the one in 1_pre_data/ of the workspace around it."""
+        """The vocabulary file in the folder, else in 1_pre_data/ of the workspace, or None."""
         around = (parent / PRE_DATA for parent in self.path.resolve().parents)
         return find_vocabulary(self.path, *around)
 
     def need_vocabulary(self) -> Path:
-        """The vocabulary file. Raises UserError where there is none."""
+        """Return the vocabulary file. Raises UserError if there is none."""
         if self.kind == ALBERT and not self.has_layers:
             raise UserError(
-                f"{self} has no vocab.txt: an ALBERT with a sentencepiece vocabulary teaches "
-                f"stage 5 alone (--task_teacher), since a student has to read the word pieces of "
-                f"a teacher whose layers it learns"
+                f"{self} has no vocab.txt: a student needs the word pieces of a teacher whose "
+                f"layers it learns, so use an ALBERT with a sentencepiece vocabulary only in "
+                f"stage 5 (--task_teacher)"
             )
         if self.vocabulary is None:
             raise UserError(
@@ -133,7 +138,7 @@ class ModelFolder(os.PathLike):
 
 
 def fingerprint_of(folder: Path, files: Iterable[Path]) -> str:
-    """SHA-256 of files in a folder: their names there and their contents, in this order."""
+    """Return the SHA-256 of the relative names and the contents of files, in the given order."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)}\n".encode())

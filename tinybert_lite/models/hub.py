@@ -8,14 +8,15 @@ from tinybert_lite.models.tokenizers import TOKENIZER_FILES
 from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.system.errors import UserError
 
-# A typo in a path must not become a download: dots, the course's folders, backslashes, two slashes.
+# A mistyped path must not become a download, so these are paths: names that begin with a dot, ~ or
+# a folder of the course, and names with a backslash or two slashes.
 _LOOKS_LIKE_A_PATH = re.compile(r"[.~]|\d_|teacher_model|student_model|SST-2|.*\\|.*/.*/|$")
 
 
 def local_folder(name: str | Path) -> ModelFolder:
-    """A folder that exists, else the hub's model `owner/name` or `name`, fetched into its cache.
+    """Return a folder that exists, else the hub's model `owner/name` or `name`, fetched to a cache.
 
-    Raises UserError for what looks like a path, and where the hub cannot be reached.
+    Raises UserError for a missing path, and if the hub cannot be reached or has no such model.
     """
     path, text = Path(name), str(name)
     if path.is_dir():
@@ -27,7 +28,7 @@ def local_folder(name: str | Path) -> ModelFolder:
         )
     try:
         return ModelFolder(hub_model(text))
-    except Exception as error:  # many kinds: no network, no such model, a proxy's answer
+    except Exception as error:  # many kinds of errors: no network, no such model, a proxy's answer
         raise UserError(
             f"there is no folder {text}, and it could not be fetched from the Hugging Face hub "
             f"({type(error).__name__}); check the name, or without a network put the model's "
@@ -36,9 +37,9 @@ def local_folder(name: str | Path) -> ModelFolder:
 
 
 def hub_model(name: str, **where) -> Path:
-    """The cached folder of a hub's model: config, vocabulary and one file of weights.
+    """Fetch a hub's model: config, vocabulary and one file of weights. Returns the cached folder.
 
-    `where`: further arguments of `snapshot_download`.
+    where: further arguments of `snapshot_download`.
     """
     from huggingface_hub import snapshot_download
 

@@ -1,4 +1,4 @@
-"""What a classifier's outputs mean: the labels in their order, or the unit of a regression."""
+"""The meaning of a classifier's outputs: the labels in their order, or a regression's unit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from tinybert_lite.method.encoder import Bert
 
 @dataclass(frozen=True)
 class OutputLabels:
-    """The words of the outputs, none for a regression: its number is output · scale + offset."""
+    """The labels in the order of the outputs; a regression has none, but offset and scale.
+
+    A regression's prediction is output · scale + offset.
+    """
 
     words: list[str] = field(default_factory=list)
     offset: float = 0.0
@@ -17,7 +20,7 @@ class OutputLabels:
 
     @classmethod
     def of(cls, model: Bert) -> OutputLabels:
-        """Those of a model with a classifier, as its config.json has them."""
+        """Read them from the configuration of a model with a classifier."""
         config, classes = model.config, model.classifier.out_features
         if classes > 1:
             return cls([str(config.id2label.get(i, i)) for i in range(classes)])

@@ -1,4 +1,4 @@
-"""Loading a model folder: the model, its heads, its tokenizer, all checked against each other."""
+"""Load a model folder: the model, its heads and its tokenizer, checked against each other."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -32,14 +32,15 @@ def load_model(
     vocab_size: int = 0,
     classifier_head: str | None = None,
 ) -> tuple[Bert, list[str]]:
-    """Load a model folder; returns the model and the names of its new parts (random weights).
+    """Load a model folder; return the model and the names of its new parts (random weights).
 
     weights: a file to use instead of the folder's own. from_scratch: use the configuration alone.
-    num_labels: None keeps the stored classifier if there is one, 0 wants none, K one of K classes.
-    projection: None keeps the stored one if there is one, "none" wants none, "original" or
-    "per_layer" one to `teacher_width`. vocab_size: for a model without weights. classifier_head:
-    "huggingface" or "relu" for a new classifier; a stored one keeps its own. Raises UserError
-    where weights and configuration do not belong together.
+    num_labels: None loads the classifier if it is stored, 0 leaves it out, K loads or adds one of
+    K classes. masked_lm: load or add the masked-LM head. projection: None loads the projection if
+    it is stored, "none" leaves it out; "original" and "per_layer" load or add one to
+    `teacher_width`. vocab_size: for a model without weights. classifier_head: "huggingface" or
+    "relu" for a new classifier; a stored one keeps its own. Raises UserError if weights and
+    configuration do not belong together.
     """
     folder = ModelFolder(folder, weights) if weights else ModelFolder.at(folder)
     config = deepcopy(folder.config)
@@ -65,8 +66,8 @@ def load_model(
     if config.model_type == "albert":
         if projection or from_scratch:
             raise UserError(
-                f"{folder.config_file}: an ALBERT can teach, and the student has to be a BERT "
-                f"(model_type 'bert'); use one"
+                f"{folder.config_file}: an ALBERT can be a teacher but not a student; use a BERT "
+                f"(model_type 'bert') as the student"
             )
         from tinybert_lite.method.albert import Albert as kind
     try:
@@ -88,7 +89,10 @@ def load_model(
 
 
 def _fill(model: Bert, state: dict, weights: Path | None, config: Path) -> list[str]:
-    """Copy `state` into the model. Heads may be new as a whole; the encoder must be complete."""
+    """Copy `state` into the model; return the names of heads that `state` does not hold.
+
+    Raises UserError for another shape, an unknown tensor, an incomplete encoder or half a head.
+    """
     own = model.state_dict()
     found = own.keys() & state.keys()
     for name in state:
@@ -101,27 +105,27 @@ def _fill(model: Bert, state: dict, weights: Path | None, config: Path) -> list[
     for name in foreign:
         if name.startswith(("bert.encoder.", "bert.embeddings.")) and not name.endswith("_ids"):
             raise UserError(
-                f"{weights} holds {name}, which {config} has no place for; use the files of one "
-                f"model"
+                f"{weights} holds {name}, which is not a parameter of the model in {config}; use "
+                f"the files of one model"
             )
     for name, other in TIED.items():
         if {name, other} <= found and not torch.equal(state[name], state[other]):
             raise UserError(
-                f"{weights}: {name} is not {other}, and a masked-LM head apart from its "
-                f"embeddings is not supported; use a BERT that ties them"
+                f"{weights}: {name} differs from {other}, but a masked-LM head is supported only "
+                f"with tied embeddings; use a BERT that ties them"
             )
     missing = [name for name in missing if name not in TIED]
     lost = [name for name in missing if name.startswith("bert.") and ".pooler." not in name]
     if weights and lost:
         raise UserError(
-            f"{weights} lacks {lost[0]} ({len(lost)} tensors in all) that {config} asks for; use "
+            f"{weights} lacks {lost[0]} ({len(lost)} tensors in all) that {config} requires; use "
             f"the files of one model"
         )
     parts = ["bert.pooler" if ".pooler." in name else name.split(".")[0] for name in missing]
     for part in parts:
         if part != "bert" and any(name.startswith(f"{part}.") for name in found):
             raise UserError(
-                f"{weights} holds only a part of {part}.*; it is damaged, take another checkpoint"
+                f"{weights} holds only a part of {part}.*, so it is damaged; use another checkpoint"
             )
     return list(dict.fromkeys(parts))
 
@@ -135,9 +139,9 @@ class LoadedBert:
 
 
 def load_bert(folder: Place, lower_case: bool | None = None, **parts) -> LoadedBert:
-    """Model and tokenizer of a folder, checked against each other. `parts`: see `load_model`.
+    """Load the model and the tokenizer of a folder. parts: see `load_model`.
 
-    Raises UserError where a masked-LM head is wanted and the weights hold none, or where weights,
+    Raises UserError if a masked-LM head is wanted and the weights hold none, or if weights,
     configuration and vocabulary do not belong together.
     """
     folder = ModelFolder.at(folder)
@@ -155,17 +159,17 @@ def load_bert(folder: Place, lower_case: bool | None = None, **parts) -> LoadedB
 
 
 def load_classifier(folder: Place, task, lower_case: bool | None = None) -> LoadedBert:
-    """A BERT with a classifier for a task (`data.tasks.Task`), outputs in the order of its labels.
+    """Load a BERT with a classifier whose outputs are in the order of a task's labels.
 
-    Where config.json has the labels in another order the classifier's rows are reordered. A folder
-    without a classifier gets a new one.
+    task: a `data.tasks.Task`. If config.json has the labels in another order, the classifier's rows
+    are reordered. If the folder has no classifier, a new one is added.
     """
     bert = load_bert(folder, lower_case, num_labels=task.num_labels, projection="none")
     words = OutputLabels.of(bert.model).words
     order = task.order_of(words)
     if order and order != sorted(order) and "classifier" not in bert.new_parts:
         say(
-            f"{bert.folder}: its labels are {', '.join(words)}, and are turned into the order of "
+            f"{bert.folder}: its labels {', '.join(words)} are reordered to the order of "
             f"{task.name}"
         )
         for parameter in bert.model.classifier.parameters():
@@ -175,7 +179,7 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
 
 
 def check_same_vocabulary(student: LoadedBert, teacher: LoadedBert) -> None:
-    """Raise UserError where student and teacher number their word pieces differently."""
+    """Raise UserError if student and teacher number their word pieces differently."""
     if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
         raise UserError(
             f"{student.folder.need_vocabulary()} and {teacher.folder.need_vocabulary()} are "

@@ -1,4 +1,4 @@
-"""Writing a model folder, each file atomically, and handing it on to the next stage."""
+"""Write a model folder, each file atomically, and choose the weights for the next stage."""
 
 import io
 import re
@@ -20,7 +20,7 @@ _NOT_SAVED = ("_attn_implementation", "attn_implementation", "dtype", "torch_dty
 
 
 def model_bytes(model: Bert, without: str = "") -> bytes:
-    """The state dict as torch.save writes it; `without` names a parameter to leave out."""
+    """Return the state dict as torch.save writes it; `without` names a parameter to leave out."""
     buffer = io.BytesIO()  # torch.save to a path would put the file's name into the bytes
     state = {
         model.file_name(name): tensor.detach().cpu().contiguous()
@@ -32,7 +32,7 @@ def model_bytes(model: Bert, without: str = "") -> bytes:
 
 
 def save_config(model: Bert, folder: Path) -> None:
-    """config.json as Hugging Face reads it, with the kind of classifier head."""
+    """Write config.json in Hugging Face's format, with the kind of classifier head."""
     config = {
         name: value for name, value in model.config.to_dict().items() if name not in _NOT_SAVED
     }
@@ -48,7 +48,7 @@ def save_config(model: Bert, folder: Path) -> None:
 
 
 def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
-    """Write `model_epoch_N.bin`, or `pytorch_model.bin` where no epoch is given."""
+    """Write `model_epoch_N.bin`, or `pytorch_model.bin` if no epoch is given."""
     path = folder / (f"model_epoch_{epoch}.bin" if epoch else HANDED_ON)
     write_atomically(path, model_bytes(model))
     return path
@@ -60,7 +60,11 @@ def save_safetensors(
     dtype: torch.dtype = torch.float32,
     name_of: Callable[[str], str] = str,
 ) -> None:
-    """Write `model.safetensors`, tied tensors once. torch.half: half the bytes, 11 bits precise."""
+    """Write `model.safetensors`; tied tensors are written once.
+
+    dtype: torch.half halves the bytes, with a precision of 11 bits · name_of: a parameter's name ->
+    its name in the file.
+    """
     from safetensors.torch import save
 
     state = {
@@ -72,9 +76,9 @@ def save_safetensors(
 
 
 def latest_epoch(folder: Path) -> Path | None:
-    """The newest `model_epoch_N.bin`, else the newest `step_N_pytorch_model.bin`, else None.
+    """Return the newest `model_epoch_N.bin`, else the newest `step_N_pytorch_model.bin`, or None.
 
-    The second name is that of a later version of the original code.
+    A later version of the original code writes the second name.
     """
     for name in _EPOCH_NAMES:
         numbered = [
@@ -88,11 +92,11 @@ def latest_epoch(folder: Path) -> Path | None:
 
 
 def hand_off(folder: Path, checkpoint: Path | None = None) -> Path:
-    """Put the newest (or the given) epoch file in place as `pytorch_model.bin` for the next stage.
+    """Copy the newest (or the given) epoch file to `pytorch_model.bin`, which the next stage reads.
 
-    With the original scripts this is a step by hand. The file is checked first against
-    config.json, and the copy is atomic. Raises UserError where there is no epoch file or it does
-    not fit.
+    Users of the original scripts copy it by hand. The file is first checked against config.json,
+    and the copy is atomic. Raises UserError if there is no epoch file or it does not belong to the
+    config.json.
     """
     checkpoint = checkpoint or latest_epoch(folder)
     if checkpoint is None:
@@ -104,7 +108,7 @@ def hand_off(folder: Path, checkpoint: Path | None = None) -> Path:
 
 
 def save_model_folder(model: Bert, tokenizer, folder: Path) -> None:
-    """Everything but the weights: config.json and the vocabulary."""
+    """Write everything but the weights: config.json and the vocabulary."""
     folder.mkdir(parents=True, exist_ok=True)
     save_config(model, folder)
     save_tokenizer(tokenizer, folder)

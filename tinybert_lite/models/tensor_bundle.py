@@ -1,9 +1,9 @@
-"""TensorFlow's checkpoint format, the tensor bundle, read without TensorFlow.
+"""Read TensorFlow's checkpoint format, the tensor bundle, without TensorFlow.
 
 `NAME.index` is a LevelDB table with one protocol buffer per tensor, which says where in
 `NAME.data-00000-of-00001` its bytes are (TensorFlow's core/util/tensor_bundle, core/lib/io/table).
-Checksums are compared where `google-crc32c` is installed (the extra `tensorflow`): in Python alone
-those of a BERT-base would take a minute.
+Checksums are compared if `google-crc32c` is installed (the extra `tensorflow`): in pure Python the
+checksums of a BERT-base would take a minute.
 """
 
 import math
@@ -21,17 +21,17 @@ try:
 except ImportError:
     extend = None
 
-# Number types by their numbers there.
+# TensorFlow's number of a data type -> the data type
 DTYPES = {1: torch.float32, 2: torch.float64, 14: torch.bfloat16, 19: torch.float16}
 END = 0xDB4775248B80FB57.to_bytes(8, "little")  # a table's last bytes
 FOOTER, TRAILER = 48, 5  # bytes of a table's footer, and of a block's type and checksum
-# A BERT-large with its optimizer's state has 1,200 names in 0.1 MB.
+# The index of a BERT-large with its optimizer's state has 1,200 names in 0.1 MB.
 LARGEST_INDEX, LONGEST_NAME, MOST_NAMES = 1 << 24, 1000, 100_000
 CHUNK = 1 << 20
 
 
 class Entry(NamedTuple):
-    """A tensor's type and shape, and where its bytes are."""
+    """A tensor's data type and shape, and the place of its bytes."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 class Bundle:
-    """The tensors of an index file by their names. Raises UserError for a damaged or other file."""
+    """The tensors of an index file by name. Raises UserError for any other or a damaged file."""
 
     def __init__(self, index: Path):
         self.index = index
@@ -58,17 +58,17 @@ class Bundle:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> UserError:
-        # Bytes out of place raise many kinds; ValueError is raised here, with a reason.
-        reason = error if type(error) is ValueError else "it is cut short or overwritten"
+        # Damaged bytes raise many kinds of errors; this file raises ValueError with a reason.
+        reason = error if type(error) is ValueError else "it is truncated or overwritten"
         return UserError(
             f"{self.index} is not the index of a TensorFlow checkpoint ({reason}); fetch the "
             f"checkpoint again"
         )
 
     def entries(self, names: Collection[str]) -> dict[str, Entry]:
-        """Where these vectors and matrices are.
+        """Return the entries of these vectors and matrices.
 
-        Raises UserError unless all lie inside existing files and do not overlap.
+        Raises UserError unless all their bytes are in existing files and do not overlap.
         """
         try:
             found = {name: self._entry(name) for name in names}
@@ -85,7 +85,7 @@ class Bundle:
         if sum(entry.end - entry.start for entry in found.values()) > sum(
             file.stat().st_size for file in {entry.file for entry in found.values()}
         ):
-            raise self._damaged(ValueError("its tensors lie one over the other"))
+            raise self._damaged(ValueError("its tensors overlap"))
         return found
 
     def _entry(self, name: str) -> Entry:
@@ -102,9 +102,7 @@ class Bundle:
             or 0 in shape
             or math.prod(shape) * DTYPES[fields[1]].itemsize != fields[5]
         ):
-            raise ValueError(
-                f"{name} of shape {short(shape)} in {short(fields[5])} bytes makes no sense"
-            )
+            raise ValueError(f"{name} of shape {short(shape)} cannot have {short(fields[5])} bytes")
         file = self.index.with_name(f"{self.index.stem}.data-{fields[3]:05d}-of-{self.shards:05d}")
         return Entry(
             DTYPES[fields[1]],
@@ -117,7 +115,7 @@ class Bundle:
 
 
 def read_tensor(name: str, entry: Entry) -> torch.Tensor:
-    """The tensor, read without a second copy. Raises UserError where its checksum is wrong."""
+    """Read a tensor without a second copy. Raises UserError if its checksum is wrong."""
     buffer, checksum = bytearray(entry.end - entry.start), 0
     with open(entry.file, "rb") as file:
         file.seek(entry.start)
@@ -127,19 +125,19 @@ def read_tensor(name: str, entry: Entry) -> torch.Tensor:
             checksum = extend(checksum, chunk) if extend else 0
     if extend and _masked(checksum) != entry.checksum:
         raise UserError(
-            f"{entry.file}: the checksum of {name} is wrong, the file is damaged; fetch the "
+            f"{entry.file}: the checksum of {name} is wrong, so the file is damaged; fetch the "
             f"checkpoint again"
         )
     return torch.frombuffer(buffer, dtype=entry.dtype).reshape(entry.shape)
 
 
 def _masked(checksum: int) -> int:
-    """The stored form of a checksum (LevelDB's mask, for data that hold checksums themselves)."""
+    """Mask a checksum as LevelDB stores it, since the data may hold checksums themselves."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of every row: blocks of rows, an index block, a footer that points to it."""
+    """Yield each row's key and value. A table has blocks of rows, an index block, and a footer."""
     if data[-len(END) :] != END:
         raise ValueError("its end is missing")
     footer, seen, count, last = data[-FOOTER:], 0, 0, None
@@ -148,24 +146,24 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start, size, _ = _place(place, 0)
         seen += size + TRAILER
         if seen > len(data):
-            raise ValueError("its blocks lie one over the other")
+            raise ValueError("its blocks overlap")
         for key, value in _block(data, start, size):
             count += 1
             if count > MOST_NAMES or last is not None and key <= last:
-                raise ValueError("its names are too many or out of order")
+                raise ValueError("it has too many names, or they are not sorted")
             yield key, value
             last = key
 
 
 def _place(data: bytes, at: int) -> tuple[int, int, int]:
-    """Start and size of a block, and the position after them."""
+    """Read a block's start and size; return them and the position after them."""
     start, at = _varint(data, at)
     size, at = _varint(data, at)
     return start, size, at
 
 
 def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """The rows of a block; a key is stored without the prefix it shares with the previous one."""
+    """Yield a block's rows; a key is stored without the prefix that the previous key has too."""
     block = _taken(data, start, size + TRAILER)
     if block[size]:
         raise ValueError("it is compressed, which TensorFlow's own writer never does")
@@ -179,14 +177,14 @@ def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
         shared, own, at = _place(rows, at)
         length, at = _varint(rows, at)
         if shared > len(key) or shared + own > LONGEST_NAME:
-            raise ValueError("a name in it makes no sense")
+            raise ValueError("a name in it is invalid")
         key = key[:shared] + _taken(rows, at, own)
         yield key, _taken(rows, at + own, length)
         at += own + length
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of a protocol buffer's fields."""
+    """Yield the number and the value of each field of a protocol buffer."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -199,17 +197,17 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, and the position after it."""
+    """Read a number stored in groups of seven bits, the lowest first; also return its end."""
     value = 0
     for shift in range(0, 70, 7):
         value |= (data[at] & 127) << shift
         at += 1
         if data[at - 1] < 128:
             return value, at
-    raise ValueError("a number in it does not end")
+    raise ValueError("a number in it is too long")
 
 
 def _taken(data: bytes, start: int, size: int) -> bytes:
     if min(start, size) < 0 or start + size > len(data):
-        raise ValueError("it is cut short")
+        raise ValueError("it is truncated")
     return data[start : start + size]

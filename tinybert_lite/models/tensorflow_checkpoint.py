@@ -1,6 +1,6 @@
-"""Google's BERT as TensorFlow saved it: which checkpoint a folder means, and its variables' names.
+"""Find and read the TensorFlow checkpoint of one of Google's BERTs.
 
-The names are those of modeling.py, run_pretraining.py and run_classifier.py of Google's BERT.
+Its variables have the names of modeling.py, run_pretraining.py and run_classifier.py.
 """
 
 import re
@@ -18,8 +18,8 @@ _DENSE = (
     f"|{_LAYER}/(?:attention/self/(?:query|key|value)|(?:attention/)?output/dense|intermediate/dense)"
 )
 _NORM = f"(?:bert/embeddings|cls/predictions/transform|{_LAYER}/(?:attention/)?output)/LayerNorm"
-# A variable there, its parameter here, and whether it is transposed: a dense layer's kernel is
-# (in, out) there and (out, in) here.
+# TensorFlow's variable, our parameter, and whether it is transposed: a dense layer's kernel is
+# (in, out) in TensorFlow, our weight is (out, in).
 PARAMETERS = (
     ("(bert/embeddings/(?:word|position|token_type)_embeddings)", r"\1.weight", False),
     (f"({_DENSE})/kernel", r"\1.weight", True),
@@ -37,14 +37,14 @@ LEFT_OUT = (  # the optimizer's state and the next-sentence head
 
 
 def find_checkpoint(folder: Path) -> Path | None:
-    """The .index that the file `checkpoint` names, else that of the highest N in `model.ckpt-N`.
+    """Return the .index that the file `checkpoint` names, else the highest N of `model.ckpt-N`.
 
-    A `bert_model.ckpt` without a number comes last; None without any.
+    A `bert_model.ckpt` without a number is used if there is no other; None if there is none.
     """
     if (folder / "checkpoint").is_file():
         with open(folder / "checkpoint", "rb") as file:
             text = file.read(10_000).decode("utf-8", "replace")
-        # The file's name alone: the path may be another machine's.
+        # Only the file's name is used: the path may be one of another machine.
         named = re.search(r'^model_checkpoint_path: *"(?:.*[/\\])?([^"/\\]+)"', text, re.MULTILINE)
         if named and (folder / f"{named[1]}.index").is_file():
             return folder / f"{named[1]}.index"
@@ -57,15 +57,18 @@ def _step(index: Path) -> int:
 
 
 def checkpoint_names(index: Path) -> set[str]:
-    """The names of its parameters, without reading them. Raises UserError as `read_checkpoint`."""
+    """Return a checkpoint's parameter names without reading tensors.
+
+    Raises UserError as `read_checkpoint`.
+    """
     return {parameter for parameter, _ in _opened(index)[1].values()}
 
 
 def read_checkpoint(index: Path) -> dict[str, torch.Tensor]:
-    """The tensors under the names that `Bert` uses, without what LEFT_OUT matches.
+    """Read a checkpoint's tensors under the names that `Bert` uses, without those in LEFT_OUT.
 
-    Raises UserError for a file that is missing, damaged or truncated, and for variables that are
-    no BERT's.
+    Raises UserError for a file that is missing, damaged or truncated, and for a variable that a
+    BERT does not have.
     """
     bundle, parameters = _opened(index)
     found = {}
@@ -83,11 +86,11 @@ def _opened(index: Path) -> tuple[Bundle, dict[str, tuple[str, bool]]]:
 
 
 def _parameter(index: Path, variable: str) -> tuple[str, bool]:
-    """Its parameter, and whether it is transposed. A square kernel's shape would not tell."""
+    """Return our parameter of a variable, and whether it is transposed (also if it is square)."""
     for pattern, name, transposed in PARAMETERS:
         if match := re.fullmatch(pattern, variable):
             return match.expand(name).replace("/", ".").replace("layer_", "layer."), transposed
     raise UserError(
-        f"{index} holds {short(variable)}, which is no variable of Google's BERT but of another "
-        f"architecture; take a BERT's checkpoint"
+        f"{index} holds {short(variable)}, which is a variable of another architecture than "
+        f"Google's BERT; use a BERT's checkpoint"
     )

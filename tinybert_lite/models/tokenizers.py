@@ -1,4 +1,4 @@
-"""The tokenizer of a model folder: its vocabulary file, read, checked and written."""
+"""Read, check and write the tokenizer of a model folder: its vocabulary file and its case."""
 
 from pathlib import Path
 from reprlib import repr as short
@@ -20,17 +20,17 @@ TOKENIZER_FILES = (  # of any architecture
 
 
 def find_vocabulary(*folders: Path) -> Path | None:
-    """The first vocabulary file in these folders, in their order."""
+    """Return the first vocabulary file in these folders, in their order, or None."""
     places = (folder / name for folder in folders for name in VOCABULARY_NAMES)
     return next(filter(Path.is_file, places), None)
 
 
 def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
-    """A fast BERT WordPiece tokenizer from a vocabulary file.
+    """Load a fast BERT WordPiece tokenizer from a vocabulary file.
 
-    Case comes from `lower_case`, else from a `tokenizer_config.json` beside the file, else from the
-    vocabulary: one with capital letters is cased. Raises UserError for duplicate or empty entries
-    and for missing special tokens.
+    Whether text is lower-cased is `lower_case`, else what `tokenizer_config.json` beside the file
+    says, else found from the vocabulary: one with capital letters is cased. Raises UserError for
+    duplicate or empty entries and for missing special tokens.
     """
     from transformers import BertTokenizer
 
@@ -39,12 +39,12 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     if len(vocab) < len(pieces):
         piece = next(piece for i, piece in enumerate(pieces) if vocab[piece] != i)
         raise UserError(
-            f"{vocabulary}, line {vocab[piece] + 1}: the piece {short(piece)} stands there twice; "
+            f"{vocabulary}, line {vocab[piece] + 1}: the piece {short(piece)} is a duplicate; "
             f"use the model's own vocabulary file"
         )
     if "" in vocab:
         raise UserError(
-            f"{vocabulary}, line {vocab[''] + 1}: is empty, and each line holds one word piece; "
+            f"{vocabulary}, line {vocab[''] + 1}: is empty, but each line needs one word piece; "
             f"use the model's own vocabulary file"
         )
     missing = [token for token in SPECIAL_TOKENS if token not in vocab]
@@ -56,8 +56,8 @@ def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
     if lower_case is None:
         lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
     if lower_case is None:
-        # Words alone: the Chinese vocabulary is lower-case, but holds <S>. Not isupper(), since
-        # signs such as ℝ have no lower case.
+        # Entries of letters only: the lower-case Chinese vocabulary holds <S>. isupper() would be
+        # wrong, since signs such as ℝ are upper-case and have no lower case.
         lower_case = all(
             piece == piece.lower() for piece in pieces if piece.removeprefix("##").isalpha()
         )
@@ -72,7 +72,7 @@ def _recorded_case(config: Path) -> bool | None:
 
 
 def save_tokenizer(tokenizer, folder: Path) -> None:
-    """Write `vocab.txt` and the case beside a model, where Hugging Face's AutoTokenizer looks."""
+    """Write `vocab.txt` and, for Hugging Face's AutoTokenizer, the case into a model folder."""
     vocab = tokenizer.get_vocab()
     pieces = sorted(vocab, key=vocab.get)
     write_atomically(folder / "vocab.txt", "".join(f"{piece}\n" for piece in pieces).encode())
@@ -89,10 +89,10 @@ def is_lower_case(tokenizer) -> bool:
 def check_vocabulary(tokenizer, vocab_size: int, vocabulary: Path, config: Path) -> None:
     """Raise UserError unless a vocabulary has as many pieces as the model has embeddings.
 
-    Up to 127 embeddings more are fine: some models are padded to a multiple of 64 or so.
+    Up to 127 more embeddings are accepted, since some models pad them to a multiple of 64 or 128.
     """
     if not 0 <= vocab_size - len(tokenizer) < 128:
         raise UserError(
-            f"{vocabulary} holds {len(tokenizer)} pieces but {config} says vocab_size "
-            f"{vocab_size}: they belong to different models; put the vocabulary of this model there"
+            f"{vocabulary} holds {len(tokenizer)} pieces but {config} has vocab_size {vocab_size}, "
+            f"so they belong to different models; use the vocabulary of this model"
         )

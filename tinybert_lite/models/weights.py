@@ -1,4 +1,4 @@
-"""Weights files: finding, naming and reading them, without running code from them."""
+"""Find and read weights files, without running code from them."""
 
 import pickle
 import re
@@ -19,36 +19,36 @@ TIED = {
 
 
 def find_weights(folder: Path) -> Path | None:
-    """model.safetensors, pytorch_model.bin, the .index of a TensorFlow checkpoint, or None."""
+    """Return model.safetensors, pytorch_model.bin, a TensorFlow checkpoint's .index, or None."""
     found = (folder / name for name in WEIGHTS)
     return next(filter(Path.is_file, found), None) or tensorflow.find_checkpoint(folder)
 
 
 def parts_of(weights: Path) -> list[Path]:
-    """A weights file and the files that belong to it: a TensorFlow .index has .data files."""
+    """Return a weights file and its further files: a TensorFlow .index has .data files."""
     beside = weights.parent.glob("*.data-*") if weights.suffix == ".index" else ()
     data = (path for path in beside if path.name.startswith(f"{weights.stem}.data-"))
     return [weights, *sorted(data)]
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """A weights file as float32 tensors under the names that `Bert` uses. Never runs its code.
+    """Read a weights file as float32 tensors under the names that `Bert` uses.
 
-    Accepted: .safetensors, .bin with plain tensors, or a TensorFlow checkpoint's .index; the old
-    names `gamma` and `beta`; names without the `bert.` prefix. Raises UserError for anything but
-    tensors, for a tensor that claims to be larger than its file, and for NaN and infinity.
+    Code in the file is never run. Accepted: .safetensors, .bin with plain tensors, or a TensorFlow
+    checkpoint's .index; the old names `gamma` and `beta`; names without the prefix `bert.`. Raises
+    UserError for anything but tensors, for a tensor larger than its file, and for NaN and infinity.
     """
     try:
         state = _stored(path)
         size = sum(part.stat().st_size for part in parts_of(path))
         for name, tensor in state.items():
             if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.nbytes > size:
-                raise ValueError(f"{short(name)} is something else, or larger than the file")
+                raise ValueError(f"{short(name)} is not a tensor, or larger than the file")
         named = {_our_name(name): tensor.float() for name, tensor in state.items()}
         broken = next((name for name in named if not torch.isfinite(named[name]).all()), None)
     except UserError:
         raise
-    except Exception as error:  # whatever a damaged or hostile file raises
+    except Exception as error:  # a damaged or hostile file raises errors of many kinds
         raise UserError(
             f"{path} is not a file of plain tensors ({_reason(error)}); save the model's "
             f"state_dict again, or take the file from the model's source"
@@ -69,17 +69,17 @@ def _stored(path: Path) -> dict:
 
 
 def _reason(error: Exception) -> str:
-    """What was wrong with the file; not PyTorch's advice to let a pickle run what it wants."""
+    """Return the reason of an error, without PyTorch's advice to load the pickle unsafely."""
     if isinstance(error, pickle.UnpicklingError):
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
         if wanted:
-            return f"it wants to call {wanted[1]}, and nothing of it was run"
-        return "its pickle is damaged or holds more"
+            return f"its pickle contains a call of {wanted[1]}, which was not run"
+        return "its pickle is damaged or holds other objects"
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def _our_name(name: str) -> str:
-    """What `Bert` calls it; an ALBERT's parts have a BERT's names here (see `file_name`)."""
+    """Turn a tensor's name into `Bert`'s name; an ALBERT's parts get a BERT's names too."""
     for old, new in ((".gamma", ".weight"), (".beta", ".bias"), ("classifier.1.", "classifier.")):
         name = name.replace(old, new)
     name = name.removeprefix("module.")
@@ -92,7 +92,7 @@ def _our_name(name: str) -> str:
 
 
 def names_in(path: Path) -> set[str]:
-    """The names of a weights file's tensors, where possible without reading the tensors."""
+    """Return the names of a weights file's tensors, if possible without reading the tensors."""
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError, safe_open
 
@@ -107,7 +107,7 @@ def names_in(path: Path) -> set[str]:
 
 
 def projection_in(names: Iterable[str]) -> str | None:
-    """The projections among stored tensors: "original" (fit_dense), "per_layer", or None."""
+    """Return the kind of projection among stored tensors: "original", "per_layer", or None."""
     if "fit_dense.weight" in names:
         return "original"
     return "per_layer" if "fit_denses.0.weight" in names else None

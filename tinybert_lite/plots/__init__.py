@@ -1,9 +1,9 @@
 """Pictures for notebooks and reports.
 
-Each function returns a Figure, takes an `ax` where it is one panel, and never shows or saves.
-Teacher blue, student orange; differences on a diverging map centred at 0; one shared scale;
-padding greyed. pyplot does not keep the Figures, so a notebook shows each once, where a cell ends
-with it.
+Each function returns a Figure and never shows or saves it; a function of a single panel takes an
+`ax`. The teacher is blue, the student orange, padding grey; differences have a diverging colour map
+centred at 0; panels share one scale. pyplot does not keep the Figures, so a notebook shows a Figure
+only if it is the last value of a cell.
 """
 
 from tinybert_lite.plots.ablation import ablation

@@ -1,4 +1,4 @@
-"""What each part of the method is worth, the paper's numbers beside ours."""
+"""The contribution of each part of the method: the paper's scores beside ours."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,12 +8,12 @@ from tinybert_lite.plots.panels import NEUTRAL, STUDENT, TEACHER, new_figure, op
 
 
 def ablation(rows: list[dict], score: str = "dev score") -> Figure:
-    """Differences to the full method in points, one line per variant: left the paper's, right ours.
+    """Draw differences to the full method in points, one line per variant.
 
-    Ours has one dot per seed and a bar at their mean. rows: each with `name`, `title`,
-    `paper_difference` (or None) and `dev_difference` by seed, those of the paper first. The row
-    `full` is left out: it is the 0 of both panels. Each panel has its own scale, as the scores are
-    of different tasks.
+    The left panel has the paper's differences, the right one ours: a dot per seed, a bar at their
+    mean. rows: each with `name`, `title`, `paper_difference` (or None) and `dev_difference` by
+    seed, the variants of the paper first. The row `full` is left out: it is the 0 of both panels.
+    Each panel has its own scale, since the scores are of different tasks.
     """
     shown = [row for row in rows if row["name"] != "full"]
     figure, ((paper, ours),) = new_figure(1, 2, (9.8, 1.6 + 0.36 * len(shown)), sharey=True)
@@ -46,7 +46,7 @@ def ablation(rows: list[dict], score: str = "dev score") -> Figure:
 
 
 def _bars(ax: Axes, values: list[float | None], colour: str, missing: str) -> None:
-    """Bars from 0 with their numbers at the right, and `missing` where there is none."""
+    """Draw bars from 0 with their numbers at the right, or the text `missing` for a None."""
     heights = [np.nan if value is None else value for value in values]
     ax.barh(range(len(values)), heights, 0.6, color=colour, alpha=0.45, zorder=1)
     ax.axvline(0, color="black", lw=1.2, zorder=2)

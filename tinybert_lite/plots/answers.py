@@ -1,4 +1,4 @@
-"""Answers of a classifier of two classes: logit margins and soft targets."""
+"""Predictions of a classifier of two classes: logit margins and soft targets."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,9 +18,9 @@ from tinybert_lite.system.errors import UserError
 
 
 def margins(student, teacher, labels, ax=None) -> Figure:
-    """Logit margins z1 − z0 of teacher and student, one point per row.
+    """Draw logit margins z1 − z0 of teacher and student, one point per row.
 
-    On red ground the two decide differently. student, teacher: (B, 2) logits · labels: (B,).
+    Teacher and student disagree on the red areas. student, teacher: (B, 2) logits · labels: (B,).
     Raises UserError unless there are two classes.
     """
     figure, ax = panel(ax, (5.4, 4.6))
@@ -33,7 +33,7 @@ def margins(student, teacher, labels, ax=None) -> Figure:
 
 
 def soft_targets(student, teacher, labels, temperature: float = 1.0, ax=None) -> Figure:
-    """Probabilities σ((z1 − z0) / t) of class 1 at a temperature t, one point per row.
+    """Draw probabilities σ((z1 − z0) / t) of class 1 at a temperature t, one point per row.
 
     student, teacher: (B, 2) logits · labels: (B,). The title has the mean entropies in nats, at
     most log 2 = 0.69. Raises UserError unless there are two classes.
@@ -46,7 +46,7 @@ def soft_targets(student, teacher, labels, temperature: float = 1.0, ax=None) ->
 
 
 def redraw_soft_targets(ax, student, teacher, labels, temperature: float) -> None:
-    """Give the axes of `soft_targets` another temperature; much faster than new ones."""
+    """Redraw the axes of `soft_targets` for another temperature; much faster than a new figure."""
     both = np.stack([margin(teacher), margin(student)], 1)
     p = 1 / (1 + np.exp(-both / temperature))
     for label, points in enumerate(ax.collections):
@@ -57,7 +57,7 @@ def redraw_soft_targets(ax, student, teacher, labels, temperature: float) -> Non
 
 
 def margin(logits) -> np.ndarray:
-    """z1 − z0 of (B, 2) logits, (B,) in float64. Raises UserError unless there are two classes."""
+    """Return z1 − z0 of (B, 2) logits, (B,) float64. Raises UserError unless K is 2."""
     logits = np.asarray(logits, float)
     if logits.ndim != 2 or logits.shape[1] != 2:
         raise UserError(
@@ -68,12 +68,12 @@ def margin(logits) -> np.ndarray:
 
 
 def entropy(p: np.ndarray) -> np.ndarray:
-    """Of two classes with probabilities p and 1 − p, in nats."""
+    """Return the entropy of two classes with probabilities p and 1 − p, in nats, shape of p."""
     return -sum(q * np.log(np.maximum(q, 1e-300)) for q in (p, 1 - p))
 
 
 def _scatter(ax, student, teacher, labels, limits, diagonal: str, quantity: str) -> None:
-    """Points (B,) by gold label; red ground where teacher and student decide differently."""
+    """Draw points (B,) by gold label; areas of disagreement of teacher and student are red."""
     labels, (low, high) = np.asarray(labels), limits
     middle = (low + high) / 2
     for corner in ((low, middle), (middle, low)):

@@ -31,10 +31,10 @@ def attention_match(
     mask=None,
     quantity: str = "attention score",
 ) -> Figure:
-    """Teacher | student | difference of one head's scores, (L, L) each, on one scale.
+    """Draw one head's scores, (L, L), of teacher and student on one scale, and their difference.
 
     The difference is centred at 0. mask: (L,), 1 at real tokens; the queries and keys of padding
-    are greyed and do not widen the scale.
+    are grey and do not affect the scale.
     """
     labels, family, note = lettering(tokens)
     L = len(tokens)
@@ -56,7 +56,7 @@ def attention_match(
     for image, beside in ((images[1], axes[:2]), (images[2], axes[2:])):
         bar = figure.colorbar(image, ax=list(beside), shrink=0.8)
         bar.ax.tick_params(labelsize=8)
-    # Room for longer numbers, should the values change.
+    # Leaves room for longer numbers in a later `redraw_attention`.
     figure.get_layout_engine().set(rect=(0, 0, 0.97, 1))
     if note:
         figure.supxlabel(note, fontsize=8, color=NEUTRAL)
@@ -67,7 +67,7 @@ def attention_match(
 def redraw_attention(
     figure: Figure, student, teacher, title: str = "", mask=None, quantity: str = "attention score"
 ) -> Figure:
-    """Give the figure of `attention_match` other values, (L, L) each; returns the figure.
+    """Redraw the figure of `attention_match` with other values, (L, L) each; returns the figure.
 
     Much faster than a new figure.
     """
@@ -86,13 +86,13 @@ def redraw_attention(
         ax.images[0].set_data(values)
         ax.images[0].set_clim(*limits)
     figure.axes[3].set_title(quantity.replace(" ", "\n"), fontsize=8, loc="left")
-    # A fixed place: the automatic one would move where the layout is not made again.
+    # At a fixed place: without a new layout an automatic place would move.
     figure.suptitle(title, y=0.985)
     return figure
 
 
 def probabilities(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over real keys, (B, H, L, L).
+    """Return the softmax over real keys, (B, H, L, L).
 
     scores: (B, H, L, L) before the mask · mask: (B, L); padded keys get 0.
     """
@@ -102,13 +102,13 @@ def probabilities(scores: Tensor, mask: Tensor) -> Tensor:
 def attention_parts(
     student: Tensor, teacher: Tensor, mask: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each head's attention loss in two parts, (H,) each: visible and invisible to softmax.
+    """Split each head's attention loss in two parts, (H,) each: visible and invisible to softmax.
 
-    student, teacher: (B, H, L, L) scores before the mask · mask: (B, L), 1 at real tokens. Over
-    the real keys of a query, the mean square of a difference is its variance, which changes the
-    softmax, plus its squared mean, which does not: a number added to a whole row changes no
-    probability. The parts add up to the head's error exactly, and the mean of that over heads is
-    `losses.attention_loss`.
+    student, teacher: (B, H, L, L) scores before the mask · mask: (B, L), 1 at real tokens. Over the
+    real keys of a query, the mean square of the differences is their variance plus their squared
+    mean. The variance changes the softmax; the mean does not, since a number added to all scores of
+    a query changes no probability. The two parts add up to the head's loss exactly, and its mean
+    over heads is `losses.attention_loss`.
     """
     real = mask.bool()
     pairs = (real[:, :, None] & real[:, None, :])[:, None]
@@ -122,7 +122,7 @@ def attention_parts(
 
 
 def head_errors(errors, mapping: list[int], ax=None) -> Figure:
-    """The mean square of each head and layer as a heat map; the largest is framed.
+    """Draw the mean square of each head and layer as a heat map, with a frame at the largest.
 
     errors: (M, H), layer 1 first · mapping: g(m), m = 0 … M.
     """
@@ -146,7 +146,7 @@ def head_errors(errors, mapping: list[int], ax=None) -> Figure:
 
 
 def visible_attention(visible, invisible, mapping: list[int], ax=None) -> Figure:
-    """The attention loss of each layer: the part that softmax sees, and on it the part it does not.
+    """Draw each layer's attention loss as stacked bars: visible and invisible to softmax.
 
     visible, invisible: (M, H) from `attention_parts`, layer 1 first; a bar is the mean over heads.
     """

@@ -18,7 +18,7 @@ from tinybert_lite.plots.panels import (
 
 
 def class_balance(counts: dict[str, int], unlabelled: int = 0, ax=None) -> Figure:
-    """Rows of each class as bars, rows without a label in grey; dashed: equal classes."""
+    """Draw the number of rows per class, in grey rows without a label; dashed: their mean."""
     rows = {**counts, "no label": unlabelled} if unlabelled else counts
     _, ax = panel(ax, (6.4, 1.0 + 0.42 * len(rows)))
     bars = ax.barh([*rows], [*rows.values()], color=[TEACHER] * len(counts) + [NEUTRAL])
@@ -29,10 +29,10 @@ def class_balance(counts: dict[str, int], unlabelled: int = 0, ax=None) -> Figur
 
 
 def confusion(answers: dict[str, np.ndarray], labels, names: Sequence[str]) -> Figure:
-    """One confusion matrix per model: numbers of rows, coloured by their share of the gold class.
+    """Draw a confusion matrix per model: numbers of rows, coloured by share of the gold class.
 
-    answers: a model's name -> its predicted class of each row, (n,) · labels: (n,), the gold ones
-    · names: of the K classes. All panels share one scale from 0 to 1.
+    answers: model's name -> predicted class of each row, (n,) · labels: (n,), the gold classes ·
+    names: the K classes' names. All panels share one scale from 0 to 1.
     """
     labels, K = np.asarray(labels, int), len(names)
     size = 1.2 + (1.4 + 0.75 * K) * len(answers), 1.5 + 0.65 * K

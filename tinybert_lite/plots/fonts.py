@@ -1,4 +1,4 @@
-"""A font for Chinese letters, which matplotlib's own font lacks."""
+"""Find a font with Chinese characters, which matplotlib's own font does not have."""
 
 import re
 import unicodedata
@@ -28,7 +28,7 @@ _chinese = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 
 @cache
 def chinese_font() -> str | None:
-    """The family of an installed font with Chinese letters, usual ones first; None without one."""
+    """Return the family of an installed font with Chinese characters, the usual ones first."""
 
     def rank(font: FontEntry) -> int:
         return USUAL.index(font.name) if font.name in USUAL else len(USUAL)
@@ -39,7 +39,7 @@ def chinese_font() -> str | None:
 
 
 def _has_chinese(font: FontEntry) -> bool:
-    # Last Resort comes with matplotlib and has a placeholder for every letter.
+    # Last Resort, a part of matplotlib, has a placeholder for every character.
     if font.name.startswith("Last Resort"):
         return False
     try:
@@ -49,14 +49,14 @@ def _has_chinese(font: FontEntry) -> bool:
 
 
 def columns(text: str) -> int:
-    """The width of a text in a fixed-width font: a Chinese letter takes two columns."""
+    """Return the width of a text in a fixed-width font: a Chinese character has two columns."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def lettering(texts: list[str], family: str = "sans-serif") -> tuple[list[str], list[str], str]:
-    """Texts that can be drawn, their font families, and a note where Chinese letters have no font.
+    """Return texts that can be drawn, their font families, and a note, "" if there is none.
 
-    Without such a font each Chinese letter becomes □; the note is "" where all can be drawn.
+    If no font has Chinese characters, each becomes □, and the note says so.
     """
     if not any(map(_chinese.search, texts)):
         return list(texts), [family], ""

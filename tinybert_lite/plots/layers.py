@@ -6,7 +6,7 @@ from tinybert_lite.plots.panels import GREY, NEUTRAL, STUDENT, TEACHER, panel
 
 
 def layer_map(mapping: list[int], teacher_layers: int, ax=None) -> Figure:
-    """The teacher layer of each student layer, g(m) as edges; layer 0 is the embedding output."""
+    """Draw g(m), m = 0 … M, as lines from student to teacher layers; 0 is the embedding output."""
     figure, ax = panel(ax, (4.6, 0.8 + 0.32 * (teacher_layers + 1)))
 
     def box(x: float, y: float, layer: int, ground: str, ink: str = "white") -> None:

@@ -15,13 +15,13 @@ DIFFERENCE = "RdBu_r"  # the colour map of differences, always centred at 0
 
 
 def close(figures: Iterable[Figure]) -> None:
-    """Close figures in pyplot; no effect on ours, which pyplot does not keep."""
+    """Close figures in pyplot; this has no effect on ours, which pyplot does not keep."""
     for figure in figures:
         plt.close(figure)
 
 
 def panel(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    """The given axes and their Figure, or new ones of a size in inches."""
+    """Return the given axes and their Figure, or new ones of a size in inches."""
     if ax is not None:
         return ax.figure, ax
     figure, axes = new_figure(1, 1, size)
@@ -29,9 +29,9 @@ def panel(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
 
 
 def new_figure(rows: int, columns: int, size, **options) -> tuple[Figure, np.ndarray]:
-    """A Figure and its axes (rows, columns).
+    """Make a Figure and its axes (rows, columns).
 
-    pyplot does not keep the Figure: a notebook would show it twice.
+    pyplot does not keep the Figure, since a notebook would then show it twice.
     """
     options = {"layout": "constrained", **options}
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
@@ -40,9 +40,9 @@ def new_figure(rows: int, columns: int, size, **options) -> tuple[Figure, np.nda
 
 
 def settled(figure: Figure) -> Figure:
-    """Make the first pass of the layout; the second is made when the Figure is drawn.
+    """Compute the layout once; it is computed again when the Figure is drawn.
 
-    Axes of a fixed aspect need both.
+    Axes with a fixed aspect ratio need both passes.
     """
     figure.draw_without_rendering()
     return figure
@@ -54,13 +54,13 @@ def open_frame(ax: Axes) -> None:
 
 
 def legend_beside(ax: Axes, centred: bool = False, fontsize: float | None = 8) -> None:
-    """A legend at the right of the axes, at their top or their middle."""
+    """Put a legend at the right of the axes, at their top or at the middle."""
     loc, height = ("center left", 0.5) if centred else ("upper left", 1)
     ax.legend(frameon=False, fontsize=fontsize, loc=loc, bbox_to_anchor=(1.01, height))
 
 
 def finish(ax: Axes, centred: bool = False, **labels) -> Figure:
-    """Set labels (`xlabel`, `title`, …), put the legend beside the axes and open their frame."""
+    """Set labels (`xlabel`, `title`, …), then apply `legend_beside` and `open_frame`."""
     ax.set(**labels)
     legend_beside(ax, centred)
     open_frame(ax)
@@ -72,7 +72,7 @@ def cell_texts(
 ) -> None:
     """Write each number of a heat map (rows, columns) into its cell; NaN stays empty.
 
-    form: a format such as "{:.2g}" · high: (rows, columns), where the second colour is used.
+    form: a format such as "{:.2g}" · high: bool (rows, columns), True for the second colour.
     """
     for place, value in np.ndenumerate(values):
         text = "" if np.isnan(value) else form.format(value)
@@ -84,7 +84,7 @@ def cell_texts(
 def error_bars(
     ax: Axes, x, scores, rows: int | None, colour: str, label: str, style: str = "o-"
 ) -> None:
-    """A line of scores; with `rows`, ± 1 standard error of a share of so many rows."""
+    """Draw a line of scores; rows: if given, add ± 1 standard error of a share of so many rows."""
     scores = np.asarray(scores)
     error = np.sqrt(scores * (1 - scores) / rows) if rows else None
     ax.errorbar(
@@ -93,13 +93,13 @@ def error_bars(
 
 
 def model_colour(name: str) -> str:
-    """Blue for a name that starts with teacher, orange for student, black for any other."""
+    """Return blue for a name that begins with teacher, orange for student, else black."""
     if name.startswith("teacher"):
         return TEACHER
     return STUDENT if name.startswith("student") else "black"
 
 
 def pair_names(mapping: list[int], gap: str = "\n") -> list[str]:
-    """Names of the mapped pairs m = 0 … M; the first pair is the embeddings."""
+    """Return names of the mapped pairs m = 0 … M; the first pair is the embeddings."""
     pairs = [f"student {m}{gap}↔ teacher {g}" for m, g in enumerate(mapping)]
     return ["embeddings", *pairs[1:]]

@@ -18,20 +18,21 @@ from tinybert_lite.plots.panels import (
     settled,
 )
 
-SHOWN = 32  # rows and columns of a matrix
+SHOWN = 32  # rows and columns of the drawn corner of a matrix
 
 
 def on_a_grid(weight, bits: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """A matrix, its integers of `bits` bits (of the same shape), and their scale."""
+    """Return a matrix, its integers of `bits` bits (same shape), and their scale."""
     weight = torch.as_tensor(weight).detach().float()
     scale = weight.abs().max().clamp(min=1e-12) / (2 ** (bits - 1) - 1)
     return weight.numpy(), whole_numbers(weight, scale, bits).numpy().astype(int), float(scale)
 
 
 def rounding(weight, bits: int = 8) -> Figure:
-    """A corner of a matrix | rounded | the rounding error, on one scale; and a histogram of all.
+    """Draw a corner of a matrix, the same rounded, the rounding error, and a histogram of all.
 
-    weight: (rows, columns); scale and grid are those of the whole matrix. 0 is white.
+    weight: (rows, columns). The colours have one scale with white at 0; grid and histogram are
+    those of the complete matrix.
     """
     values, _, _ = on_a_grid(weight, bits)
     bound = max(1e-9, float(np.abs(values).max()))
@@ -55,7 +56,7 @@ def rounding(weight, bits: int = 8) -> Figure:
 
 
 def redraw_rounding(figure: Figure, weight, bits: int) -> Figure:
-    """Give the figure of `rounding` another number of bits; returns the figure.
+    """Redraw the figure of `rounding` for another number of bits; returns the figure.
 
     Much faster than a new figure.
     """
@@ -79,7 +80,7 @@ def redraw_rounding(figure: Figure, weight, bits: int) -> Figure:
 
 
 def range_statistics(seen, followed, ax=None) -> Figure:
-    """The largest |input| of a layer in each batch, and its moving average, the range.
+    """Draw the largest |input| of a layer in each batch, and its moving average, the range.
 
     seen, followed: (batches,) each.
     """
@@ -93,9 +94,12 @@ def range_statistics(seen, followed, ax=None) -> Figure:
 
 
 def straight_through(scale: float = 0.25, bits: int = 3) -> Figure:
-    """Rounding as a staircase; its true gradient (0 except at steps), the straight-through one."""
+    """Draw rounding as a staircase, with its true gradient and the straight-through gradient.
+
+    The true gradient is 0 between the steps.
+    """
     most = 2 ** (bits - 1) - 1
-    # What is rounded to the first or last step is inside.
+    # A value that is rounded to the first or last step is inside the range.
     low, high = (-most - 1.5) * scale, (most + 0.5) * scale
     x = np.linspace(low - 2 * scale, high + 2 * scale, 2001)
     inside = (x >= low) & (x <= high)
@@ -120,10 +124,10 @@ def straight_through(scale: float = 0.25, bits: int = 3) -> Figure:
 
 
 def learning_on_a_grid(paths: dict[str, list[float]], goal: float, scale: float, ax=None) -> Figure:
-    """A weight that is rounded before it is used, over training steps.
+    """Draw a weight over training steps that is rounded before it is used.
 
-    Dotted: the weight; solid: what it is rounded to. paths: a gradient's name -> the weight before
-    each step · goal: the best value.
+    Dotted: the weight; solid: its rounded value. paths: gradient's name -> the weight before each
+    step · goal: the best value.
     """
     _, ax = panel(ax, (7.6, 3.2))
     for (name, path), colour in zip(paths.items(), (NEUTRAL, STUDENT)):
@@ -145,10 +149,10 @@ def learning_on_a_grid(paths: dict[str, list[float]], goal: float, scale: float,
 def fewer_bits(
     scores: dict[str, dict[int, float]], full: float, guess: float, rows: int, ax=None
 ) -> Figure:
-    """Accuracy of a model whose weights are rounded to fewer and fewer bits; ± 1 standard error.
+    """Draw a model's accuracy for weights of fewer and fewer bits, with ± 1 standard error.
 
-    scores: a way of rounding -> {bits: accuracy} · full: the float32 model's accuracy · guess: that
-    of always predicting one class · rows: the number of dev rows.
+    scores: way of rounding -> {bits: accuracy} · full: the float32 model's accuracy · guess: the
+    accuracy of always predicting one class · rows: the number of dev rows.
     """
     _, ax = panel(ax, (7.6, 3.4))
     for (name, found), style, colour in zip(scores.items(), ("o-", "s--"), (STUDENT, NEUTRAL)):

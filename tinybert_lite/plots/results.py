@@ -21,9 +21,9 @@ STAGES = {"3": "3 general\ndistillation", "4": "4 intermediate\nlayers", "5": "5
 
 
 def along_the_stages(results: dict, ax=None) -> Figure:
-    """Probe accuracy after each stage, and the finished models' own dev scores.
+    """Draw the probe's accuracy after each stage, and the finished models' own dev scores.
 
-    results: as in results.json; stage 4 is absent where the teacher is not a BERT.
+    results: as in results.json; stage 4 is absent if the teacher is not a BERT.
     """
     _, ax = panel(ax, (7.2, 3.8))
     probes, metric = results["probe_along_the_stages"], results["metric"]
@@ -52,9 +52,9 @@ def _plain(metric: str) -> str:
 
 
 def accuracy_and_agreement(answers: dict[str, np.ndarray], teacher, labels, ax=None) -> Figure:
-    """A student's accuracy and its agreement with the teacher, by stage; ± 1 standard error.
+    """Draw a student's accuracy and its agreement with the teacher by stage, ± 1 standard error.
 
-    answers: a stage's name -> the student's class of each dev row, (n,) · teacher, labels: (n,).
+    answers: stage's name -> the student's class of each dev row, (n,) · teacher, labels: (n,).
     """
     _, ax = panel(ax, (7.2, 3.8))
     teacher, labels = np.asarray(teacher), np.asarray(labels)
@@ -71,7 +71,7 @@ def accuracy_and_agreement(answers: dict[str, np.ndarray], teacher, labels, ax=N
 
 
 def cost_card(results: dict) -> Figure:
-    """Parameters by block, bytes, multiply-adds and, if measured, time of teacher and student."""
+    """Draw parameters by block, bytes, multiply-adds and measured time of teacher and student."""
     costs = [results["cost"]["teacher"], results["cost"]["student"]]
     timed = costs[0].get("milliseconds_a_row") is not None
     figure, (axes,) = new_figure(1, 3 + timed, (9 + 3 * timed, 3.2))
@@ -106,13 +106,13 @@ def cost_card(results: dict) -> Figure:
 
 
 def bootstrap(differences: dict[str, np.ndarray], ax=None) -> Figure:
-    """Histograms of the difference of two models over bootstrap draws, with the middle 95 %.
+    """Draw histograms of two models' difference over bootstrap samples, with the middle 95 %.
 
-    differences: a name -> (draws,) differences in points of accuracy.
+    differences: name -> (samples,) differences in points of accuracy.
     """
     _, ax = panel(ax, (7.2, 3.4))
     every = np.concatenate([*differences.values()])
-    # The step is one row more or less: bins that are narrower would stay empty.
+    # Differences are multiples of one row, so narrower bins would be empty.
     step = np.diff(np.unique(every.round(6))).min(initial=1.0)
     width = step * np.ceil(np.ptp(every) / 30 / step + 1e-9)
     edges = np.arange(every.min() - width / 2, every.max() + width, width)
@@ -134,9 +134,9 @@ def bootstrap(differences: dict[str, np.ndarray], ax=None) -> Figure:
 
 
 def across_tasks(results: dict[str, dict], ax=None) -> Figure:
-    """Dev scores of each task: teacher, student and, if there is one, the undistilled student.
+    """Draw each task's dev scores: teacher, student and, if there is one, undistilled student.
 
-    results: by task, each with `metric` and the scores of its models, as in results.json.
+    results: task -> `metric` and the scores of its models, as in results.json.
     """
     figure, ax = panel(ax, (7, 1.2 + 0.42 * len(results)))
     looks = {

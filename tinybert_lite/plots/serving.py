@@ -13,10 +13,10 @@ from tinybert_lite.plots.panels import NEUTRAL, finish, model_colour, new_figure
 def accuracy_and_cost(
     points: list[dict], score: str = "dev accuracy", time: str = "milliseconds a row"
 ) -> Figure:
-    """Score against time (left) and bytes (right), both on logarithmic axes; up and left is better.
+    """Draw the score against time (left) and bytes (right) on logarithmic axes.
 
-    points: each with `model` (teacher or student), `way` (its name in the legend, with a marker of
-    its own), `score` (0 to 1), `milliseconds`, `bytes` and `int8` (drawn hollow).
+    points: each with `model` (teacher or student), `way` (of serving: its name in the legend, with
+    its own marker), `score` (0 to 1), `milliseconds`, `bytes` and `int8` (True: a hollow marker).
     """
     figure, ((left, right),) = new_figure(1, 2, (9.6, 3.8), sharey=True)
     markers = _markers(point["way"] for point in points)
@@ -47,10 +47,11 @@ def speed_ups(
     small: str,
     ax=None,
 ) -> Figure:
-    """Speed-up over the large model in float32 PyTorch, by length; bars: 10th to 90th percentile.
+    """Draw the speed-up over the teacher in float32 PyTorch by length of a row.
 
-    lines: (teacher or student, way) -> {tokens: (ratio, low, high)} over rounds of measurement.
-    The teacher is named `large`, the student `small`.
+    lines: (teacher or student, way of serving) -> {tokens: (ratio, low, high)}; bars are from low
+    to high, the 10th and 90th percentile of repeated measurements. large, small: the names of
+    teacher and student.
     """
     _, ax = panel(ax, (6.8, 3.8))
     markers = _markers(way for _, way in lines)
@@ -79,12 +80,12 @@ def speed_ups(
 
 
 def _markers(ways: Iterable[str]) -> dict[str, str]:
-    """A marker for each way, in the order of their first appearance."""
+    """Return a marker for each way of serving, in the order of their first appearance."""
     return dict(zip(dict.fromkeys(ways), "osDv^"))
 
 
 def _logarithmic(ax: Axes, axis: str) -> None:
-    """Ticks at 1, 2, 5, 10 …, as plain numbers."""
+    """Make an axis logarithmic, with ticks at 1, 2, 5, 10 … as plain numbers."""
     ax.set(**{f"{axis}scale": "log"})
     which = getattr(ax, f"{axis}axis")
     which.set_major_locator(LogLocator(subs=(1, 2, 5)))

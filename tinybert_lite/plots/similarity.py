@@ -13,21 +13,21 @@ from tinybert_lite.system.errors import UserError
 
 
 def cka(student: list[np.ndarray], teacher: list[np.ndarray]) -> np.ndarray:
-    """Linear CKA of all pairs of layers, (M + 1, N + 1).
+    """Compute the linear CKA of all pairs of layers, (M + 1, N + 1).
 
-    1 where the states are equal up to rotation, scale and shift; near 0 where they are unrelated.
-
-    student, teacher: (n, d) and (n, D) per layer, the same n real tokens. This is the unbiased
-    estimate, which can be a little below 0: the usual one rises towards 1 as widths come near n.
+    It is 1 if the states are equal up to rotation, scale and shift, and near 0 if they are
+    unrelated. student, teacher: (n, d) and (n, D) per layer, for the same n real tokens. This is
+    the unbiased estimate, which can be a little below 0; the usual one is too high, near 1 if the
+    widths are near n. Raises UserError for fewer than 4 tokens.
     """
     mine, theirs = ([_similarities(states) for states in layers] for layers in (student, teacher))
     return np.array([[np.vdot(a, b) for b in theirs] for a in mine])
 
 
 def _similarities(states: np.ndarray) -> np.ndarray:
-    """Inner products of all pairs of different tokens, centred, of norm 1, (n, n).
+    """Return the inner products of all pairs of different tokens, centred, with norm 1: (n, n).
 
-    CKA is the inner product of two of these.
+    CKA is the inner product of two such matrices.
     """
     n = len(states)
     if n < 4:
@@ -41,10 +41,10 @@ def _similarities(states: np.ndarray) -> np.ndarray:
 
 
 def layer_similarity(student, untrained, mapping: list[int]) -> Figure:
-    """CKA of all student layers with all teacher layers, below that of a random student.
+    """Draw the CKA of student and teacher layers, and above it that of an untrained student.
 
-    The random student shows what any student has without training. student, untrained:
-    (M + 1, N + 1) from `cka`; mapped pairs are framed.
+    The untrained student has random weights and shows the CKA that needs no training. student,
+    untrained: (M + 1, N + 1) from `cka`; mapped pairs have a frame.
     """
     student, untrained = np.asarray(student), np.asarray(untrained)
     layers, across = student.shape
@@ -69,11 +69,11 @@ def layer_similarity(student, untrained, mapping: list[int]) -> Figure:
 
 
 def token_cosines(student: Tensor, teacher: Tensor, mask: Tensor) -> np.ndarray:
-    """Cosine of each token's projected student state with the teacher's, (B, L), NaN at padding.
+    """Return each token's cosine of projected student state and teacher state, (B, L).
 
-    student, teacher: (B, L, D) · mask: (B, L). The teacher's mean over all real tokens is
-    subtracted from both: BERT's states share one large direction, and without this any two of them
-    have a cosine near 1.
+    student, teacher: (B, L, D) · mask: (B, L); the cosine is NaN at padding. The teacher's mean
+    over all real tokens is subtracted from both: BERT's states have a large common component, so
+    that without the subtraction any two of them have a cosine near 1.
     """
     centre = teacher[mask.bool()].float().mean(0)
     mine, theirs = student.float() - centre, teacher.float() - centre
@@ -82,10 +82,10 @@ def token_cosines(student: Tensor, teacher: Tensor, mask: Tensor) -> np.ndarray:
 
 
 class ColouredText:
-    """Rows of tokens coloured by numbers from −1 (red) over 0 (white) to 1 (blue), as HTML.
+    """Rows of tokens as HTML, coloured by numbers from −1 (red) over 0 (white) to 1 (blue).
 
-    As plain text, the numbers follow the tokens. rows: a name -> (L,) numbers, NaN at padding,
-    which is grey.
+    In plain text each number is after its token. rows: name -> (L,) numbers, NaN at padding, which
+    is grey.
     """
 
     def __init__(self, tokens: list[str], rows: dict[str, np.ndarray]):

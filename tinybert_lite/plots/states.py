@@ -19,14 +19,17 @@ from tinybert_lite.system.errors import UserError
 
 
 def real_tokens(states: Tensor, mask: Tensor) -> np.ndarray:
-    """(B, L, D) and (B, L) -> (n, D) of the n real tokens, float64."""
+    """Return the states of the n real tokens, (n, D) float64. states: (B, L, D), mask: (B, L)."""
     return states[mask.bool()].detach().double().cpu().numpy()
 
 
 def hidden_match(
     errors_before: list[float], errors_after: list[float], mapping: list[int], ax=None
 ) -> Figure:
-    """The hidden loss of each mapped pair m = 0 … M, before and after distillation."""
+    """Draw the hidden loss of each mapped pair m = 0 … M, before and after distillation.
+
+    errors_before, errors_after: M + 1 losses each.
+    """
     figure, ax = panel(ax, (6.4, 3.4))
     x = np.arange(len(mapping))
     ax.bar(x - 0.2, errors_before, 0.4, color=NEUTRAL, label="before")
@@ -39,9 +42,9 @@ def hidden_match(
 
 
 def variance_beyond(states: np.ndarray) -> np.ndarray:
-    """The variance per number outside the best k directions, k = 0 … D. (n, D) -> (D + 1,)
+    """Return the variance outside the best k directions for k = 0 … D, divided by D: (D + 1,).
 
-    These are sums of the smallest D − k eigenvalues of the covariance, divided by D (PCA).
+    states: (n, D). By PCA it is the sum of the smallest D − k eigenvalues of the covariance.
     """
     n, D = states.shape
     squares = np.zeros(D)
@@ -51,14 +54,14 @@ def variance_beyond(states: np.ndarray) -> np.ndarray:
 
 
 def rank_floor(teacher: np.ndarray, width: int) -> float:
-    """The lower bound of the hidden loss for a student of `width`.
+    """Return the lower bound of the hidden loss for a student of `width`.
 
-    W maps `width` numbers and a bias to D, so the projected states lie in a plane of `width`
-    directions, and the teacher's principal directions are the best such plane (Eckart and Young).
+    W and a bias map `width` numbers to D, so the projected states lie in an affine subspace of
+    `width` dimensions, and the teacher's principal directions span the best one (Eckart and Young).
 
     teacher: (n, D) states of real tokens; the bound is for these tokens, so use many more than
-    `width`. Where one W serves all layers (projection=original), it is the bound for all their
-    states together. Raises UserError for too few tokens.
+    `width`. If all layers have one W (projection=original), use the states of all layers together.
+    Raises UserError for too few tokens.
     """
     if len(teacher) <= width + 1:
         raise UserError(
@@ -71,10 +74,10 @@ def rank_floor(teacher: np.ndarray, width: int) -> float:
 def rank_floors(
     teachers: list[np.ndarray], losses: list[float], width: int, mapping: list[int]
 ) -> Figure:
-    """Left the variance outside k directions of each teacher layer; right the losses and floors.
+    """Draw left each teacher layer's variance outside k directions, right losses and their bounds.
 
-    teachers: (n, D) real tokens of layer g(m), m = 0 … M · losses: the hidden loss of each pair on
-    the same tokens · the floors are those at k = `width`.
+    teachers: states (n, D) of real tokens of layer g(m), m = 0 … M · losses: each pair's hidden
+    loss on the same tokens. The bounds are those of `rank_floor` at k = `width`.
     """
     floors = [rank_floor(states, width) for states in teachers]
     figure, ((left, right),) = new_figure(1, 2, (9.6, 3.6))
@@ -113,7 +116,7 @@ def rank_floors(
 
 
 def principal_plane(teacher: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (D,), the first two principal directions (2, D), their shares of the variance (2,).
+    """Return the mean (D,), two principal directions (2, D), their shares of the variance (2,).
 
     teacher: (n, D) states. Raises UserError for fewer than three tokens.
     """
@@ -127,12 +130,12 @@ def principal_plane(teacher: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 def principal_components(
     teacher: np.ndarray, students: dict[str, np.ndarray], most: int = 60
 ) -> Figure:
-    """Tokens in the plane of the teacher's first two principal directions (PCA).
+    """Draw tokens in the plane of the teacher's first two principal directions (PCA).
 
-    An arrow leads from each student state to the teacher's. teacher: (n, D) · students: a
+    An arrow leads from each student state to the teacher's. teacher: (n, D) · students:
     checkpoint's name -> projected states (n, D) of the same tokens, one panel each. The plane is
-    fitted to the teacher alone and is the same in all panels; at most `most` tokens are drawn,
-    evenly spaced.
+    computed from the teacher's states alone and is the same in all panels; at most `most` tokens,
+    evenly spaced, are drawn.
     """
     mean, directions, shares = principal_plane(teacher)
     some = np.unique(np.linspace(0, len(teacher) - 1, min(most, len(teacher))).astype(int))

@@ -9,7 +9,7 @@ from tinybert_lite.method.masking import mask_tokens, without_inner
 from tinybert_lite.plots.fonts import columns, lettering
 from tinybert_lite.plots.panels import NEUTRAL, new_figure
 
-# What became of a piece chosen for the masked LM.
+# The possible changes of a piece chosen for the masked LM -> colour.
 FATES = {"[MASK]": "#55606e", "random piece": "#8e4585", "kept": "#2e8b57"}
 SOURCES = {"masked LM": "#8e4585", "word vectors": "#2e8b57"}  # of a word's candidates
 REPLACED = {"replaced": "#8e4585"}  # words of an augmented text
@@ -22,11 +22,11 @@ def word_rows(
     width: int = 96,
     note: str = "",
 ) -> Figure:
-    """Rows of words, the marked ones on a coloured chip.
+    """Draw rows of words, with a coloured background for marked words.
 
-    A word is (text, kind) or (text, kind, original text below it). names: one per row, before it ·
-    colours: kind -> colour, also the legend; a kind without a colour is plain text · note: after
-    the legend · width: columns of a line.
+    A word is (text, kind) or (text, kind, original text, drawn below it). names: the rows' names ·
+    colours: kind -> colour, also for the legend; a kind without a colour is plain text · note: a
+    text after the legend · width: columns per line.
     """
     places, texts, originals = [], [], []
 
@@ -70,7 +70,7 @@ def word_rows(
 
 
 def fate(now: str, was: str) -> str:
-    """What became of a piece that was chosen for the masked LM: a key of FATES."""
+    """Return how a piece chosen for the masked LM was changed: a key of FATES."""
     return "[MASK]" if now == "[MASK]" else "kept" if now == was else "random piece"
 
 
@@ -83,10 +83,10 @@ def masking(
     draws: int = 3,
     many: int = 500,
 ) -> Figure:
-    """A few draws of the masking of one sequence, the original pieces below.
+    """Draw some random maskings of one sequence, with the original pieces below.
 
-    The last row has the shares of each fate over many draws. pieces: what a random piece is drawn
-    from, see `data.masking.random_pieces`.
+    The last row has the share of each change over `many` maskings. pieces: the pieces that may
+    replace a token, see `method.masking.random_pieces`.
     """
     rng, rows, counts = random.Random(seed), [], Counter()
     for draw in range(many):
@@ -113,7 +113,7 @@ def masking(
 
 
 def sources(augmenter, text: list[str]) -> dict[int, str]:
-    """The source of the candidates of each eligible word of a text: place -> key of SOURCES."""
+    """Return the source of each eligible word's candidates: place in the text -> key of SOURCES."""
     return {
         place: "masked LM" if text[place] in augmenter.single_pieces else "word vectors"
         for place in augmenter.eligible(text)
@@ -128,7 +128,7 @@ def augmentation(
     shown: int = 6,
     note: str = "",
 ) -> Figure:
-    """A text, the first candidates of its words, and variants of it; words coloured by source.
+    """Draw a text, the first candidates of its words, and variants; words are coloured by source.
 
     text: its words · candidates: from `Augmenter.candidates`, by place · sources: by place ·
     variants: from `Augmenter.variants`.

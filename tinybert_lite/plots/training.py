@@ -22,7 +22,7 @@ NO_TERMS = ["step", "lr", "loss", "grad_norm", "epoch", "dev"]
 
 
 def terms(events: list[dict]) -> pd.DataFrame:
-    """The loss terms of a history (attention/1, hidden/0, prediction, …), one row per step."""
+    """Return a history's loss terms (attention/1, hidden/0, prediction, …), one row per step."""
     steps = [event for event in events if "loss" in event]
     table = pd.DataFrame(steps, index=[event["step"] for event in steps])
     return table.drop(columns=NO_TERMS, errors="ignore")
@@ -34,9 +34,9 @@ def _layer(name: str) -> str:
 
 
 def relative_to_start(events: list[dict]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names of the terms, steps (S,), and each term divided by its first value, (terms, S).
+    """Return terms' names, steps (S,), and each term divided by its first value, (terms, S).
 
-    NaN where the first value is 0 or a term is absent.
+    The quotient is NaN if the first value is 0 or the term is absent.
     """
     table = terms(events)
     first = table[:1].where(table[:1] > 0).to_numpy(float).T
@@ -44,10 +44,10 @@ def relative_to_start(events: list[dict]) -> tuple[list[str], np.ndarray, np.nda
 
 
 def loss_anatomy(events: list[dict], title: str = "", ax=None) -> Figure:
-    """Every loss term and layer over the steps, as a multiple of its first value.
+    """Draw every loss term and layer over the steps, as a multiple of its first value.
 
-    Blue has fallen, red has risen. The scale is logarithmic, centred at 1; beside each row is its
-    final value, the mean of its last tenth.
+    Blue: smaller than at first, red: larger. The scale is logarithmic, centred at 1; beside each
+    row is its final value, the mean of the last tenth of the steps.
     """
     names, steps, values = relative_to_start(events)
     figure, ax = panel(ax, (8.4, 1.3 + 0.3 * max(1, len(names))))
@@ -73,9 +73,9 @@ def loss_anatomy(events: list[dict], title: str = "", ax=None) -> Figure:
 
 
 def loss_curves(events: list[dict], title: str = "") -> Figure:
-    """Every loss term and layer over the steps, one panel per kind of term.
+    """Draw every loss term and layer over the steps, one panel per kind of term.
 
-    The axes are logarithmic, as the terms differ in size; a layer has the same colour in all
+    The axes are logarithmic, since the terms differ in size; a layer has the same colour in all
     panels.
     """
     table = terms(events)
@@ -98,9 +98,9 @@ def loss_curves(events: list[dict], title: str = "") -> Figure:
 
 
 def pretraining(runs: list[list[dict]]) -> Figure:
-    """Masked LM over the steps: the loss on training and held-out text, and the accuracy there.
+    """Draw the masked-LM loss on training and held-out text, and the accuracy on held-out text.
 
-    runs: histories, each of a run that resumes from the one before.
+    runs: histories; each run resumes from the one before.
     """
     figure, ((loss, accuracy),) = new_figure(1, 2, (9.2, 3.4))
     start, labels = 0, ("a training batch", "held-out text")
@@ -128,7 +128,7 @@ def pretraining(runs: list[list[dict]]) -> Figure:
 
 
 class _PlainLog(LogFormatterSciNotation):
-    """Labels of a logarithmic axis: 0.2 instead of 2 × 10⁻¹, as sparse as matplotlib's."""
+    """Labels a logarithmic axis with 0.2 instead of 2 × 10⁻¹, at the same ticks as matplotlib."""
 
     def __call__(self, x, pos=None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""
