@@ -81,7 +81,7 @@ FILES = {
     "unknown label": (
         edit("SST-2/train.tsv", "long .\t1", "long .\tyes"),
         FINETUNE,
-        ["SST-2/train.tsv, line 3", "'yes'", "0, 1"],
+        ["SST-2/train.tsv, line 3", "'yes'", "0 or 1"],
     ),
     "unknown label in dev": (
         edit("SST-2/dev.tsv", "long .\t0", "long .\t2"),
@@ -271,7 +271,7 @@ MODELS = {
     "a student that is an ALBERT": (
         config("student_model", model_type="albert", embedding_size=8),
         GENERAL,
-        ["student_model/config.json", "an ALBERT can teach"],
+        ["student_model/config.json", "an ALBERT can be a teacher"],
     ),
     "a student that is no BERT": (
         config("student_model", model_type="roberta"),

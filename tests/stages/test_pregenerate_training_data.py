@@ -333,7 +333,7 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
 @pytest.mark.parametrize(
     "damage, problem",
     [
-        (lambda text: text[:-20], "line 2: not a sequence as JSON"),
+        (lambda text: text[:-20], "line 2: is not a sequence as JSON"),
         (
             lambda text: text.replace("film", "Vodka"),
             "line 1: 'Vodka' is missing in the vocabulary",
@@ -345,16 +345,16 @@ def test_a_file_of_the_original_project_is_read_and_cut_to_the_length_asked_for(
         (lambda text: "", "holds 0 sequences, but its metrics file says 2"),
         (
             lambda text: text.replace('["[CLS]", "film", "[SEP]"]', '"film"', 1),
-            "line 1: not a sequence as JSON",
+            "line 1: is not a sequence as JSON",
         ),
         (
             lambda text: text.replace('["[CLS]", "film", "[SEP]"]', "[]", 1).replace(
                 "[0, 0, 0]", "[]", 1
             ),
-            "line 1: not a sequence as JSON",
+            "line 1: is not a sequence as JSON",
         ),
-        (lambda text: text.replace("[0, 0, 0]", "[0, 0]", 1), "line 1: not a sequence as JSON"),
-        (lambda text: text + "[" * 100_000, "line 3: not a sequence as JSON"),
+        (lambda text: text.replace("[0, 0, 0]", "[0, 0]", 1), "line 1: is not a sequence as JSON"),
+        (lambda text: text + "[" * 100_000, "line 3: is not a sequence as JSON"),
         (
             lambda text: text.replace('"segment_ids"', '"segments"', 1),
             "line 1: 'segment_ids' is missing in the vocabulary or in the line",
