@@ -31,7 +31,7 @@ class Sizes:
     def of(cls, mask: Tensor, padding: str = "exact", targets: Tensor | None = None) -> Sizes:
         """Count a batch. mask: (B, L), 1 at real tokens; with padding="original" all places count.
 
-        targets: (B, L) token ids, negative where nothing is predicted.
+        targets: (B, L) token ids, negative at positions that are not predicted.
         """
         B, L = mask.shape
         found = 0.0 if targets is None else float((targets >= 0).sum())
@@ -119,7 +119,7 @@ def regression_loss(student: Tensor, teacher: Tensor, sizes: Sizes | None = None
 
 
 def label_loss(logits: Tensor, labels: Tensor, sizes: Sizes | None = None) -> Tensor:
-    """Cross-entropy of (B, K) logits to (B,) gold labels, or MSE where K = 1; mean over rows."""
+    """Cross-entropy of (B, K) logits to (B,) gold labels, or MSE if K = 1; mean over rows."""
     if logits.shape[-1] == 1:
         return regression_loss(logits, labels, sizes)
     loss = F.cross_entropy(logits.float(), labels.long(), reduction="sum")

@@ -22,7 +22,9 @@ USUAL = (
     "Heiti TC",
     "Arial Unicode MS",
 )
-NO_FONT = "Chinese letters are drawn as □: no installed font has them (Noto Sans CJK SC would do)."
+NO_FONT = (
+    "Chinese characters are drawn as □; install a font that has them, such as Noto Sans CJK SC."
+)
 _chinese = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 
 
