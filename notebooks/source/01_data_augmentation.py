@@ -171,7 +171,7 @@ pd.DataFrame([{"sentence": row.text_a, "label": row.label} for row in augmented[
 
 # %% [markdown]
 # An original keeps its capitals and spacing; a variant is written in BERT's own words. For the model both are the same, since
-# its tokenizer cuts them alike.
+# its tokenizer splits them into the same word pieces.
 
 # %% [markdown]
 # ## One knob to turn

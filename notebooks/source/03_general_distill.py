@@ -73,14 +73,14 @@ assert (
 # %% [markdown]
 # **A trap: softmaxed scores.** Libraries hand out attention *probabilities* under the name of attentions, and who matches those matches less.
 # Take a student whose scores are the teacher's, but with 5 added to the first row and 3 taken from the second. The probabilities do not move,
-# since softmax only sees differences within a row: the broken loss is 0. The scores do: mended, the loss is $(5^2 + 3^2)/2 = 17$. Scores say more than
+# since softmax only sees differences within a row: the broken loss is 0. The scores do: fixed, the loss is $(5^2 + 3^2)/2 = 17$. Scores say more than
 # softmax lets through, and the paper found that they train faster and better.
 
 # %%
 shifted, both = teacher_scores + torch.tensor([[5.0], [-3.0]]), torch.tensor([[1, 1]])
 broken = attention_loss(shifted.softmax(-1), teacher_scores.softmax(-1), both)
-mended = attention_loss(shifted, teacher_scores, both)
-assert broken < 1e-12 and mended == 17
+fixed = attention_loss(shifted, teacher_scores, both)
+assert broken < 1e-12 and fixed == 17
 
 # %% [markdown]
 # ## Teacher and student
@@ -195,7 +195,7 @@ assert sha256(newest) == sha256(handed_on)
 print(newest.name, "→", handed_on.name)
 
 # %% [markdown]
-# **A trap: the forgotten rename.** Who forgets it, or renames the wrong epoch, goes on with an older student and is told by nobody. Here is what the first
+# **A trap: the forgotten rename.** Whoever forgets it, or renames the wrong epoch, continues with an older student, and no message says so. Here is what the first
 # epoch's file would have cost: the same losses as below, added up, on the same dev sentences. (In the `smoke` profile there is one epoch, so the two
 # lines are equal.)
 
@@ -207,7 +207,7 @@ dev = read_table(workspace.data_file(workspace.task.dev_files[0]), workspace.tas
 sentences = encode([row.text_a for row in dev.rows[:64]], None, teacher.tokenizer, max_length=64)
 batch, loss = sentences.batch(range(64)), {}
 forgotten = workspace.general_student / "model_epoch_1.bin"
-for name, file in {"broken: the first epoch": forgotten, "mended: handed on": handed_on}.items():
+for name, file in {"broken: the first epoch": forgotten, "fixed: handed on": handed_on}.items():
     model = load_model(workspace.general_student, weights=file)[0].eval()
     with torch.inference_mode():
         loss[name] = float(sum(objective(model, batch).values()))
@@ -264,14 +264,14 @@ longer = {name: pad(tensor, (0, 40)) for name, tensor in batch.items()}
 rows = {}
 for name, padding in (
     ("broken: padding counts", "reference"),
-    ("mended: real places only", "exact"),
+    ("fixed: real places only", "exact"),
 ):
     measure = Intermediate(student.model, teacher.model, options.mapping, padding, options.heads)
     with torch.inference_mode():
         rows[name] = [
             float(sum(measure(student.model, which).values())) for which in (batch, longer)
         ]
-assert abs(rows["mended: real places only"][1] / rows["mended: real places only"][0] - 1) < 1e-4
+assert abs(rows["fixed: real places only"][1] / rows["fixed: real places only"][0] - 1) < 1e-4
 pd.DataFrame(rows, index=["the batch", "40 more padded places"]).T.round(3)
 
 # %% [markdown]

@@ -72,14 +72,14 @@ dev_rows = read_table(workspace.data_file(task.dev_files[0]), task)
 dev = encode_table(dev_rows, task, teacher.tokenizer, settings.task_distill_mid.max_seq_length)
 found = {
     name: (predict(m.model, dev).argmax(1) == dev.labels).mean()
-    for name, m in (("broken: raw", raw), ("mended: fine-tuned", teacher))
+    for name, m in (("broken: raw", raw), ("fixed: fine-tuned", teacher))
 }
 lessons.reveal("raw", found["broken: raw"])
 pd.Series({**found, "guessing": chance(task, dev.labels)[0]}).round(3).to_frame("dev accuracy")
 
 # %% [markdown]
 # **What you should see.** The second line clearly above the other two. If it is not, stop: nothing that follows can be better
-# than its teacher. (The package stops by itself then; only the smoke profile, whose teacher has had a dozen steps, goes on with
+# than its teacher. (The package stops by itself then; only the smoke profile, whose teacher has had a dozen steps, continues with
 # a warning.)
 
 # %% [markdown]
@@ -122,7 +122,7 @@ with torch.inference_mode():
 teacher.model.eval()
 mask = batch["attention_mask"]
 same = hidden_loss(calm, teacher.model(batch).hidden[-1], mask)
-print(f"broken: {hidden_loss(calm, dropped, mask):.4f}   mended: {same.item():.4f}")
+print(f"broken: {hidden_loss(calm, dropped, mask):.4f}   fixed: {same.item():.4f}")
 
 # %% [markdown]
 # ## The stage in one call
@@ -261,7 +261,7 @@ widgets.attention_explorer(student.model, teacher.model, one, tokens, objective.
 
 # %% [markdown]
 # And word by word: how close is what the student thinks of each word to what the teacher thinks of it? Each number is a cosine, taken from the teacher's
-# mean over all words of the sentence (from the origin all of BERT's states look alike). Blue is near 1, white is 0, red is below.
+# mean over all words of the sentence (from the origin all of BERT's states look the same). Blue is near 1, white is 0, red is below.
 
 # %%
 with torch.inference_mode():

@@ -171,7 +171,7 @@ task_distill.MID.execute({**reads, "student": first}, second, settings)
 swapped = load_bert(second)
 found = {
     "broken: swapped": predict(swapped.model, dev),
-    "mended: intermediate first": logits["student"],
+    "fixed: intermediate first": logits["student"],
 }
 pd.Series(
     {name: (answers.argmax(1) == dev.labels).mean() for name, answers in found.items()}
@@ -191,7 +191,7 @@ widgets.margins_explorer(logits["student"], logits["teacher"], dev.labels)
 # **What you should see.** A cloud along the dashed diagonal, densest in the two corners where both are sure, and most points
 # outside the red. Points on red near the centre are harmless, for there the teacher itself was unsure. Points on red far to the left
 # or right are sentences of which the teacher is sure and the student says the opposite; you meet them next. If the cloud is flat, the student
-# answers alike whatever the teacher says: it was trained too briefly, or its teacher knew nothing (in the smoke profile both).
+# gives the same answer whatever the teacher says: it was trained too briefly, or its teacher knew nothing (in the smoke profile both).
 
 # %% [markdown]
 # ## Where they part

@@ -43,7 +43,7 @@ lessons.ensure(workspace, settings, "report")
 # ## Two numbers, by hand
 #
 # Six sentences with their labels, and what two models answer. The teacher is right on 5, the student on 4. **Retention** is the
-# student's accuracy over the teacher's: $4/5$. **Agreement** is how often they answer alike, right or wrong: here on 5 of 6. A student can keep all of the
+# student's accuracy over the teacher's: $4/5$. **Agreement** is how often they give the same answer, right or wrong: here on 5 of 6. A student can keep all of the
 # accuracy and agree little, if it is wrong elsewhere.
 
 # %%

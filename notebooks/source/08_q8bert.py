@@ -295,7 +295,7 @@ try:
     source = with_eight_bits(open_source(workspace.final_student), workspace.int8_student)
     export(source, "serving", folder, pair=task.text_b is not None)
     files = {"float32": folder / "model.onnx", "8 bits": folder / "model.int8.onnx"}
-except UserError as missing:  # without the packages the rest of the notebook goes on
+except UserError as missing:  # without the packages the rest of the notebook runs
     print(missing)
 sizes = {name: path.stat().st_size / 1e6 for name, path in files.items()}
 pd.Series(sizes).round(2).to_frame("megabytes")
@@ -308,11 +308,11 @@ from tinybert_lite.exports.onnx_runtime import OnnxClassifier, int8_instructions
 
 runtimes = {name: OnnxClassifier(path, threads=1) for name, path in files.items()}
 everything = dev.first.batch(range(len(dev.first)))
-alike = {
+dev_scores = {
     name: dev.scores_of(lambda part, runtime=runtime: runtime.logits(everything))[task.metric]
     for name, runtime in runtimes.items()
 }
-pd.Series(alike, dtype=float).round(3).to_frame(f"dev {task.metric}, ONNX Runtime")
+pd.Series(dev_scores, dtype=float).round(3).to_frame(f"dev {task.metric}, ONNX Runtime")
 
 # %% [markdown]
 # And the time of a single sentence, on your machine. This page shows none, for it would be that of another; run the cell. What was measured, for models of all sizes, stands in [serving](../docs/serving.md).
@@ -336,7 +336,7 @@ for name, way in ways.items():
 #
 # ## One knob to turn
 #
-# The range of the inputs, once more. Narrow it on purpose: the step becomes finer, and more is cut off. How far can that go on?
+# The range of the inputs, once more. Narrow it on purpose: the step becomes finer, and more is cut off. How far can it be narrowed?
 
 # %%
 def narrowed(share):

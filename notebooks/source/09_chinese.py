@@ -74,7 +74,7 @@ lessons.reveal("pieces", len(parted(text)))
 
 # %% [markdown]
 # A few thousand characters, and nearly every text can be written. The other side of it: a rare English word falls into smaller pieces, down to its letters, but a character has no
-# smaller pieces. One that the vocabulary lacks becomes `[UNK]`, *unknown*, and all unknown ones look alike to the model. Here 膝 of 膝盖, *knee*, is lost. How often does that happen?
+# smaller pieces. One that the vocabulary lacks becomes `[UNK]`, *unknown*, and all unknown ones look the same to the model. Here 膝 of 膝盖, *knee*, is lost. How often does that happen?
 
 # %%
 from tinybert_lite.data.tables import read_table

@@ -81,7 +81,15 @@ def guide(tmp_path_factory):
 @pytest.mark.parametrize(
     "line",
     [AUGMENT, PREGENERATE, GENERAL, SWAPPED_FIRST, SWAPPED_SECOND, RIGHT_FIRST, RIGHT_SECOND],
-    ids=["1", "2", "3", "4 as the guide has it", "5 as the guide has it", "4 mended", "5 mended"],
+    ids=[
+        "1",
+        "2",
+        "3",
+        "4 as the guide has it",
+        "5 as the guide has it",
+        "4 corrected",
+        "5 corrected",
+    ],
 )
 def test_every_line_of_the_guide_runs(guide, line):
     ran = guide[1][line]

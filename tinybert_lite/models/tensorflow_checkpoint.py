@@ -15,7 +15,8 @@ from tinybert_lite.system.errors import UserError
 _LAYER = "bert/encoder/layer_[0-9]{1,3}"
 _DENSE = (
     "bert/pooler/dense|cls/predictions/transform/dense"
-    f"|{_LAYER}/(?:attention/self/(?:query|key|value)|(?:attention/)?output/dense|intermediate/dense)"
+    f"|{_LAYER}/(?:attention/self/(?:query|key|value)|(?:attention/)?output/dense"
+    "|intermediate/dense)"
 )
 _NORM = f"(?:bert/embeddings|cls/predictions/transform|{_LAYER}/(?:attention/)?output)/LayerNorm"
 # TensorFlow's variable, our parameter, and whether it is transposed: a dense layer's kernel is
