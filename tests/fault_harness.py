@@ -31,17 +31,8 @@ from tests.makers.workspaces import (
     write_toy_data,
     write_toy_vectors,
 )
-from tinybert_lite.stages import (
-    data_augmentation,
-    finetune_teacher,
-    general_distill,
-    pregenerate_training_data,
-    pretrain,
-    quantize,
-    task_distill_mid,
-    task_distill_out,
-    undistilled,
-)
+from tinybert_lite.pipeline.plan import stages
+from tinybert_lite.stages import data_augmentation, pregenerate_training_data
 from tinybert_lite.stages.settings import (
     Augmenting,
     Distilling,
@@ -59,20 +50,7 @@ from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.outputs import MANIFEST
 from tinybert_lite.training.loop import Loop
 
-STAGES = {
-    stage.name: stage
-    for stage in (
-        pretrain.STAGE,
-        data_augmentation.STAGE,
-        pregenerate_training_data.STAGE,
-        general_distill.STAGE,
-        finetune_teacher.STAGE,
-        task_distill_mid.STAGE,
-        task_distill_out.STAGE,
-        undistilled.STAGE,
-        quantize.STAGE,
-    )
-}
+STAGES = {stage.name: stage for stage in stages(baseline=True, int8=True)}
 BRIEF = dict(
     max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.fault_harness import BRIEF
 from tests.makers import make_bert_folder, power_cut_after
 from tests.makers.commands import call, outcome, snapshot, states
 from tests.makers.workspaces import (
@@ -287,9 +288,6 @@ def test_what_the_user_put_there_after_a_killed_run_is_not_lost(toy):
     assert contents(stage.folder(workspace)) == {"mine", "TEXTsmoke"}
 
 
-BRIEF = dict(
-    max_seq_length=32, learning_rate=3e-3, train_batch_size=8, num_train_epochs=3, save_every=2
-)
 TRAINED = Settings(
     profile="smoke",
     device="cpu",
