@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     workspace = Workspace.find(
         **({"task": args.task_name, "data_dir": args.source} if args.task_name else {})
     )
-    vocabulary = teacher_folder(args.bert_model, workspace).need_vocabulary()
+    vocabulary = teacher_folder(args.bert_model, workspace).need_tokenizer()
     tokenizer = load_tokenizer(vocabulary, args.lower_case)
     if args.task_name:
         tables_to_records(workspace, args.output_dir, tokenizer, length)

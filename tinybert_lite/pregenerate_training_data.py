@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
     if not (args.bert_model or args.vocab_file):
         raise UserError("no vocabulary is named: add --vocab_file FILE or --bert_model FOLDER")
     workspace = Workspace.find()
-    vocabulary = args.vocab_file or teacher_folder(args.bert_model, workspace).need_vocabulary()
+    vocabulary = args.vocab_file or teacher_folder(args.bert_model, workspace).as_tokenizer
     task = replace(TASKS[FOLDERS_OWN_TASK], language=args.language)
     options = Pregenerating.of(args)
     STAGE.execute(

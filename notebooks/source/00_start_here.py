@@ -99,10 +99,10 @@ base
 from transformers import BertConfig
 
 from tinybert_lite.models.cost import parameters_by_block
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 
 with torch.device("meta"):
-    tiny = Bert(
+    tiny = Encoder(
         BertConfig(
             num_hidden_layers=4, hidden_size=312, num_attention_heads=12, intermediate_size=1200
         )

@@ -131,7 +131,7 @@ plots.layer_map(objective.mapping, teacher.model.layers)
 # by the sum of the squares of all their numbers?
 
 # %%
-embeddings = teacher.model.bert.embeddings.word_embeddings.weight.detach()
+embeddings = teacher.model.body.embeddings.word_embeddings.weight.detach()
 directions = torch.linalg.svd(embeddings, full_matrices=False).Vh[: untrained.config.hidden_size]
 lost = (
     embeddings - embeddings @ directions.T @ directions

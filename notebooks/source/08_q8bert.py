@@ -82,7 +82,7 @@ print(f"cut off: {int((x / s > 127.5).sum() + (x / s < -128.5).sum())} of {len(x
 from tinybert_lite.models.loading import load_bert
 
 student = load_bert(workspace.final_student)
-weight = student.model.blocks[0].attention.self.query.weight
+weight = student.model.body.encoder.layer[0].attention.self.query.weight
 widgets.rounding_explorer(weight)
 
 # %% [markdown]
@@ -99,7 +99,7 @@ from tinybert_lite.data.rows import task_examples
 rows, longest = workspace.rows_for_prediction, settings.quantize.max_seq_length
 examples = task_examples(rows, task, student.tokenizer, longest, 4096)
 rounded = quantize(copy.deepcopy(student.model))
-layer = rounded.blocks[1].attention.self.query
+layer = rounded.body.encoder.layer[1].attention.self.query
 seen, followed = [], []
 hook = layer.register_forward_pre_hook(lambda _, ins: seen.append(float(ins[0].abs().max())))
 for _, batch in in_order(examples, 32):

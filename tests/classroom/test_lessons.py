@@ -177,7 +177,7 @@ def test_the_profile_is_the_argument_then_the_variable_then_classroom(
     if variable is not None:
         monkeypatch.setenv("TINYBERT_PROFILE", variable)
     found, settings = lessons.setup(argument)
-    assert (found.root, settings) == (workspace, profile(chosen, teacher_width=32))
+    assert (found.root, settings) == (workspace, profile(chosen, grown=False))
     assert capsys.readouterr() == ("", "")
 
 

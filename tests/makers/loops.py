@@ -9,13 +9,13 @@ from transformers import BertConfig
 
 from tests.makers import config_values
 from tinybert_lite.data.batches import Batches, Examples
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.training.loop import Loop
 
 
 def bert(seed, layers=2, width=16, dropout=0.1, **parts):
     torch.manual_seed(seed)
-    return Bert(
+    return Encoder(
         BertConfig(
             **config_values(
                 layers, width, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout

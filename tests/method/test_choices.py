@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from tests.makers import random_batch, stock_bert
 from tests.makers.commands import call
 from tinybert_lite.method import losses
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import Intermediate, Prediction
 from tinybert_lite.stages.settings import Distilling, Predicting, Settings, Training
 from tinybert_lite.system.errors import UserError
@@ -27,10 +27,10 @@ def pair(heads=2, **student):
     torch.manual_seed(3)
     config = stock_bert(layers=2, width=8, heads=heads).config
     return (
-        Bert(
+        Encoder(
             config, **{"projection": "per_layer", "teacher_width": 16, "num_labels": 2, **student}
         ).eval(),
-        Bert(stock_bert(layers=4, width=16, heads=2).config, num_labels=2).eval(),
+        Encoder(stock_bert(layers=4, width=16, heads=2).config, num_labels=2).eval(),
     )
 
 
@@ -137,7 +137,7 @@ def test_a_row_without_a_label_has_the_teachers_share_alone():
 
 def test_a_regressions_hard_labels_are_its_numbers():
     student, teacher = pair(projection=None, num_labels=1)
-    teacher = Bert(teacher.config, num_labels=1).eval()
+    teacher = Encoder(teacher.config, num_labels=1).eval()
     batch = {**BATCH, "labels": torch.tensor([0.5, 2.0, 4.5])}
     terms = Prediction(teacher, hard_labels=0.25)(student, batch)
     mine, theirs = (model(batch, logits=True).logits.view(-1) for model in (student, teacher))

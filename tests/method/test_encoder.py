@@ -5,25 +5,21 @@ import torch
 from transformers import BertForMaskedLM, BertForSequenceClassification, BertModel
 
 from tests.makers import random_batch, stock_bert
-from tinybert_lite.method.encoder import SCORES_ATTENTION, Bert, scores_attention
+from tinybert_lite.method.encoder import SCORES_ATTENTION, Encoder, Scores, scores_attention
 
 LAYERS, BATCH = 3, random_batch([9, 4, 6])
 REAL = BATCH["attention_mask"].bool()
 INPUTS = {name: BATCH[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
 
 
-def ours(stock, head: str = "huggingface", **parts) -> Bert:
+def ours(stock, head: str = "huggingface", **parts) -> Encoder:
     """Our model with a stock one's weights, all of them."""
     config = type(stock.config)(**stock.config.to_dict())
     config.classifier_head = head
-    model = Bert(config, **parts).eval()
-    state = (
-        stock.state_dict()
-        if hasattr(stock, "bert")
-        else {f"bert.{name}": tensor for name, tensor in stock.state_dict().items()}
-    )
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    assert not unexpected and all(name.startswith(("bert.pooler", "fit_dense")) for name in missing)
+    model = Encoder(config, **parts).eval()
+    kind = model.auto if type(model.auto) is type(stock) else model.body
+    missing, unexpected = kind.load_state_dict(stock.state_dict(), strict=False)
+    assert not unexpected and all(name.startswith("pooler") for name in missing)
     return model
 
 
@@ -113,14 +109,15 @@ def test_masked_lm_logits_equal_the_stock_class_at_the_places_asked_for():
 
 def test_masked_lm_shares_the_word_embeddings():
     model = ours(stock_bert(BertForMaskedLM), masked_lm=True)
-    assert model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
-    assert "cls.predictions.decoder.weight" not in dict(model.named_parameters())
+    decoder = model.auto.cls.predictions.decoder
+    assert decoder.weight is model.body.embeddings.word_embeddings.weight
+    assert "auto.cls.predictions.decoder.weight" not in dict(model.named_parameters())
 
 
 @torch.no_grad()
 def test_last_layer_stops_early(pair):
     _, model = pair
-    model.bert.encoder.layer[2].forward = None  # would raise
+    model.body.encoder.layer[2].forward = None  # would raise
     found = model(BATCH, last_layer=2)
     assert len(found.hidden) == 3
     assert len(model(BATCH, last_layer=0).hidden) == 1
@@ -132,9 +129,9 @@ def test_the_stock_forward_under_our_attention_respects_the_padding_mask(pair):
     word.
     """
     stock, model = pair
-    assert model.bert.config._attn_implementation == SCORES_ATTENTION
+    assert model.body.config._attn_implementation == SCORES_ATTENTION
     expected = stock(**INPUTS).last_hidden_state
-    close(model.bert(**INPUTS).last_hidden_state[REAL], expected[REAL])
+    close(model.body(**INPUTS).last_hidden_state[REAL], expected[REAL])
     no_mask = stock(
         **{**INPUTS, "attention_mask": torch.ones_like(BATCH["attention_mask"])}
     ).last_hidden_state
@@ -154,10 +151,10 @@ def test_every_kind_of_mask_gives_the_same_attention_on_both_paths(kind):
         "additive": torch.zeros(real.shape).masked_fill(~real, torch.finfo(torch.float32).min),
         "none": None,
     }[kind]
-    scores = {1: None}
+    scores = Scores([1])
     slow, fast = (
         scores_attention(Module, query, key, value, mask, scaling=0.5, scores=wanted)[0]
-        for wanted in (scores, {2: None})
+        for wanted in (scores, Scores([2]))
     )
     raw = 0.5 * query @ key.transpose(2, 3)
     close(scores[1], raw)
@@ -182,14 +179,12 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(model(BATCH, logits=True).logits, model(BATCH, logits=True).logits)
     model.train()
     assert not torch.equal(model(BATCH, scores=[1]).hidden[-1], model(BATCH, scores=[1]).hidden[-1])
-    pooled = torch.ones(1, 1, 16)
-    assert not torch.equal(
-        model.classify(pooled), model.classify(pooled)
-    )  # Hugging Face's head drops out as well
+    model.body.eval()  # Hugging Face's head drops out as well
+    assert not torch.equal(model(BATCH, logits=True).logits, model(BATCH, logits=True).logits)
 
 
 def test_new_heads_are_drawn_with_the_configs_range():
     config = stock_bert(BertModel, width=64, initializer_range=0.02).config
-    model = Bert(config, num_labels=200, projection="per_layer", teacher_width=200)
+    model = Encoder(config, num_labels=200, projection="per_layer", teacher_width=200)
     for layer in (model.classifier, *model.fit_denses):
         assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05) and layer.bias.eq(0).all()

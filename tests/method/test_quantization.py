@@ -153,9 +153,9 @@ def test_calibration_sees_floating_point_and_learns_no_weight():
             layer.register_forward_pre_hook(
                 lambda _, x, name=name: inputs.__setitem__(name, x[0].abs().max().item())
             )
-    plain.bert.embeddings = quantize(
+    plain.body.embeddings = quantize(
         copy.deepcopy(model)
-    ).bert.embeddings  # tables are rounded from the start
+    ).body.embeddings  # tables are rounded from the start
     plain(batch, logits=True)
     calibrate(quantize(model.train()), [batch])
     assert model.training and all(
@@ -174,7 +174,7 @@ def test_calibration_sees_floating_point_and_learns_no_weight():
 
 def test_a_layer_computes_what_whole_numbers_would():
     """The oracle: int64 products and sums, rescaled once."""
-    layer = eight_bits().bert.encoder.layer[0].intermediate.dense.eval()
+    layer = eight_bits().body.encoder.layer[0].intermediate.dense.eval()
     x = layer.input_range * torch.randn(4, 16)
     of_input, of_weight = (scale.item() for scale in layer.scales())
     k_x = np.clip(np.rint(x.numpy() / np.float32(of_input)), -128, 127).astype(np.int64)
@@ -189,7 +189,7 @@ def test_a_layer_computes_what_whole_numbers_would():
 
 
 def test_gradients_of_a_layer_are_those_of_the_rounded_product():
-    layer = eight_bits().bert.encoder.layer[0].intermediate.dense.eval()
+    layer = eight_bits().body.encoder.layer[0].intermediate.dense.eval()
     x = (0.9 * layer.input_range * (2 * torch.rand(4, 16) - 1)).requires_grad_()
     out = torch.randn(4, 32)
     (layer(x) * out).sum().backward()
@@ -228,7 +228,7 @@ def test_what_becomes_8_bits_and_what_stays():
     "kind", ["word_embeddings", "position_embeddings", "token_type_embeddings"]
 )
 def test_a_table_is_rounded_on_its_own_grid(kind):
-    table = getattr(eight_bits().bert.embeddings, kind)
+    table = getattr(eight_bits().body.embeddings, kind)
     ids = torch.tensor([[0, 1, 1]])
     scale = table.weight.detach().abs().max() / 127
     assert torch.equal(table(ids), torch.round(table.weight.detach() / scale)[ids] * scale)
@@ -276,11 +276,11 @@ def test_training_mends_what_rounding_broke(monkeypatch):
 @pytest.mark.parametrize("parts", [1, 3])
 def test_the_loop_moves_every_range_once_a_step_over_all_parts_of_the_batch(parts):
     model = eight_bits()
-    first = model.bert.encoder.layer[0].attention.self.query
+    first = model.body.encoder.layer[0].attention.self.query
     before, batch = first.input_range.clone(), rows(8).batch(range(8))
     most = (
         model.eval()
-        .bert.embeddings(input_ids=batch["input_ids"], token_type_ids=batch["token_type_ids"])
+        .body.embeddings(input_ids=batch["input_ids"], token_type_ids=batch["token_type_ids"])
         .abs()
         .max()
     )
@@ -317,7 +317,7 @@ def test_8_bits_survive_a_folder(tmp_path):
 def test_files_that_do_not_belong_together_are_refused(tmp_path):
     folder = make_bert_folder(tmp_path / "plain", num_labels=2)
     config = (folder / "config.json").read_text()
-    for bits, says in ((8, "lacks bert.encoder"), (4, "bits 4 is unknown")):
+    for bits, says in ((8, "lacks bert.embeddings|lacks .*input_range"), (4, "bits 4 is unknown")):
         (folder / "config.json").write_text(config.replace("{", f'{{"bits": {bits},', 1))
         with pytest.raises(UserError, match=says):
             load_model(folder)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.makers import make_bert_folder
-from tinybert_lite.models.folder import ALBERT, BERT, CLASSIFIER, LOGITS, ModelFolder
+from tinybert_lite.models.folder import CLASSIFIER, ENCODER, LOGITS, ModelFolder
 from tinybert_lite.system.errors import UserError
 
 
@@ -21,31 +21,28 @@ def configured(folder: Path, **values) -> ModelFolder:
 
 
 @pytest.mark.parametrize(
-    "values, vocabulary, kind, has_layers",
+    "values, kind",
     [
-        ({}, False, BERT, True),
-        ({"model_type": "bert"}, False, BERT, True),
-        ({"model_type": "bert_relu_head"}, False, BERT, True),
-        ({"model_type": "albert"}, True, ALBERT, True),
-        ({"model_type": "albert"}, False, ALBERT, False),
-        ({"model_type": "roberta"}, True, CLASSIFIER, False),
-        ({"model_type": ["bert"]}, True, CLASSIFIER, False),
-        ({"model_type": "bert_onnx"}, False, CLASSIFIER, False),
+        ({}, ENCODER),
+        ({"model_type": "bert"}, ENCODER),
+        ({"model_type": "bert_relu_head"}, ENCODER),
+        ({"model_type": "albert"}, ENCODER),
+        ({"model_type": "modernbert"}, ENCODER),
+        ({"model_type": "deberta-v2"}, ENCODER),
+        ({"model_type": "gpt2"}, CLASSIFIER),
+        ({"model_type": ["bert"]}, CLASSIFIER),
+        ({"model_type": "bert_onnx"}, CLASSIFIER),
     ],
 )
-def test_the_kind_of_a_teacher_and_whether_its_layers_can_be_matched(
-    tmp_path, values, vocabulary, kind, has_layers
-):
-    if vocabulary:
-        (tmp_path / "vocab.txt").write_text("[PAD]\n")
+def test_the_kind_of_a_teacher_and_whether_its_layers_can_be_matched(tmp_path, values, kind):
     folder = configured(tmp_path, **values)
-    assert (folder.kind, folder.has_layers) == (kind, has_layers)
+    assert (folder.kind, folder.has_layers) == (kind, kind == ENCODER)
 
 
 def test_a_file_is_one_of_logits_and_an_unmade_folder_counts_as_a_bert(tmp_path):
     (tmp_path / "logits.npy").write_bytes(b"")
     logits, unmade = ModelFolder(tmp_path / "logits.npy"), ModelFolder(tmp_path / "none")
-    assert (logits.kind, logits.has_layers, unmade.kind) == (LOGITS, False, BERT)
+    assert (logits.kind, logits.has_layers, unmade.kind) == (LOGITS, False, ENCODER)
     assert not unmade.has_config and unmade.weights_file is None and unmade.weight_names == set()
 
 
@@ -74,13 +71,26 @@ def test_it_is_a_path_and_is_not_opened_twice(tmp_path):
     assert Path(folder) == folder.path and folder.name == tmp_path.name
 
 
-def test_a_vocabulary_of_the_workspace_around_it_serves_and_a_missing_one_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"vocab.txt is missing: .* \(or into 1_pre_data/\)"):
-        ModelFolder(tmp_path / "teacher_model").need_vocabulary()
+def test_a_vocabulary_of_the_workspace_serves_a_folder_without_one_and_is_said(tmp_path, capsys):
+    with pytest.raises(UserError, match=r"holds no tokenizer: .* may also be in 1_pre_data/"):
+        ModelFolder(tmp_path / "teacher_model").need_tokenizer()
     (tmp_path / "1_pre_data").mkdir()
     (tmp_path / "1_pre_data/vocab.txt").write_text("[PAD]\n")
-    found = ModelFolder(tmp_path / "teacher_model").need_vocabulary()
+    found = ModelFolder(tmp_path / "teacher_model").need_tokenizer()
     assert found == tmp_path / "1_pre_data/vocab.txt"
+    assert "has no vocabulary, so that of the workspace is used" in capsys.readouterr().err
+
+
+def test_its_own_tokenizer_comes_first_and_nothing_above_the_workspace_is_read(tmp_path):
+    teacher = tmp_path / "course/teacher_model"
+    for home in (tmp_path, tmp_path / "course"):
+        (home / "1_pre_data").mkdir(parents=True)
+    (tmp_path / "1_pre_data/vocab.txt").write_text("[PAD]\n")
+    assert ModelFolder(teacher).tokenizer_place is None
+    teacher.mkdir()
+    (tmp_path / "course/1_pre_data/vocab.txt").write_text("[PAD]\n")
+    (teacher / "tokenizer.json").write_text("{}")
+    assert ModelFolder(teacher).tokenizer_place == teacher
 
 
 def test_what_was_read_is_kept_and_a_new_object_sees_what_was_written(tmp_path):

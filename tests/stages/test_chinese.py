@@ -306,7 +306,7 @@ def test_a_vocabulary_holds_characters_seen_twice_and_words_of_letters_seen_ten_
 
 def test_vectors_of_words_that_are_no_pieces_do_no_harm(tmp_path):
     bert = load_bert(make_bert_folder(tmp_path / "bert", vocab=VOCABULARY), masked_lm=True)
-    before = bert.model.bert.embeddings.word_embeddings.weight.detach().clone()
+    before = bert.model.body.embeddings.word_embeddings.weight.detach().clone()
     assert (
         start_from_vectors(
             bert.model,
@@ -315,7 +315,7 @@ def test_vectors_of_words_that_are_no_pieces_do_no_harm(tmp_path):
         )
         == 0
     )
-    assert torch.equal(bert.model.bert.embeddings.word_embeddings.weight, before)
+    assert torch.equal(bert.model.body.embeddings.word_embeddings.weight, before)
     assert (
         start_from_vectors(
             bert.model,

@@ -21,7 +21,7 @@ from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.initial_weights import start_from_vectors, start_from_waves
 from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.saving import save_safetensors
@@ -209,9 +209,9 @@ def test_embeddings_that_start_from_vectors_keep_their_cosines(tmp_path):
         load_bert(make_bert_folder(tmp_path / "bert"), masked_lm=True),
         WordVectors.read(write_toy_vectors(tmp_path / "glove.txt")),
     )
-    before = bert.model.bert.embeddings.word_embeddings.weight.detach().clone()
+    before = bert.model.body.embeddings.word_embeddings.weight.detach().clone()
     assert start_from_vectors(bert.model, bert.tokenizer, vectors) > 5
-    after = bert.model.bert.embeddings.word_embeddings.weight.detach()
+    after = bert.model.body.embeddings.word_embeddings.weight.detach()
     vocab = bert.tokenizer.get_vocab()
     known = [piece for piece in vocab if piece in vectors.place]
     wanted = torch.nn.functional.normalize(
@@ -247,6 +247,7 @@ def test_from_plain_text_to_a_folder_that_hugging_face_opens(place):
     assert {path.name for path in (place / "new").iterdir()} == {
         "config.json",
         "vocab.txt",
+        "tokenizer.json",
         "tokenizer_config.json",
         "model.safetensors",
         "manifest.json",
@@ -298,7 +299,7 @@ def test_more_positions_than_a_bert_has_repeat_those_it_has(place):
         load_model(place / "long", masked_lm=True),
     )
     assert new == [] and model.config.max_position_embeddings == 150
-    assert torch.allclose(model.state_dict()[name], before.repeat(3, 1)[:150], atol=1e-6)
+    assert torch.allclose(model.state_dict()[f"auto.{name}"], before.repeat(3, 1)[:150], atol=1e-6)
     batch = {
         key: torch.ones(1, 150, dtype=torch.long)
         for key in ("input_ids", "attention_mask", "token_type_ids")
@@ -380,9 +381,9 @@ def test_positions_begin_as_waves_that_tell_near_from_far():
     """By a loop over the formula, and by what it is for: a place is most like its neighbours, and
     like none by chance.
     """
-    model = Bert(BertConfig(**config_values(layers=1, width=16, heads=2)))
+    model = Encoder(BertConfig(**config_values(layers=1, width=16, heads=2)))
     start_from_waves(model, scale=0.5, longest=1000.0)
-    table = model.bert.embeddings.position_embeddings.weight.data
+    table = model.body.embeddings.position_embeddings.weight.data
     for place in (0, 1, 37):
         for pair in range(8):
             angle = place / 1000 ** (2 * pair / 16)

@@ -38,7 +38,7 @@ def setup(profile: str | None = None, task: str = FOLDERS_OWN_TASK) -> tuple[Wor
             say(str(finding))
     workspace = Workspace.find(task=task)
     name = profile or os.environ.get("TINYBERT_PROFILE") or "classroom"
-    return workspace, presets.profile(name, workspace.task, workspace.teacher_width)
+    return workspace, presets.profile(name, workspace.task, workspace.teacher_is_grown)
 
 
 def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
@@ -46,7 +46,7 @@ def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
 
     The notebooks before it, if they are run later, replace them by inputs of the normal profile.
     """
-    quick = presets.profile("smoke", settings.task, workspace.teacher_width)
+    quick = presets.profile("smoke", settings.task, workspace.teacher_is_grown)
     machine = ("seed", "device", "precision", "threads", "lower_case")
     quick = replace(quick, **{name: getattr(settings, name) for name in machine})
     run_all.ensure(workspace, settings, upto, quick)

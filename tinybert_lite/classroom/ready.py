@@ -150,7 +150,7 @@ def put_in_place(workspace: Workspace, which: str, source: Path) -> None:
                 set_aside(folder, workspace)
                 _move(place / stage.name, folder)
             say(f"{folder}: ready")
-            settings = profile(manifest["profile"], workspace.task, workspace.teacher_width)
+            settings = profile(manifest["profile"], workspace.task, workspace.teacher_is_grown)
             settings = replace(settings, seed=manifest["seed"])
             if reason := stale(stage, stage.reads(workspace), folder, settings, manifest):
                 remark(

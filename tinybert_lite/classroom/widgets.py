@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tinybert_lite import plots
 from tinybert_lite.classroom.explorer import Explorer
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.layer_mapping import layer_mapping
 from tinybert_lite.method.objectives import common_heads
 from tinybert_lite.plots.panels import new_figure
@@ -34,7 +34,7 @@ def _images(axes) -> list[Artist]:
 
 
 @torch.inference_mode()
-def _scores(model: Bert, batch: dict[str, Tensor], layers) -> dict[int, Tensor]:
+def _scores(model: Encoder, batch: dict[str, Tensor], layers) -> dict[int, Tensor]:
     """Return attention scores (B, H, L, L) by layer, without dropout; the model's mode is kept."""
     training = model.training
     scores = model.eval()(batch, scores=layers).scores
@@ -43,7 +43,7 @@ def _scores(model: Bert, batch: dict[str, Tensor], layers) -> dict[int, Tensor]:
 
 
 def matched_scores(
-    student: Bert, teacher: Bert, batch: dict[str, Tensor], mapping: list[int]
+    student: Encoder, teacher: Encoder, batch: dict[str, Tensor], mapping: list[int]
 ) -> list[tuple[Tensor, Tensor]]:
     """Return attention scores (B, H, L, L) of student layer m and teacher layer g(m), m = 1 … M.
 
@@ -55,7 +55,11 @@ def matched_scores(
 
 
 def attention_explorer(
-    student: Bert, teacher: Bert, batch: dict[str, Tensor], tokens: list[str], mapping: list[int]
+    student: Encoder,
+    teacher: Encoder,
+    batch: dict[str, Tensor],
+    tokens: list[str],
+    mapping: list[int],
 ) -> Explorer:
     """Show teacher, student and difference of one sentence's attention, by layer and head.
 

@@ -81,7 +81,7 @@ class Examples:
         lengths = self.starts[rows + 1][:, None] - starts
         place = np.arange(lengths.max())
         real = place < lengths
-        batch = {  # 0 is [PAD] in every BERT vocabulary
+        batch = {  # 0 is [PAD] in a BERT's vocabulary; `Encoder` replaces it by its own
             "input_ids": np.where(real, self.ids[np.where(real, starts + place, 0)], 0),
             "attention_mask": real,
             "token_type_ids": real & (place >= self.first[rows][:, None]),

@@ -13,6 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tinybert_lite.data.chinese import word_starts
+from tinybert_lite.data.frame import Frame
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.masking import with_inner
@@ -94,15 +95,17 @@ def tokenised(
     """Tokenise documents with the tokenizer stored in `folder`.
 
     Returns token ids (T,) int32, tokens per sentence (S,) int64 and sentences per document (n,)
-    int64. Empty sentences and documents are left out. In Chinese ("zh") a token inside a word gets
-    its id plus the vocabulary's size, see `TokenisedCorpus.pieces`.
+    int64. Empty sentences and documents are left out. A token inside a word gets its id plus the
+    vocabulary's size, see `TokenisedCorpus.pieces`: in Chinese ("zh"), whose words the segmenter
+    finds, and in vocabularies that do not mark such pieces with ##.
     """
     if one_thread:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer, chinese = _tokenizer(folder), language == "zh"
     size = tokenizer.get_vocab_size()
+    marked = type(tokenizer.model).__name__ == "WordPiece"
     # The fast variant returns no offsets.
-    encode = tokenizer.encode_batch if chinese else tokenizer.encode_batch_fast
+    encode = tokenizer.encode_batch if chinese or not marked else tokenizer.encode_batch_fast
     found = iter(encode([s for document in documents for s in document], add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
     for document in documents:
@@ -113,6 +116,10 @@ def tokenised(
             if chinese:
                 starts = word_starts(sentence)
                 inner = (start not in starts for start, _ in encoding.offsets)
+                row = [token + size * is_inner for token, is_inner in zip(row, inner)]
+            elif not marked:
+                words = [None, *encoding.word_ids]
+                inner = (word is not None and word == last for last, word in zip(words, words[1:]))
                 row = [token + size * is_inner for token, is_inner in zip(row, inner)]
             ids.fromlist(row)
             lengths.append(len(row))
@@ -164,7 +171,7 @@ class TokenisedCorpus:
         return int(np.searchsorted(self.documents, sentence, side="right")) - 1
 
     def pieces(self) -> list[str]:
-        """Return 2 V word pieces by id: the vocabulary's, then the same inside a Chinese word."""
+        """Return 2 V word pieces by id: the vocabulary's, then the same inside a word."""
         vocabulary = _tokenizer(self.folder).get_vocab()
         return with_inner(sorted(vocabulary, key=vocabulary.get))
 
@@ -184,6 +191,7 @@ class TokenisedCorpus:
         Raises UserError for an empty corpus or a single document.
         """
         (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+        Frame.of(tokenizer).write(folder)
         tokens_end = sentences_end = 0
         with (
             open(folder / "tokens.i4", "wb") as tokens,

@@ -12,6 +12,7 @@ from reprlib import repr as short
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
+from tinybert_lite.data.frame import Frame
 from tinybert_lite.data.id_rows import UNCHECKED, id_rows, record_files
 from tinybert_lite.data.tables import holds_ids
 from tinybert_lite.data.tfrecord import count_records
@@ -26,11 +27,11 @@ AGAIN = "run pregenerate_training_data again"
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str]]:
-    """Open the corpus once per process; return it, its pieces by id, and the random pieces."""
-    corpus = TokenisedCorpus(folder)
+def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str], Frame]:
+    """Open a corpus once per process; return it, its pieces, the random pieces and the frame."""
+    corpus, frame = TokenisedCorpus(folder), Frame.read(folder)
     pieces = corpus.pieces()
-    return corpus, pieces, random_pieces(pieces)
+    return corpus, pieces, random_pieces(pieces, frame.special), frame
 
 
 close_corpus = _opened.cache_clear
@@ -45,16 +46,14 @@ def lines_of_documents(
     depend neither on other documents nor on the number of workers. In a corpus of n documents the
     number n + d means document d once more, with other random numbers.
     """
-    corpus, pieces, others = _opened(folder)
+    corpus, pieces, others, frame = _opened(folder)
+    count = frame.count(pair=not settings.one_seq)
     lines = []
     for number in documents:
         rng = random.Random(f"{seed} {epoch} {number}")
-        for first, second, is_random in sequences(corpus, number % len(corpus), settings, rng):
-            tokens = ["[CLS]", *(pieces[t] for t in first), "[SEP]"]
-            segments = [0] * len(tokens)
-            if second:
-                tokens += [*(pieces[t] for t in second), "[SEP]"]
-                segments += [1] * (len(second) + 1)
+        document = number % len(corpus)
+        for first, second, is_random in sequences(corpus, document, settings, rng, count):
+            tokens, segments = frame.around([pieces[t] for t in first], [pieces[t] for t in second])
             tokens, positions, labels = mask_tokens(
                 tokens,
                 rng,
@@ -62,6 +61,8 @@ def lines_of_documents(
                 settings.max_predictions_per_seq,
                 settings.do_whole_word_mask,
                 others,
+                frame.tokens,
+                frame.mask,
             )
             tokens, labels = without_inner(tokens), without_inner(labels)
             lines.append(json_line(tokens, segments, is_random, positions, labels))

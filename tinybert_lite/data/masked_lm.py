@@ -50,9 +50,14 @@ class Masked:
     ):
         self.examples, self.probability, self.seed, self.epoch = examples, probability, seed, epoch
         self.lengths, self.size = examples.lengths, len(tokenizer)
-        self.pieces = with_inner(tokenizer.convert_ids_to_tokens(range(self.size)))
+        self.pieces = with_inner(tokenizer.convert_ids_to_tokens(list(range(self.size))))
         self.plain = {piece: i % self.size for i, piece in enumerate(self.pieces)}
-        self.others, self.unknown = random_pieces(self.pieces), tokenizer.unk_token_id
+        special = tokenizer.all_special_tokens
+        self.others, self.unknown = random_pieces(self.pieces, special), tokenizer.unk_token_id
+        self.names = {
+            "fixed": (tokenizer.cls_token, tokenizer.sep_token),
+            "mask": tokenizer.mask_token,
+        }
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -70,7 +75,7 @@ class Masked:
             tokens = [self.pieces[t] for t in ids[i, :length].tolist()]
             rng = random.Random(f"{self.seed} {self.epoch} {row}")
             masked, places, _ = mask_tokens(
-                tokens, rng, self.probability, length, True, self.others
+                tokens, rng, self.probability, length, True, self.others, **self.names
             )
             targets[i, places] = plain[i, places]
             ids[i, :length] = torch.tensor([self.plain[token] for token in masked])

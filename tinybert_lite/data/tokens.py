@@ -1,36 +1,72 @@
 """Split texts into words, and encode texts as rows of token ids."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import numpy as np
 from tokenizers.normalizers import BertNormalizer
 
 from tinybert_lite.data.batches import Examples
-from tinybert_lite.data.chinese import segment
+from tinybert_lite.data.chinese import joined, segment
 from tinybert_lite.data.tables import Table, label_ids
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.models.tokenizers import is_lower_case
+from tinybert_lite.models.tokenizers import is_wordpiece, lower_cases
+
+# Words, blanks and other signs: joining them gives the text again.
+PARTS = re.compile(r"\w+|\s+|[^\w\s]")
+LEADING_BLANK = ("Ġ", "▁")  # marks of byte-level BPE and of SentencePiece
 
 
 def words(tokenizer, text: str, language: str = "en") -> list[str]:
     """Return the words of BERT's basic tokenizer: cleaned, lower-cased for an uncased vocabulary.
 
     Punctuation marks are separate words. In Chinese ("zh") the words are those of the segmenter,
-    cleaned in the same way, but without the spaces that BERT puts around characters.
+    cleaned in the same way, but without the spaces that BERT puts around characters. For a
+    tokenizer of another kind, which keeps blanks, the blanks are words too. `joiner` joins them.
     """
+    lower = lower_cases(tokenizer)
     if language == "zh":
-        cleaner = BertNormalizer(handle_chinese_chars=False, lowercase=is_lower_case(tokenizer))
+        cleaner = BertNormalizer(handle_chinese_chars=False, lowercase=bool(lower))
         return [word for word in segment(cleaner.normalize_str(text)) if not word.isspace()]
+    if lower is None:
+        return PARTS.findall(text)
     backend = tokenizer.backend_tokenizer
     cleaned = backend.normalizer.normalize_str(text)
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(cleaned)]
+
+
+def joiner(tokenizer, language: str = "en") -> Callable[[Iterable[str]], str]:
+    """Return the function that joins `words` to a text."""
+    if language == "zh":
+        return joined
+    return "".join if lower_cases(tokenizer) is None else " ".join
+
+
+def whole_words(tokenizer, language: str = "en") -> dict[int, str]:
+    """Return the pieces that are complete words, without special tokens: id -> word.
+
+    In a WordPiece vocabulary these are the pieces without ##; elsewhere those with a leading blank,
+    and in Chinese also those without.
+    """
+    special, ids = set(tokenizer.all_special_tokens), tokenizer.get_vocab()
+    pieces = [piece for piece in sorted(ids, key=ids.get) if piece not in special]
+    if is_wordpiece(tokenizer):
+        return {ids[piece]: piece for piece in pieces if not piece.startswith("##")}
+    decode = tokenizer.backend_tokenizer.decoder.decode
+    return {
+        ids[piece]: decode([piece]).strip()
+        for piece in pieces
+        if piece.startswith(LEADING_BLANK) or language == "zh"
+    }
 
 
 def encode(
     texts_a: list[str], texts_b: list[str] | None, tokenizer, max_length: int, block: int = 10_000
 ) -> Examples:
     """Encode texts as `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` tokens.
+
+    Other families have other special tokens.
 
     The longer text is cut first, as in BERT's own scripts.
     """
@@ -47,7 +83,11 @@ def _encoded(
     def ids():
         for texts in blocks:
             found = tokenizer(
-                *texts, truncation="longest_first", max_length=most, return_attention_mask=False
+                *texts,
+                truncation="longest_first",
+                max_length=most,
+                return_attention_mask=False,
+                return_token_type_ids=True,
             )
             yield found["input_ids"], [types.count(0) for types in found["token_type_ids"]]
 

@@ -27,8 +27,6 @@ THE_ORIGINALS_ACTIVATIONS = ("gelu", "relu", "swish")
 def write_huggingface(source: Source, folder: Path) -> None:
     """Write a folder for transformers: AutoModelForSequenceClassification, …MaskedLM, AutoModel."""
     source.drop("fit_dense", "fit_denses")
-    if source.model.classifier is not None:
-        source.drop("cls")
     _write_safetensors(source, folder)
     if source.has_relu_head:
         module = Path(relu_head.__file__)
@@ -54,7 +52,7 @@ def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
             f"{source.folder} holds no classifier, so it cannot predict; export a model after "
             f"stage 5, or this one with --format huggingface"
         )
-    source.drop("fit_dense", "fit_denses", "cls")
+    source.drop("fit_dense", "fit_denses")
     if half:
         full = answers(model)["logits"]
         for parameter in model.parameters():
@@ -72,6 +70,11 @@ def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
 def write_original(source: Source, folder: Path) -> None:
     """Write the original project's three files, with all parameters under the original's names."""
     model, config = source.model, source.model.config
+    if config.model_type != "bert":
+        raise UserError(
+            f"{source.folder.config_file}: the original code reads BERTs only, not a "
+            f"{config.model_type}; export it with --format huggingface"
+        )
     if config.hidden_act not in THE_ORIGINALS_ACTIVATIONS:
         raise UserError(
             f"{source.folder.config_file}: the original code has no hidden_act "
@@ -80,7 +83,8 @@ def write_original(source: Source, folder: Path) -> None:
         )
     save_config(model, folder)
     # The original code knows this tensor only as cls.predictions.bias.
-    content = model_bytes(model, without="cls.predictions.decoder.bias")
+    rest = source.others("cls.predictions.", ".pooler.")
+    content = model_bytes(model, rest, without="cls.predictions.decoder.bias")
     write_atomically(folder / HANDED_ON, content)
     if source.tokenizer:
         save_tokenizer(source.tokenizer, folder)
@@ -98,9 +102,9 @@ def write_original(source: Source, folder: Path) -> None:
 
 
 def _write_safetensors(source: Source, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write config.json, model.safetensors, vocab.txt, tokenizer_config.json, tokenizer.json."""
+    """Write config.json, model.safetensors and the tokenizer's files."""
     save_config(source.model, folder)
-    changes, name_of = {"tie_word_embeddings": True}, str
+    changes, name_of = {}, str
     if source.has_relu_head:
         name = relu_head.BertReluHeadForSequenceClassification.__name__
         changes |= {"model_type": RELU_HEAD, "architectures": [name]}
@@ -109,10 +113,10 @@ def _write_safetensors(source: Source, folder: Path, dtype: torch.dtype = torch.
             return name.replace("classifier.", "classifier.1.")
 
     _edit_config(folder, **changes)
-    save_safetensors(source.model, folder, dtype, name_of)
+    pooler = {} if source.model.classifier is not None else source.others(".pooler.")
+    save_safetensors(source.model, folder, dtype, name_of, pooler)
     if source.tokenizer:
         save_tokenizer(source.tokenizer, folder)
-        source.tokenizer.save_pretrained(folder)  # its tokenizer_config.json has the case as well
 
 
 def _edit_config(folder: Path, **values) -> None:

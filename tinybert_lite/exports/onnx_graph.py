@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from tinybert_lite.exports.onnx_nodes import INPUTS, Graph, QuantizedGraph, need_onnx
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import is_quantized
 from tinybert_lite.system.errors import UserError
 
@@ -87,7 +87,7 @@ def layer(
 
 
 @torch.inference_mode()
-def onnx_model(model: Bert):
+def onnx_model(model: Encoder):
     """Return the onnx.ModelProto of a classifier: INPUTS, int64 (B, L) → logits (B, K).
 
     The same model gives the same bytes. Raises UserError for an activation that ONNX does not
@@ -110,14 +110,14 @@ def onnx_model(model: Bert):
         graph.add("Unsqueeze", hidden, graph.numbers(1, 2)),
         graph.number(torch.finfo(torch.float32).min),
     )
-    x = embedded(graph, model.bert.embeddings, shape)
-    *blocks, last = model.blocks
+    x = embedded(graph, model.body.embeddings, shape)
+    *blocks, last = model.body.encoder.layer
     for block in blocks:
         x = layer(graph, block, act, x, x, split, split, mask)
     by_row = graph.add("Reshape", x, graph.add("Concat", shape, graph.numbers(D), axis=0))
     cls = graph.add("Gather", by_row, graph.constant("index_0", torch.tensor(0)), axis=1)  # (B, D)
     x = layer(graph, last, act, x, cls, split, graph.numbers(-1, 1, H, D // H), mask)
-    pooled = graph.add("Tanh", graph.linear(x, model.bert.pooler.dense))
+    pooled = graph.add("Tanh", graph.linear(x, model.body.pooler.dense))
     if getattr(config, "classifier_head", "huggingface") == "relu":
         pooled = graph.add("Relu", pooled)
     logits = graph.linear(pooled, model.classifier)
@@ -138,7 +138,7 @@ def onnx_model(model: Bert):
     )
 
 
-def onnx_bytes(model: Bert) -> bytes:
+def onnx_bytes(model: Encoder) -> bytes:
     """Return the contents of an ONNX file, checked by the package onnx.
 
     Raises UserError as `onnx_model`, and if the model is too large for one file.

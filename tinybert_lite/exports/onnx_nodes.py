@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor, nn
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import QuantizedLinear, whole_numbers
 from tinybert_lite.system.errors import UserError
 
@@ -26,9 +26,9 @@ def need_onnx():
 class Graph:
     """Collects nodes and constants, with layers in float32; a value is identified by its name."""
 
-    def __init__(self, model: Bert):
+    def __init__(self, model: Encoder):
         self.onnx, self.nodes, self.constants = need_onnx(), [], {}
-        self.names = {module: name for name, module in model.named_modules()}
+        self.names = {module: model.file_name(name) for name, module in model.named_modules()}
 
     def add(self, op: str, *inputs: str, **attributes) -> str:
         name = f"{op}_{len(self.nodes)}"
@@ -74,7 +74,7 @@ class QuantizedGraph(Graph):
     int8 kernels fuses a Gemm with the nodes around it; one without computes the same in float32.
     """
 
-    def __init__(self, model: Bert):
+    def __init__(self, model: Encoder):
         super().__init__(model)
         self.quantized: dict[
             tuple[str, float], str

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from tinybert_lite.exports.modeling_bert_relu_head import BertReluHeadForSequenceClassification
 from tinybert_lite.exports.source import Source
-from tinybert_lite.method.encoder import Bert
-from tinybert_lite.models.loading import SAFELY, load_model
+from tinybert_lite.method.encoder import Encoder
+from tinybert_lite.models.loading import load_model
+from tinybert_lite.models.tokenizers import SAFELY
 from tinybert_lite.system.errors import UserError
 
 MOST_APART = 1e-5  # allowed difference, times the largest absolute value or 1
@@ -18,24 +19,25 @@ Answers = dict[str, Tensor]
 
 def probe(config, times: int = 1, longest: int = 16) -> dict[str, Tensor]:
     """Return a random batch of rows of three lengths, with padding: (3 · times, L) each."""
-    L = min(longest, config.max_position_embeddings)
+    L = min(longest, (getattr(config, "max_position_embeddings", 0) or longest + 8) - 2)
+    segments = getattr(config, "type_vocab_size", 0) or 0
     draw = torch.Generator().manual_seed(0)
     lengths = torch.tensor([[L], [L // 2 + 1], [min(3, L)]]).repeat(times, 1)
     places = torch.arange(L).expand(3 * times, L)
     return {
         "input_ids": torch.randint(config.vocab_size, (3 * times, L), generator=draw),
         "attention_mask": (places < lengths).long(),
-        "token_type_ids": (places * 2 >= lengths).long() * min(1, config.type_vocab_size - 1),
+        "token_type_ids": (places * 2 >= lengths).long() * (segments > 1),
     }
 
 
 @torch.inference_mode()
-def answers(model: Bert) -> Answers:
+def answers(model: Encoder) -> Answers:
     """Return our model's outputs for the probe: hidden states of real tokens, and of its heads."""
     batch = probe(model.config)
     real = batch["attention_mask"].bool()
     found = model.eval()(
-        batch, logits=model.classifier is not None, masked_lm=None if model.cls is None else real
+        batch, logits=model.classifier is not None, masked_lm=real if model.has_masked_lm else None
     )
     said = {
         "logits": found.logits,
@@ -58,7 +60,7 @@ def by_transformers(source: Source, folder: Path) -> Answers:
         kind, what, options = BertReluHeadForSequenceClassification, "logits", {}
     elif model.classifier is not None:
         kind, what = transformers.AutoModelForSequenceClassification, "logits"
-    elif model.cls is not None:
+    elif model.has_masked_lm:
         kind, what = transformers.AutoModelForMaskedLM, "masked-LM logits"
     else:
         kind, what = transformers.AutoModel, "hidden states"
@@ -73,7 +75,7 @@ def by_transformers(source: Source, folder: Path) -> Answers:
             f"transformers finds that {odd[0]} is missing or unexpected in the export ({len(odd)} "
             f"tensors in all); please report this"
         )
-    found = stock.eval()(**batch)
+    found = stock.eval()(**model.inputs(batch))
     if what == "logits":
         return {what: found.logits}
     states = found.last_hidden_state if what == "hidden states" else found.logits
@@ -91,7 +93,7 @@ def same_answers(source: Source, folder: Path, transformers_too: bool) -> str:
     an output differs by more than MOST_APART.
     """
     expected = answers(source.model)
-    found = answers(load_model(folder, masked_lm=source.model.cls is not None)[0])
+    found = answers(load_model(folder, masked_lm=source.model.has_masked_lm)[0])
     if transformers_too:
         found |= by_transformers(source, folder)
     for name, tensor in found.items():

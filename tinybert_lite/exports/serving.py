@@ -18,7 +18,7 @@ from tinybert_lite.exports.onnx_graph import onnx_bytes
 from tinybert_lite.exports.onnx_nodes import INPUTS
 from tinybert_lite.exports.onnx_runtime import OnnxClassifier, need_onnxruntime
 from tinybert_lite.exports.source import Source, check_servable
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import QuantizedEmbedding, QuantizedLinear, is_quantized
 from tinybert_lite.models.folder import SERVED as MODELS
 from tinybert_lite.models.folder import ModelFolder
@@ -80,7 +80,7 @@ def example(model: str, pair: bool, regression: bool) -> str:
     return text
 
 
-def models_of(source: Source) -> dict[str, Bert]:
+def models_of(source: Source) -> dict[str, Encoder]:
     """Return runtime -> model, as in MODELS: the model and its 8-bit copy, or an 8-bit model."""
     own = {"int8" if is_quantized(source.model) else "onnx": source.model}
     return own if source.eight_bits is None else {**own, "int8": source.eight_bits}
@@ -137,7 +137,7 @@ def rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.square(values, dtype=np.float64).mean()))
 
 
-def unrounded(model: Bert) -> Bert:
+def unrounded(model: Encoder) -> Encoder:
     """Return a copy of an 8-bit model that does not round."""
     found = copy.deepcopy(model)
     for layer in found.modules():

@@ -1,21 +1,21 @@
 """The source of an export: a model with every part that its folder holds, and its tokenizer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from tinybert_lite.data.fingerprints import fingerprint
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import is_quantized
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import POOLER, load_bert, load_model
 from tinybert_lite.models.saving import latest_epoch
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.outputs import read_manifest
 
-SHARDS = "model.safetensors.index.json"
 PARTS = {
-    "cls": "the masked-LM head (cls.*)",
     "fit_dense": "the projection to the teacher's width (fit_dense)",
     "fit_denses": "the projections to the teacher's width (fit_denses.*)",
 }
@@ -25,14 +25,24 @@ PARTS = {
 class Source:
     """A model to export; `tokenizer` is None if its folder has no vocabulary."""
 
-    model: Bert
+    model: Encoder
     tokenizer: object | None
     folder: ModelFolder
-    eight_bits: Bert | None = None  # its 8-bit copy, which only `serving` writes
+    rest: dict[str, Tensor] = field(default_factory=dict)  # stored tensors of other heads
+    eight_bits: Encoder | None = None  # its 8-bit copy, which only `serving` writes
 
     @property
     def has_relu_head(self) -> bool:
-        return self.model.classifier is not None and self.model.config.classifier_head == "relu"
+        head = getattr(self.model.config, "classifier_head", "")
+        return self.model.classifier is not None and head == "relu"
+
+    def others(self, *kept: str) -> dict[str, Tensor]:
+        """Return the stored tensors of other heads whose names hold one of these; print others."""
+        found = {n: tensor for n, tensor in self.rest.items() if any(part in n for part in kept)}
+        lost = {".".join(name.split(".")[:2]) for name in self.rest.keys() - found.keys()}
+        if lost:
+            say(f"left out: {', '.join(sorted(lost))}")
+        return found
 
     def drop(self, *parts: str) -> None:
         """Leave out these parts (keys of PARTS), and print their names."""
@@ -45,34 +55,23 @@ class Source:
 def open_source(place: ModelFolder | Path, weights: Path | None = None) -> Source:
     """Open a model folder for an export; `weights` replaces the folder's own.
 
-    Raises UserError for a folder without weights in one file, for an ALBERT, and for a classifier
-    without its pooler.
+    Raises UserError for a folder without weights, and for a classifier without its pooler.
     """
     folder = ModelFolder(place, weights)
     if not folder.weight_names:
         raise UserError(_why_no_weights(folder.path))
-    masked_lm, tokenizer = folder.has_masked_lm, None
-    if folder.vocabulary:
+    masked_lm, tokenizer = folder.has_masked_lm and not folder.has_classifier, None
+    if folder.tokenizer_place:
         bert = load_bert(folder, masked_lm=masked_lm)
         model, tokenizer, new = bert.model, bert.tokenizer, bert.new_parts
     else:
         model, new = load_model(folder, masked_lm=masked_lm)
         remark(f"{folder} has no vocabulary: the export has no tokenizer files either")
-    if model.config.model_type == "albert":
-        raise UserError(
-            f"{folder.config_file}: an ALBERT cannot be exported; use its folder, which already "
-            f"has Hugging Face's format"
-        )
-    if any(name.startswith("cls.seq_relationship.") for name in folder.weight_names):
-        say("left out: the next-sentence head (cls.seq_relationship), which nothing here uses")
-    if "bert.pooler" in new:
-        if model.classifier is not None:
-            raise UserError(
-                f"{weights or folder} holds a classifier but not the pooler before it "
-                f"(bert.pooler.*); use another checkpoint"
-            )
-        model.bert.pooler = None  # its weights are random
-    return Source(model.eval(), tokenizer, folder)
+    own = {model.file_name(name) for name in model.state_dict()}
+    rest = {name: tensor for name, tensor in folder.read_state().items() if name not in own}
+    if POOLER in new:
+        model.body.pooler = None  # its weights are random
+    return Source(model.eval(), tokenizer, folder, rest)
 
 
 def with_eight_bits(source: Source, folder: ModelFolder | Path) -> Source:
@@ -111,7 +110,12 @@ def with_eight_bits(source: Source, folder: ModelFolder | Path) -> Source:
 
 
 def check_servable(source: Source) -> None:
-    """Raise UserError for a model without a classifier or without a vocabulary."""
+    """Raise UserError for a model without a classifier or tokenizer, or of another family."""
+    if source.model.config.model_type != "bert":
+        raise UserError(
+            f"{source.folder.config_file}: --format serving writes the graph of a BERT only, not "
+            f"of a {source.model.config.model_type}; use --format huggingface"
+        )
     if source.model.classifier is None:
         raise UserError(
             f"{source.folder} holds no classifier, so it cannot predict; export a model after "
@@ -129,12 +133,6 @@ def _why_no_weights(folder: Path) -> str:
         return (
             f"{folder} holds only weights of single epochs: name one with --epoch_file, the "
             f"newest is {newest.name}"
-        )
-    if (folder / SHARDS).is_file():
-        return (
-            f"{folder / SHARDS}: the weights are in several files; save them in one, with "
-            f"transformers' from_pretrained({str(folder)!r}) and "
-            f"save_pretrained(…, max_shard_size='100GB')"
         )
     return (
         f"{folder} holds no weights: a model folder needs model.safetensors or pytorch_model.bin "

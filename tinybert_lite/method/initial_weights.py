@@ -5,38 +5,45 @@ import math
 import torch
 from torch import nn
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 
 
-def start_from_embeddings(student: Bert, teacher: Bert) -> None:
+def start_from_embeddings(student: Encoder, teacher: Encoder) -> None:
     """Start with the smallest embedding loss (Eq. 9), by an SVD of the teacher's word embeddings.
 
     E^S W_e ≈ E^T has its best solution of rank d' in closed form (Eckart-Young): W_e becomes the d'
     principal directions (d', d) of the teacher's word embeddings, and word, position and segment
     embeddings (., d) become their coordinates (., d'). The paper starts from random embeddings: its
     corpus contains every word often, a small corpus does not. Nothing changes for a student as
-    wide as its teacher, or for an ALBERT, whose word embeddings have another width than its layers.
+    wide as its teacher, or if word embeddings have another width than the layers (ALBERT). Word
+    embeddings are found in any family; others only where both models call them the same.
     """
-    width = student.config.hidden_size
-    if width >= teacher.config.hidden_size or teacher.config.model_type == "albert":
+    width, wide = student.config.hidden_size, teacher.config.hidden_size
+    words = teacher.body.get_input_embeddings().weight.data
+    own = student.body.get_input_embeddings().weight.data
+    if width >= wide or words.shape[1] != wide or own.shape[1] != width:
         return
-    mine, theirs = student.bert.embeddings, teacher.bert.embeddings
-    words = theirs.word_embeddings.weight.data
     directions = torch.linalg.svd(words, full_matrices=False).Vh[:width]  # (d', d)
-    for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
-        target, source = getattr(mine, name).weight.data, getattr(theirs, name).weight.data
+    mine, theirs = (dict(model.body.named_parameters()) for model in (student, teacher))
+    names = (f"embeddings.{kind}_embeddings.weight" for kind in ("position", "token_type"))
+    pairs = [
+        (mine[name].data, theirs[name].data)
+        for name in names
+        if name in mine.keys() & theirs.keys()
+    ]
+    for target, source in [(own, words), *pairs]:
         rows = min(len(target), len(source))
         target[:rows] = source[:rows] @ directions.T
     (student.fit_dense or student.fit_denses[0]).weight.data.copy_(directions.T)
 
 
-def start_from_vectors(model: Bert, tokenizer, vectors, scale: float = 0.04) -> int:
+def start_from_vectors(model: Encoder, tokenizer, vectors, scale: float = 0.04) -> int:
     """Set word embeddings to word vectors, and return the number of word pieces that have one.
 
     A vector (d,) becomes an embedding (D,) by one random orthonormal map, which keeps cosines.
     vectors: `matrix` (words, d) and `place`, a word's row in it. Nothing is set if d > D.
     """
-    embeddings = model.bert.embeddings.word_embeddings.weight.data
+    embeddings = model.body.get_input_embeddings().weight.data
     width, d = embeddings.shape[1], vectors.matrix.shape[1]
     if d > width:
         return 0
@@ -47,13 +54,13 @@ def start_from_vectors(model: Bert, tokenizer, vectors, scale: float = 0.04) -> 
     return len(known)
 
 
-def start_from_waves(model: Bert, scale: float = 0.04, longest: float = 1000.0) -> None:
+def start_from_waves(model: Encoder, scale: float = 0.04, longest: float = 1000.0) -> None:
     """Set position embeddings (P, D) to sines and cosines (Vaswani et al. 2017).
 
     Neighbouring positions are then similar from the first step on. With random ones a small BERT
     predicts words by their frequency for a long time.
     """
-    table = model.bert.embeddings.position_embeddings.weight.data
+    table = model.body.embeddings.position_embeddings.weight.data
     positions, width = table.shape
     rates = torch.exp(-math.log(longest) * torch.arange(0, width, 2) / width)
     waves = torch.arange(positions)[:, None] * rates
@@ -61,14 +68,16 @@ def start_from_waves(model: Bert, scale: float = 0.04, longest: float = 1000.0) 
     table[:, 1::2] = scale * torch.cos(waves[:, : width // 2])
 
 
-def extend_positions(model: Bert, positions: int) -> None:
+def extend_positions(model: Encoder, positions: int) -> None:
     """Extend a model to `positions` position embeddings by repeating its own.
 
-    Longformer does the same (Beltagy et al. 2020). Random ones would have to be learnt first.
+    Longformer does the same (Beltagy et al. 2020). Random ones would have to be learnt first. Only
+    a BERT is extended; other models keep theirs, and rows are cut to that length.
     """
-    embeddings, known = model.bert.embeddings, model.config.max_position_embeddings
-    if positions <= known:
+    known = model.config.max_position_embeddings
+    if positions <= known or model.config.model_type != "bert":
         return
+    embeddings = model.body.embeddings
     table = embeddings.position_embeddings.weight.data
     embeddings.position_embeddings = nn.Embedding.from_pretrained(
         table.repeat(-(-positions // known), 1)[:positions], freeze=False

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tinybert_lite.method import losses
-from tinybert_lite.method.encoder import Bert, Encoding
+from tinybert_lite.method.encoder import Encoder, Encoding
 from tinybert_lite.method.layer_mapping import layer_mapping
 from tinybert_lite.method.losses import Sizes
 from tinybert_lite.system.errors import UserError
@@ -19,7 +19,7 @@ Terms = dict[str, Tensor]
 Batch = dict[str, Tensor]
 
 
-def freeze(teacher: Bert) -> Bert:
+def freeze(teacher: Encoder) -> Encoder:
     """Switch off a teacher's dropout and gradients."""
     return teacher.eval().requires_grad_(False)
 
@@ -39,13 +39,14 @@ class Intermediate(Objective):
     weights: λ of Eq. 6 for "attention", "hidden" (layers 1 … M) and "embedding"; 1 in the paper. A
     loss of weight 0 is not computed.
     heads: what to do if student and teacher have different numbers of heads, see `check_heads`.
+    Where a family's attention scores cannot be stored, there is no attention loss.
     Raises UserError if the heads do not fit or no loss is left.
     """
 
     def __init__(
         self,
-        student: Bert,
-        teacher: Bert,
+        student: Encoder,
+        teacher: Encoder,
         mapping: str = "uniform",
         padding: str = "exact",
         heads: str = "match",
@@ -55,7 +56,8 @@ class Intermediate(Objective):
         self.weights = {"attention": 1.0, "hidden": 1.0, "embedding": 1.0, **(weights or {})}
         self.mapping = layer_mapping(mapping, student.layers, teacher.layers)
         counts = (model.config.num_attention_heads for model in (student, teacher))
-        self.heads = check_heads(*counts, heads) if self.weights["attention"] else "skip"
+        scored = self.weights["attention"] and student.has_scores and teacher.has_scores
+        self.heads = check_heads(*counts, heads) if scored else "skip"
         if self.heads == "skip" and not (self.weights["hidden"] or self.weights["embedding"]):
             raise UserError(
                 "every loss has weight 0 or is skipped, so there is nothing to learn; set one of "
@@ -133,7 +135,7 @@ class Prediction(Objective):
 
     def __init__(
         self,
-        teacher: Bert | None = None,
+        teacher: Encoder | None = None,
         temperature: float = 1.0,
         reduction: str = "ours",
         hard_labels: float = 0.0,

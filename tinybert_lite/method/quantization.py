@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.system import processes
 
 BITS, MOST = 8, 127
+RANGE = "input_range"  # the buffer that files hold for each 8-bit layer
 DECAY = 0.99  # of the moving averages
 
 
@@ -85,7 +86,9 @@ class QuantizedLinear(nn.Linear):
             return super().forward(x)
         of_input, of_weight = self.scales()
         weight = fake_quantize(self.weight, of_weight)
-        bias = fake_quantize(self.bias, of_input * of_weight, bits=32)
+        bias = self.bias
+        if bias is not None:
+            bias = fake_quantize(bias, of_input * of_weight, bits=32)
         return F.linear(fake_quantize(x, of_input), weight, bias)
 
     def scales(self) -> tuple[Tensor, Tensor]:
@@ -112,37 +115,36 @@ class QuantizedEmbedding(nn.Embedding):
         return weight_scale(self.weight)
 
 
-def quantize(model: Bert) -> Bert:
+def quantize(model: Encoder) -> Encoder:
     """Make the encoder's and classifier's Linear and Embedding layers 8-bit, in place.
 
     Parameters and their names are unchanged. Softmax, LayerNorm, GELU and the two matrix products
     of attention are computed in floating point, as in the paper. Call `calibrate` next: with ranges
     of 0 the model computes NaN.
     """
-    for part in filter(None, (model.bert, model.classifier)):
-        for layer in part.modules():
-            if type(layer) is nn.Linear:
-                layer.__class__ = QuantizedLinear
-                for name, in_files in (("input_range", True), ("seen", False)):
-                    zero = torch.zeros((), device=layer.weight.device)
-                    layer.register_buffer(name, zero, persistent=in_files)
-            elif type(layer) is nn.Embedding:
-                layer.__class__ = QuantizedEmbedding
+    for layer in model.auto.modules():
+        if type(layer) is nn.Linear:
+            layer.__class__ = QuantizedLinear
+            for name, in_files in ((RANGE, True), ("seen", False)):
+                zero = torch.zeros((), device=layer.weight.device)
+                layer.register_buffer(name, zero, persistent=in_files)
+        elif type(layer) is nn.Embedding:
+            layer.__class__ = QuantizedEmbedding
     model.config.bits = BITS
     return model
 
 
-def is_quantized(model: Bert) -> bool:
+def is_quantized(model: Encoder) -> bool:
     """Whether `quantize` was called on the model, now or before it was saved."""
     return getattr(model.config, "bits", 32) == BITS
 
 
-def quantized_layers(model: Bert) -> list[QuantizedLinear]:
+def quantized_layers(model: Encoder) -> list[QuantizedLinear]:
     """Return the 8-bit Linear layers, whose inputs have a range."""
     return [layer for layer in model.modules() if isinstance(layer, QuantizedLinear)]
 
 
-def follow_ranges(model: Bert) -> None:
+def follow_ranges(model: Encoder) -> None:
     """After a step: move every range towards the largest |input| of the global batch."""
     if layers := quantized_layers(model):
         seen = processes.largest(torch.stack([layer.seen for layer in layers]))
@@ -151,7 +153,7 @@ def follow_ranges(model: Bert) -> None:
 
 
 @torch.no_grad()
-def calibrate(model: Bert, batches: Iterable[dict[str, Tensor]]) -> Bert:
+def calibrate(model: Encoder, batches: Iterable[dict[str, Tensor]]) -> Encoder:
     """Post-training quantization: set the ranges from these batches, computed in floating point.
 
     The weights are unchanged. Returns the model in its previous mode (training or evaluation).

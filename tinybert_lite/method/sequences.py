@@ -6,19 +6,21 @@ from itertools import chain
 
 
 def sequences(
-    corpus, document: int, settings, rng: random.Random
+    corpus, document: int, settings, rng: random.Random, special: int | None = None
 ) -> Iterator[tuple[list[int], list[int], bool]]:
-    """Cut one document into (A, B, is_random_next), token ids without [CLS] and [SEP].
+    """Cut one document into (A, B, is_random_next), token ids without special tokens.
 
     corpus: `document(i)` is a range of sentence numbers, `sentence(n)` its token ids, `documents`
     where each document's numbers start, `document_of(n)` a sentence's document.
-    settings: `max_seq_len`, `short_seq_prob`, and `one_seq` for sequences without B.
+    settings: `max_seq_len`, `short_seq_prob`, and `one_seq` for sequences without B. special: the
+    number of special tokens in a sequence; None for BERT's [CLS] A [SEP] or [CLS] A [SEP] B [SEP].
 
     Sentences are collected up to a target length; A is a random number of them, B the rest or, with
     probability 0.5, text of another document. The original code and BERT's own draw whether the
     target is short once per document; ours draws once per sequence.
     """
-    budget = settings.max_seq_len - (2 if settings.one_seq else 3)
+    special = (2 if settings.one_seq else 3) if special is None else special
+    budget = settings.max_seq_len - special
     numbers = list(corpus.document(document))
     chunk: list[list[int]] = []
     target, i = target_length(budget, settings.short_seq_prob, rng), 0

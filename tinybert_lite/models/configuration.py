@@ -1,18 +1,18 @@
-"""Read and check the configuration of a BERT or an ALBERT."""
+"""Read and check the configuration of an encoder of any family."""
 
 from pathlib import Path
 from reprlib import repr as short
 
-from transformers import AlbertConfig, BertConfig
+from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.activations import ACT2FN
 
 from tinybert_lite.method.quantization import BITS
+from tinybert_lite.models.families import ENCODERS
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
 
 # The model_type of exports with the original's head: transformers' own classes must not open them.
 RELU_HEAD = "bert_relu_head"
-BERTS = ("bert", RELU_HEAD)
 SIZES = {  # field -> its largest accepted value
     "vocab_size": 2_000_000,
     "hidden_size": 16_384,
@@ -24,21 +24,23 @@ SIZES = {  # field -> its largest accepted value
     "num_labels": 10_000,
     "embedding_size": 16_384,
     "num_hidden_groups": 256,
+    "hidden_dim": 131_072,
 }
+MAY_BE_0 = ("type_vocab_size",)
 MOST_NUMBERS = 4_000_000_000  # weights in a model, ten times a BERT-large
 SUPPORTED = {
-    "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
     "chunk_size_feed_forward": 0,
     "inner_group_num": 1,
 }
 IGNORED = (
-    "auto_map",
+    "auto_map",  # names code, which is never run
     "exported",
     "dtype",
     "torch_dtype",
-)  # auto_map names code, which is never run
+    "quantization_config",  # the weights are read as plain numbers
+)
 
 
 def find_config(folder: Path) -> Path:
@@ -47,7 +49,13 @@ def find_config(folder: Path) -> Path:
     return google if google.is_file() and not usual.is_file() else usual
 
 
-def read_config(path: Path) -> BertConfig | AlbertConfig:
+def family_of(values: dict) -> str:
+    """The model_type in a config.json; without one the model is a BERT."""
+    found = str(values.get("model_type", "bert"))
+    return "bert" if found == RELU_HEAD else found
+
+
+def read_config(path: Path) -> PreTrainedConfig:
     """Read config.json or bert_config.json; without a model_type the model is a BERT.
 
     Raises UserError for another architecture, an invalid value, and a size above `SIZES`.
@@ -57,24 +65,22 @@ def read_config(path: Path) -> BertConfig | AlbertConfig:
             f"{path} is missing: a model folder needs config.json, a vocabulary and weights"
         )
     found = {name: value for name, value in read_json(path).items() if name not in IGNORED}
-    if found.get("model_type") == RELU_HEAD:
-        found |= {"model_type": "bert", "classifier_head": "relu"}
-    model_type = found.pop("model_type", "bert")
-    kind = {"bert": BertConfig, "albert": AlbertConfig}.get(str(model_type))
-    if kind is None:
+    model_type = family_of(found)
+    if found.pop("model_type", "bert") == RELU_HEAD:
+        found["classifier_head"] = "relu"
+    if model_type not in ENCODERS:
         raise UserError(
-            f"{path}: model_type {short(model_type)} is not supported; use a BERT with model_type "
-            f"'bert' (other models can only be teachers in stage 5)"
+            f"{path}: model_type {short(model_type)} is not supported; use one of "
+            f"{', '.join(ENCODERS)} (other classifiers can only be teachers in stage 5)"
         )
-    _check(path, found, kind())
+    kind = CONFIG_MAPPING[model_type]
+    if isinstance(names := found.get("id2label"), list):
+        found["id2label"] = dict(enumerate(names))
+    _check(path, found, kind)
     try:
         config = kind(**found)
-        config.to_dict(), ACT2FN[config.hidden_act]
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            if not 0 <= getattr(config, name) <= 1:
-                raise ValueError(f"the dropout {name} is not a probability")
-        if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
-            raise ValueError(f"pad_token_id {config.pad_token_id} is not in the vocabulary")
+        config.to_dict()
+        _check_values(config)
     except Exception as error:  # transformers and PyTorch raise many kinds of errors
         raise UserError(
             f"{path} holds an invalid value ({' '.join(str(error).split())[:150]}); fix it or "
@@ -83,21 +89,45 @@ def read_config(path: Path) -> BertConfig | AlbertConfig:
     return config
 
 
-def _check(path: Path, found: dict, usual: BertConfig | AlbertConfig) -> None:
+def _check_values(config: PreTrainedConfig) -> None:
+    for name in ("hidden_act", "hidden_activation", "activation"):
+        if (act := getattr(config, name, None)) is not None and act not in ACT2FN:
+            raise ValueError(f"{name} {act!r} is unknown: use one of {', '.join(ACT2FN)}")
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout"):
+        if not 0 <= (getattr(config, name, None) or 0) <= 1:
+            raise ValueError(f"the dropout {name} is not a probability")
+    if not 0 <= (getattr(config, "initializer_range", None) or 0) <= 1000:
+        raise ValueError(f"initializer_range {config.initializer_range} is not a positive number")
+    if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
+        raise ValueError(f"pad_token_id {config.pad_token_id} is not in the vocabulary")
+
+
+def _check(path: Path, found: dict, kind: type[PreTrainedConfig]) -> None:
     """Raise UserError for unsupported values and too large sizes, before a model is built."""
     for name, only in SUPPORTED.items():
-        if found.get(name, only) != only:
+        if found.get(name, only) not in (only, None):
             raise UserError(
-                f"{path}: {name} {short(found[name])} is not supported; use a BERT with {name} "
+                f"{path}: {name} {short(found[name])} is not supported; use a model with {name} "
                 f"{only!r}"
             )
-    sizes = [found.get(name, getattr(usual, name, 1)) for name in SIZES]
-    for (name, most), value in zip(SIZES.items(), sizes):
-        if type(value) is not int or not 0 < value <= most:
+    if str(found.get("position_embedding_type", "")).startswith("relative"):
+        raise UserError(
+            f"{path}: position_embedding_type {short(found['position_embedding_type'])} is not "
+            f"supported by transformers 5; use a model with absolute positions"
+        )
+    usual, own_names = kind(), getattr(kind, "attribute_map", {})
+    sizes = {}
+    for name, most in SIZES.items():
+        own = own_names.get(name, name)
+        value = found.get(own, found.get(name, getattr(usual, name, 1)))
+        if value is None and name not in found and own not in found:
+            value = 1
+        if type(value) is not int or not (name not in MAY_BE_0) <= value <= most:
             raise UserError(
-                f"{path}: {name} is {short(value)}, not a whole number from 1 to {most:,}; fix it"
+                f"{path}: {own} is {short(value)}, not a whole number from 1 to {most:,}; fix it"
             )
-    V, D, M, H, F, P, T, *_ = sizes
+        sizes[name] = value
+    V, D, M, H, F, P, T, *_ = sizes.values()
     if D % H:
         raise UserError(
             f"{path}: hidden_size {D} is not a multiple of num_attention_heads {H}; fix it"

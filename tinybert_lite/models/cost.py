@@ -5,37 +5,38 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
+from transformers import PreTrainedModel
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 
-BLOCKS = {
-    "bert.embeddings": "embeddings",
-    "bert.encoder": "encoder",
-    "bert.pooler": "classifier",
-    "classifier": "classifier",
-}
+BLOCKS = ("embeddings", "encoder", "classifier")
 
 
-def parameters_by_block(model: Bert) -> dict[str, int]:
-    """Count the parameters per block that serving needs: without projections and masked-LM head."""
-    found = dict.fromkeys(BLOCKS.values(), 0)
-    for start, block in BLOCKS.items():
-        found[block] += sum(
-            parameter.numel()
-            for name, parameter in model.named_parameters()
-            if name.startswith(start)
-        )
+def parameters_by_block(model: PreTrainedModel) -> dict[str, int]:
+    """Count the parameters of a transformers model; the pooler counts to the classifier.
+
+    Projections and the masked-LM head are not counted, since serving does not need them.
+    """
+    found = dict.fromkeys(BLOCKS, 0)
+    body = {id(parameter): name for name, parameter in model.base_model.named_parameters()}
+    for parameter in model.parameters():
+        name = body.get(id(parameter), "pooler")
+        if name.startswith("pooler"):
+            found["classifier"] += parameter.numel() * (not type(model).__name__.endswith("LM"))
+        else:
+            found["embeddings" if "embed" in name.split(".")[0] else "encoder"] += parameter.numel()
     return found
 
 
-def multiply_adds(model: Bert, length: int) -> int:
-    """Count the multiply-adds for one sentence of L = `length` tokens, summed over all layers.
+def multiply_adds(forward: Callable[[], object]) -> int:
+    """Count the multiply-adds of matrix products in a call of `forward`."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
 
-    Per layer: 4·L·D² (projections) + 2·L²·D (attention) + 2·L·D·I (feed-forward of width I).
-    """
-    config, L = model.config, length
-    D, intermediate = config.hidden_size, config.intermediate_size
-    return config.num_hidden_layers * (4 * L * D * D + 2 * L * L * D + 2 * L * D * intermediate)
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counter:
+        forward()
+    return counter.get_total_flops() // 2
 
 
 def parts_of(rows: int, batch_size: int = 32, most_rows: int = 128) -> list[range]:
@@ -59,7 +60,7 @@ def milliseconds_a_row(
     return 1000 * median(times[1:]) / sum(len(batch["input_ids"]) for batch in batches)
 
 
-def cost(model: Bert, examples) -> dict:
+def cost(model: Encoder, examples) -> dict:
     """Return the `card` of a model with a classifier, measured on rows of `examples`."""
     model.eval()
     device = next(model.parameters()).device
@@ -68,9 +69,11 @@ def cost(model: Bert, examples) -> dict:
         for rows in parts_of(len(examples))
     ]
     length = round(float(examples.lengths.mean()))
+    ones = torch.ones(1, length, dtype=torch.long, device=device)
+    one = dict.fromkeys(("input_ids", "attention_mask"), ones) | {"token_type_ids": 0 * ones}
     return card(
-        parameters_by_block(model),
-        multiply_adds(model, length),
+        parameters_by_block(model.auto),
+        multiply_adds(lambda: model(one)),
         length,
         milliseconds_a_row(lambda batch: model(batch, logits=True).logits, batches),
     )

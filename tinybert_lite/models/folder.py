@@ -8,16 +8,31 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from transformers import AlbertConfig, BertConfig
+import torch
+from transformers import PreTrainedConfig
 
-from tinybert_lite.models.configuration import BERTS, find_config, read_config
-from tinybert_lite.models.tokenizers import TOKENIZER_FILES, find_vocabulary
-from tinybert_lite.models.weights import find_weights, names_in, parts_of, projection_in
+from tinybert_lite.models.configuration import RELU_HEAD, family_of, find_config, read_config
+from tinybert_lite.models.families import ENCODERS
+from tinybert_lite.models.heads import Heads, as_in_files, heads_of
+from tinybert_lite.models.tokenizers import (
+    find_vocabulary,
+    has_pieces,
+    load_tokenizer,
+    tokenizer_files,
+)
+from tinybert_lite.models.weights import (
+    find_weights,
+    names_in,
+    parts_of,
+    projection_in,
+    read_weights,
+)
+from tinybert_lite.system.console import remark_once
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, sha256
 
 PRE_DATA = "1_pre_data"  # a workspace's folder, which may also hold the vocabulary
-BERT, ALBERT, CLASSIFIER, LOGITS = "bert", "albert", "other classifier", "file of logits"
+ENCODER, CLASSIFIER, LOGITS = "encoder", "other classifier", "file of logits"
 SERVED = {
     "int8": "model.int8.onnx",
     "onnx": "model.onnx",
@@ -46,20 +61,20 @@ class ModelFolder(os.PathLike):
 
     @cached_property
     def kind(self) -> str:
-        """BERT (also without config.json), ALBERT, CLASSIFIER (another architecture) or LOGITS."""
+        """ENCODER (also without config.json), CLASSIFIER (another architecture) or LOGITS."""
         if self.path.is_file():
             return LOGITS
-        values = read_json(self.config_file) if self.has_config else {}
-        model_type = values.get("model_type", BERT)
-        return BERT if model_type in BERTS else ALBERT if model_type == ALBERT else CLASSIFIER
+        return ENCODER if self.family in ENCODERS else CLASSIFIER
+
+    @cached_property
+    def family(self) -> str:
+        """The model_type, such as bert or roberta; bert without a config.json."""
+        return family_of(read_json(self.config_file) if self.has_config else {})
 
     @property
     def has_layers(self) -> bool:
-        """Whether stage 4 can match the layers: true for a BERT and an ALBERT with vocab.txt.
-
-        An ALBERT with a sentencepiece vocabulary has no word pieces in common with a student.
-        """
-        return self.kind == BERT or self.kind == ALBERT and find_vocabulary(self.path) is not None
+        """Whether hidden states can be matched, so that it can teach stages 3 and 4."""
+        return self.kind == ENCODER
 
     @cached_property
     def config_file(self) -> Path:
@@ -71,8 +86,8 @@ class ModelFolder(os.PathLike):
         return self.config_file.is_file()
 
     @cached_property
-    def config(self) -> BertConfig | AlbertConfig:
-        """The checked configuration of a BERT or an ALBERT. Raises UserError for any other."""
+    def config(self) -> PreTrainedConfig:
+        """The checked configuration of an encoder. Raises UserError for any other model."""
         return read_config(self.config_file)
 
     @cached_property
@@ -80,19 +95,39 @@ class ModelFolder(os.PathLike):
         return self._weights or find_weights(self.path)
 
     @cached_property
+    def heads(self) -> Heads:
+        """The names of the family's heads."""
+        return heads_of(self.family if self.kind == ENCODER else "bert")
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The stored names, each with the family's name for it."""
+        stored = names_in(self.weights_file) if self.weights_file else ()
+        found = as_in_files(stored, self.heads)
+        if self.has_config and read_json(self.config_file).get("model_type") == RELU_HEAD:
+            found = {n: name.replace("classifier.1.", "classifier.") for n, name in found.items()}
+        return found
+
+    @property
     def weight_names(self) -> set[str]:
-        """The names that `Bert` gives to the stored tensors; empty if there is no weights file."""
-        return names_in(self.weights_file) if self.weights_file else set()
+        """The family's names of the stored tensors; empty if there is no weights file."""
+        return set(self._names.values())
+
+    def read_state(self) -> dict[str, torch.Tensor]:
+        """Read all tensors in float32, under the family's names; raises as `read_weights`."""
+        return {
+            self._names[name]: tensor for name, tensor in read_weights(self.weights_file).items()
+        }
 
     @property
     def has_classifier(self) -> bool:
         """Whether the weights hold a classifier."""
-        return "classifier.weight" in self.weight_names
+        return self.heads.output in self.weight_names
 
     @property
     def has_masked_lm(self) -> bool:
         """Whether the weights hold a masked-LM head."""
-        return any(name.startswith("cls.predictions.") for name in self.weight_names)
+        return not self.heads.masked_lm.isdisjoint(self.weight_names)
 
     @property
     def projection(self) -> str | None:
@@ -106,35 +141,52 @@ class ModelFolder(os.PathLike):
         return next((file for file in files if file.is_file()), None)
 
     @cached_property
-    def vocabulary(self) -> Path | None:
-        """The vocabulary file in the folder, else in 1_pre_data/ of the workspace, or None."""
-        around = (parent / PRE_DATA for parent in self.path.resolve().parents)
-        return find_vocabulary(self.path, *around)
+    def tokenizer_place(self) -> Path | None:
+        """The folder, if it has a tokenizer; else the vocab.txt in its workspace's 1_pre_data/.
 
-    def need_vocabulary(self) -> Path:
-        """Return the vocabulary file. Raises UserError if there is none."""
-        if self.kind == ALBERT and not self.has_layers:
+        Its workspace is the nearest parent with a folder 1_pre_data; nothing above it is read.
+        """
+        if has_pieces(self.path):
+            return self.path
+        parents = (parent / PRE_DATA for parent in self.path.resolve().parents)
+        found = find_vocabulary(next(filter(Path.is_dir, parents), self.path))
+        if found:
+            remark_once(f"{self} has no vocabulary, so that of the workspace is used: {found}")
+        return found
+
+    @property
+    def as_tokenizer(self) -> os.PathLike:
+        """What a stage reads that needs the tokenizer alone: this folder, or a vocab.txt."""
+        place = self.tokenizer_place
+        return place if place and place.is_file() else TokenizerFolder(self.path)
+
+    def need_tokenizer(self) -> Path:
+        """Return `tokenizer_place`. Raises UserError if there is none."""
+        if self.tokenizer_place is None:
             raise UserError(
-                f"{self} has no vocab.txt: a student needs the word pieces of a teacher whose "
-                f"layers it learns, so use an ALBERT with a sentencepiece vocabulary only in "
-                f"stage 5 (--task_teacher)"
+                f"{self} holds no tokenizer: put the model's tokenizer.json or vocab.txt there "
+                f"(vocab.txt may also be in {PRE_DATA}/)"
             )
-        if self.vocabulary is None:
-            raise UserError(
-                f"{self.path / 'vocab.txt'} is missing: put the model's vocabulary there "
-                f"(or into {PRE_DATA}/)"
-            )
-        return self.vocabulary
+        return self.tokenizer_place
+
+    def tokenizer(self, lower_case: bool | None = None):
+        """Load the tokenizer. Raises UserError, see `load_tokenizer`."""
+        return load_tokenizer(self.need_tokenizer(), lower_case)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the configuration, the weights and the vocabulary or tokenizer files."""
-        patterns = ("vocab.txt",) if self.has_layers else TOKENIZER_FILES
-        tokenizer = {file for pattern in patterns for file in self.path.glob(pattern)}
+        """SHA-256 of the configuration, the weights and the tokenizer files."""
         weights = parts_of(self.weights_file) if self.weights_file else []
-        return fingerprint_of(
-            self.path, [self.config_file, *weights, *sorted(filter(Path.is_file, tokenizer))]
-        )
+        return fingerprint_of(self.path, [self.config_file, *weights, *tokenizer_files(self.path)])
+
+
+class TokenizerFolder(ModelFolder):
+    """A model folder of which only the tokenizer is read."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tokenizer files."""
+        return fingerprint_of(self.path, tokenizer_files(self.path))
 
 
 def fingerprint_of(folder: Path, files: Iterable[Path]) -> str:

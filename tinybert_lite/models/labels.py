@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class OutputLabels:
     scale: float = 1.0
 
     @classmethod
-    def of(cls, model: Bert) -> OutputLabels:
+    def of(cls, model: Encoder) -> OutputLabels:
         """Read them from the configuration of a model with a classifier."""
         config, classes = model.config, model.classifier.out_features
         if classes > 1:

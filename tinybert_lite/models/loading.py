@@ -6,17 +6,20 @@ from os import PathLike
 from pathlib import Path
 
 import torch
+import transformers
 
-from tinybert_lite.method.encoder import Bert
-from tinybert_lite.method.quantization import is_quantized, quantize
+from tinybert_lite.method.encoder import Encoder, auto_class, new_auto, prepared
+from tinybert_lite.method.quantization import RANGE, is_quantized, quantize
 from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.heads import Heads, heads_of
 from tinybert_lite.models.labels import OutputLabels
-from tinybert_lite.models.tokenizers import check_vocabulary, load_tokenizer
-from tinybert_lite.models.weights import TIED, projection_in, read_weights
+from tinybert_lite.models.tokenizers import check_pieces, same_tokenizer
+from tinybert_lite.models.weights import projection_in
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 
-SAFELY = {"local_files_only": True, "trust_remote_code": False}  # for transformers' from_pretrained
+# New parts of a model
+ENCODER, CLASSIFIER, MASKED_LM, POOLER = "encoder", "classifier", "masked-LM head", "pooler"
 Place = ModelFolder | PathLike | str
 
 
@@ -31,53 +34,51 @@ def load_model(
     teacher_width: int = 0,
     vocab_size: int = 0,
     classifier_head: str | None = None,
-) -> tuple[Bert, list[str]]:
+) -> tuple[Encoder, list[str]]:
     """Load a model folder; return the model and the names of its new parts (random weights).
 
     weights: a file to use instead of the folder's own. from_scratch: use the configuration alone.
     num_labels: None loads the classifier if it is stored, 0 leaves it out, K loads or adds one of
-    K classes. masked_lm: load or add the masked-LM head. projection: None loads the projection if
-    it is stored, "none" leaves it out; "original" and "per_layer" load or add one to
-    `teacher_width`. vocab_size: for a model without weights. classifier_head: "huggingface" or
-    "relu" for a new classifier; a stored one keeps its own. Raises UserError if weights and
-    configuration do not belong together.
+    K classes. masked_lm: load or add the masked-LM head, instead of a classifier. projection: None
+    loads the projection if it is stored, "none" leaves it out; "original" and "per_layer" load or
+    add one to `teacher_width`. vocab_size: for a model without weights. classifier_head:
+    "huggingface" or "relu" for a new classifier; a stored one keeps its own. Raises UserError if
+    weights and configuration do not belong together.
     """
     folder = ModelFolder(folder, weights) if weights else ModelFolder.at(folder)
     config = deepcopy(folder.config)
     weights = None if from_scratch else folder.weights_file
-    state = read_weights(weights) if weights else {}
-    stored = state.get("classifier.weight")
+    state = folder.read_state() if weights else {}
+    heads = heads_of(config.model_type)
+    stored = state.get(heads.output) if heads.classifier & state.keys() else None
     if vocab_size and not state:
         config.vocab_size = vocab_size
     if from_scratch and hasattr(config, "bits"):  # the scales of 8 bits are measured on data
         del config.bits
-    if not hasattr(config, "classifier_head"):
-        original = stored is not None and any(name.startswith("fit_dense") for name in state)
-        config.classifier_head = "relu" if original else classifier_head or "huggingface"
-    elif classifier_head and stored is None:
-        config.classifier_head = classifier_head
-    if num_labels is None:
+    _choose_head(config, state, stored is not None, classifier_head)
+    if masked_lm:
+        num_labels = 0
+    elif num_labels is None:
         num_labels = 0 if stored is None else len(stored)
     if projection is None and (projection := projection_in(state)):
         first = "fit_dense" if projection == "original" else "fit_denses.0"
         teacher_width = len(state[f"{first}.weight"])
     projection = None if projection == "none" else projection
-    kind = Bert
-    if config.model_type == "albert":
-        if projection or from_scratch:
-            raise UserError(
-                f"{folder.config_file}: an ALBERT can be a teacher but not a student; use a BERT "
-                f"(model_type 'bert') as the student"
-            )
-        from tinybert_lite.method.albert import Albert as kind
-    try:
-        model = kind(
-            config,
-            num_labels=num_labels,
-            masked_lm=masked_lm,
-            projection=projection,
-            teacher_width=teacher_width,
+    if config.model_type == "albert" and (projection or from_scratch):
+        raise UserError(
+            f"{folder.config_file}: an ALBERT can be a teacher but not a student; use a BERT "
+            f"(model_type 'bert') as the student"
         )
+    ours = {name: state.pop(name) for name in [*state] if _is_ours(name)}
+    transformers.logging.set_verbosity_error()  # errors are reported here in one sentence
+    transformers.logging.disable_progress_bar()
+    try:
+        if weights:
+            auto, missing = _filled(config, num_labels, masked_lm, state, folder, heads)
+        else:
+            auto = new_auto(config, num_labels, masked_lm)
+            missing = [ENCODER] + [CLASSIFIER] * bool(num_labels) + [MASKED_LM] * masked_lm
+        model = Encoder(config, projection=projection, teacher_width=teacher_width, auto=auto)
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
             f"{folder.config_file} describes a model that cannot be built here "
@@ -85,54 +86,137 @@ def load_model(
         ) from None
     if is_quantized(model):
         quantize(model)
-    return model, _fill(model, state, weights, folder.config_file)
+    return model, missing + _fill_ours(model, ours, folder)
 
 
-def _fill(model: Bert, state: dict, weights: Path | None, config: Path) -> list[str]:
-    """Copy `state` into the model; return the names of heads that `state` does not hold.
+def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:
+    """Note in a BERT's config which head its classifier has, or will get."""
+    if config.model_type != "bert":
+        return
+    if not hasattr(config, "classifier_head"):
+        original = stored and any(name.startswith("fit_dense") for name in state)
+        config.classifier_head = "relu" if original else wanted or "huggingface"
+    elif wanted and not stored:
+        config.classifier_head = wanted
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a tensor is not one of transformers': a projection, or a range of 8 bits."""
+    return name.startswith("fit_dense") or name.endswith(f".{RANGE}")
+
+
+def _filled(
+    config, num_labels: int, masked_lm: bool, state: dict, folder: ModelFolder, heads: Heads
+) -> tuple[transformers.PreTrainedModel, list[str]]:
+    """Let transformers make a model of these tensors; return it and its new parts.
 
     Raises UserError for another shape, an unknown tensor, an incomplete encoder or half a head.
     """
-    own = model.state_dict()
-    found = own.keys() & state.keys()
-    for name in state:
-        if name in found and state[name].shape != own[name].shape:
-            raise UserError(
-                f"{weights}: {name} has shape {tuple(state[name].shape)}, but {config} and the "
-                f"task need {tuple(own[name].shape)}; use the files of one model"
-            )
-    missing, foreign = model.load_state_dict(state, strict=False)
-    for name in foreign:
-        if name.startswith(("bert.encoder.", "bert.embeddings.")) and not name.endswith("_ids"):
-            raise UserError(
-                f"{weights} holds {name}, which is not a parameter of the model in {config}; use "
-                f"the files of one model"
-            )
-    for name, other in TIED.items():
-        if {name, other} <= found and not torch.equal(state[name], state[other]):
-            raise UserError(
-                f"{weights}: {name} differs from {other}, but a masked-LM head is supported only "
-                f"with tied embeddings; use a BERT that ties them"
-            )
-    missing = [name for name in missing if name not in TIED]
-    lost = [name for name in missing if name.startswith("bert.") and ".pooler." not in name]
-    if weights and lost:
+    weights, path = folder.weights_file, folder.config_file
+    if num_labels:
+        config.num_labels = num_labels
+    kind = auto_class(num_labels, masked_lm)._model_mapping[type(config)]
+    auto, report = kind.from_pretrained(
+        None,
+        config=config,
+        state_dict=dict(state),
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    missing, unexpected = set(report["missing_keys"]), set(report["unexpected_keys"])
+    if not masked_lm and not num_labels:  # AutoModel has the names without the prefix
+        missing = {f"{heads.prefix}{name}" for name in missing}
+    for name, found, needed in report["mismatched_keys"]:
+        name = name if name in state else f"{heads.prefix}{name}"
         raise UserError(
-            f"{weights} lacks {lost[0]} ({len(lost)} tensors in all) that {config} requires; use "
+            f"{weights}: {name} has shape {tuple(found)}, but {path} and the task need "
+            f"{tuple(needed)}; use the files of one model"
+        )
+    foreign = {name for name in unexpected if name not in heads.known}
+    encoder = {
+        name
+        for name in heads.of_encoder(foreign)
+        if not (name.endswith("_ids") or ".pooler." in name)
+    }
+    if encoder:
+        raise UserError(
+            f"{weights} holds {min(encoder)}, which is not a parameter of the model in {path}; use "
             f"the files of one model"
         )
-    parts = ["bert.pooler" if ".pooler." in name else name.split(".")[0] for name in missing]
-    for part in parts:
-        if part != "bert" and any(name.startswith(f"{part}.") for name in found):
+    lost = {name for name in heads.of_encoder(missing) if ".pooler." not in name}
+    if lost:
+        raise UserError(
+            f"{weights} lacks {min(lost)} ({len(lost)} tensors in all) that {path} requires, and "
+            f"holds {min(state, default='nothing')}; use the files of one model"
+        )
+    for name, other in (auto._tied_weights_keys or {}).items():
+        tied = masked_lm and {name, other} <= state.keys() and config.tie_word_embeddings
+        if tied and not torch.equal(state[name], state[other]):
             raise UserError(
-                f"{weights} holds only a part of {part}.*, so it is damaged; use another checkpoint"
+                f"{weights}: {name} differs from {other}, but {path} says that they are tied "
+                f"(tie_word_embeddings); fix one of them"
             )
-    return list(dict.fromkeys(parts))
+    new = []
+    for part, own in ((CLASSIFIER, heads.classifier), (MASKED_LM, heads.masked_lm)):
+        gone = missing - heads.of_encoder(missing)
+        if not gone or num_labels != 0 and part == MASKED_LM or masked_lm and part == CLASSIFIER:
+            continue
+        if own & state.keys():
+            raise UserError(
+                f"{weights} holds only a part of the {part} (without {min(gone)}), so it is "
+                f"damaged or of another kind; use another checkpoint"
+            )
+        new.append(part)
+    unknown = foreign - heads.of_encoder(foreign)
+    if CLASSIFIER in new and unknown:
+        raise UserError(
+            f"{weights} holds {', '.join(sorted(unknown)[:4])}, which is no classifier of "
+            f"transformers' {kind.__name__}: its weights would not be used; save the model with "
+            f"AutoModelForSequenceClassification, or leave these tensors out"
+        )
+    if any(".pooler." in name for name in missing):
+        if num_labels and CLASSIFIER not in new:
+            raise UserError(
+                f"{weights} holds a classifier but not the pooler before it "
+                f"({heads.prefix}pooler.*); use another checkpoint"
+            )
+        new.append(POOLER)
+    return prepared(auto.eval().train()), new
+
+
+def _fill_ours(model: Encoder, state: dict, folder: ModelFolder) -> list[str]:
+    """Copy projections and 8-bit ranges into the model; return the names of new projections."""
+    own = {model.file_name(name): tensor for name, tensor in model.state_dict().items()}
+    wanted = {name for name in own if _is_ours(name)}
+    for name in wanted & state.keys():
+        if own[name].shape != state[name].shape:
+            raise UserError(
+                f"{folder.weights_file}: {name} has shape {tuple(state[name].shape)}, but the "
+                f"teacher needs {tuple(own[name].shape)}; use the files of one model"
+            )
+        own[name].copy_(state[name])
+    missing, odd = wanted - state.keys(), sorted(state.keys() - wanted)
+    if odd and odd[0].endswith(RANGE):  # of another configuration
+        raise UserError(
+            f"{folder.weights_file} holds {odd[0]}, which is not a parameter of the model in "
+            f"{folder.config_file}; use the files of one model"
+        )
+    if lost := sorted(name for name in missing if name.endswith(RANGE)):
+        raise UserError(
+            f"{folder.weights_file} lacks {lost[0]} of an 8-bit model; use the files of one model"
+        )
+    if missing and wanted & state.keys():
+        raise UserError(
+            f"{folder.weights_file} holds only a part of the tensors of {min(missing)}, so it is "
+            f"damaged; use another checkpoint"
+        )
+    return list(dict.fromkeys(name.split(".")[0] for name in sorted(missing)))
 
 
 @dataclass(frozen=True)
 class LoadedBert:
-    model: Bert
+    model: Encoder
     tokenizer: object
     folder: ModelFolder
     new_parts: list[str]  # with random weights, since the folder's weights do not hold them
@@ -146,20 +230,19 @@ def load_bert(folder: Place, lower_case: bool | None = None, **parts) -> LoadedB
     """
     folder = ModelFolder.at(folder)
     model, new_parts = load_model(folder, **parts)
-    vocabulary = folder.need_vocabulary()
-    tokenizer = load_tokenizer(vocabulary, lower_case)
-    tokenizer.model_max_length = model.config.max_position_embeddings
-    check_vocabulary(tokenizer, model.config.vocab_size, vocabulary, folder.config_file)
-    if "cls" in new_parts and folder.weights_file:
+    tokenizer = folder.tokenizer(lower_case)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, model.positions)
+    check_pieces(tokenizer, model.config.vocab_size, folder.need_tokenizer(), folder.config_file)
+    if MASKED_LM in new_parts and folder.weights_file:
         raise UserError(
-            f"{folder.weights_file} holds no masked-LM head (cls.predictions.*): stage 1 needs the "
-            f"pre-trained BERT, not a fine-tuned or stripped one"
+            f"{folder.weights_file} holds no masked-LM head: stage 1 needs the pre-trained model, "
+            f"not a fine-tuned or stripped one"
         )
     return LoadedBert(model, tokenizer, folder, new_parts)
 
 
 def load_classifier(folder: Place, task, lower_case: bool | None = None) -> LoadedBert:
-    """Load a BERT with a classifier whose outputs are in the order of a task's labels.
+    """Load an encoder with a classifier whose outputs are in the order of a task's labels.
 
     task: a `data.tasks.Task`. If config.json has the labels in another order, the classifier's rows
     are reordered. If the folder has no classifier, a new one is added.
@@ -167,7 +250,7 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
     bert = load_bert(folder, lower_case, num_labels=task.num_labels, projection="none")
     words = OutputLabels.of(bert.model).words
     order = task.order_of(words)
-    if order and order != sorted(order) and "classifier" not in bert.new_parts:
+    if order and order != sorted(order) and CLASSIFIER not in bert.new_parts:
         say(
             f"{bert.folder}: its labels {', '.join(words)} are reordered to the order of "
             f"{task.name}"
@@ -178,11 +261,23 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
     return bert
 
 
-def check_same_vocabulary(student: LoadedBert, teacher: LoadedBert) -> None:
-    """Raise UserError if student and teacher number their word pieces differently."""
-    if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
+def shares_layers(teacher: ModelFolder, student: ModelFolder) -> bool:
+    """Whether a teacher's layers can be matched: an encoder that reads the student's pieces.
+
+    Models of one family must read the same pieces (`check_same_tokenizer`). One of another family
+    that reads others can still teach the prediction layer, from the texts.
+    """
+    if not teacher.has_layers or teacher.family == student.family:
+        return teacher.has_layers
+    if not (teacher.tokenizer_place and student.tokenizer_place):
+        return teacher.tokenizer_place is not None
+    return not same_tokenizer(teacher.tokenizer(), student.tokenizer())
+
+
+def check_same_tokenizer(student: LoadedBert, teacher: LoadedBert) -> None:
+    """Raise UserError if student and teacher split or number their pieces differently."""
+    if difference := same_tokenizer(student.tokenizer, teacher.tokenizer):
         raise UserError(
-            f"{student.folder.need_vocabulary()} and {teacher.folder.need_vocabulary()} are "
-            f"different vocabularies: student and teacher must read the same word pieces; use a "
-            f"student made for this teacher"
+            f"{student.folder} and {teacher.folder} have different {difference}: student and "
+            f"teacher must read the same pieces; use a student made for this teacher"
         )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.tokenizers import save_tokenizer
-from tinybert_lite.models.weights import TIED, WEIGHTS
+from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import write_atomically, write_json
 
@@ -19,35 +19,42 @@ _EPOCH_NAMES = (re.compile(r"model_epoch_(\d+)\.bin"), re.compile(r"step_(\d+)_p
 _NOT_SAVED = ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")
 
 
-def model_bytes(model: Bert, without: str = "") -> bytes:
-    """Return the state dict as torch.save writes it; `without` names a parameter to leave out."""
+def model_bytes(
+    model: Encoder, more: dict[str, torch.Tensor] | None = None, without: str = ""
+) -> bytes:
+    """Return the state dict as torch.save writes it.
+
+    more: further tensors · without: the name of a tensor to leave out.
+    """
     buffer = io.BytesIO()  # torch.save to a path would put the file's name into the bytes
-    state = {
-        model.file_name(name): tensor.detach().cpu().contiguous()
-        for name, tensor in model.state_dict().items()
-        if name != without
-    }
+    state = named_tensors(model) | (more or {})
+    state.pop(without, None)
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def save_config(model: Bert, folder: Path) -> None:
+def named_tensors(model: Encoder) -> dict[str, torch.Tensor]:
+    """Return the tensors by their names in model files."""
+    return {
+        model.file_name(name): tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def save_config(model: Encoder, folder: Path) -> None:
     """Write config.json in Hugging Face's format, with the kind of classifier head."""
     config = {
         name: value for name, value in model.config.to_dict().items() if name not in _NOT_SAVED
     }
-    kind, head = "Albert" if model.config.model_type == "albert" else "Bert", "Model"
     if model.classifier is not None:
-        head, classes = "ForSequenceClassification", model.classifier.out_features
+        classes = model.classifier.out_features
         if len(config.get("id2label", {})) != classes:
             labels = {i: f"LABEL_{i}" for i in range(classes)}
             config |= {"id2label": labels, "label2id": {label: i for i, label in labels.items()}}
-    elif model.cls is not None:
-        head = "ForMaskedLM"
-    write_json(folder / "config.json", {**config, "architectures": [f"{kind}{head}"]})
+    write_json(folder / "config.json", {**config, "architectures": [type(model.auto).__name__]})
 
 
-def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
+def save_weights(model: Encoder, folder: Path, epoch: int | None = None) -> Path:
     """Write `model_epoch_N.bin`, or `pytorch_model.bin` if no epoch is given."""
     path = folder / (f"model_epoch_{epoch}.bin" if epoch else HANDED_ON)
     write_atomically(path, model_bytes(model))
@@ -55,22 +62,24 @@ def save_weights(model: Bert, folder: Path, epoch: int | None = None) -> Path:
 
 
 def save_safetensors(
-    model: Bert,
+    model: Encoder,
     folder: Path,
     dtype: torch.dtype = torch.float32,
     name_of: Callable[[str], str] = str,
+    more: dict[str, torch.Tensor] | None = None,
 ) -> None:
     """Write `model.safetensors`; tied tensors are written once.
 
     dtype: torch.half halves the bytes, with a precision of 11 bits · name_of: a parameter's name ->
-    its name in the file.
+    its name in the file · more: further tensors.
     """
     from safetensors.torch import save
 
+    tied = model.auto._tied_weights_keys if model.config.tie_word_embeddings else None
     state = {
-        name_of(model.file_name(name)): tensor.detach().cpu().to(dtype).contiguous()
-        for name, tensor in model.state_dict().items()
-        if name not in TIED
+        name_of(name): tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in (named_tensors(model) | (more or {})).items()
+        if name not in (tied or {})
     }
     write_atomically(folder / SAFETENSORS, save(state, metadata={"format": "pt"}))
 
@@ -107,8 +116,8 @@ def hand_off(folder: Path, checkpoint: Path | None = None) -> Path:
     return target
 
 
-def save_model_folder(model: Bert, tokenizer, folder: Path) -> None:
-    """Write everything but the weights: config.json and the vocabulary."""
+def save_model_folder(model: Encoder, tokenizer, folder: Path) -> None:
+    """Write everything but the weights: config.json and the tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     save_config(model, folder)
     save_tokenizer(tokenizer, folder)

@@ -1,98 +1,223 @@
-"""Read, check and write the tokenizer of a model folder: its vocabulary file and its case."""
+"""Read, check and write the tokenizer of a model folder."""
 
+import json
+import tempfile
 from pathlib import Path
 from reprlib import repr as short
 
-from tinybert_lite.method.masking import SPECIAL_TOKENS
+from transformers import AutoTokenizer, BertTokenizer
+
+from tinybert_lite.system.console import remark_once
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.files import read_json, write_atomically, write_json
+from tinybert_lite.system.files import read_json, write_atomically
 from tinybert_lite.system.lines import lines_of
 
 VOCABULARY_NAMES = ("vocab.txt", "vocab_21128.txt")
-TOKENIZER_FILES = (  # of any architecture
+TOKENIZER_FILES = (  # of any family
     "vocab.*",
+    "vocab_21128.txt",
     "tokenizer*.json",
     "merges.txt",
     "*.model",
     "special_tokens_map.json",
     "added_tokens.json",
 )
+WORDPIECE = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer")
+SAFELY = {"local_files_only": True, "trust_remote_code": False}  # for transformers' from_pretrained
+NEEDED = {  # BERT's special tokens
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+NOT_SAVED = ("is_local", "local_files_only", "name_or_path", "backend")  # facts of this machine
 
 
 def find_vocabulary(*folders: Path) -> Path | None:
-    """Return the first vocabulary file in these folders, in their order, or None."""
+    """Return the first vocab.txt in these folders, in their order, or None."""
     places = (folder / name for folder in folders for name in VOCABULARY_NAMES)
     return next(filter(Path.is_file, places), None)
 
 
-def load_tokenizer(vocabulary: Path, lower_case: bool | None = None):
-    """Load a fast BERT WordPiece tokenizer from a vocabulary file.
+def tokenizer_files(folder: Path) -> list[Path]:
+    """Return the files of the tokenizer in a model folder, of any family."""
+    found = {file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)}
+    return sorted(filter(Path.is_file, found))
 
-    Whether text is lower-cased is `lower_case`, else what `tokenizer_config.json` beside the file
-    says, else found from the vocabulary: one with capital letters is cased. Raises UserError for
-    duplicate or empty entries and for missing special tokens.
+
+def has_pieces(folder: Path) -> bool:
+    """Whether a folder holds a vocabulary of any kind, and not only the tokenizer's settings."""
+    settings = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+    return any(file.name not in settings for file in tokenizer_files(folder))
+
+
+def load_tokenizer(place: Path, lower_case: bool | None = None):
+    """Load the fast tokenizer of a model folder with AutoTokenizer, or of a vocab.txt.
+
+    lower_case: what a flag says, for a folder that does not say it. Raises UserError for a folder
+    whose tokenizer cannot be read, for missing special tokens, and if the flag and the folder
+    disagree.
     """
-    from transformers import BertTokenizer
+    place = Path(place)
+    if not place.exists():
+        raise UserError(f"{place} is missing: put the model's tokenizer there")
+    config = (place if place.is_dir() else place.parent) / "tokenizer_config.json"
+    said = _settings(config)
+    vocabulary = place if place.is_file() else find_vocabulary(place)
+    kind = str(said.get("tokenizer_class", WORDPIECE[0])).removesuffix("Fast")
+    alone = place.is_file() or not (place / "tokenizer.json").is_file()
+    if alone and vocabulary and kind in WORDPIECE and not (place / "added_tokens.json").is_file():
+        tokenizer = _from_vocabulary(vocabulary, lower_case, said)
+    else:
+        tokenizer = _from_folder(place, kind)
+    if lost := [name for name in NEEDED if getattr(tokenizer, name) is None]:
+        raise UserError(
+            f"{place}: its tokenizer has no {', '.join(lost)}, but rows need one of each; name it "
+            f"in tokenizer_config.json"
+        )
+    _check_case(tokenizer, place, lower_case, said.get("do_lower_case"))
+    return tokenizer
 
-    pieces = list(lines_of(vocabulary))
-    vocab = {piece: i for i, piece in enumerate(pieces)}
+
+def _settings(path: Path) -> dict:
+    said = read_json(path) if path.is_file() else {}
+    if said.get("do_lower_case") not in (None, True, False):
+        raise UserError(
+            f"{path}: do_lower_case is {short(said['do_lower_case'])}, not true or false; fix it"
+        )
+    return said
+
+
+def _from_vocabulary(path: Path, lower_case: bool | None, said: dict):
+    """Make BERT's tokenizer of a vocab.txt; a piece's id is the number of its last line."""
+    pieces = list(lines_of(path))
+    vocab = {piece: i for i, piece in enumerate(pieces) if piece}
     if len(vocab) < len(pieces):
-        piece = next(piece for i, piece in enumerate(pieces) if vocab[piece] != i)
-        raise UserError(
-            f"{vocabulary}, line {vocab[piece] + 1}: the piece {short(piece)} is a duplicate; "
-            f"use the model's own vocabulary file"
+        again = [i for i, piece in enumerate(pieces) if not piece or vocab[piece] != i]
+        remark_once(
+            f"{path}: {len(again)} of its {len(pieces)} lines are blank or duplicates, the first "
+            f"is line {again[0] + 1}; a piece has the number of its last line, as in BERT"
         )
-    if "" in vocab:
-        raise UserError(
-            f"{vocabulary}, line {vocab[''] + 1}: is empty, but each line needs one word piece; "
-            f"use the model's own vocabulary file"
-        )
-    missing = [token for token in SPECIAL_TOKENS if token not in vocab]
-    if missing:
-        raise UserError(
-            f"{vocabulary} lacks {', '.join(missing)}; use the vocabulary file that came with the "
-            f"model"
-        )
+    if lower_case is None or said.get("do_lower_case") is not None:
+        lower_case = said.get("do_lower_case")
     if lower_case is None:
-        lower_case = _recorded_case(vocabulary.parent / "tokenizer_config.json")
-    if lower_case is None:
-        # Entries of letters only: the lower-case Chinese vocabulary holds <S>. isupper() would be
+        # Pieces of letters only: the lower-case Chinese vocabulary holds <S>. isupper() would be
         # wrong, since signs such as ℝ are upper-case and have no lower case.
-        lower_case = all(
-            piece == piece.lower() for piece in pieces if piece.removeprefix("##").isalpha()
+        lower_case = not _has_capitals(pieces)
+    names = ("strip_accents", "tokenize_chinese_chars", *NEEDED)
+    given = {name: _content(said[name]) for name in names if said.get(name) is not None}
+    lost = [given.get(name, usual) for name, usual in NEEDED.items()]
+    if lost := [token for token in lost if token not in vocab]:
+        raise UserError(
+            f"{path} lacks {', '.join(lost)}; use the vocabulary file that came with the model"
         )
-    return BertTokenizer(vocab=vocab, do_lower_case=lower_case)
+    return BertTokenizer(vocab=vocab, do_lower_case=lower_case, **given)
 
 
-def _recorded_case(config: Path) -> bool | None:
-    found = read_json(config).get("do_lower_case") if config.is_file() else None
-    if found not in (None, True, False):
-        raise UserError(f"{config}: do_lower_case is {short(found)}, not true or false; fix it")
-    return found
+def _content(value):
+    """A special token of tokenizer_config.json, which may be a dictionary with its content."""
+    return value.get("content") if isinstance(value, dict) else value
+
+
+def _has_capitals(pieces) -> bool:
+    letters = (piece.removeprefix("##") for piece in pieces)
+    return any(piece != piece.lower() for piece in letters if piece.isalpha())
+
+
+def _from_folder(folder: Path, kind: str):
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **SAFELY)
+    except Exception as error:  # transformers raises errors of many kinds
+        raise UserError(
+            f"{folder}: its tokenizer ({kind}) cannot be read here ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:150]}); save it with save_pretrained as a fast "
+            f"tokenizer (tokenizer.json)"
+        ) from None
+    if not tokenizer.is_fast or not has_pieces(folder):
+        what = f"{kind} is not a fast tokenizer" if has_pieces(folder) else "it has no vocabulary"
+        raise UserError(
+            f"{folder}: {what}; put the model's tokenizer.json there, as save_pretrained writes it"
+        )
+    return tokenizer
+
+
+def _check_case(tokenizer, place: Path, flag: bool | None, said: bool | None) -> None:
+    """Compare a BERT's case with the flag and with the vocabulary."""
+    lower = lower_cases(tokenizer)
+    if lower is None:
+        return
+    if flag is not None and flag != lower:
+        raise UserError(
+            f"--do_lower_case {str(flag).lower()} contradicts {place}, whose tokenizer "
+            f"{'lower-cases' if lower else 'keeps capital letters'}; leave out the flag, or fix "
+            f"do_lower_case in its tokenizer_config.json"
+        )
+    if said is not None and lower == _has_capitals(tokenizer.get_vocab()):
+        remark_once(
+            f"{place}: do_lower_case is {str(lower).lower()}, but its vocabulary has "
+            f"{'pieces with' if lower else 'no piece with'} capital letters; check it"
+        )
+
+
+def lower_cases(tokenizer) -> bool | None:
+    """Whether a tokenizer lower-cases the text; None if it is not BERT's."""
+    return getattr(tokenizer.backend_tokenizer.normalizer, "lowercase", None)
+
+
+def is_wordpiece(tokenizer) -> bool:
+    """Whether pieces inside a word are marked with ##, as BERT's are."""
+    return type(tokenizer.backend_tokenizer.model).__name__ == "WordPiece"
+
+
+def same_tokenizer(one, other) -> str:
+    """Return "" if two tokenizers read texts alike, else what is different."""
+    if one.get_vocab() != other.get_vocab():
+        return "vocabularies"
+    for part in ("normalizer", "pre_tokenizer"):
+        first, second = (
+            json.loads(tokenizer.backend_tokenizer.to_str())[part] for tokenizer in (one, other)
+        )
+        if first != second:
+            return f"rules for {'case and accents' if part == 'normalizer' else 'splitting words'}"
+    return ""
 
 
 def save_tokenizer(tokenizer, folder: Path) -> None:
-    """Write `vocab.txt` and, for Hugging Face's AutoTokenizer, the case into a model folder."""
-    vocab = tokenizer.get_vocab()
-    pieces = sorted(vocab, key=vocab.get)
-    write_atomically(folder / "vocab.txt", "".join(f"{piece}\n" for piece in pieces).encode())
-    write_json(
-        folder / "tokenizer_config.json",
-        {"tokenizer_class": "BertTokenizer", "do_lower_case": is_lower_case(tokenizer)},
-    )
+    """Write tokenizer.json and tokenizer_config.json; for BERT's tokenizer also vocab.txt."""
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    with tempfile.TemporaryDirectory() as place:
+        tokenizer.save_pretrained(place)
+        files = {path.name: path.read_bytes() for path in Path(place).iterdir()}
+    name = "tokenizer_config.json"
+    said = {key: value for key, value in json.loads(files[name]).items() if key not in NOT_SAVED}
+    files[name] = (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode()
+    if is_wordpiece(tokenizer):
+        lines = [""] * (max(vocab := {i: piece for piece, i in tokenizer.get_vocab().items()}) + 1)
+        for i, piece in vocab.items():
+            lines[i] = piece
+        files["vocab.txt"] = "".join(f"{line}\n" for line in lines).encode()
+    for name, content in files.items():
+        write_atomically(folder / name, content)
 
 
-def is_lower_case(tokenizer) -> bool:
-    return bool(tokenizer.backend_tokenizer.normalizer.lowercase)
+def check_pieces(tokenizer, vocab_size: int, place: Path, config: Path) -> None:
+    """Compare the number of pieces with the model's embeddings.
 
-
-def check_vocabulary(tokenizer, vocab_size: int, vocabulary: Path, config: Path) -> None:
-    """Raise UserError unless a vocabulary has as many pieces as the model has embeddings.
-
-    Up to 127 more embeddings are accepted, since some models pad them to a multiple of 64 or 128.
+    More embeddings than pieces are accepted with a remark: some models pad them, but a line may
+    also be lost. Raises UserError for fewer embeddings, or more than twice as many.
     """
-    if not 0 <= vocab_size - len(tokenizer) < 128:
+    pieces = len(tokenizer)
+    if pieces > vocab_size or 2 * pieces < vocab_size:
         raise UserError(
-            f"{vocabulary} holds {len(tokenizer)} pieces but {config} has vocab_size {vocab_size}, "
-            f"so they belong to different models; use the vocabulary of this model"
+            f"{place} holds {pieces} pieces but {config} has vocab_size {vocab_size}, "
+            f"so they belong to different models; use the tokenizer files of this model"
+        )
+    if pieces < vocab_size:
+        remark_once(
+            f"{place} holds {pieces} pieces and {config} has vocab_size {vocab_size}: fine if the "
+            f"model pads its embeddings, but if a line of the vocabulary is lost, all pieces below "
+            f"it are wrong"
         )

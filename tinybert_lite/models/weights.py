@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from reprlib import repr as short
@@ -10,33 +11,48 @@ import torch
 
 from tinybert_lite.models import tensorflow_checkpoint as tensorflow
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.files import read_json
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
-TIED = {
-    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
-    "cls.predictions.decoder.bias": "cls.predictions.bias",
-}
+SHARDS = tuple(f"{name}.index.json" for name in WEIGHTS)
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys that trainers put around the tensors
+POINTER = b"version https://git-lfs"
 
 
 def find_weights(folder: Path) -> Path | None:
-    """Return model.safetensors, pytorch_model.bin, a TensorFlow checkpoint's .index, or None."""
-    found = (folder / name for name in WEIGHTS)
-    return next(filter(Path.is_file, found), None) or tensorflow.find_checkpoint(folder)
+    """Return the file of weights, or the index of several, or None.
+
+    In this order: model.safetensors, pytorch_model.bin, their shards, a TensorFlow checkpoint's
+    .index, a single .ckpt of PyTorch Lightning.
+    """
+    found = (folder / name for name in (*WEIGHTS, *SHARDS))
+    usual = next(filter(Path.is_file, found), None) or tensorflow.find_checkpoint(folder)
+    lightning = [path for path in folder.glob("*.ckpt") if zipfile.is_zipfile(path)]
+    return usual or (lightning[0] if len(lightning) == 1 else None)
 
 
 def parts_of(weights: Path) -> list[Path]:
-    """Return a weights file and its further files: a TensorFlow .index has .data files."""
+    """Return a weights file and its further files: shards, or a TensorFlow .index's .data files.
+
+    Raises UserError for an index without the names of its shards.
+    """
+    if weights.suffix == ".json":
+        shards = read_json(weights).get("weight_map")
+        names = {*shards.values()} if isinstance(shards, dict) else {0}
+        if not all(isinstance(name, str) and "/" not in name for name in names):
+            raise UserError(f"{weights}: weight_map does not name the files of the shards; fix it")
+        return [weights, *(weights.with_name(name) for name in sorted(names))]
     beside = weights.parent.glob("*.data-*") if weights.suffix == ".index" else ()
     data = (path for path in beside if path.name.startswith(f"{weights.stem}.data-"))
     return [weights, *sorted(data)]
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a weights file as float32 tensors under the names that `Bert` uses.
+    """Read a weights file as float32 tensors under the names that the file has.
 
-    Code in the file is never run. Accepted: .safetensors, .bin with plain tensors, or a TensorFlow
-    checkpoint's .index; the old names `gamma` and `beta`; names without the prefix `bert.`. Raises
-    UserError for anything but tensors, for a tensor larger than its file, and for NaN and infinity.
+    Code in the file is never run. Accepted: .safetensors, .bin with plain tensors, an index of
+    shards, or a TensorFlow checkpoint's .index; dictionaries around the tensors (WRAPPERS). Raises
+    UserError for anything but tensors, for a tensor larger than its file, for NaN and infinity.
     """
     try:
         state = _stored(path)
@@ -44,7 +60,10 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         for name, tensor in state.items():
             if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.nbytes > size:
                 raise ValueError(f"{short(name)} is not a tensor, or larger than the file")
-        named = {_our_name(name): tensor.float() for name, tensor in state.items()}
+        named = {
+            str(name): tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in state.items()
+        }
         broken = next((name for name in named if not torch.isfinite(named[name]).all()), None)
     except UserError:
         raise
@@ -59,13 +78,35 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _stored(path: Path) -> dict:
+    if path.suffix == ".json":
+        _, *shards = parts_of(path)
+        return {name: tensor for shard in shards for name, tensor in _stored(shard).items()}
+    if path.suffix == ".index":
+        return tensorflow.read_checkpoint(path)
+    _refuse_pointer(path)
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         return load_file(path)
-    if path.suffix == ".index":
-        return tensorflow.read_checkpoint(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    while inner := next((state[key] for key in WRAPPERS if _is_dict(state.get(key))), None):
+        state = inner
+    return state
+
+
+def _is_dict(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _refuse_pointer(path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} is missing, but an index beside it names it; fetch it again")
+    with open(path, "rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise UserError(
+                f"{path} is a Git LFS pointer instead of the weights; run git lfs pull in the "
+                f"folder it was cloned to"
+            )
 
 
 def _reason(error: Exception) -> str:
@@ -78,27 +119,17 @@ def _reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
-def _our_name(name: str) -> str:
-    """Turn a tensor's name into `Bert`'s name; an ALBERT's parts get a BERT's names too."""
-    for old, new in ((".gamma", ".weight"), (".beta", ".bias"), ("classifier.1.", "classifier.")):
-        name = name.replace(old, new)
-    name = name.removeprefix("module.")
-    first = name.split(".")[0]
-    if first in ("embeddings", "encoder", "pooler"):
-        return f"bert.{name}"
-    if first == "predictions":
-        return f"cls.{name}"
-    return name.removeprefix("al") if first == "albert" else name
-
-
 def names_in(path: Path) -> set[str]:
     """Return the names of a weights file's tensors, if possible without reading the tensors."""
+    if path.suffix == ".json":
+        return set(read_json(path).get("weight_map") or ())
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError, safe_open
 
+        _refuse_pointer(path)
         try:
             with safe_open(path, "pt") as file:
-                return {_our_name(name) for name in file.keys()}  # noqa: SIM118
+                return set(file.keys())
         except SafetensorError as error:
             raise UserError(f"{path} is not a safetensors file ({error}); fetch it again") from None
     if path.suffix == ".index":

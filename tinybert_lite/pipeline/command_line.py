@@ -76,8 +76,9 @@ def shared_flags(parser: Parser) -> None:
     )
     add(
         "--task_teacher",
-        help="a teacher fine-tuned on the task: any Hugging Face sequence classifier; "
-        "one that is not a BERT teaches stage 5 alone",
+        help="a teacher fine-tuned on the task: any Hugging Face sequence classifier. Alone it is "
+        "enough: its encoder is the general teacher; one that is not in docs/families.md teaches "
+        "stage 5 alone",
     )
     add(
         "--teacher_logits",
@@ -88,6 +89,17 @@ def shared_flags(parser: Parser) -> None:
     add(
         "--student_model",
         help="folder with a config.json; with weights too, stages 2 and 3 are skipped",
+    )
+    add(
+        "--student",
+        metavar="SHAPE",
+        help="a student of the teacher's family: layers=4,width=312 (also heads, feed_forward); "
+        "default: a third of the layers, about half of the width",
+    )
+    add(
+        "--augmentation_model",
+        help="a model with a masked-LM head for stage 1 (default: the general teacher; without "
+        "such a head only word vectors)",
     )
     add("--workspace", help="where the numbered folders are")
     parser.settings(Settings, "device", "precision", "threads")
@@ -101,7 +113,7 @@ def prepared(
     """Return settings and workspace of one task, from the flags of a command over all stages."""
     models = {
         name: local_folder(value) if value and value != GROW else value
-        for name in ("teacher_model", "task_teacher", "student_model")
+        for name in ("teacher_model", "task_teacher", "student_model", "augmentation_model")
         for value in [getattr(args, name)]
     }
     workspace = Workspace.find(
@@ -110,7 +122,8 @@ def prepared(
         data_dir=data_dir,
         teacher_logits=args.teacher_logits,
         corpus=args.corpus,
+        student=args.student,
         **models,
     )
-    settings = profile(args.profile, workspace.task, workspace.teacher_width)
+    settings = profile(args.profile, workspace.task, workspace.teacher_is_grown)
     return replace(settings.override(args.assignments), **Settings.given(args)), workspace

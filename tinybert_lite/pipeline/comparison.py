@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tinybert_lite.method import losses
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import Intermediate
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
@@ -50,8 +50,8 @@ def read_batch(path: Path, vocab_size: int, most_tokens: int) -> dict[str, Tenso
 
 @torch.inference_mode()
 def compare(
-    student: Bert,
-    teacher: Bert,
+    student: Encoder,
+    teacher: Encoder,
     batch: dict[str, Tensor],
     mapping: str = "uniform",
     padding: str = "exact",

@@ -46,7 +46,7 @@ def evaluate_folder(
             _say_scores(scores["student"], f"{split} ")
     elif teacher:
         other = _load(teacher, task, settings.lower_case, device)
-        loading.check_same_vocabulary(student, other)
+        loading.check_same_tokenizer(student, other)
         logits = predict(other.model, dev.first), predict(student.model, dev.first)
         results["teacher"] = str(teacher)
         results["teacher_dev"] = dev(other.model)

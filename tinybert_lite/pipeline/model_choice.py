@@ -1,7 +1,8 @@
 """The choice of a workspace's general teacher and student if there are several."""
 
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.pipeline.folders import CLASSROOM, STUDENT_MODEL, Folders
+from tinybert_lite.models.tokenizers import same_tokenizer
+from tinybert_lite.pipeline.folders import CLASSROOM, Folders
 from tinybert_lite.system.errors import UserError
 
 
@@ -33,18 +34,31 @@ def resolve_teacher(folder: ModelFolder, workspace: Folders) -> ModelFolder:
     return shipped if shipped.weights_file else ModelFolder(workspace.grown_teacher)
 
 
-def fitting_student(teacher: ModelFolder) -> str:
-    """Name the shipped student for a teacher: classroom for 4 heads, tinybert4 or tinybert6 for 12.
+SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
 
-    tinybert6 if the teacher's layers are no multiple of 4. Raises UserError for other numbers of
-    heads.
-    """
-    heads = teacher.config.num_attention_heads
-    if heads == 4:
-        return CLASSROOM
-    if heads == 12:
-        return "tinybert6" if teacher.config.num_hidden_layers % 4 else "tinybert4"
-    raise UserError(
-        f"{teacher.config_file}: no shipped student has {heads} attention heads; put a config.json "
-        f"with as many into {STUDENT_MODEL}/ or name one with --student_model"
-    )
+
+def is_ancestor(teacher: ModelFolder, task_teacher: ModelFolder) -> bool:
+    """Whether a task teacher may be a fine-tuned copy: the same family, shape and tokenizer."""
+    if not teacher.has_config or teacher.family != task_teacher.family:
+        return False
+    one, other = teacher.config, task_teacher.config
+    if any(getattr(one, name) != getattr(other, name) for name in SHAPE):
+        return False
+    return not same_tokenizer(teacher.tokenizer(), task_teacher.tokenizer())
+
+
+SHIPPED_STUDENTS = {  # width, layers and heads of a BERT -> its student in student_model/
+    (768, 12, 12): "tinybert4",  # the paper's
+    (256, 6, 4): CLASSROOM,
+    (192, 6, 4): CLASSROOM,  # the size that `pretrain` grows
+    (192, 4, 4): CLASSROOM,
+}
+
+
+def shipped_student(teacher: ModelFolder) -> str:
+    """Name the shipped student for a teacher, or "" if it gets a derived one."""
+    if not teacher.has_config:
+        return CLASSROOM  # it will be grown, with the heads of classroom/
+    config = teacher.config
+    size = config.hidden_size, config.num_hidden_layers, config.num_attention_heads
+    return SHIPPED_STUDENTS.get(size, "") if config.model_type == "bert" else ""

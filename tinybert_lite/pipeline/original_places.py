@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
-from tinybert_lite.pipeline.model_choice import fitting_student, resolve_teacher
+from tinybert_lite.models.student import derived_student, described
+from tinybert_lite.pipeline.model_choice import resolve_teacher, shipped_student
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher
 from tinybert_lite.stages.settings import Settings
@@ -75,14 +76,14 @@ def model_folder(name: str) -> ModelFolder:
 
 
 def student_folder(name: str, teacher: ModelFolder) -> ModelFolder:
-    """Return a student's folder; if it has no config.json, its sub-folder that fits the teacher."""
+    """Return a student's folder; without a config.json its sub-folder, or the derived student."""
     folder = local_folder(name)
     if folder.has_config:
         return folder
-    inside = ModelFolder(folder.path / fitting_student(teacher))
+    inside = ModelFolder(folder.path / (shipped_student(teacher) or "none"))
     if not inside.has_config:
-        raise UserError(f"{folder.config_file} is missing: put the student's configuration there")
-    say(f"student: {inside}, which fits the teacher's heads")
+        inside = derived_student(teacher, {}, folder.path)
+    say(f"student: {inside}, {described(inside, teacher)}")
     return inside
 
 
@@ -101,7 +102,7 @@ def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Mo
     teacher = ModelFolder(logits) if logits else teacher_folder(name, workspace)
     if not (prediction or teacher.has_layers):
         raise UserError(
-            f"{teacher} is not a BERT, so stage 4 cannot match its layers: "
+            f"{teacher} is no encoder of docs/families.md, so stage 4 cannot match its layers: "
             "use it for the prediction layer, with --pred_distill"
         )
     return teacher

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tinybert_lite.data.corpora import corpus_files
 from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.student import described
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import (
     data_augmentation,
@@ -134,7 +135,8 @@ def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) ->
         f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile}"
         f" · seed {settings.seed}\n"
         f"workspace {workspace.root}\n"
-        f"teacher {teacher} · student {shown(student, workspace)}\n"
+        f"teacher {teacher} · student {shown(student, workspace)} "
+        f"({described(student, workspace.teacher)})\n"
         f"device {device} · {set_threads(settings.threads)} threads · {machine()}\n"
     )
     todo = to_do(plan)
@@ -201,7 +203,7 @@ def _weight_bytes(model: ModelFolder) -> int:
     """Bytes of a BERT in float32: word embeddings and the matrices of the layers."""
     config = model.config
     width = config.hidden_size
-    per_layer = 4 * width**2 + 2 * width * config.intermediate_size
+    per_layer = 4 * width**2 + 2 * width * getattr(config, "intermediate_size", 4 * width)
     return 4 * (config.vocab_size * width + config.num_hidden_layers * per_layer)
 
 

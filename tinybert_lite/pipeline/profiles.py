@@ -7,10 +7,8 @@ from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task, find_task
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.fields import changed, known
 
-LARGE = 512  # width from which a teacher is fine-tuned with a low learning rate
 
-
-def _smoke(task: Task, teacher_width: int) -> dict[str, dict]:
+def _smoke(task: Task, grown: bool) -> dict[str, dict]:
     """For runs of seconds: a test of every part; the student learns almost nothing."""
     brief = dict(max_steps=12, max_seq_length=48, eval_batch_size=64, max_rows=256)
     fast = dict(learning_rate=1e-3, **brief)
@@ -32,16 +30,16 @@ def _length(task: Task) -> int:
     return 128 if task.text_b or task.language == "zh" else 64
 
 
-def _classroom(task: Task, teacher_width: int) -> dict[str, dict]:
+def _classroom(task: Task, grown: bool) -> dict[str, dict]:
     """For runs of minutes on two CPU cores.
 
-    Small models with random weights need high learning rates; a large teacher is fine-tuned with a
-    low learning rate.
+    Small models with random weights need high learning rates, and so does a teacher grown here; one
+    that was pre-trained elsewhere is fine-tuned with a low learning rate.
     """
     text = dict(learning_rate=1e-3, max_seq_length=64, eval_batch_size=64)
     rows = dict(max_seq_length=_length(task), eval_batch_size=64)
     student = dict(learning_rate=5e-4, **rows)
-    gentle = 2e-5 if teacher_width >= LARGE else 3e-4
+    gentle = 3e-4 if grown else 2e-5
     return dict(
         pretrain=dict(num_train_epochs=8, **text),
         data_augmentation=dict(N=8, max_seq_length=_length(task)),
@@ -55,7 +53,7 @@ def _classroom(task: Task, teacher_width: int) -> dict[str, dict]:
     )
 
 
-def _paper(task: Task, teacher_width: int) -> dict[str, dict]:
+def _paper(task: Task, grown: bool) -> dict[str, dict]:
     """The paper's settings, by task."""
     rows = dict(max_seq_length=_length(task))
     return dict(
@@ -74,11 +72,11 @@ PROFILES = {"smoke": _smoke, "classroom": _classroom, "paper": _paper}
 
 
 def profile(
-    name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, teacher_width: int = 0
+    name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, grown: bool = True
 ) -> Settings:
-    """Return a profile's settings for a task and a teacher's width.
+    """Return a profile's settings for a task, and for a teacher that was grown here or not.
 
     Raises UserError for an unknown profile or task."""
     known(name, PROFILES, f"--profile {name} is unknown")
     found = task if isinstance(task, Task) else find_task(task)
-    return changed(Settings(profile=name, task=found), PROFILES[name](found, teacher_width))
+    return changed(Settings(profile=name, task=found), PROFILES[name](found, grown))

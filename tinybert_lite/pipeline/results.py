@@ -7,7 +7,7 @@ import numpy as np
 
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.cost import cost
 from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.loading import load_bert, load_classifier, load_model
@@ -103,7 +103,7 @@ class Teacher:
     scores: dict[str, float] | None = None
     logits: np.ndarray | None = None  # of the rows of the first dev file, (n, K)
     cost: dict | None = None
-    model: Bert | None = None
+    model: Encoder | None = None
 
 
 def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
@@ -121,7 +121,7 @@ def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: st
     return Teacher(dev.scores_of(logits.get), logits[first], other.cost(rows[first]))
 
 
-def loaded(folder: ModelFolder, device: str) -> Bert:
+def loaded(folder: ModelFolder, device: str) -> Encoder:
     """Load a folder's model in eval mode on a device."""
     return load_model(folder)[0].to(device).eval()
 

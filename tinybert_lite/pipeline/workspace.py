@@ -10,8 +10,10 @@ from tinybert_lite.data.corpora import given_sources
 from tinybert_lite.data.tables import RECORDS
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task, find_task
 from tinybert_lite.models.folder import PRE_DATA, ModelFolder
-from tinybert_lite.pipeline.folders import CLASSROOM, SHIPPED, STUDENT_MODEL, Folders
-from tinybert_lite.pipeline.model_choice import fitting_student, resolve_teacher
+from tinybert_lite.models.loading import shares_layers
+from tinybert_lite.models.student import derived_student, read_shape
+from tinybert_lite.pipeline.folders import SHIPPED, STUDENT_MODEL, Folders
+from tinybert_lite.pipeline.model_choice import is_ancestor, resolve_teacher, shipped_student
 from tinybert_lite.system.errors import UserError
 
 GROW = "grow"  # --teacher_model grow: a small teacher, pre-trained on the workspace's text
@@ -32,6 +34,8 @@ class Workspace(Folders):
     given_student: Path | None = None
     given_logits: Path | None = None  # a task teacher's, for the training rows
     given_corpora: tuple[Path, ...] = ()
+    given_shape: tuple[tuple[str, int], ...] = ()  # of a derived student, see `models.student`
+    given_augmentation_model: Path | None = None
 
     @classmethod
     def find(
@@ -45,6 +49,8 @@ class Workspace(Folders):
         student_model=None,
         teacher_logits=None,
         corpus=(),
+        student=None,
+        augmentation_model=None,
     ) -> Workspace:
         """Find a workspace and check the given paths.
 
@@ -60,6 +66,7 @@ class Workspace(Folders):
             "--teacher_model": found.grown_teacher if teacher_model == GROW else teacher_model,
             "--task_teacher": task_teacher,
             "--student_model": student_model,
+            "--augmentation_model": augmentation_model,
         }
         given = [Path(path).resolve() if path else None for path in folders.values()]
         for flag, path in zip(folders, given):
@@ -73,7 +80,12 @@ class Workspace(Folders):
         corpora = tuple(path.resolve() for path in given_sources(corpus or ()))
         if lost := next((path for path in corpora if not path.exists()), None):
             raise UserError(f"--corpus {lost}: there is no such file or folder")
-        return cls(found.root, found.task, *given, logits and logits.resolve(), corpora)
+        if student and student_model:
+            raise UserError("--student and --student_model both name a student: leave out one")
+        *given, augmenting = given
+        shape = tuple(read_shape(student).items()) if student else ()
+        logits = logits and logits.resolve()
+        return cls(found.root, found.task, *given, logits, corpora, shape, augmenting)
 
     # Data --------------------------------------------------------------------------------------
 
@@ -140,20 +152,29 @@ class Workspace(Folders):
 
     @property
     def teacher(self) -> ModelFolder:
-        """The general teacher: given, else the user's in teacher_model/, else the shipped one."""
-        return resolve_teacher(ModelFolder(self.given_teacher or self.teacher_home), self)
+        """The general teacher: given, else the user's in teacher_model/, else the shipped one.
+
+        A given task teacher is its own general teacher, unless it has the shape and the tokenizer
+        of that one, which was then probably pre-trained for it, or a student with weights is given.
+        """
+        own = ModelFolder(self.given_teacher or self.teacher_home)
+        task = ModelFolder(self.given_task_teacher or self.root / "none")
+        if not self.given_teacher and task.has_layers and task.weights_file:
+            given = self.given_student and ModelFolder(self.given_student).weights_file
+            if not given and not is_ancestor(resolve_teacher(own, self), task):
+                return task
+        return resolve_teacher(own, self)
 
     @property
-    def teacher_width(self) -> int:
-        """The width D of the general teacher, 0 if there is no teacher yet."""
+    def teacher_is_grown(self) -> bool:
+        """Whether the general teacher was, or will be, made by `pretrain` from a little text."""
         teacher = self.teacher
-        return teacher.config.hidden_size if teacher.has_config else 0
+        return not teacher.has_config or bool(getattr(teacher.config, "grown", False))
 
     @property
-    def vocabulary(self) -> Path:
-        """The vocabulary file of teacher and student, or its future path if there is none yet."""
-        teacher = self.teacher
-        return teacher.vocabulary or teacher.path / "vocab.txt"
+    def vocabulary(self) -> os.PathLike:
+        """The tokenizer of teacher and student: the teacher's folder, or a vocab.txt."""
+        return self.teacher.as_tokenizer
 
     @property
     def task_teacher(self) -> ModelFolder:
@@ -165,9 +186,23 @@ class Workspace(Folders):
         """The reason why stage 4 is left out: the task teacher has no layers to match; else ""."""
         if self.given_logits:
             return "a file of logits has no layers to match"
-        if self.given_task_teacher and not self.task_teacher.has_layers:
-            return "the teacher is not a BERT, its layers cannot be matched"
-        return ""
+        if not self.given_task_teacher:
+            return ""
+        other = self.student_source if self.student_has_weights else self.teacher
+        if shares_layers(self.task_teacher, other):
+            return ""
+        if self.task_teacher.has_layers:
+            return f"the teacher reads other pieces than {other.name}, so layers cannot be matched"
+        return f"the layers of a {self.task_teacher.family} cannot be matched"
+
+    @property
+    def augmentation_model(self) -> ModelFolder:
+        """The model of stage 1: given, else the general teacher.
+
+        Without a masked-LM head only its tokenizer is used, and the candidates are word vectors'.
+        """
+        given = self.given_augmentation_model
+        return ModelFolder(given) if given else self.teacher
 
     # Rows and students -------------------------------------------------------------------------
 
@@ -183,12 +218,14 @@ class Workspace(Folders):
 
     @property
     def student_source(self) -> ModelFolder:
-        """The student's folder: given, else in the user's student_model/, else a shipped one.
+        """The student's folder: given, else in the user's student_model/, else the teacher's.
 
-        For another language student_model/ may have a sub-folder. The shipped student is the one
-        that fits the teacher's heads and layers. Raises UserError if a given folder has no
-        configuration, or if no shipped student fits.
+        For another language student_model/ may have a sub-folder. The teacher's student is a
+        shipped one or derived from its configuration. Raises UserError if a given folder has no
+        configuration, and for a given shape that does not fit.
         """
+        if self.given_shape:
+            return derived_student(self.teacher, dict(self.given_shape), self.root / STUDENT_MODEL)
         homes = (self._language(STUDENT_MODEL), self.root / STUDENT_MODEL)
         own = [self.given_student] if self.given_student else homes
         for folder in map(ModelFolder, own):
@@ -200,9 +237,9 @@ class Workspace(Folders):
                 f"there"
             )
         teacher = self.teacher
-        # A teacher without a configuration will be pre-trained, with the heads of classroom/.
-        name = fitting_student(teacher) if teacher.has_config else CLASSROOM
-        return ModelFolder(self._own_or_shipped(self.root / STUDENT_MODEL / name))
+        if name := shipped_student(teacher):
+            return ModelFolder(self._own_or_shipped(self.root / STUDENT_MODEL / name))
+        return derived_student(teacher, {}, self.root / STUDENT_MODEL)
 
     @property
     def student_has_weights(self) -> bool:

@@ -11,11 +11,10 @@ from dataclasses import replace
 import torch
 
 from tinybert_lite.data.batches import in_order
-from tinybert_lite.data.chinese import joined
 from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tables import Table, read_table
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.data.tokens import encode, words
+from tinybert_lite.data.tokens import encode, joiner, whole_words, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.method import augmentation
 from tinybert_lite.method.augmentation import Candidates, Place, is_word
@@ -42,19 +41,17 @@ class Augmenter:
         precision: str = "no",
         language: str = "en",
     ):
-        self.model, self.tokenizer, self.vectors = model.eval().to(device), tokenizer, vectors
+        self.model = model and model.eval().to(device)
+        self.tokenizer, self.vectors = tokenizer, vectors
         self.settings, self.device, self.language = settings, device, language
         self.bf16 = precision == "bf16"
-        self.join = joined if language == "zh" else " ".join
-        special, ids = set(tokenizer.all_special_tokens), tokenizer.get_vocab()
-        # Word pieces that may be candidates: complete words, no special or unused tokens.
-        self.usable = [
-            piece
-            for piece in sorted(ids, key=ids.get)
-            if piece not in special and self.may_stand_in(piece)
-        ]
-        self.usable_ids = torch.tensor([ids[piece] for piece in self.usable], device=device)
-        self.single_pieces = set(self.usable)
+        self.join = joiner(tokenizer, language)
+        found = whole_words(tokenizer, language).items()
+        usable = {i: word for i, word in found if self.may_stand_in(word)}
+        # The candidates of a masked word, and their ids.
+        self.usable = [*usable.values()]
+        self.usable_ids = torch.tensor([*usable], dtype=torch.long, device=device)
+        self.single_pieces = set(self.usable) if model else set()
 
     def words(self, text: str) -> list[str]:
         """Split a text into words, see `data.tokens.words`."""
@@ -122,7 +119,7 @@ class Augmenter:
             kept = at.any(1).cpu().numpy()  # in a long text the masked place may be truncated
             for row, best in zip(rows[kept].tolist(), scores.topk(k, dim=-1).indices.tolist()):
                 t, place = places[row]
-                options = (self.usable[i] for i in best)
+                options = dict.fromkeys(self.usable[i] for i in best)
                 others = [word for word in options if word != texts[t][place]]
                 found[row] = others[: self.settings.M]
         return found
@@ -166,10 +163,19 @@ def work(job: Job) -> dict:
     options, task, device = job.options, job.task, job.session.device
     table = read_table(job.reads["train"], task)
     table = replace(table, rows=table.rows[: options.max_rows or None])
-    teacher = job.load("teacher", masked_lm=True)
+    folder = job.reads["teacher"]
+    if folder.has_masked_lm:
+        found = job.load("teacher", masked_lm=True)
+        model, tokenizer = found.model, found.tokenizer
+    else:
+        model, tokenizer = None, folder.tokenizer(job.settings.lower_case)
+        say(
+            f"data augmentation: {folder} has no masked-LM head, so all candidates come from word "
+            f"vectors (--augmentation_model names a model with that head)"
+        )
     augmenter = Augmenter(
-        teacher.model,
-        teacher.tokenizer,
+        model,
+        tokenizer,
         WordVectors.read(job.reads["vectors"]),
         options,
         device.name,
@@ -204,7 +210,7 @@ STAGE = Stage(
     "1 data augmentation",
     reads=lambda ws, teacher=None, vectors=None: {
         "train": ws.data_file("train"),
-        "teacher": teacher or ws.teacher,
+        "teacher": teacher or ws.augmentation_model,
         "vectors": vectors or ws.vectors,
     },
     folder=lambda ws: ws.augmentation,

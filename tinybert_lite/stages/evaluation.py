@@ -15,7 +15,7 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import Table, read_table
 from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.exports.serving import Served
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system import processes
@@ -23,7 +23,10 @@ from tinybert_lite.system.errors import UserError
 
 
 def predict(
-    model: Bert | Served, examples: Examples, batch_size: int = 64, rows: np.ndarray | None = None
+    model: Encoder | Served,
+    examples: Examples,
+    batch_size: int = 64,
+    rows: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return logits (n, K) in the order of the examples; the mode of the model is left unchanged.
 
@@ -35,7 +38,7 @@ def predict(
 
 
 @contextmanager
-def evaluating(model: Bert):
+def evaluating(model: Encoder):
     """Put the model into eval mode, without autograd; yield a function that moves a batch to it."""
     training, device = model.training, next(model.parameters()).device
     model.eval()
@@ -45,7 +48,7 @@ def evaluating(model: Bert):
 
 
 def _each(
-    model: Bert, examples: Examples, batch_size: int, function, chosen: np.ndarray | None = None
+    model: Encoder, examples: Examples, batch_size: int, function, chosen: np.ndarray | None = None
 ) -> np.ndarray:
     """Apply a function to all batches, (B, …) each; return (n, …) float32 in the examples' order.
 
@@ -64,7 +67,7 @@ def _each(
 
 
 def masked_lm_scores(
-    model: Bert, held_out: Masked, batch_size: int = 64, most: int = 1024
+    model: Encoder, held_out: Masked, batch_size: int = 64, most: int = 1024
 ) -> dict[str, float]:
     """Accuracy and perplexity at the masked positions of at most `most` rows, evenly spaced."""
     chosen = np.unique(np.linspace(0, len(held_out) - 1, most).astype(int))
@@ -114,7 +117,7 @@ class DevSet:
         """The first part, on which agreement and probes are measured."""
         return next(iter(self.parts.values()))
 
-    def __call__(self, model: Bert) -> dict[str, float]:
+    def __call__(self, model: Encoder) -> dict[str, float]:
         """Predict all parts with a model and return its scores."""
         return self.scores_of(lambda name: predict(model, self.parts[name], self.batch_size))
 
@@ -136,7 +139,7 @@ class DevSet:
 
 
 def probe_answers(
-    model: Bert, train: Examples, dev: Examples, regression: bool = False
+    model: Encoder, train: Examples, dev: Examples, regression: bool = False
 ) -> np.ndarray:
     """Predictions (n,) on dev by a logistic (or ridge) regression on frozen hidden states.
 
@@ -157,7 +160,7 @@ def probe_answers(
     return head.fit(states, train.labels).predict(dev_states)
 
 
-def probe(model: Bert, train: Examples, dev: Examples, regression: bool = False) -> float:
+def probe(model: Encoder, train: Examples, dev: Examples, regression: bool = False) -> float:
     """Dev accuracy of `probe_answers`; for a regression its correlation with the labels."""
     found = probe_answers(model, train, dev, regression)
     if regression:

@@ -49,8 +49,7 @@ def work(job: Job) -> dict:
     if options.start == "embeddings" and not options.continue_train:
         start_from_embeddings(student, teacher)
     save_model_folder(student, tokenizer, folder)
-    positions = (model.config.max_position_embeddings for model in (student, teacher))
-    length = min(options.max_seq_length, *positions)
+    length = min(options.max_seq_length, student.positions, teacher.positions)
     with scratch(folder) as ids:
         batches = Batches(
             lambda epoch: read_epoch(

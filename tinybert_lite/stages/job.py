@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinybert_lite.data.batches import Batches
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import Objective
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import LoadedBert, load_bert, load_classifier
@@ -57,7 +57,7 @@ class Job:
         return DevSet(self.task, self.reads, tokenizer, length, batch_size)
 
     def train(
-        self, model: Bert, objective: Objective, batches: Batches, label: str, **more
+        self, model: Encoder, objective: Objective, batches: Batches, label: str, **more
     ) -> dict:
         """Train a model in the one training loop; return its metrics. `more`: see `Loop`."""
         trained = Loop(

@@ -20,7 +20,7 @@ from tinybert_lite.data.masked_lm import Masked, packed
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
 from tinybert_lite.method import initial_weights
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import MaskedLm
 from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import save_model_folder, save_safetensors, save_weights
@@ -53,8 +53,9 @@ def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
         intermediate_size=4 * options.hidden_size,
         max_position_embeddings=options.max_seq_length,
         classifier_head="huggingface",
+        grown=True,  # needs a higher learning rate than a BERT that has seen much text
     )
-    model = Bert(config, masked_lm=True)
+    model = Encoder(config, masked_lm=True)
     initial_weights.start_from_waves(model)
     known = vectors and initial_weights.start_from_vectors(
         model, tokenizer, WordVectors.read(vectors)

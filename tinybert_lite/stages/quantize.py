@@ -86,10 +86,6 @@ def check_source(student: LoadedBert, task: Task) -> None:
             f"{student.folder} is in 8 bits already: name the floating-point model that it was "
             f"made from"
         )
-    if student.model.config.model_type == "albert":
-        raise UserError(
-            f"{student.folder} is an ALBERT, which cannot be made 8-bit here; use a BERT"
-        )
 
 
 def reads_of(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tinybert_lite.data.batches import Examples
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import say
 from tinybert_lite.system.files import write_atomically
@@ -26,7 +26,7 @@ def first_identical(examples: Examples) -> np.ndarray:
     return first[place.reshape(-1)]
 
 
-def asking(teacher: Bert, batch_size: int) -> Callable[[Examples], np.ndarray]:
+def asking(teacher: Encoder, batch_size: int) -> Callable[[Examples], np.ndarray]:
     """Make a function from examples to a BERT's logits (n, K); identical rows are computed once."""
 
     def logits(examples: Examples) -> np.ndarray:

@@ -9,7 +9,7 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import has_labels, holds_ids, read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode_table
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system.files import write_atomically
@@ -18,7 +18,7 @@ GLUE_NAMES = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
 
 
 def write_test_predictions(
-    model: Bert, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path
+    model: Encoder, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path
 ) -> None:
     """Write a GLUE submission file (`index⇥prediction`) for each test file that exists.
 
@@ -54,7 +54,7 @@ def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Exam
 
 
 def scores_on_test(
-    models: dict[str, Bert], task: Task, files: dict[str, Path], tokenizer, max_length: int
+    models: dict[str, Encoder], task: Task, files: dict[str, Path], tokenizer, max_length: int
 ) -> dict[str, dict]:
     """Scores by test file and model, on the test rows with labels; GLUE's test files have none."""
     found = {}

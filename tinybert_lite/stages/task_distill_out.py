@@ -2,7 +2,7 @@
 
 Reads the augmented rows, the fine-tuned task teacher and the student of stage 4; writes the final
 student and `eval_results.txt` into `5_task_distill_out/`. The student learns the teacher's soft
-targets. The teacher may be a BERT, another classifier, or a file of logits.
+targets. The teacher may be an encoder, another classifier, or a file of logits.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import read_table, stream_table
 from tinybert_lite.method.objectives import Prediction
 from tinybert_lite.models.folder import LOGITS
-from tinybert_lite.models.loading import LoadedBert
+from tinybert_lite.models.loading import LoadedBert, shares_layers
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text
@@ -72,10 +72,11 @@ class Teaching:
 
 def teaching_of(job: Job) -> Teaching:
     """Load the student and the teacher of a job, for any kind of teacher."""
-    return (_by_bert if job.reads["teacher"].has_layers else _by_other)(job)
+    matched = shares_layers(job.reads["teacher"], job.reads["student"])
+    return (_by_encoder if matched else _by_other)(job)
 
 
-def _by_bert(job: Job) -> Teaching:
+def _by_encoder(job: Job) -> Teaching:
     teacher, dev, scores = load_teacher(job)
     if (
         job.options.hard_label_weight < 1

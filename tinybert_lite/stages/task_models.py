@@ -6,7 +6,7 @@ import numpy as np
 
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import LoadedBert, check_same_vocabulary
+from tinybert_lite.models.loading import LoadedBert, check_same_tokenizer
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text, at_chance
@@ -93,11 +93,11 @@ def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> Loaded
         )
     if teacher is None:
         return job.classifier("student", **parts)
-    head = teacher.model.config.classifier_head
+    head = getattr(teacher.model.config, "classifier_head", None)
     student = job.classifier("student", classifier_head=head, **parts)
-    check_same_vocabulary(student, teacher)
+    check_same_tokenizer(student, teacher)
     both = (student, teacher)
-    length = min(bert.model.config.max_position_embeddings for bert in both)
+    length = min(bert.model.positions for bert in both)
     for bert in both:
         bert.tokenizer.model_max_length = length
     return student

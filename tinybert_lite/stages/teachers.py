@@ -17,9 +17,15 @@ from tinybert_lite.data.logits import on_the_scale, read_logits
 from tinybert_lite.data.tables import Row
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.configuration import SIZES
-from tinybert_lite.models.cost import card, milliseconds_a_row, parts_of
+from tinybert_lite.models.cost import (
+    card,
+    milliseconds_a_row,
+    multiply_adds,
+    parameters_by_block,
+    parts_of,
+)
 from tinybert_lite.models.folder import LOGITS, ModelFolder
-from tinybert_lite.models.loading import SAFELY
+from tinybert_lite.models.tokenizers import SAFELY
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
@@ -122,14 +128,6 @@ class OtherClassifier:
 
     def cost(self, rows: list[Row]) -> dict:
         """The same as `models.cost.cost`; multiply-adds are counted in a forward pass of a row."""
-        from torch.nn.attention import SDPBackend, sdpa_kernel
-        from torch.utils.flop_counter import FlopCounterMode
-
-        blocks = {"embeddings": 0, "encoder": 0, "classifier": 0}
-        for name, parameter in self.model.named_parameters():
-            inside = name.startswith(f"{self.model.base_model_prefix}.") and ".pooler." not in name
-            block = "encoder" if inside else "classifier"
-            blocks["embeddings" if ".embeddings." in name else block] += parameter.numel()
         batches = [
             self.batch([(rows[i].text_a, rows[i].text_b) for i in part])
             for part in parts_of(len(rows))
@@ -137,12 +135,9 @@ class OtherClassifier:
         lengths = torch.cat([batch["attention_mask"].sum(1) for batch in batches])
         length = round(float(lengths.float().mean()))
         one = {name: ids[:1, :1].expand(1, length).contiguous() for name, ids in batches[0].items()}
-        counter = FlopCounterMode(display=False)
-        with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counter:
-            self.model(**one)
         return card(
-            blocks,
-            counter.get_total_flops() // 2,
+            parameters_by_block(self.model),
+            multiply_adds(lambda: self.model(**one)),
             length,
             milliseconds_a_row(lambda batch: self.model(**batch).logits, batches),
         )

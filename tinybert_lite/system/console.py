@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 
 from tinybert_lite.system import processes
 
@@ -17,6 +18,12 @@ def remark(text: str) -> None:
     """Print a line to stderr, in the first process only; stdout is for results."""
     if processes.is_main():
         print(text, file=sys.stderr, flush=True)
+
+
+@cache
+def remark_once(text: str) -> None:
+    """Print a line to stderr, unless this process has printed it before."""
+    remark(text)
 
 
 def progress(iterable, what: str, total: int | None = None, tell: Callable[[str], None] = say):

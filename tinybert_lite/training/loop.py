@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import send_to_device
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.losses import Sizes
 from tinybert_lite.method.quantization import follow_ranges
 from tinybert_lite.system import processes
@@ -54,7 +54,7 @@ class Loop:
     Raises UserError if the loss or the gradient is not finite, before the weights change.
     """
 
-    model: Bert
+    model: Encoder
     objective: Callable
     batches: object
     settings: object

@@ -2,10 +2,10 @@
 
 import torch
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 
 
-def make_optimizer(model: Bert, settings, device: torch.device) -> torch.optim.AdamW:
+def make_optimizer(model: Encoder, settings, device: torch.device) -> torch.optim.AdamW:
     """AdamW for the model's trainable parameters; the loop sets the learning rate at each step.
 
     Weight decay is for matrices only, not for vectors (biases and LayerNorms). Unlike the

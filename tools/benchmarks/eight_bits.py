@@ -194,7 +194,7 @@ def main(argv: list[str] | None = None) -> None:
             place, args.task, data_dir=args.data_dir, task_teacher=args.task_teacher
         )
         manifest = read_manifest(args.model or workspace.final_student) or {"seed": 42}
-        settings = profile(args.profile, workspace.task, workspace.teacher_width).override(
+        settings = profile(args.profile, workspace.task, workspace.teacher_is_grown).override(
             args.assignments
         )
         settings = replace(

@@ -11,11 +11,11 @@ import psutil
 import torch
 from transformers import BertConfig
 
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.cost import multiply_adds
 
 
-def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -> Bert:
+def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -> Encoder:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=vocab_size,
@@ -24,20 +24,20 @@ def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -
         intermediate_size=intermediate,
         num_attention_heads=12,
     )
-    return Bert(config, **parts)
+    return Encoder(config, **parts)
 
 
-def base(vocab_size: int, quick: bool = False, **parts) -> Bert:
+def base(vocab_size: int, quick: bool = False, **parts) -> Encoder:
     """BERT-base's size; `quick`: as small as a test's model."""
     return bert(*(4, 48, 192) if quick else (12, 768, 3072), vocab_size, **parts)
 
 
-def tiny(vocab_size: int, quick: bool = False, **parts) -> Bert:
+def tiny(vocab_size: int, quick: bool = False, **parts) -> Encoder:
     """TinyBERT4's size; `quick`: as small as a test's model."""
     return bert(*(2, 24, 48) if quick else (4, 312, 1200), vocab_size, **parts)
 
 
-def operations(teacher: Bert | None, student: Bert | None, lengths: np.ndarray) -> float:
+def operations(teacher: Encoder | None, student: Encoder | None, lengths: np.ndarray) -> float:
     """Of one step on rows of these lengths: the teacher forward once, student and projections
     forward and backward.
     """

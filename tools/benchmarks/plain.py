@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.tokens import encode
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import Intermediate
 
 
@@ -29,7 +29,12 @@ def one_row(examples: Examples, row: int, length: int, device) -> dict[str, torc
 
 
 def training_step(
-    student: Bert, teacher: Bert, examples: Examples, length: int, intermediate: bool, rows: int = 8
+    student: Encoder,
+    teacher: Encoder,
+    examples: Examples,
+    length: int,
+    intermediate: bool,
+    rows: int = 8,
 ) -> float:
     """Seconds per row of one optimizer step, of stages 3 and 4 (intermediate) or of stage 5."""
     device = next(student.parameters()).device
@@ -54,7 +59,7 @@ def training_step(
 
 
 @torch.inference_mode()
-def masked_words(model: Bert, masked: list[str], tokenizer, device: str, length: int) -> float:
+def masked_words(model: Encoder, masked: list[str], tokenizer, device: str, length: int) -> float:
     """Seconds per masked word, padded to `length`, each in a forward pass of its own."""
     started = time.perf_counter()
     for text in masked:

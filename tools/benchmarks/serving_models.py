@@ -18,7 +18,7 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.exports.onnx_graph import onnx_bytes
 from tinybert_lite.exports.onnx_runtime import OnnxClassifier
 from tinybert_lite.exports.serving import MODELS
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import calibrate, quantize
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_classifier, load_model
@@ -41,8 +41,8 @@ class Pair:
     """
 
     title: str
-    models: dict[str, Bert]
-    eight_bits: dict[str, Bert]
+    models: dict[str, Encoder]
+    eight_bits: dict[str, Encoder]
     dev: DevSet | None = None
 
 
@@ -58,7 +58,7 @@ def random_batch(rows: int, length: int, vocab_size: int) -> Batch:
     }
 
 
-def calibrated(model: Bert, batches) -> Bert:
+def calibrated(model: Encoder, batches) -> Encoder:
     """Its 8-bit copy. The numbers of random weights mean nothing, but cost what others do."""
     return calibrate(quantize(copy.deepcopy(model)), batches)
 
@@ -126,7 +126,7 @@ def of_a_workspace(workspace: Workspace, length: int) -> Pair:
     )
 
 
-def stock(model: Bert) -> BertForSequenceClassification:
+def stock(model: Encoder) -> BertForSequenceClassification:
     """Hugging Face's own class of the same weights, with PyTorch's fast attention."""
     config = BertConfig(**{**model.config.to_dict(), "num_labels": model.classifier.out_features})
     config._attn_implementation = "sdpa"
@@ -135,11 +135,11 @@ def stock(model: Bert) -> BertForSequenceClassification:
     return found.eval()
 
 
-def in_pytorch(model: Bert) -> Logits:
+def in_pytorch(model: Encoder) -> Logits:
     return lambda batch: model(batch, logits=True).logits.numpy()
 
 
-def ways(model: Bert, eight_bits: Bert, folder: Path, threads: int) -> dict[str, Logits]:
+def ways(model: Encoder, eight_bits: Encoder, folder: Path, threads: int) -> dict[str, Logits]:
     """The ways to run a model whose files are in `folder`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it will go, and says so
@@ -157,7 +157,7 @@ def ways(model: Bert, eight_bits: Bert, folder: Path, threads: int) -> dict[str,
     return found
 
 
-def write_files(model: Bert, eight_bits: Bert, folder: Path) -> dict[str, int]:
+def write_files(model: Encoder, eight_bits: Encoder, folder: Path) -> dict[str, int]:
     """The files that `ways` reads, and PyTorch's. Returns bytes by name."""
     folder.mkdir(parents=True)
     (folder / MODELS["onnx"]).write_bytes(onnx_bytes(model))

@@ -36,7 +36,7 @@ from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.method.encoder import Bert
+from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import Intermediate, Prediction
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
@@ -108,7 +108,7 @@ class Same(Batches):
         return super().epoch(0)
 
 
-def train(student: Bert, objective, batches: Batches, device: Device, **settings) -> list[float]:
+def train(student: Encoder, objective, batches: Batches, device: Device, **settings) -> list[float]:
     """Seconds of each step but the last."""
     timed = Timed(objective)
     if timed.teacher is not None:
@@ -125,7 +125,7 @@ def train(student: Bert, objective, batches: Batches, device: Device, **settings
     return timed.steps
 
 
-def two_models(args, vocab_size: int) -> tuple[Bert, Bert]:
+def two_models(args, vocab_size: int) -> tuple[Encoder, Encoder]:
     """Teacher and student of stages 3 and 4."""
     teacher = base(vocab_size, args.quick)
     width = teacher.config.hidden_size

@@ -1,0 +1,85 @@
+"""The names of a family's parameters: which belong to its classifier, and which to other heads."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import nn
+from transformers import CONFIG_MAPPING, AutoModelForPreTraining
+
+from tinybert_lite.method.encoder import auto_class, output_layer
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Names as in model files, where the encoder's names begin with `prefix`."""
+
+    prefix: str  # of the encoder: "bert."
+    anchor: str  # the word embeddings, without the prefix
+    parts: frozenset[str]  # first parts of the encoder's names, without the prefix
+    classifier: frozenset[str]  # names that only the classifier has
+    output: str  # the weight of the classifier's last layer, (K, D)
+    masked_lm: frozenset[str]  # names that only the masked-LM head has, without tied weights
+    known: frozenset[str]  # names of all heads that transformers makes for the family
+
+    def of_encoder(self, names: Iterable[str]) -> set[str]:
+        return {name for name in names if name.startswith(self.prefix)}
+
+
+@lru_cache
+def heads_of(model_type: str) -> Heads:
+    """Find the names of a family's heads, from models of one layer without memory."""
+    body = _one_layer(model_type, auto_class())
+    prefix = f"{body.base_model_prefix}."
+    word_embeddings = body.get_input_embeddings()
+    anchor = next(name for name, part in body.named_modules() if part is word_embeddings)
+    of_kind, output, tied = {}, "", ()
+    for kind in (auto_class(num_labels=2), auto_class(masked_lm=True), AutoModelForPreTraining):
+        try:
+            model = _one_layer(model_type, kind)
+        except ValueError:  # the family has no such model
+            of_kind[kind] = set()
+            continue
+        of_kind[kind] = {name for name in model.state_dict() if not name.startswith(prefix)}
+        if kind is auto_class(num_labels=2):
+            output = f"{output_layer(model)}.weight"
+        elif kind is auto_class(masked_lm=True):
+            tied = model._tied_weights_keys or ()
+    classifier, masked_lm, _ = of_kind.values()
+    return Heads(
+        prefix,
+        f"{anchor}.weight",
+        frozenset(name.split(".")[0] for name in body.state_dict()),
+        frozenset(classifier - masked_lm),
+        output,
+        frozenset(masked_lm - classifier - {*tied}),
+        frozenset().union(*of_kind.values()),
+    )
+
+
+def _one_layer(model_type: str, kind: type) -> nn.Module:
+    config = CONFIG_MAPPING[model_type]()
+    config.num_hidden_layers = 1
+    with torch.device("meta"):
+        return kind.from_config(config)
+
+
+def as_in_files(names: Iterable[str], heads: Heads) -> dict[str, str]:
+    """Map the names of a file to the family's names.
+
+    Taken off: a prefix that all names have (`module.`, `_orig_mod.`, `model.`). Added: the prefix
+    of the encoder, which a file of the encoder alone lacks.
+    """
+    names = list(map(str, names))
+    anchors = [name for name in names if name.endswith(heads.anchor)]
+    own = min(anchors, key=len, default=heads.anchor).removesuffix(heads.anchor)
+    common = own.removesuffix(heads.prefix)
+    if not all(name.startswith(common) for name in names):
+        common = ""
+    found = {}
+    for name in names:
+        short = name.removeprefix(common)
+        bare = own in ("", common) and short.split(".")[0] in heads.parts
+        found[name] = f"{heads.prefix}{short}" if bare and short not in heads.known else short
+    return found

@@ -1,0 +1,139 @@
+"""The student derived from its teacher: the same family and tokenizer, fewer layers, less width."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from transformers import CONFIG_MAPPING, PreTrainedConfig
+
+from tinybert_lite.method.encoder import new_auto
+from tinybert_lite.models.families import student_family
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.system.errors import UserError
+
+PARTS = ("layers", "width", "heads", "feed_forward")
+# Kept by a student of another family: facts of the vocabulary and of the rows.
+OF_ANY_FAMILY = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
+OF_THE_SIZE = ("layer_types", "head_dim")  # a configuration derives them from its sizes
+NOT_THE_STUDENTS = ("bits", "architectures", "grown")
+
+
+class DerivedStudent(ModelFolder):
+    """A model folder that exists only as a configuration, until stage 3 writes the student."""
+
+    has_config, weights_file = True, None
+
+    def __init__(self, path: Path, config: PreTrainedConfig):
+        super().__init__(path)
+        self.config, self.family = config, config.model_type
+
+    config = family = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the configuration."""
+        text = json.dumps(self.config.to_dict(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_shape(text: str) -> dict[str, int]:
+    """Read `layers=4,width=312`. Raises UserError for other names and for values below 1."""
+    shape = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name.strip() not in PARTS or not value.strip().isdigit() or not int(value):
+            raise UserError(
+                f"--student {text}: {part!r} is not one of {', '.join(PARTS)} with a whole number "
+                f"above 0; write e.g. layers=4,width=312"
+            )
+        shape[name.strip()] = int(value)
+    return shape
+
+
+def derived_student(teacher: ModelFolder, shape: dict[str, int], home: Path) -> DerivedStudent:
+    """Derive a student's configuration; `shape` gives some of PARTS.
+
+    Without it: a third of the layers, at least 2, which divide the teacher's; half of the width or
+    less, as a multiple of 8 times the heads; as many heads; a feed-forward width in proportion; and
+    always fewer parameters than the teacher. home: the folder that its name is in.
+    """
+    config = teacher.config
+    N, D, H = config.num_hidden_layers, config.hidden_size, config.num_attention_heads
+    heads = shape.get("heads", H)
+    layers = shape.get("layers") or _layers(N)
+    unit = 8 * heads if 16 * heads <= D else heads
+    widths = [shape["width"]] if "width" in shape else range(D // 2 // unit * unit, 0, -unit)
+    if unit > D // 2 and "width" not in shape:
+        widths = [unit]
+    limit = parameters_of(config)
+    for width in widths:
+        found = _config(config, layers, width, heads, shape.get("feed_forward"))
+        if parameters_of(found) < limit:
+            break
+    else:
+        if shape.keys() & {"width", "layers"}:
+            raise UserError(
+                f"--student {','.join(f'{k}={v}' for k, v in shape.items())}: such a student has "
+                f"{parameters_of(found):,} parameters, not fewer than the teacher's {limit:,}; "
+                f"choose a smaller one"
+            )
+    return DerivedStudent(home / f"{layers}x{width}", found)
+
+
+def _layers(N: int) -> int:
+    """The divisor of N that is nearest to a third, at least 2."""
+    divisors = [M for M in range(min(2, N), N + 1) if N % M == 0]
+    return min(divisors, key=lambda M: (abs(M - N / 3), M))
+
+
+def _config(
+    teacher: PreTrainedConfig, layers: int, width: int, heads: int, feed_forward: int | None
+) -> PreTrainedConfig:
+    family = student_family(teacher.model_type)
+    inner = "hidden_dim" if hasattr(teacher, "hidden_dim") else "intermediate_size"
+    wide = getattr(teacher, inner)
+    if width % heads:
+        raise UserError(
+            f"--student width={width} is not a multiple of the {heads} heads; change it"
+        )
+    if family == teacher.model_type:
+        dropped = (*OF_THE_SIZE, *NOT_THE_STUDENTS)
+        values = {k: value for k, value in teacher.to_dict().items() if k not in dropped}
+    else:
+        values = {name: getattr(teacher, name, None) for name in OF_ANY_FAMILY}
+        values["max_position_embeddings"] = getattr(teacher, "max_position_embeddings", 512)
+        values["classifier_head"] = "huggingface"
+        if teacher.model_type == "mobilebert":
+            wide = 4 * teacher.hidden_size
+    kind = CONFIG_MAPPING[family]
+    own = getattr(kind, "attribute_map", {})
+    sizes = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": heads}
+    values |= {own.get(name, name): value for name, value in sizes.items()}
+    if "embedding_size" in values:
+        values["embedding_size"] = width
+    mine = "hidden_dim" if family == "distilbert" else "intermediate_size"
+    values[mine] = feed_forward or round(wide * width / teacher.hidden_size)
+    values.pop("model_type", None)
+    return kind(**values)
+
+
+def parameters_of(config: PreTrainedConfig) -> int:
+    """Count the parameters of an encoder without heads; no memory is used."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in new_auto(config).parameters())
+
+
+def described(student: ModelFolder, teacher: ModelFolder) -> str:
+    """Describe a student in the plan: family, size, and the factor to its teacher."""
+    config, own = student.config, parameters_of(student.config)
+    text = (
+        f"{config.model_type}, {config.num_hidden_layers} layers × {config.hidden_size}, "
+        f"{own / 1e6:.1f} M parameters"
+    )
+    if teacher.has_config and teacher.has_layers:
+        text += f", {parameters_of(teacher.config) / own:.1f} × fewer than the teacher"
+    return text
