@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
         evaluate_folder(student, workspace, settings, length, batch, args.output_dir)
         return
     name = args.task_teacher or args.teacher_model
-    teacher = places.task_teacher(workspace, name, args.pred_distill)
+    teacher = places.task_teacher(workspace, name, student, args.pred_distill)
     if not args.pred_distill:
         reasons = {"--eval_step": "stage 4 (without --pred_distill) has no classifier to evaluate"}
         if not args.schedule:

@@ -214,14 +214,14 @@ MODELS = {
     "vocabulary of another model": (
         lambda rooms: write_vocabulary(rooms / "teacher_model", [*VOCABULARY, "apple"]),
         AUGMENT,
-        ["teacher_model/vocab.txt", "vocab_size", "different models"],
+        ["teacher_model", "vocab_size", "different models"],
     ),
     "student of another vocabulary": (
         lambda rooms: write_vocabulary(
             rooms / "3_general_distill", [*VOCABULARY[:-2], "apple", "pear"]
         ),
         MID,
-        ["3_general_distill/vocab.txt", "tuned/vocab.txt", "different vocabularies"],
+        ["3_general_distill", "tuned", "different vocabularies"],
     ),
     "weights of another width": (
         config("tuned", hidden_size=64),
@@ -244,9 +244,9 @@ MODELS = {
         ["student_model/config.json", "not valid JSON"],
     ),
     "a config of another architecture": (
-        config("teacher_model", model_type="roberta"),
+        config("teacher_model", model_type="gpt2"),
         GENERAL,
-        ["teacher_model/config.json", "'roberta'"],
+        ["teacher_model/config.json", "'gpt2'"],
     ),
     "a config with a word for a number": (
         config("student_model", num_hidden_layers="two"),
@@ -274,9 +274,9 @@ MODELS = {
         ["student_model/config.json", "an ALBERT can be a teacher"],
     ),
     "a student that is no BERT": (
-        config("student_model", model_type="roberta"),
+        config("student_model", model_type="gpt2"),
         RUN_ALL,
-        ["student_model/config.json", "'roberta'"],
+        ["student_model/config.json", "'gpt2'"],
     ),
     "a teacher of an unknown kind": (
         config("teacher_model", model_type="my_model"),
@@ -312,23 +312,6 @@ MODELS = {
         lambda rooms: poison(rooms / "tuned"),
         MID,
         ["tuned/pytorch_model.bin", "NaN"],
-    ),
-    "a raw teacher with no masked LM": (
-        nothing,
-        AUGMENT.replace(
-            "--pretrained_bert_model teacher_model", "--pretrained_bert_model 3_general_distill"
-        ),
-        ["3_general_distill/pytorch_model.bin", "masked-LM head"],
-    ),
-    "a vocabulary with a piece twice": (
-        edit("teacher_model/vocab.txt", "film", "good"),
-        PREGENERATE,
-        ["teacher_model/vocab.txt, line", "'good'"],
-    ),
-    "a vocabulary with an empty line": (
-        edit("teacher_model/vocab.txt", "film\n", "\n"),
-        PREGENERATE,
-        ["teacher_model/vocab.txt"],
     ),
     "a vocabulary without [MASK]": (
         edit("teacher_model/vocab.txt", "[MASK]", "[mask]"),

@@ -290,16 +290,15 @@ def test_teacher_model_with_a_classroom_inside_means_that(workspace):
 
 
 def test_student_model_without_a_configuration_of_its_own_means_the_one_that_fits(workspace):
-    make_student_config((workspace / "student_model") / "classroom", layers=2, width=16, heads=4)
     (workspace / "student_model" / "config.json").unlink()
-    make_bert_folder(workspace / "four", layers=2, heads=4)
+    make_bert_folder(workspace / "four", layers=4, width=32, heads=2)
     assert call(PREGENERATE + " --epochs_to_generate 1").code == 0
     ran = call(
         GENERAL.replace("--teacher_model teacher_model", "--teacher_model four")
         + " --num_train_epochs 1"
     )
     assert ran.code == 0, ran.err
-    assert "student_model/classroom" in ran.out
+    assert "student: student_model/2x16, bert, 2 layers × 16" in ran.out
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import ByteLevelBPETokenizer
+from transformers import CONFIG_MAPPING as CONFIGS
 from transformers import (
     AutoModel,
     AutoModelForMaskedLM,
@@ -18,7 +19,6 @@ from transformers import (
     RobertaTokenizer,
     XLMRobertaTokenizer,
 )
-from transformers import CONFIG_MAPPING as CONFIGS
 
 from tests.makers import LETTERS, VOCABULARY, WORDS
 from tests.makers.workspaces import GLOVE_WORDS, NOUNS, toy_rows

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.makers import VOCABULARY, make_bert_folder
 from tests.makers.workspaces import make_toy_teacher, toy_rows
 from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.models.student import parameters_of
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline.model_choice import resolve_teacher
 from tinybert_lite.pipeline.workspace import SHIPPED, Workspace
@@ -81,14 +84,29 @@ def test_half_a_teacher_is_named_and_not_passed_over(workspace, left, missing):
 
 
 @pytest.mark.parametrize(
-    "heads, layers, student", [(4, 6, "classroom"), (12, 12, "tinybert4"), (12, 6, "tinybert6")]
+    "layers, width, heads, student",
+    [
+        (6, 256, 4, "classroom"),
+        (6, 192, 4, "classroom"),
+        (12, 768, 12, "tinybert4"),
+        (6, 384, 12, "2x192"),
+        (24, 1024, 16, "8x512"),
+        (4, 128, 2, "2x64"),
+    ],
 )
-def test_the_shipped_student_fits_the_teachers_heads_and_layers(tmp_path, heads, layers, student):
-    teacher = make_bert_folder(tmp_path / "teacher", layers, 24, heads)
-    assert Workspace.find(tmp_path / "empty", teacher_model=teacher).student_source.name == student
+def test_the_student_fits_its_teacher(tmp_path, layers, width, heads, student):
+    teacher = make_bert_folder(tmp_path / "teacher", 1, heads, heads)
+    values = dict(num_hidden_layers=layers, hidden_size=width, num_attention_heads=heads)
+    config = json.loads((teacher / "config.json").read_text())
+    config |= {**values, "intermediate_size": 4 * width}
+    (teacher / "config.json").write_text(json.dumps(config))
+    found = Workspace.find(tmp_path / "empty", teacher_model=teacher).student_source
+    assert found.name == student
+    assert parameters_of(found.config) < parameters_of(ModelFolder(teacher).config)
+    assert found.config.hidden_size % heads == 0 and layers % found.config.num_hidden_layers == 0
 
 
-def test_a_given_task_teacher_is_never_the_general_one(workspace):
+def test_a_fine_tuned_copy_is_not_the_general_teacher(workspace):
     tuned = make_toy_teacher(workspace / "mine", classifier=True)
     found = Workspace.find(task_teacher=tuned)
     assert (found.teacher.path, found.task_teacher.path) == (workspace / "teacher_model", tuned)

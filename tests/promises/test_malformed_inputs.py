@@ -250,9 +250,6 @@ def without_line(text: str):
 
 
 PIECES = {
-    "a piece twice": lambda lines, n: [*lines, lines[n]],
-    "a piece twice, far apart": lambda lines, n: [*lines[:n], lines[-1], *lines[n:]],
-    "an empty line": row(lambda line: "\n" + line),
     "spaces at the ends": every(lambda line: line + " "),
     "small special tokens": every(str.lower),
     "a column of counts": every(lambda line: line + "\t7"),
@@ -397,7 +394,7 @@ BINARY = {
         lambda state, draw: state | {"bert.encoder.layer.7.output.dense.bias": torch.zeros(32)}
     ),
     "a list": tensors(lambda state, draw: list(state.values())),
-    "a dictionary inside": tensors(lambda state, draw: {"model": state, "epoch": 3}),
+    "a dictionary inside": tensors(lambda state, draw: {"weights": state, "epoch": 3}),
     "a word for a tensor": tensors(lambda state, draw: state | {"note": "good"}),
     "a sparse tensor": tensors(lambda state, draw: state | {"extra": torch.eye(3).to_sparse()}),
     "a tensor of terabytes": tensors(

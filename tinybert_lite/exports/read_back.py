@@ -10,7 +10,7 @@ from tinybert_lite.exports.modeling_bert_relu_head import BertReluHeadForSequenc
 from tinybert_lite.exports.source import Source
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.loading import load_model
-from tinybert_lite.models.tokenizers import SAFELY
+from tinybert_lite.models.tokenizers import SAFELY, load_tokenizer
 from tinybert_lite.system.errors import UserError
 
 MOST_APART = 1e-5  # allowed difference, times the largest absolute value or 1
@@ -86,12 +86,33 @@ def apart(one: Tensor, other: Tensor) -> float:
     return float((one - other).abs().max())
 
 
+TEXTS = ["Hello World, naïve café!", "电影 good\tFILM's 3.5", "[MASK] unbelievably"]
+
+
+def check_texts(tokenizer, folder: Path, transformers_too: bool) -> None:
+    """Raise UserError if the written tokenizer splits a text differently from the model's own."""
+    added = [str(token) for token in tokenizer.get_added_vocab()]
+    texts = [*TEXTS, *(f"a {token} b" for token in added)]
+    again = [load_tokenizer(folder)]
+    if transformers_too:
+        again.append(transformers.AutoTokenizer.from_pretrained(folder, **SAFELY))
+    for other in again:
+        for text in texts:
+            if other(text)["input_ids"] != tokenizer(text)["input_ids"]:
+                raise UserError(
+                    f"its tokenizer splits {text!r} differently from the model's; please report "
+                    f"this with the model's tokenizer files"
+                )
+
+
 def same_answers(source: Source, folder: Path, transformers_too: bool) -> str:
     """Compare a written folder's outputs with the model's; return a sentence that names them.
 
     Our reader opens the folder, and with `transformers_too` also transformers. Raises UserError if
     an output differs by more than MOST_APART.
     """
+    if source.tokenizer:
+        check_texts(source.tokenizer, folder, transformers_too)
     expected = answers(source.model)
     found = answers(load_model(folder, masked_lm=source.model.has_masked_lm)[0])
     if transformers_too:

@@ -2,8 +2,8 @@
 
 Read the files in this order:
 
-1. `encoder`        section 2.1, Eqs. 1 to 4: a BERT whose one call gives hidden states, attention
-                    scores before the softmax (Eq. 1) and logits
+1. `encoder`        section 2.1, Eqs. 1 to 4: an encoder of any family whose one call gives hidden
+                    states, attention scores before the softmax (Eq. 1) and logits
 2. `layer_mapping`  section 3.1: n = g(m), the teacher layer that student layer m learns from
 3. `losses`         section 3.1, Eqs. 7 to 10: attention, hidden, embedding and prediction loss
 4. `objectives`     section 3.1, Eqs. 5, 6 and 11: which losses a training step adds up
@@ -11,7 +11,6 @@ Read the files in this order:
 6. `sequences`, `masking`  section 3.2, general distillation: the training text, as BERT prepares it
 7. `augmentation`   section 3.2, task-specific distillation: Algorithm 1, data augmentation
 8. `quantization`   another paper, Q8BERT (Zafrir et al. 2019, arXiv:1910.06188): 8-bit weights
-9. `albert`         another teacher, ALBERT (Lan et al. 2020, arXiv:1909.11942)
 
 Symbols: B batch rows, L tokens, H heads, d_k width of a head, D width, K classes, V vocabulary,
 M student layers, N teacher layers. Layers count from 1; 0 is the embedding output. "The original

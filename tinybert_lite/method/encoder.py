@@ -218,7 +218,7 @@ class Encoder(nn.Module):
     def inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor | None]:
         """The family's inputs: its own padding token, and segments only if it tells them apart."""
         ids, mask = batch["input_ids"], batch["attention_mask"]
-        padded = not mask.all()
+        padded = not (mask.is_meta or mask.all())
         if padded and (pad := self.config.pad_token_id):
             ids = ids.masked_fill(mask == 0, pad)
         inputs = {"input_ids": ids, "attention_mask": mask if padded else None}

@@ -26,7 +26,6 @@ SIZES = {  # field -> its largest accepted value
     "num_hidden_groups": 256,
     "hidden_dim": 131_072,
 }
-MAY_BE_0 = ("type_vocab_size",)
 MOST_NUMBERS = 4_000_000_000  # weights in a model, ten times a BERT-large
 SUPPORTED = {
     "is_decoder": False,
@@ -76,6 +75,8 @@ def read_config(path: Path) -> PreTrainedConfig:
     kind = CONFIG_MAPPING[model_type]
     if isinstance(names := found.get("id2label"), list):
         found["id2label"] = dict(enumerate(names))
+    if isinstance(ids := found.get("label2id"), dict) and not found.get("id2label"):
+        found["id2label"] = {number: word for word, number in ids.items()}
     _check(path, found, kind)
     try:
         config = kind(**found)
@@ -122,7 +123,8 @@ def _check(path: Path, found: dict, kind: type[PreTrainedConfig]) -> None:
         value = found.get(own, found.get(name, getattr(usual, name, 1)))
         if value is None and name not in found and own not in found:
             value = 1
-        if type(value) is not int or not (name not in MAY_BE_0) <= value <= most:
+        least = 0 if getattr(usual, name, 1) == 0 else 1  # DeBERTa has no token types
+        if type(value) is not int or not least <= value <= most:
             raise UserError(
                 f"{path}: {own} is {short(value)}, not a whole number from 1 to {most:,}; fix it"
             )

@@ -12,11 +12,12 @@ from tinybert_lite.method.encoder import Encoder
 BLOCKS = ("embeddings", "encoder", "classifier")
 
 
-def parameters_by_block(model: PreTrainedModel) -> dict[str, int]:
-    """Count the parameters of a transformers model; the pooler counts to the classifier.
+def parameters_by_block(model: Encoder | PreTrainedModel) -> dict[str, int]:
+    """Count the parameters of a model; the pooler counts to the classifier.
 
     Projections and the masked-LM head are not counted, since serving does not need them.
     """
+    model = model.auto if isinstance(model, Encoder) else model
     found = dict.fromkeys(BLOCKS, 0)
     body = {id(parameter): name for name, parameter in model.base_model.named_parameters()}
     for parameter in model.parameters():
@@ -28,8 +29,15 @@ def parameters_by_block(model: PreTrainedModel) -> dict[str, int]:
     return found
 
 
-def multiply_adds(forward: Callable[[], object]) -> int:
-    """Count the multiply-adds of matrix products in a call of `forward`."""
+def multiply_adds(model: Encoder, length: int) -> int:
+    """Count the multiply-adds of an encoder for one row of L = `length` tokens."""
+    ones = torch.ones(1, length, dtype=torch.long, device=next(model.parameters()).device)
+    row = {"input_ids": ones, "attention_mask": ones, "token_type_ids": 0 * ones}
+    return counted(lambda: model(row))
+
+
+def counted(forward: Callable[[], object]) -> int:
+    """Count the multiply-adds of the matrix products in a call of `forward`."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -69,11 +77,9 @@ def cost(model: Encoder, examples) -> dict:
         for rows in parts_of(len(examples))
     ]
     length = round(float(examples.lengths.mean()))
-    ones = torch.ones(1, length, dtype=torch.long, device=device)
-    one = dict.fromkeys(("input_ids", "attention_mask"), ones) | {"token_type_ids": 0 * ones}
     return card(
-        parameters_by_block(model.auto),
-        multiply_adds(lambda: model(one)),
+        parameters_by_block(model),
+        multiply_adds(model, length),
         length,
         milliseconds_a_row(lambda batch: model(batch, logits=True).logits, batches),
     )

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedConfig
 
 from tinybert_lite.models.configuration import RELU_HEAD, family_of, find_config, read_config
-from tinybert_lite.models.families import ENCODERS
+from tinybert_lite.models.families import ENCODERS, WITH_SCORES
 from tinybert_lite.models.heads import Heads, as_in_files, heads_of
 from tinybert_lite.models.tokenizers import (
     find_vocabulary,
@@ -75,6 +75,11 @@ class ModelFolder(os.PathLike):
     def has_layers(self) -> bool:
         """Whether hidden states can be matched, so that it can teach stages 3 and 4."""
         return self.kind == ENCODER
+
+    @property
+    def yields_scores(self) -> bool:
+        """Whether its attention scores can be matched."""
+        return self.family in WITH_SCORES
 
     @cached_property
     def config_file(self) -> Path:

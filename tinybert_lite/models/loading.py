@@ -15,7 +15,7 @@ from tinybert_lite.models.heads import Heads, heads_of
 from tinybert_lite.models.labels import OutputLabels
 from tinybert_lite.models.tokenizers import check_pieces, same_tokenizer
 from tinybert_lite.models.weights import projection_in
-from tinybert_lite.system.console import say
+from tinybert_lite.system.console import remark_once, say
 from tinybert_lite.system.errors import UserError
 
 # New parts of a model
@@ -129,6 +129,12 @@ def _filled(
         missing = {f"{heads.prefix}{name}" for name in missing}
     for name, found, needed in report["mismatched_keys"]:
         name = name if name in state else f"{heads.prefix}{name}"
+        if name.startswith(heads.output.rpartition(".")[0]):
+            words = ", ".join(str(word) for word in folder.config.id2label.values())
+            raise UserError(
+                f"{weights}: the classifier has {found[0]} outputs ({words}), but {needed[0]} are "
+                f"needed; use a classifier that was fine-tuned on this task"
+            )
         raise UserError(
             f"{weights}: {name} has shape {tuple(found)}, but {path} and the task need "
             f"{tuple(needed)}; use the files of one model"
@@ -250,6 +256,9 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
     bert = load_bert(folder, lower_case, num_labels=task.num_labels, projection="none")
     words = OutputLabels.of(bert.model).words
     order = task.order_of(words)
+    if not order and task.labels and CLASSIFIER not in bert.new_parts:
+        pairs = ", ".join(f"{word} is {label}" for word, label in zip(words, task.labels))
+        remark_once(f"{bert.folder}: its outputs are taken in the order of the labels: {pairs}")
     if order and order != sorted(order) and CLASSIFIER not in bert.new_parts:
         say(
             f"{bert.folder}: its labels {', '.join(words)} are reordered to the order of "

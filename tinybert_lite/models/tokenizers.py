@@ -31,6 +31,9 @@ NEEDED = {  # BERT's special tokens
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
+# A folder with these files, or with other settings, is read by AutoTokenizer.
+NOT_PLAIN = ("tokenizer.json", "added_tokens.json", "special_tokens_map.json")
+PLAIN = {"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", *NEEDED}
 NOT_SAVED = ("is_local", "local_files_only", "name_or_path", "backend")  # facts of this machine
 
 
@@ -66,8 +69,8 @@ def load_tokenizer(place: Path, lower_case: bool | None = None):
     said = _settings(config)
     vocabulary = place if place.is_file() else find_vocabulary(place)
     kind = str(said.get("tokenizer_class", WORDPIECE[0])).removesuffix("Fast")
-    alone = place.is_file() or not (place / "tokenizer.json").is_file()
-    if alone and vocabulary and kind in WORDPIECE and not (place / "added_tokens.json").is_file():
+    plain = place.is_file() or not any((place / name).is_file() for name in NOT_PLAIN)
+    if vocabulary and kind in WORDPIECE and plain and said.keys() <= PLAIN:
         tokenizer = _from_vocabulary(vocabulary, lower_case, said)
     else:
         tokenizer = _from_folder(place, kind)
@@ -134,10 +137,14 @@ def _from_folder(folder: Path, kind: str):
             f"{' '.join(str(error).split())[:150]}); save it with save_pretrained as a fast "
             f"tokenizer (tokenizer.json)"
         ) from None
-    if not tokenizer.is_fast or not has_pieces(folder):
-        what = f"{kind} is not a fast tokenizer" if has_pieces(folder) else "it has no vocabulary"
+    if not has_pieces(folder):
         raise UserError(
-            f"{folder}: {what}; put the model's tokenizer.json there, as save_pretrained writes it"
+            f"{folder / 'vocab.txt'} is missing: put the model's vocab.txt or tokenizer.json there"
+        )
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"{folder}: {kind} is not a fast tokenizer; put the model's tokenizer.json there, as "
+            f"save_pretrained writes it"
         )
     return tokenizer
 

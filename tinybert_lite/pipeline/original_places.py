@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
+from tinybert_lite.models.loading import shares_layers
 from tinybert_lite.models.student import derived_student, described
 from tinybert_lite.pipeline.model_choice import resolve_teacher, shipped_student
 from tinybert_lite.pipeline.workspace import Workspace
@@ -87,8 +88,13 @@ def student_folder(name: str, teacher: ModelFolder) -> ModelFolder:
     return inside
 
 
-def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> ModelFolder:
-    """Return the teacher of a task stage: the workspace's file of logits, else the model `name`."""
+def task_teacher(
+    workspace: Workspace, name: str | None, student: ModelFolder, prediction: bool
+) -> ModelFolder:
+    """Return the teacher of a task stage: the workspace's file of logits, else the model `name`.
+
+    Raises UserError for stage 4 if its layers cannot be matched with the student's.
+    """
     if workspace.given_logits and name:
         raise UserError(
             "--teacher_logits replaces the teacher: leave out --teacher_model and --task_teacher"
@@ -100,16 +106,17 @@ def task_teacher(workspace: Workspace, name: str | None, prediction: bool) -> Mo
         )
     logits = workspace.given_logits
     teacher = ModelFolder(logits) if logits else teacher_folder(name, workspace)
-    if not (prediction or teacher.has_layers):
+    if not (prediction or shares_layers(teacher, student)):
+        what = "reads other pieces than the student" if teacher.has_layers else "is no encoder"
         raise UserError(
-            f"{teacher} is no encoder of docs/families.md, so stage 4 cannot match its layers: "
+            f"{teacher} {what}, so stage 4 cannot match its layers (docs/families.md): "
             "use it for the prediction layer, with --pred_distill"
         )
     return teacher
 
 
 def fine_tuned(teacher: ModelFolder, workspace: Workspace, settings: Settings) -> Path:
-    """Return the teacher; for a BERT without a classifier its fine-tuned copy, made if missing."""
+    """Return the teacher; for one without a classifier its fine-tuned copy, made if missing."""
     if not teacher.has_layers or teacher.has_classifier:
         return teacher
     say(

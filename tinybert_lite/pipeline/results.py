@@ -107,11 +107,11 @@ class Teacher:
 
 
 def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
-    """Evaluate the task teacher (BERT, another classifier, or file of logits) on the dev rows."""
+    """Evaluate the task teacher (an encoder, another classifier, or logits) on the dev rows."""
     place, task = workspace.task_teacher, workspace.task
     if place.kind == LOGITS:
         return Teacher()
-    if place.has_layers:
+    if not workspace.without_layers:
         model = load_classifier(place, task).model.to(device).eval()
         return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
     other = OtherClassifier(place, task, max_length, device=device)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tinybert_lite.pipeline.check_models import check_models
 from tinybert_lite.pipeline.plan import (
     REPORT,
     STAGES,
@@ -17,10 +18,9 @@ from tinybert_lite.pipeline.plan import (
 )
 from tinybert_lite.pipeline.report import write_report
 from tinybert_lite.pipeline.workspace import Workspace
-from tinybert_lite.stages import finetune_teacher, pretrain, task_distill_out
+from tinybert_lite.stages import finetune_teacher, pretrain
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage, StageResult
-from tinybert_lite.stages.teachers import check_other_teacher
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
@@ -46,6 +46,7 @@ def run_all(
     chosen = choose(names, first, last, only)
     check_inputs(workspace, chosen)
     plan = make_plan(workspace, settings, chosen, force)
+    check_models(workspace, settings, [item.stage.name for item in to_do(plan)])
     print_plan(plan, workspace, settings)
     if dry_run:
         return []
@@ -87,8 +88,6 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
             "--data_dir, or fetch a public task with python -m tinybert_lite.download"
         )
     _ = workspace.student_source  # raises if none fits the teacher
-    if task_distill_out.STAGE.name in chosen:
-        check_other_teacher(workspace)
 
 
 def missing_rows(workspace: Workspace) -> Path | None:

@@ -22,7 +22,7 @@ from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.settings import Augmenting
 from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system import processes
-from tinybert_lite.system.console import progress, say
+from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.growing import GrowingFile
 
 BLOCK = 200  # rows between two saved states
@@ -169,7 +169,7 @@ def work(job: Job) -> dict:
         model, tokenizer = found.model, found.tokenizer
     else:
         model, tokenizer = None, folder.tokenizer(job.settings.lower_case)
-        say(
+        remark(
             f"data augmentation: {folder} has no masked-LM head, so all candidates come from word "
             f"vectors (--augmentation_model names a model with that head)"
         )

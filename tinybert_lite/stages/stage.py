@@ -27,7 +27,14 @@ from tinybert_lite.system.outputs import MANIFEST, Outputs, locked, read_manifes
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")
 # Inputs with these names are opened as model folders before the work of a stage begins.
 MODELS = ("teacher", "student", "model")
-MODEL_FILES = (*WEIGHTS, "model_epoch_*.bin", "config.json", "vocab.txt", "tokenizer_config.json")
+MODEL_FILES = (
+    *WEIGHTS,
+    "model_epoch_*.bin",
+    "config.json",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
 
 
 @dataclass(frozen=True)

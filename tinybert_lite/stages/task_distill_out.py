@@ -109,8 +109,9 @@ def _by_other(job: Job) -> Teaching:
     def ask(examples: Examples) -> np.ndarray:
         return teacher.logits(islice(stream_table(rows, task).rows, len(examples)))
 
-    scores = dev.scores_of(lambda part: teacher.logits(read_table(job.reads[part], task).rows))
-    report_teacher(job, scores, dev)
+    logits = {part: teacher.logits(read_table(job.reads[part], task).rows) for part in dev.parts}
+    scores = dev.scores_of(logits.get)
+    report_teacher(job, scores, dev, next(iter(logits.values())))
     return Teaching(student, dev, scores, ask)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import LoadedBert, check_same_tokenizer
-from tinybert_lite.stages.evaluation import DevSet
+from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.job import Job
-from tinybert_lite.stages.metrics import as_text, at_chance
+from tinybert_lite.stages.metrics import as_text, at_chance, better_order
 from tinybert_lite.stages.stage import stage_of
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
@@ -47,14 +47,27 @@ def load_teacher(job: Job) -> tuple[LoadedBert, DevSet, dict[str, float]]:
             f"finetune_teacher first"
         )
     dev = job.dev_set(teacher.tokenizer)
-    scores = dev(teacher.model.to(job.device))
-    report_teacher(job, scores, dev)
+    model = teacher.model.to(job.device)
+    logits = {name: predict(model, part, dev.batch_size) for name, part in dev.parts.items()}
+    scores = dev.scores_of(logits.get)
+    report_teacher(job, scores, dev, next(iter(logits.values())))
     return teacher, dev, scores
 
 
-def report_teacher(job: Job, scores: dict[str, float], dev: DevSet) -> None:
-    """Print a teacher's dev scores. Raises UserError if they are at chance."""
+def report_teacher(
+    job: Job, scores: dict[str, float], dev: DevSet, logits: np.ndarray | None = None
+) -> None:
+    """Print a teacher's dev scores. logits: (n, K), of the first dev part.
+
+    Raises UserError if the scores are at chance, or if another order of the labels fits far better.
+    """
     say(f"teacher {job.reads['teacher']}: {as_text(scores)}")
+    if logits is not None and (order := better_order(logits, dev.first.labels)):
+        labels = ", ".join(job.task.labels[place] for place in order)
+        raise UserError(
+            f"{job.reads['teacher']}: the teacher fits the dev rows far better if its outputs are "
+            f"the labels in the order {labels}; write them as id2label into its config.json"
+        )
     check_teacher(job, scores, dev, job.reads["teacher"])
 
 

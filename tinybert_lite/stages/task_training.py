@@ -10,7 +10,7 @@ from tinybert_lite.models.loading import LoadedBert
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
-from tinybert_lite.system.console import remark, say
+from tinybert_lite.system.console import remark, remark_once, say
 from tinybert_lite.system.errors import UserError
 
 MOST_UNKNOWN = 0.1  # share of [UNK] above which a vocabulary is suspect
@@ -36,6 +36,11 @@ def train_on_task(
     task, options, folder = job.task, job.options, job.folder
     rows = job.reads.get("rows") or job.reads["train"]
     model, tokenizer = bert.model, bert.tokenizer
+    if task.text_b and model.config.model_type == "bert" and not model.has_segments:
+        remark_once(
+            f"{label}: type_vocab_size is 1, so the model does not tell the two texts of a pair "
+            f"apart by segments"
+        )
     if options.max_seq_length > tokenizer.model_max_length:
         say(
             f"{label}: rows are cut at {tokenizer.model_max_length} tokens instead of "

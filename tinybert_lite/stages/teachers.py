@@ -19,8 +19,8 @@ from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.configuration import SIZES
 from tinybert_lite.models.cost import (
     card,
+    counted,
     milliseconds_a_row,
-    multiply_adds,
     parameters_by_block,
     parts_of,
 )
@@ -137,7 +137,7 @@ class OtherClassifier:
         one = {name: ids[:1, :1].expand(1, length).contiguous() for name, ids in batches[0].items()}
         return card(
             parameters_by_block(self.model),
-            multiply_adds(lambda: self.model(**one)),
+            counted(lambda: self.model(**one)),
             length,
             milliseconds_a_row(lambda batch: self.model(**batch).logits, batches),
         )
@@ -209,5 +209,5 @@ def check_other_teacher(workspace) -> None:
     teacher = workspace.task_teacher
     if teacher.kind == LOGITS:
         read_logits(teacher.path, workspace.task, workspace.task_rows)
-    elif workspace.given_task_teacher and not teacher.has_layers:
+    elif workspace.given_task_teacher and workspace.without_layers:
         class_order(teacher, workspace.task)

@@ -131,7 +131,7 @@ def stock(model: Encoder) -> BertForSequenceClassification:
     config = BertConfig(**{**model.config.to_dict(), "num_labels": model.classifier.out_features})
     config._attn_implementation = "sdpa"
     found = BertForSequenceClassification(config)
-    found.load_state_dict(model.state_dict(), assign=True)  # shared, not copied
+    found.load_state_dict(model.auto.state_dict(), assign=True)  # shared, not copied
     return found.eval()
 
 

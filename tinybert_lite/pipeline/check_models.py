@@ -1,0 +1,90 @@
+"""Open every model that a run will read, before the first stage starts."""
+
+from tinybert_lite.method.layer_mapping import layer_mapping
+from tinybert_lite.method.objectives import check_heads
+from tinybert_lite.models.folder import LOGITS, ModelFolder
+from tinybert_lite.models.loading import (
+    CLASSIFIER,
+    check_same_tokenizer,
+    load_bert,
+    load_classifier,
+)
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.teachers import check_other_teacher
+from tinybert_lite.system.console import say
+from tinybert_lite.system.errors import UserError
+
+GENERAL = ("data_augmentation", "pregenerate_training_data", "general_distill", "finetune_teacher")
+TASK = ("task_distill_mid", "task_distill_out")
+
+
+def check_models(workspace: Workspace, settings: Settings, todo: list[str]) -> None:
+    """Open the models that the stages `todo` (names) read: weights, tokenizers, heads, layers.
+
+    Raises UserError for a model that cannot be read or does not fit the task or another model.
+    """
+    case, task = settings.lower_case, workspace.task
+    teacher, student = workspace.teacher, workspace.student_source
+    given, augmenting = workspace.given_task_teacher, workspace.augmentation_model
+    if teacher.has_config and teacher.weights_file and {*GENERAL} & {*todo}:
+        classes = task.num_labels if "finetune_teacher" in todo else 0
+        load_bert(teacher, case, num_labels=classes, projection="none")
+    if "data_augmentation" in todo and augmenting.has_config:
+        _check_augmentation(augmenting, workspace, case)
+    if {*TASK} & {*todo}:
+        check_other_teacher(workspace)
+        if given and workspace.task_teacher.kind != LOGITS and not workspace.without_layers:
+            found = load_classifier(workspace.task_teacher, task, case)
+            if CLASSIFIER in found.new_parts:
+                raise UserError(
+                    f"{found.folder} was not fine-tuned on {task.name}, since it holds no "
+                    f"classifier; name it with --teacher_model, and a copy is fine-tuned"
+                )
+            if workspace.student_has_weights:
+                check_same_tokenizer(load_bert(student, case, projection="none"), found)
+    if student.has_config and teacher.has_config:
+        for stage in ("general_distill", "task_distill_mid"):
+            layers = teacher if stage == "general_distill" else _matched(workspace, teacher)
+            if stage in todo and layers and not (workspace.without_layers and stage in TASK):
+                _check_layers(stage, student, layers, settings)
+
+
+def _matched(workspace: Workspace, teacher: ModelFolder) -> ModelFolder:
+    given = workspace.given_task_teacher
+    return workspace.task_teacher if given and workspace.task_teacher.has_layers else teacher
+
+
+def _check_augmentation(model: ModelFolder, workspace: Workspace, case: bool | None) -> None:
+    if model.has_masked_lm:
+        load_bert(model, case, masked_lm=True)
+    elif workspace.given_augmentation_model:
+        raise UserError(f"--augmentation_model {model}: holds no masked-LM head; name one with it")
+    else:
+        say(
+            f"stage 1: {model.name} has no masked-LM head, so words are replaced by their nearest "
+            f"word vectors alone (another model: --augmentation_model DIR; none at all: "
+            f"--set data_augmentation.N=0)"
+        )
+
+
+def _check_layers(
+    stage: str, student: ModelFolder, teacher: ModelFolder, settings: Settings
+) -> None:
+    """Raise UserError, with the setting that helps, for layers or heads that do not map."""
+    options, one, other = getattr(settings, stage), student.config, teacher.config
+    try:
+        layer_mapping(options.mapping, one.num_hidden_layers, other.num_hidden_layers)
+    except UserError as error:
+        raise UserError(f"{stage}: {error} (--set {stage}.mapping=top)") from None
+    if options.attention_weight and teacher.yields_scores and student.yields_scores:
+        try:
+            check_heads(one.num_attention_heads, other.num_attention_heads, options.heads)
+        except UserError as error:
+            raise UserError(f"{stage}: {error} (--set {stage}.heads=skip)") from None
+    elif options.attention_weight:
+        without = student if teacher.yields_scores else teacher
+        say(
+            f"{stage}: the attention scores of a {without.family} cannot be read, so hidden states "
+            f"alone are matched"
+        )
