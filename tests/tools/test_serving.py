@@ -209,7 +209,7 @@ def test_the_scores_are_those_of_the_models(folder, results):
 def test_a_trained_8_bit_student_is_taken_where_there_is_one(folder):
     workspace = Workspace.find(folder)
     trained = of_a_workspace(workspace, 8).eight_bits["student"]
-    query = "bert.encoder.layer.0.attention.self.query"
+    query = "auto.bert.encoder.layer.0.attention.self.query"
     trained.get_submodule(query).input_range.fill_(7.0)
     try:
         save_model_folder(

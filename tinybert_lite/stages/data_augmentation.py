@@ -76,7 +76,9 @@ class Augmenter:
     def candidates(self, texts: list[list[str]]) -> list[Candidates]:
         """Find the candidates of the eligible words of each text (its words); word index -> words.
 
-        Words without candidates are left out."""
+        Words without candidates are left out; with N = 0 there are none."""
+        if not self.settings.N:
+            return [{} for _ in texts]
         return augmentation.find_candidates(
             texts,
             self.eligible,
@@ -164,11 +166,12 @@ def work(job: Job) -> dict:
     table = read_table(job.reads["train"], task)
     table = replace(table, rows=table.rows[: options.max_rows or None])
     folder = job.reads["teacher"]
-    if folder.has_masked_lm:
+    if folder.has_masked_lm and options.N:
         found = job.load("teacher", masked_lm=True)
         model, tokenizer = found.model, found.tokenizer
     else:
         model, tokenizer = None, folder.tokenizer(job.settings.lower_case)
+    if options.N and not model:
         remark(
             f"data augmentation: {folder} has no masked-LM head, so all candidates come from word "
             f"vectors (--augmentation_model names a model with that head)"

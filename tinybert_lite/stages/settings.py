@@ -140,7 +140,7 @@ class Pretraining(Training, Sequences):
 class Augmenting(Checked):
     """Stage 1: data augmentation (paper, Algorithm 1)."""
 
-    N: int = setting(20, "variants per text (default: the task's)", low=1)
+    N: int = setting(20, "variants per text (default: the task's); 0: none", low=0)
     M: int = setting(15, "candidates per word", low=1)
     p: float = setting(0.4, "probability that an eligible word is replaced", high=1)
     context: Literal["single", "original"] = setting(
