@@ -94,7 +94,7 @@ def test_no_more_rows_are_read_than_asked_for(tmp_path):
         ("a 1 2\nb inf 2\n", "line 2"),
         ("a 1 2\nb 1e39 2\n", "line 2"),
         ("word\n", "line 1"),
-        ("<html>\n", "line 1"),
+        ("<html>\n", "is a web page"),
         ("a b\n", "line 1"),
         ("", "is empty"),
         ("3 2\n", "is empty"),
