@@ -13,6 +13,7 @@ from tinybert_lite.models.folder import PRE_DATA, ModelFolder
 from tinybert_lite.pipeline.folders import CLASSROOM, SHIPPED, STUDENT_MODEL, Folders
 from tinybert_lite.pipeline.model_choice import fitting_student, resolve_teacher
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.lines import PACKED
 
 GROW = "grow"  # --teacher_model grow: a small teacher, pre-trained on the workspace's text
 CLASSROOM_VECTORS = "glove.classroom.txt"
@@ -32,6 +33,7 @@ class Workspace(Folders):
     given_student: Path | None = None
     given_logits: Path | None = None  # a task teacher's, for the training rows
     given_corpora: tuple[Path, ...] = ()
+    given_vectors: Path | None = None
 
     @classmethod
     def find(
@@ -45,6 +47,7 @@ class Workspace(Folders):
         student_model=None,
         teacher_logits=None,
         corpus=(),
+        vectors=None,
     ) -> Workspace:
         """Find a workspace and check the given paths.
 
@@ -67,13 +70,14 @@ class Workspace(Folders):
                 raise UserError(f"{flag} {path}: there is no such folder")
         if teacher_logits and task_teacher:
             raise UserError("--teacher_logits replaces the task teacher: leave out --task_teacher")
-        logits = Path(teacher_logits) if teacher_logits else None
-        if logits and not logits.is_file():
-            raise UserError(f"--teacher_logits {logits}: there is no such file")
+        for flag, path in (("--teacher_logits", teacher_logits), ("--glove_embs", vectors)):
+            if path and not Path(path).is_file():
+                raise UserError(f"{flag} {path}: there is no such file")
+        files = [Path(path).resolve() if path else None for path in (teacher_logits, vectors)]
         corpora = tuple(path.resolve() for path in given_sources(corpus or ()))
         if lost := next((path for path in corpora if not path.exists()), None):
             raise UserError(f"--corpus {lost}: there is no such file or folder")
-        return cls(found.root, found.task, *given, logits and logits.resolve(), corpora)
+        return cls(found.root, found.task, *given, files[0], corpora, files[1])
 
     # Data --------------------------------------------------------------------------------------
 
@@ -131,9 +135,19 @@ class Workspace(Folders):
 
     @property
     def vectors(self) -> Path:
-        """The user's GloVe file (the first by name), else the shipped one."""
+        """Word vectors: given, else the user's in 1_pre_data/, else the shipped ones.
+
+        The first by name of glove*.txt, or else of *.vec (also packed), is the user's.
+        """
+        if self.given_vectors:
+            return self.given_vectors
         home = self._language(PRE_DATA)
-        own = sorted(path for path in home.glob("glove*.txt") if path.name != CLASSROOM_VECTORS)
+        own = [
+            path
+            for pattern in ("glove*.txt", "*.vec", *(f"*.vec{suffix}" for suffix in PACKED))
+            for path in sorted(home.glob(pattern))
+            if path.name != CLASSROOM_VECTORS
+        ]
         return own[0] if own else self._own_or_shipped(home / CLASSROOM_VECTORS)
 
     # Teachers ----------------------------------------------------------------------------------
