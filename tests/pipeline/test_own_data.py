@@ -175,8 +175,8 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
         ("a.csv", TWO.encode() + b"caf\xe9,x\n", "", "line 6: not UTF-8 text"),
         ("a.csv", TWO + "a\0b,x\n", "", "line 6: holds a NUL byte"),
         ("a.csv", None, "", "is missing"),
-        ("a.xlsx", TWO, "", "does not end in .csv, .tsv or .jsonl"),
-        ("a.jsonl", "[1, 2]\n", "", "line 1: '[1, 2]' is not an object"),
+        ("a.xlsx", TWO, "", "does not end in .tsv, .txt, .csv, .json, .jsonl, .ndjson, .parquet"),
+        ("a.jsonl", "[1, 2]\n", "", "line 1: 1 is not an object"),
         ("a.jsonl", '{"title": "a", "topic": "x"}\n{"title": \n', "", "line 2: is not JSON"),
         (
             "a.jsonl",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_lite.data.corpora import given_sources
-from tinybert_lite.data.tables import RECORDS
+from tinybert_lite.data.split_files import has_rows, split_file
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task, find_task
 from tinybert_lite.models.folder import PRE_DATA, ModelFolder
 from tinybert_lite.pipeline.folders import CLASSROOM, SHIPPED, STUDENT_MODEL, Folders
@@ -85,19 +85,19 @@ class Workspace(Folders):
     def data_dir(self) -> Path:
         """The folder of the task's files: given, else in the workspace, else the shipped one.
 
-        It has the task's name; tasks such as XNLI-zh may also be in XNLI/.
+        It has the task's name or a published one; tasks such as XNLI-zh may also be in XNLI/.
         """
         if self.given_data:
             return self.given_data
         short = self.task_name.removesuffix(f"-{self.task.language}")
-        own = [self.root / name for name in (self.task_name, short)]
+        own = [self.root / name for name in (self.task_name, short, *self.task.folders)]
         return next(
-            (folder for folder in own if _split_file(folder, "train", self.task).is_file()),
+            (folder for folder in own if has_rows(split_file(folder, "train", self.task))),
             self._own_or_shipped(own[0]),
         )
 
     def data_file(self, split: str) -> Path:
-        return _split_file(self.data_dir, split, self.task)
+        return split_file(self.data_dir, split, self.task)
 
     @property
     def task_files(self) -> dict[str, Path]:
@@ -117,8 +117,8 @@ class Workspace(Folders):
             for folder in (self.root, self.data_dir.parent)
             for name in (task.name, split)
         ]
-        files = [_split_file(place, split, task) for place in (*places, self.data_dir)]
-        return task, {split: next(filter(Path.is_file, files), files[0])}
+        files = [split_file(place, split, task) for place in (*places, self.data_dir)]
+        return task, {split: next(filter(has_rows, files), files[0])}
 
     @property
     def corpus(self) -> Path:
@@ -242,20 +242,3 @@ def _around(folder: Path) -> Path:
     """The nearest folder upwards that holds student_model/, else the repository."""
     homes = (folder, *folder.parents)
     return next((home for home in homes if (home / STUDENT_MODEL).is_dir()), SHIPPED)
-
-
-def _split_file(folder: Path, split: str, task: Task) -> Path:
-    """The first file that exists: split.tsv, its published name, its TFRecords; else split.tsv.
-
-    TFRecord files have the split's name or that of BERT's run_classifier.py, which writes only the
-    matched rows of MNLI.
-    """
-    googles = split.replace("dev", "eval").replace("test", "predict")
-    records = dict.fromkeys((split, googles, googles.removesuffix("_matched")))
-    names = [
-        f"{split}.tsv",
-        dict(task.other_files).get(split, ""),
-        *(f"{name}{suffix}" for name in records for suffix in RECORDS),
-    ]
-    files = (folder / name for name in names if name)
-    return next(filter(Path.is_file, files), folder / names[0])
