@@ -65,7 +65,7 @@ def _by_columns(path: Path, task: Task, labelled: bool | None) -> Sheet:
     if not found.columns:
         raise UserError(f"{path} is empty: it needs rows")
     places = _places(path, task, tuple(found.columns), len(found.columns), labelled)
-    more = (*IDS, *(task.only or ())[:1])
+    more = (*IDS[: 0 if labelled else None], *(task.only or ())[:1])  # ids serve submissions
     kept = [
         *places.values(),
         *(found.columns.index(name) for name in more if name in found.columns),
