@@ -85,7 +85,7 @@ def tab_rows(path: Path, wanted: Iterable[str] = ()) -> Iterator[tuple[int, list
         cells = [line] if whole else line.split("\t")
         yield number, cells
         for cell in cells if '"' in line else ():
-            if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell.replace('""', ""):
+            if _csv_quoted(cell):
                 quoted = quoted or number
             elif '"' in cell:
                 other = number
@@ -94,6 +94,11 @@ def tab_rows(path: Path, wanted: Iterable[str] = ()) -> Iterator[tuple[int, list
             f"{path}, line {quoted}: looks quoted like a CSV, but the quotes are read as "
             "characters; if they are not part of the text, let the file's name end in .csv"
         )
+
+
+def _csv_quoted(cell: str) -> bool:
+    inner = cell[1:-1].replace('""', "")
+    return len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
 
 
 def _csv_rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
