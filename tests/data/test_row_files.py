@@ -185,7 +185,7 @@ def test_snli_as_glue_ships_it_has_rows_with_more_fields_than_the_header(tmp_pat
     assert f"{path}: 3 rows are left out, the first in line 4" in capsys.readouterr().err
     read_table(path, snli)
     assert "left out" not in capsys.readouterr().err, "said once"
-    assert left_out([path, tmp_path]) == {str(path): {"rows": 3, "first": 4}}
+    assert left_out([path, tmp_path]) == {str(path): {"rows": 3, "first": "line 4"}}
     assert len(read_table(path, snli, labelled=False).rows) == 5
 
 

@@ -35,9 +35,13 @@ class Records:
     names: dict[str, list[str]] = field(default_factory=dict)  # column -> labels by their number
 
 
+def numbered(path: Path, number: int) -> str:
+    """Name a row of a file: its line, or its number in a file without lines."""
+    return f"{'row' if path.suffix == PARQUET or path.is_dir() else 'line'} {number}"
+
+
 def at(path: Path, number: int) -> str:
-    """Name a row by its line, or by its number in a file without lines."""
-    return f"{path}, {'row' if path.suffix == PARQUET or path.is_dir() else 'line'} {number}"
+    return f"{path}, {numbered(path, number)}"
 
 
 def kind_of(path: Path) -> str:

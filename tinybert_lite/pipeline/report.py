@@ -102,7 +102,7 @@ def report_lines(results: dict, rows: list[tuple[str, ...]], pictures: list[Path
         f"{listed(results['versions'])}.",
         "",
         *(
-            f"Left out: {found['rows']} rows of {name}, the first in line {found['first']}.\n"
+            f"Left out: {found['rows']} rows of {name}, the first in {found['first']}.\n"
             for name, found in results["left_out"].items()
         ),
         *markdown_table([("stage", "seconds"), *seconds]),
