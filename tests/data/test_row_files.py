@@ -212,6 +212,14 @@ def test_what_holds_no_rows_is_refused_in_one_sentence(tmp_path, name, content, 
     assert len(str(error.value)) < 400
 
 
+def test_a_saved_dataset_whose_data_is_a_pointer_is_named(tmp_path):
+    path = write_kind(tmp_path / "train", "folder", ROWS)
+    (file,) = path.glob("*.arrow")
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UserError, match="00001.arrow is a Git LFS pointer"):
+        records(path)
+
+
 def test_a_long_cell_is_read(tmp_path):
     path = write_kind(tmp_path / "a", ".csv", [("x" * 900_000, "1")])
     assert len(read_table(path, SST2).rows[0].text_a) == 900_000

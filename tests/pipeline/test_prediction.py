@@ -238,6 +238,10 @@ def test_a_plain_file_holds_a_text_per_line(tmp_path, folder):
     write_tsv(tmp_path / "new.tsv", [["x", text] for text in TEXTS])
     ran = predicted(folder, tmp_path, "new.tsv")
     assert ran.code == 2 and "without a header, columns are numbered, as --text 1" in ran.err
+    ran = predicted(folder, tmp_path, "new.tsv", f"--text '{TEXTS[3]}'")
+    assert ran.code == 2 and "no column is called" in ran.err
+    ran = predicted(folder, tmp_path, "new.tsv", f"--text '{TEXTS[0]}'")
+    assert "new.tsv, line 1: is this a header?" in ran.err
     ran = predicted(folder, tmp_path, "new.tsv", "--text 2")
     assert [line.split("\t")[2] for line in ran.out.splitlines()] == TEXTS
 

@@ -12,6 +12,7 @@ from tinybert_lite.data.records import (
     TABS,
     Records,
     as_text,
+    ask_about_header,
     at,
     kind_of,
     no_column,
@@ -58,6 +59,7 @@ def read_asked(
     for name in columns:
         if name not in found.columns:
             raise UserError(f"{path}: {no_column(name, found.columns)}")
+    ask_about_header(path, columns)
     others = [name for name in found.columns if name not in columns]
     return Question(others, _rows(found, task, columns, others, composed=not text))
 

@@ -22,5 +22,5 @@ def note(path: Path, numbers: list[int]) -> None:
 
 
 def left_out(paths: Iterable[PathLike]) -> dict[str, dict[str, int | str]]:
-    """Return the counts of the files that have such rows: file -> {"rows": 3, "first": "line 7"}."""
+    """Return the counts of the files with such rows: {file: {"rows": 3, "first": "line 7"}}."""
     return {str(path): found for path in paths if (found := _FOUND.get(Path(path).resolve()))}

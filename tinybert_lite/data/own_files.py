@@ -1,17 +1,11 @@
 """Read a user's rows from files of any kind, by the names of their columns."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as short
 
-from tinybert_lite.data.records import Records, as_text, at, no_column, records
-from tinybert_lite.system.console import remark
+from tinybert_lite.data.records import Records, as_text, ask_about_header, at, no_column, records
 from tinybert_lite.system.errors import UserError
-
-# The names of columns are words; these look like a text. Chinese has no blanks.
-TEXT_LIKE = re.compile(r"(\S+\s+){4}|[.!?。！？]$|[\u4e00-\u9fff]{8}")
 
 
 @dataclass(frozen=True)
@@ -59,11 +53,7 @@ def read_own_rows(
         raise UserError(f"{path} holds no rows; add at least one")
     if not labelled:
         raise UserError(f"{path}: {no_column(label, cells)}")
-    if label in labels or any(TEXT_LIKE.search(name) for name in wanted):
-        remark(
-            f"{path}, line 1: is this a header? {short(label if label in labels else text_a)} was "
-            "read as the name of a column; if it is a row, name the columns by number, as --text 1"
-        )
+    ask_about_header(path, wanted, also=[label] if label in labels else ())
 
 
 def columns_of(path: Path, *known: str) -> list[str]:

@@ -5,6 +5,7 @@ Read here for a task of one's own, for a task of the list, and for prediction.
 
 import csv
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -20,6 +21,8 @@ from tinybert_lite.system.lines import LONGEST, PACKED, lines_of
 DELIMITERS = (",", ";", "\t")  # possible ones of a CSV file, the preferred first
 TABS, JSON = (".tsv", ".txt"), (".json", ".jsonl", ".ndjson")
 KINDS = (*TABS, ".csv", *JSON, PARQUET)
+# The names of columns are words; these look like a text. Chinese has no blanks.
+TEXT_LIKE = re.compile(r"(\S+\s+){3}\S|[.!?。！？]$|[\u4e00-\u9fff]{8}")
 REFUSED, EMPTY, CUT = "refused", "empty", "cut"
 Cells = dict[str, object]  # column -> value; a row that does not fit the columns has none
 Row = tuple[int, Cells]
@@ -192,6 +195,16 @@ def no_column(name: str, columns: Iterable[str]) -> str:
     nearest = f"the nearest is {short(by_lower[near[0]])}; " if near else ""
     known = listed([f"{column!r}" for column in by_lower.values()], 20)
     return f"no column is called {name!r}; {nearest}use one of {known}"
+
+
+def ask_about_header(path: Path, names: Iterable[str | None], also: Iterable[str] = ()) -> None:
+    """Ask whether line 1 is a header, if the name of a column looks like a text, or for `also`."""
+    found = [*also, *(name for name in names if name and TEXT_LIKE.search(name))]
+    if found and kind_of(path) in (*TABS, ".csv"):
+        remark(
+            f"{path}, line 1: is this a header? {short(found[0])} was read as the name of a "
+            "column; if it is a row, name the columns by number, as --text 1"
+        )
 
 
 def as_text(value: object, column: str) -> str:

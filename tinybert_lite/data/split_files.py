@@ -45,7 +45,8 @@ def _candidates(folder: Path, split: str, task: Task | None) -> Iterator[Path]:
     )
     for name in names:
         yield from (folder / f"{name}{suffix}" for suffix in KINDS)
-        yield folder / name
+        if is_dataset(folder / name):
+            yield folder / name
         yield from _shards(folder, name)
     googles = split.replace("dev", "eval").replace("test", "predict")
     for name in dict.fromkeys((split, googles, googles.removesuffix("_matched"))):
