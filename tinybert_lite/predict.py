@@ -8,7 +8,7 @@ python -m tinybert_lite.predict --runtime int8 --file SST-2/test.tsv
 from argparse import Namespace
 from pathlib import Path
 
-from tinybert_lite.data.asked import read_asked
+from tinybert_lite.data.asked import Asked, read_asked
 from tinybert_lite.data.records import KINDS
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
 from tinybert_lite.exports.serving import MODELS
@@ -62,21 +62,18 @@ def main(argv: list[str]) -> None:
     check(args, pairs)
     model = prediction.answering_folder(args.student_model, args.runtime, workspace)
     predictor = prediction.Predictor(model, args.device, args.max_seq_length, runtime=args.runtime)
-    regression = not predictor.labels
+    seconds, others = args.texts[1::2] if pairs else [None] * len(args.texts), []
+    found = map(Asked, zip(args.texts[:: 1 + pairs], seconds))
     if args.file:
-        asked = read_asked(args.file, workspace.task, args.text, args.text_b)
-        rows = prediction.count_lines(args.file)
-        found = prediction.answered(predictor, asked.rows)
-        found = progress(found, "prediction, rows", rows, remark)
-        if args.output:
-            count = prediction.write_answers(args.output, found, regression, pairs, asked.others)
-            say(f"{count} rows predicted, in {args.output}")
-            return
-        answers = (answer for _, answer in found)
+        found, others = read_asked(args.file, workspace.task, args.text, args.text_b)
+    found = prediction.answered(predictor, found)
+    if args.file:
+        found = progress(found, "prediction, rows", prediction.count_lines(args.file), remark)
+    if args.output:
+        rows = prediction.write_answers(args.output, found, not predictor.labels, pairs, others)
+        say(f"{rows} rows predicted, in {args.output}")
     else:
-        seconds = args.texts[1::2] if pairs else [None] * len(args.texts)
-        answers = predictor.answers(zip(args.texts[:: 1 + pairs], seconds))
-    prediction.say_answers(answers, regression)
+        prediction.say_answers((answer for _, answer in found), not predictor.labels)
 
 
 if __name__ == "__main__":

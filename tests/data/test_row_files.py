@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, disable_progress_bars
+from datasets import Dataset, DatasetDict
 
 from tests.makers import write_tsv
+from tests.makers.row_files import KINDS, write_kind
 from tinybert_lite.data.left_out import left_out
 from tinybert_lite.data.records import records
 from tinybert_lite.data.split_files import has_rows, split_file, splits_in
@@ -18,46 +14,9 @@ from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.system.errors import UserError
 
-disable_progress_bars()
 SST2 = TASKS["SST-2"]
 ROWS = [('a "good" film', "1"), ("so bad, so dull", "0"), ("电影 it's\u2028fine", "1")]
 TEXTS = ['a "good" film', "so bad, so dull", "电影 it's fine"]
-KINDS = (
-    ".tsv .csv semicolons.csv tabs.csv cr.csv .csv.gz .jsonl .ndjson lines.json array.json "
-    "array.jsonl .parquet folder"
-).split()
-
-
-def write_kind(path, kind, rows, columns=("sentence", "label"), names=None):
-    """Write rows as a file `path` + the kind's ending, or as the folder of a saved dataset."""
-    path = path.with_name(path.name + "." + kind.rpartition(".")[2]) if "." in kind else path
-    objects = [dict(zip(columns, row)) for row in rows]
-    if kind == ".tsv":
-        return write_tsv(path, [[" ".join(cell.split()) for cell in row] for row in rows], columns)
-    if kind.endswith((".csv", ".csv.gz")):
-        delimiter = {"semicolons.csv": ";", "tabs.csv": "\t"}.get(kind, ",")
-        file = io.StringIO()
-        writer = csv.writer(
-            file, delimiter=delimiter, lineterminator="\r" if "cr" in kind else "\n"
-        )
-        writer.writerows([columns, *rows])
-        if kind == ".csv.gz":
-            path = path.with_name(path.name.replace(".gz", ".csv.gz"))
-            path.write_bytes(gzip.compress(file.getvalue().encode()))
-        else:
-            path.write_bytes(file.getvalue().encode())
-    elif "array" in kind:
-        path.write_text(json.dumps(objects, indent=1), encoding="utf-8")
-    elif kind in (".jsonl", ".ndjson", "lines.json"):
-        path.write_text("".join(json.dumps(row) + "\n" for row in objects), encoding="utf-8")
-    else:
-        values = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
-        features = Features({name: Value("string") for name in columns})
-        if names:
-            features[columns[-1]] = ClassLabel(names=names)
-        data = Dataset.from_dict(values, features)
-        data.to_parquet(path) if kind == ".parquet" else data.save_to_disk(path)
-    return path
 
 
 @pytest.mark.parametrize("kind", KINDS)

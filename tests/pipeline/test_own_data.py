@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.test_row_files import KINDS, write_kind
 from tests.makers import write_tsv
 from tests.makers.commands import call, snapshot
+from tests.makers.row_files import KINDS, write_kind
 from tests.makers.workspaces import NOUNS, lay_out
 from tinybert_lite.data.own_files import OwnRow, read_own_rows
 from tinybert_lite.data.own_rows import understand

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.data.test_row_files import write_kind
 from tests.layouts import made_up
 from tests.makers.commands import call
+from tests.makers.row_files import write_kind
 from tests.makers.workspaces import lay_out, write_toy_vectors
 from tinybert_lite.data.tasks import TASKS
 

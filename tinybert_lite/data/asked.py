@@ -34,18 +34,12 @@ class Asked:
     others: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Question:
-    """A file's rows, and the names of the columns that are not texts."""
-
-    others: list[str]
-    rows: Iterator[Asked]
-
-
 def read_asked(
     path: Path, task: Task, text: str | None = None, text_b: str | None = None
-) -> Question:
-    """Open a file of any kind; its texts are in the named columns, or else in the task's.
+) -> tuple[Iterator[Asked], list[str]]:
+    """Return a file's rows, and the names of the columns that are not texts.
+
+    The file is of any kind; its texts are in the named columns, or else in the task's.
 
     A .txt file without the task's columns and without tabs holds one text per line. Of a task such
     as XNLI-de the rows of its language are read. Raises UserError with file and line if a column is
@@ -61,7 +55,7 @@ def read_asked(
             raise UserError(f"{path}: {no_column(name, found.columns)}")
     ask_about_header(path, columns)
     others = [name for name in found.columns if name not in columns]
-    return Question(others, _rows(found, task, columns, others, composed=not text))
+    return _rows(found, task, columns, others, composed=not text), others
 
 
 def _task_columns(path: Path, task: Task) -> list[str]:
