@@ -86,6 +86,10 @@ def test_lcqmc_with_a_header_and_without(tmp_path):
             assert [row.label for row in found] == labels
             assert [(row.text_a, row.text_b) for row in found] == [("A1", "B1"), ("A2", "B2")]
     assert split_file(tmp_path, "train", TASKS["LCQMC"]) == path
+    unlabelled = write_tsv(tmp_path / "test.txt", [row[:2] for row in rows])
+    for labelled in (None, False):
+        found = read_table(unlabelled, TASKS["LCQMC"], labelled).rows
+        assert [row.label for row in found] == [None, None]
 
 
 def test_chnsenticorp_in_clues_form(tmp_path):

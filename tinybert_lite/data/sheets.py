@@ -103,7 +103,12 @@ def _places(
 ) -> dict[str, int]:
     """Return each role's column index, in a file whose first line has `width` fields."""
     if header is None:
-        places = {role: i for role, i in task.places if labelled is not False or role != "label"}
+        optional = {"label"} if not labelled else set()
+        places = {
+            role: place
+            for role, place in task.places
+            if role not in optional or labelled is None and place < width
+        }
         if width <= max(places.values()):
             raise UserError(
                 f"{path}, line 1: has {width} tab-separated fields, but {task.name} has more; use "
