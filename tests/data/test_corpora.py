@@ -282,7 +282,7 @@ REFUSED = {
     ),
     "a page": (
         "\n<!DOCTYPE html>\n<html>\n",
-        "is a web page .HTML., not the file itself; download it",
+        "is a web page .HTML., not the file itself; fetch it",
     ),
 }
 

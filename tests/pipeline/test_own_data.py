@@ -380,6 +380,21 @@ def test_minus_one_is_no_label_beside_three_classes_and_a_class_beside_two(tmp_p
     assert find_task("t", tmp_path / "t").labels == ("-1", "0", "1")
 
 
+def test_minus_and_minus_one_are_labels_where_the_others_say_so(tmp_path):
+    rows = [(f"t{n}", "+-"[n % 2]) for n in range(20)]
+    ran = own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)))
+    assert ran.err == "" and find_task("t", tmp_path / "t").labels == ("+", "-")
+    rows = [(f"t{n}", str(n % 5 - 1)) for n in range(40)]
+    path = save(tmp_path / "a.csv", as_csv(rows))
+    ran = own(tmp_path, path, "--text title --label topic --regression")
+    assert ran.err == "" and "numbers from -1 to 3" in ran.out
+    rows = [(f"t{n}", str(n % 3 - 1)) for n in range(30)]
+    save(tmp_path / "test.csv", as_csv([("new", "-1"), ("other", "-1")]))
+    flags = f"--text title --label topic --test {tmp_path / 'test.csv'}"
+    own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)), flags)
+    assert labels_of(tmp_path, "test") == ["-1", "-1"], "it is one of the classes"
+
+
 # Other kinds of files -----------------------------------------------------------------------------
 
 

@@ -58,10 +58,10 @@ def understand(
             f"--metric {metric} is for classes, but --regression is measured by correlation; omit "
             "one of the two flags"
         )
-    raw = _labelled_as_marked(read_own_rows(path, text, text_b, label))
+    raw = _labelled_as_marked(read_own_rows(path, text, text_b, label), regression)
     if unlabelled:
         raw += read_own_rows(unlabelled, text, text_b)
-    given = _given(dev, test, text, label, text_b)
+    given = _given(dev, test, (text, text_b, label), {row.label for row in raw}, regression)
     elsewhere = {row.texts for part in given.values() for row in part}
     train = [row for row in without_duplicates(raw) if row.texts not in elsewhere]
     duplicates = len(raw) - len(train)
@@ -97,36 +97,45 @@ def understand(
 
 
 def _given(
-    dev: Path | None, test: Path | None, text: str, label: str, text_b: str | None
+    dev: Path | None,
+    test: Path | None,
+    columns: tuple[str, str | None, str],  # text, text_b, label
+    known: set[str | None],
+    regression: bool,
 ) -> dict[str, list[OwnRow]]:
-    """Read the dev and test files, if given; a test file may have no labels at all."""
-    given = {}
+    """Read the dev and test files, if given; a test file may have no labels at all.
+
+    known: the labels of the training rows."""
+    given, (text, text_b, label) = {}, columns
     if dev:
-        given["dev"] = _all_labelled(_labelled_as_marked(read_own_rows(dev, text, text_b, label)))
+        given["dev"] = _all_labelled(_labelled_as_marked(read_own_rows(dev, *columns), regression))
     if test:
         labelled = label in columns_of(test, *filter(None, (text, text_b)))
-        found = _labelled_as_marked(read_own_rows(test, text, text_b, label if labelled else None))
-        if {row.label for row in found} == {NO_LABEL}:
+        found = read_own_rows(test, text, text_b, label if labelled else None)
+        found = _labelled_as_marked(found, regression)
+        if {row.label for row in found} == {NO_LABEL} - known:
             remark(f"{test}: every label is {NO_LABEL}, so the rows have none: they are predicted")
             found = [replace(row, label=None) for row in found]
         given["test"] = _all_labelled(found) if _with_label(found) else found
     return given
 
 
-def _labelled_as_marked(rows: Iterable[OwnRow]) -> list[OwnRow]:
+def _labelled_as_marked(rows: Iterable[OwnRow], regression: bool) -> list[OwnRow]:
     """Leave out rows without a verdict (`-`), with a count; -1 beside 0, 1, 2 … means no label.
 
-    If all rows have `-`, none of them has a label. Beside 0 and 1 alone, -1 is a class.
+    If all rows have `-`, none of them has a label; beside `+` it is a class. Beside 0 and 1 alone,
+    -1 is a class, and in a regression it is a number.
     """
     rows = list(rows)
-    open_rows = [row for row in rows if row.label == NO_VERDICT]
+    signs = any(row.label == "+" for row in rows)
+    open_rows = [row for row in rows if row.label == NO_VERDICT and not signs]
     if 0 < len(open_rows) < len(rows):
         note(rows[0].path, [row.line for row in open_rows])
         rows = [row for row in rows if row.label != NO_VERDICT]
     elif open_rows:
         rows = [replace(row, label=None) for row in rows]
     labels = {row.label for row in rows} - {None}
-    if NO_LABEL in labels and len(labels) > 2:
+    if NO_LABEL in labels and len(labels) > 2 and not regression:
         others = {str(number) for number in range(len(labels) - 1)}
         if labels - {NO_LABEL} == others and len(others) > 2:
             count = sum(row.label == NO_LABEL for row in rows)

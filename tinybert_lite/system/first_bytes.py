@@ -46,7 +46,7 @@ def not_itself(start: bytes) -> str:
     if start.startswith(POINTER):
         return "is a Git LFS pointer, not the file itself; fetch the file with git lfs pull"
     if start[:ENOUGH].removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(PAGES):
-        return "is a web page (HTML), not the file itself; download it from its direct address"
+        return "is a web page (HTML), not the file itself; fetch it from its direct address"
     return ""
 
 
