@@ -146,6 +146,7 @@ ANY = {
     "blank lines": lambda text, draw: b"\n\r\n\n",
     "a mark alone": lambda text, draw: b"\xef\xbb\xbf",
 }
+HARMLESS = {(VECTORS, "Latin-1")}  # its word is left out and counted
 
 
 # Damage to one kind of file: of a text, a function of its lines and of a row drawn by chance
