@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.makers import write_tsv
@@ -52,6 +53,55 @@ PUBLISHED = {
         f"language gold_label {MNLI_PARSES} sentence1 sentence2 promptID pairID genre label1",
     ),
     "ChnSentiCorp": ("label text_a", "1 A", "label text_a"),
+    "LCQMC": ("text_a text_b label", "A B 1", "text_a text_b label"),
+}
+
+# CLUE's files are JSON Lines. For each task: a row of train.json, a row of test.json.
+CLUE = {
+    "TNEWS": (
+        {"label": "108", "label_desc": "news_edu", "sentence": "A", "keywords": "x,y"},
+        {"id": 0, "sentence": "A", "keywords": "x"},
+    ),
+    "AFQMC": (
+        {"sentence1": "A", "sentence2": "B", "label": "0"},
+        {"id": 0, "sentence1": "A", "sentence2": "B"},
+    ),
+    "IFLYTEK": ({"label": "110", "label_des": "x", "sentence": "A"}, {"id": 0, "sentence": "A"}),
+    "CMNLI": (
+        {"sentence1": "A", "sentence2": "B", "label": "neutral"},
+        {"id": 0, "sentence1": "A", "sentence2": "B"},
+    ),
+    "OCNLI": (
+        {
+            "level": "medium",
+            "sentence1": "A",
+            "sentence2": "B",
+            "label": "neutral",
+            "label0": "neutral",
+            "label1": None,
+            "genre": "lit",
+            "prem_id": "lit_1",
+            "id": 3,
+        },
+        {"level": "easy", "sentence1": "A", "sentence2": "B", "genre": "lit", "id": 0},
+    ),
+    "CSL": (
+        {"id": 1, "abst": "B", "keyword": ["A", "x"], "label": "0"},
+        {"id": 0, "abst": "B", "keyword": ["A", "x"]},
+    ),
+    "CLUEWSC": (
+        {
+            "target": {"span2_index": 2, "span1_index": 0, "span1_text": "甲", "span2_text": "它"},
+            "idx": 0,
+            "label": "false",
+            "text": "甲把它A",
+        },
+        {
+            "target": {"span2_index": 2, "span1_index": 0, "span1_text": "甲", "span2_text": "它"},
+            "id": 0,
+            "text": "甲把它A",
+        },
+    ),
 }
 
 
@@ -66,7 +116,9 @@ def made_up(task: str, number: int, label: str) -> tuple[str, str]:
     """Two texts of the small vocabulary that go with a label, so that something can be learnt."""
     kind = (
         "good"
-        if label in ("1", "entailment") or label.replace(".", "").isdigit() and float(label) > 2.5
+        if label in ("1", "entailment", "true")
+        or label.replace(".", "").isdigit()
+        and float(label) > 2.5
         else "bad"
     )
     word = ADJECTIVES[kind][number % 4]
@@ -100,6 +152,8 @@ def write_task_folder(
             found.append([known.get(column, "x") for column in header])
         return found
 
+    if name in CLUE:
+        return write_clue_folder(folder, name, train, dev, test)
     header, _, test_header = PUBLISHED[name]
     columns = split(header) or ["source", "label", "mark", "sentence"]  # CoLA's four have no names
     for start, part in enumerate(("train", *task.dev_files)) if task.dev_files else ():
@@ -112,4 +166,32 @@ def write_task_folder(
         write_tsv(
             folder / f"{part}.tsv", rows(split(test_header), 100 * start, test), split(test_header)
         )
+    return folder
+
+
+def write_clue_folder(folder: Path, name: str, train: int, dev: int, test: int) -> Path:
+    """A task's JSON Lines in `folder`, in CLUE's layout: labels in turn, and matching texts."""
+    task, names = TASKS[name], dict(TASKS[name].other_files)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def filled(value, texts):
+        """The row with the texts in the places of A and B."""
+        if isinstance(value, dict):
+            return {key: filled(each, texts) for key, each in value.items()}
+        if isinstance(value, list):
+            return [filled(each, texts) for each in value]
+        if isinstance(value, str):
+            return value.replace("A", texts[0]).replace("B", texts[1])
+        return value
+
+    for start, (split, count) in enumerate((("train", train), ("dev", dev), ("test", test))):
+        lines = []
+        for number in range(100 * start, 100 * start + count):
+            label = task.labels[number % len(task.labels)]
+            row = filled(CLUE[name][split == "test"], made_up(name, number, label))
+            row |= {"label": label} if split != "test" else {}
+            row |= {"id": number - 100 * start} if "id" in row else {}
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+        path = folder / names.get(split, f"{split}.json")
+        path.write_text("".join(lines), encoding="utf-8")
     return folder

@@ -1,4 +1,4 @@
-"""Make a task for `run_all --task` from your own CSV, TSV or JSON Lines file, and check its rows.
+"""Make a task for `run_all --task` from your own rows: CSV, TSV, JSON, Parquet, a saved dataset.
 
     python -m tinybert_lite.own_data reviews.csv --text title --label topic --name topics
 
@@ -7,6 +7,7 @@ Rows without a label are kept for distillation, in which soft targets replace th
 
 from pathlib import Path
 
+from tinybert_lite.data.records import KINDS
 from tinybert_lite.pipeline.own_data import LANGUAGES, METRICS, make
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
@@ -21,8 +22,10 @@ __all__ = ["main", "make"]
 def main(argv: list[str]) -> None:
     parser = Parser("own_data", __doc__)
     add = parser.add_argument
-    add("file", type=Path, help=".csv, .tsv or .jsonl, with a header or keys")
-    add("--text", required=True, help="column of the text, or of the first text of a pair")
+    kinds = f"{', '.join(KINDS)} or a saved dataset, or a folder with train, validation and test"
+    add("file", type=Path, help=kinds)
+    text = "column of the text, or of a pair's first; its number, from 1, if there is no header"
+    add("--text", required=True, help=text)
     add("--label", required=True, help="column of the labels; a row may have none")
     add("--text_b", help="column of the second text of a pair")
     add("--name", help="name of the task; default: the name of the file")

@@ -8,6 +8,8 @@ python -m tinybert_lite.predict --runtime int8 --file SST-2/test.tsv
 from argparse import Namespace
 from pathlib import Path
 
+from tinybert_lite.data.asked import Asked, read_asked
+from tinybert_lite.data.records import KINDS
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
 from tinybert_lite.exports.serving import MODELS
 from tinybert_lite.pipeline import prediction
@@ -45,10 +47,12 @@ def main(argv: list[str]) -> None:
     add("--student_model", help="folder of another finished model, or a serving folder")
     runtimes = "onnx, int8: use model.onnx or model.int8.onnx in serving/ of the student's folder"
     add("--runtime", choices=("pytorch", *reversed(MODELS)), help=runtimes)
-    add("--file", type=Path, help="rows to predict: .csv, .tsv or .jsonl")
-    add("--text", help="column of the texts in --file; default: that of the task's rows")
+    add("--file", type=Path, help=f"rows to predict: {', '.join(KINDS)} or a saved dataset")
+    column = "column of the texts in --file; its number, from 1, if there is no header"
+    add("--text", help=f"{column}; default: that of the task's rows")
     add("--text_b", help="column of the second texts in --file, for pairs")
-    add("--output", type=Path, help="write the predictions for --file to this .csv or .tsv")
+    output = "write the predictions for --file, beside its other columns, to this .csv or .tsv"
+    add("--output", type=Path, help=output)
     add("--workspace", help="where the numbered folders are")
     parser.settings(Training, "max_seq_length")
     parser.settings(Settings, "device")
@@ -58,18 +62,18 @@ def main(argv: list[str]) -> None:
     check(args, pairs)
     model = prediction.answering_folder(args.student_model, args.runtime, workspace)
     predictor = prediction.Predictor(model, args.device, args.max_seq_length, runtime=args.runtime)
+    seconds, others = args.texts[1::2] if pairs else [None] * len(args.texts), []
+    found = map(Asked, zip(args.texts[:: 1 + pairs], seconds))
     if args.file:
-        texts = prediction.texts_of(args.file, workspace.task, args.text, args.text_b)
-        rows = prediction.count_lines(args.file)
-        answers = progress(predictor.answers(texts), "prediction, rows", rows, remark)
-    else:
-        seconds = args.texts[1::2] if pairs else [None] * len(args.texts)
-        answers = predictor.answers(zip(args.texts[:: 1 + pairs], seconds))
+        found, others = read_asked(args.file, workspace.task, args.text, args.text_b)
+    found = prediction.answered(predictor, found)
+    if args.file:
+        found = progress(found, "prediction, rows", prediction.count_lines(args.file), remark)
     if args.output:
-        rows = prediction.write_answers(args.output, answers, not predictor.labels, pairs)
+        rows = prediction.write_answers(args.output, found, not predictor.labels, pairs, others)
         say(f"{rows} rows predicted, in {args.output}")
     else:
-        prediction.say_answers(answers)
+        prediction.say_answers((answer for _, answer in found), not predictor.labels)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
     """Neighbouring sentences of one document together; of the held-out documents if `kept`, else of
     the others.
     """
-    for number, document in enumerate(documents_of(source, SST, together=1)):
+    for number, document in enumerate(
+        documents_of(source, SST, source.suffix == ".tsv", together=1)
+    ):
         if source.suffix != ".tsv" and is_held_out(number, held_out) != kept:
             continue
         waiting: list[str] = []

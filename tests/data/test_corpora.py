@@ -273,23 +273,31 @@ REFUSED = {
     ),
     "NUL": ('{"text": "\\u0000"}\n', "line 1: .*an escape sequence that is not a character"),
     "JSON that was cut": (as_json(ENGLISH)[:-9], "line 4: is not JSON"),
-    "an array": ('[\n{"text": "a"}\n]\n', "line 1: is not JSON|line 1: holds"),
+    "an array of texts": ('[\n{"text": "a"},\n"b"]\n', "line 3: 'b' is not an object"),
+    "half an array": ('[\n{"text": "a"},\n{"text": ', "line 3: the object that begins here"),
     "an object over several lines": ('{\n"text": "a"\n}\n', "line 1: is not JSON"),
     "a dump": (
         '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">\n',
-        "line 1: is XML or HTML, not text; run WikiExtractor",
+        "line 1: is XML, not text; run WikiExtractor",
     ),
     "a page": (
         "\n<!DOCTYPE html>\n<html>\n",
-        "line 1: is XML or HTML, not text; run WikiExtractor",
+        "is a web page .HTML., not the file itself; fetch it",
     ),
 }
+
+
+def test_an_array_of_objects_is_read_like_a_line_for_each(tmp_path):
+    lines = '{"text": "one. two."}\n{"text": "three"}\n'
+    array = '[\n{"text": "one. two."},\n  {"text":\n "three"}\n]\n'
+    wanted = read(write(tmp_path / "lines", lines))
+    assert len(wanted) == 2 and read(write(tmp_path / "array", array)) == wanted
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_cannot_be_read_is_named_by_file_and_line(tmp_path, kind):
     text, says = REFUSED[kind]
-    with pytest.raises(UserError, match=f"corpus, ({says})"):
+    with pytest.raises(UserError, match=f"corpus,? ({says})"):
         read(write(tmp_path / "corpus", text))
 
 

@@ -67,6 +67,42 @@ def test_words_may_hold_spaces(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "a 1 2 \nb 3 4 \n",
+        "a  1   2\nb  3 4\n",
+        "a\t1\t2\nb\t3\t4\n",
+        "a\t1 2\t \nb\t3 4\n",
+        "2 2\t\na 1 2 \nb 3 4 \n",
+        "2\t2\na\t1\t2\t\nb\t3\t4\t\n",
+        "a 1 2\rb 3 4\r",
+    ],
+)
+def test_runs_of_white_space_separate_and_nothing_else_changes(tmp_path, text):
+    found = WordVectors.read(write(tmp_path / "v", text))
+    wanted = WordVectors.read(write(tmp_path / "v", "a 1 2\nb 3 4\n"))
+    assert found.words == wanted.words and (found.matrix == wanted.matrix).all()
+
+
+def test_other_blanks_are_part_of_a_word(tmp_path):
+    text = "\u00a0 1 2\na\u3000b 3 4\n\u0085 5 6\n"
+    assert WordVectors.read(write(tmp_path / "v", text)).words == ["\u00a0", "a\u3000b", "\u0085"]
+
+
+def test_words_in_broken_utf_8_are_left_out_with_a_count(tmp_path, capsys):
+    text = b"a 1 2\ncaf\xe9 3 4\nb 5 6\n\xe7\x94 7 8\n"
+    assert WordVectors.read(write(tmp_path / "v", text)).words == ["a", "b"]
+    assert "v: 2 words are not UTF-8 text and left out, the first in line 2" in (
+        capsys.readouterr().err
+    )
+
+
+def test_words_that_are_not_read_are_said(tmp_path, capsys):
+    WordVectors.read(write(tmp_path / "v", "a 1 2\nb 3 4\nc 5 6\n"), most=2)
+    assert "v: only its first 2 words are used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "text", ["\ufeffa 1 2\nb 3 4\n", "a 1 2\r\nb 3 4\r\n", "a 1 2\nb 3 4", "2 2\na 1 2\nb 3 4\n"]
 )
 def test_bom_line_ends_and_a_count_line_change_nothing(tmp_path, text):
@@ -94,11 +130,12 @@ def test_no_more_rows_are_read_than_asked_for(tmp_path):
         ("a 1 2\nb inf 2\n", "line 2"),
         ("a 1 2\nb 1e39 2\n", "line 2"),
         ("word\n", "line 1"),
-        ("<html>\n", "line 1"),
+        ("<html>\n", "is a web page"),
         ("a b\n", "line 1"),
         ("", "is empty"),
         ("3 2\n", "is empty"),
-        (b"a 1 2\ncaf\xe9 1 2\n", "UTF-8"),
+        (b"a 1 2\nb caf\xe9 2\n", "line 2"),
+        (b"caf\xe9 1 2\n", "is empty"),
     ],
 )
 def test_what_is_no_vector_is_named_by_file_and_line(tmp_path, text, says):

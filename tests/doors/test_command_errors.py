@@ -142,9 +142,9 @@ FILES = {
         ["glove.6B.100d.txt, line 2"],
     ),
     "vectors that are not UTF-8": (
-        write("1_pre_data/glove.6B.100d.txt", b"good 1 2 3\ncaf\xe9 1 2 3\n"),
+        write("1_pre_data/glove.6B.100d.txt", b"good 1 2 3\nbad \xe9 2 3\n"),
         AUGMENT,
-        ["glove.6B.100d.txt"],
+        ["glove.6B.100d.txt, line 2"],
     ),
     "no sequences": (
         remove("2_pregenerate_data/epoch_0.json"),

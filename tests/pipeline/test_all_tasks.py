@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.layouts import PUBLISHED, write_task_folder
+from tests.layouts import CLUE, PUBLISHED, write_task_folder
 from tests.makers import VOCABULARY, make_bert_folder, write_tsv
 from tests.makers.workspaces import make_student_config, write_toy_corpus, write_toy_vectors
 from tinybert_lite import evaluate, run_all
@@ -19,17 +19,12 @@ from tinybert_lite.data.tasks import TASKS, find_task
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
 
-CHINESE = sorted(
-    {
-        character
-        for name in ("XNLI-zh", "ChnSentiCorp")
-        for character in "第家店很好差，房间干净脏这里不错失望"
-    }
-)
-TRAINED = tuple(name for name in PUBLISHED if TASKS[name].dev_files)
-TWO = ("MNLI", "ChnSentiCorp")  # pairs with a second dev set; and single texts in Chinese
+CHINESE = sorted("第家店很好差，房间干净脏这里不错失望甲把它")
+TRAINED = tuple(name for name in (*PUBLISHED, *CLUE) if TASKS[name].dev_files)
+# Pairs with a second dev set; single texts in Chinese; CLUE's pairs and spans
+SOME = ("MNLI", "ChnSentiCorp", "OCNLI", "CLUEWSC")
 RUNS = [
-    pytest.param(TWO, id="two tasks"),
+    pytest.param(SOME, id="some tasks"),
     pytest.param(TRAINED, id="all tasks", marks=pytest.mark.slow),
 ]
 
@@ -77,7 +72,11 @@ def finished(once, glue):
 def write_glue(folder, tasks):
     """A folder with a folder for each task, and the diagnostic set beside MNLI."""
     for name in (*tasks, "AX"):
-        write_task_folder(folder / ("XNLI" if name == "XNLI-zh" else name), name)
+        published = "XNLI" if name == "XNLI-zh" else f"{name.lower()}_public"
+        place = folder / (published if name in (*CLUE, "XNLI-zh") else name)
+        if name == "CLUEWSC":
+            place = folder / "cluewsc_public/cluewsc2020_public"
+        write_task_folder(place, name)
     if "XNLI-zh" in tasks:
         for split, published in dict(TASKS["XNLI-zh"].other_files).items():
             (folder / "XNLI" / f"{split}.tsv").rename(folder / "XNLI" / published)
@@ -157,6 +156,12 @@ SUBMISSIONS = {
 @each_task()
 def test_submission_files(finished, name):
     home, task = finished / "5_task_distill_out" / ("" if name == "SST-2" else name), TASKS[name]
+    if task.submission:
+        lines = (home / task.submission).read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        assert [row["id"] for row in rows] == [0, 1, 2, 3] and lines[0].startswith('{"id": 0, "la')
+        assert all({*row} == {"id", "label"} and row["label"] in task.labels for row in rows)
+        return
     for file in SUBMISSIONS.get(name, (name,)):
         lines = (home / f"{file}.tsv").read_text(encoding="utf-8").splitlines()
         numbers, answers = zip(*(line.split("\t") for line in lines[1:]))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.makers import write_tsv
 from tests.makers.commands import call, snapshot
+from tests.makers.row_files import KINDS, write_kind
 from tests.makers.workspaces import NOUNS, lay_out
 from tinybert_lite.data.own_files import OwnRow, read_own_rows
 from tinybert_lite.data.own_rows import understand
@@ -175,8 +176,8 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
         ("a.csv", TWO.encode() + b"caf\xe9,x\n", "", "line 6: not UTF-8 text"),
         ("a.csv", TWO + "a\0b,x\n", "", "line 6: holds a NUL byte"),
         ("a.csv", None, "", "is missing"),
-        ("a.xlsx", TWO, "", "does not end in .csv, .tsv or .jsonl"),
-        ("a.jsonl", "[1, 2]\n", "", "line 1: '[1, 2]' is not an object"),
+        ("a.xlsx", TWO, "", "does not end in .tsv, .txt, .csv, .json, .jsonl, .ndjson, .parquet"),
+        ("a.jsonl", "[1, 2]\n", "", "line 1: 1 is not an object"),
         ("a.jsonl", '{"title": "a", "topic": "x"}\n{"title": \n', "", "line 2: is not JSON"),
         (
             "a.jsonl",
@@ -214,13 +215,6 @@ TWO = "title,topic\nfilm,x\nbank,x\nriver,y\nhouse,y\n"
             "title,topic\na,x\nb,x\n",
             "",
             "every row has the label 'x', so there is nothing to learn",
-        ),
-        ("a.csv", TWO + "a,z\n", "", "line 6: the label 'z' is in this row only, but"),
-        (
-            "a.csv",
-            TWO + "a,z\nb,w\n",
-            "",
-            "line 6: the label 'z' is in this row only (and 1 more labels are)",
         ),
         ("a.csv", "title,topic\na,x\na,y\nb,x\nb,y\n", "", "no row can be used for dev"),
         ("a.csv", TWO, "--regression", "line 2: the label 'x' is not a number"),
@@ -285,6 +279,166 @@ def test_further_files_are_named_too(tmp_path, flag, text, says):
     assert (
         ran.code == 2 and says in ran.err and ("other.csv" in ran.err or "no row except" in ran.err)
     ), ran.err
+
+
+def own(tmp_path, path, flags="--text title --label topic"):
+    ran = call(f"own_data {path} {flags} --name t --workspace {tmp_path}")
+    assert "Traceback" not in ran.err
+    return ran
+
+
+def test_many_classes_some_with_one_row_are_split_and_said_briefly(tmp_path):
+    """A class of one row is in train; no list is longer than twenty labels."""
+    many = [(f"text {n} of {n // 2}", f"class {n // 2:03}") for n in range(240)]
+    single = [(f"alone {n}", f"single {n:02}") for n in range(15)]
+    ran = own(tmp_path, save(tmp_path / "a.csv", as_csv(many + single)))
+    assert ran.code == 0 and "a.csv, line 242: 15 of 135 labels are in one row only" in ran.err
+    assert "single 09 and 5 more" in ran.err and "name a file with --dev" in ran.err
+    assert "class 019 2 and 115 more (train and dev)" in ran.out and "class 021 2" not in ran.out
+    task = find_task("t", tmp_path / "t")
+    train, dev = (read_table(tmp_path / f"t/{part}.tsv", task).rows for part in ("train", "dev"))
+    assert len(task.labels) == 135 and {row.label for row in train} == {*task.labels}
+    assert len(dev) == 120 and not any("single" in row.label for row in dev)
+
+
+def test_no_message_repeats_a_users_rows_at_length(tmp_path):
+    """A file without a header, whose first row is then named as its columns."""
+    rows = [(f"{'a very long text ' * 500}{n}", "x" * 300 + str(n % 2)) for n in range(40)]
+    path = save(tmp_path / "a.csv", as_csv(rows[1:], rows[0]))
+    for flags in ("--text title --label topic", "--text 1 --label 3", "--text 1 --label 2"):
+        ran = own(tmp_path, path, flags)
+        assert max(map(len, ran.err.splitlines()), default=0) < 500
+        assert max(map(len, ran.out.splitlines()), default=0) < 500
+
+
+# Files without a header ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_columns_by_number_where_there_is_no_header(tmp_path, name):
+    content = as_csv(ROWS[1:], ROWS[0], "," if name == "a.csv" else "\t")
+    path = save(
+        tmp_path / name, content.replace('"', "").replace("\r", "") if name != "a.csv" else content
+    )
+    ran = own(tmp_path, path)
+    assert ran.code == 2 and "no column is called 'title'" in ran.err
+    assert "without a header, name columns by number, as --text 1" in ran.err
+    assert own(tmp_path, path, "--text 1 --label 2").code == 0
+    task = find_task("t", tmp_path / "t")
+    found = [read_table(tmp_path / f"t/{part}.tsv", task).rows for part in ("train", "dev")]
+    assert sorted((row.text_a, row.label) for rows in found for row in rows) == sorted(ROWS)
+    assert "no column is called '3'" in own(tmp_path, path, "--text 1 --label 3").err
+
+
+def test_a_first_row_that_is_read_as_a_header_is_asked_about(tmp_path):
+    save(tmp_path / "a.csv", as_csv(ROWS[1:], ("question", "cards")))
+    ran = own(tmp_path, tmp_path / "a.csv", "--text question --label cards")
+    assert "a.csv, line 1: is this a header? 'cards' was read as the name" in ran.err
+    save(tmp_path / "b.csv", as_csv(ROWS, ("is this a long question ?", "label")))
+    ran = own(tmp_path, tmp_path / "b.csv", "--text 'is this a long question ?' --label label")
+    assert ran.code == 0 and "is this a header?" in ran.err
+    save(tmp_path / "c.csv", as_csv(ROWS, ("the question", "topic of it")))
+    ran = own(tmp_path, tmp_path / "c.csv", "--text 'the question' --label 'topic of it'")
+    assert ran.code == 0 and ran.err == ""
+    save(tmp_path / "d.csv", as_csv(ROWS, ("0", "1")))  # pandas' names of columns without names
+    assert own(tmp_path, tmp_path / "d.csv", "--text 0 --label 1").code == 0
+
+
+# Labels that are none -----------------------------------------------------------------------------
+
+
+def labels_of(tmp_path, part="train"):
+    task = find_task("t", tmp_path / "t")
+    return [row.label for row in read_table(tmp_path / f"t/{part}.tsv", task, None).rows]
+
+
+@pytest.mark.parametrize("label", ["-1", "", "-"])
+def test_test_rows_whose_labels_are_all_the_same_sign_have_none(tmp_path, label):
+    test = save(tmp_path / "test.csv", as_csv([(f"t{n}", label) for n in range(3)]))
+    flags = f"--text title --label topic --test {test}"
+    assert own(tmp_path, save(tmp_path / "a.csv", as_csv(ROWS)), flags).code == 0
+    assert (tmp_path / "t/test.tsv").read_text(encoding="utf-8").splitlines()[0] == "text_a"
+    assert "-1" not in find_task("t", tmp_path / "t").labels
+
+
+def test_rows_without_a_verdict_are_left_out_of_ones_own_data(tmp_path):
+    rows = [(f"t{n}", ("yes", "no", "-")[n % 3]) for n in range(30)]
+    ran = own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)))
+    assert ran.code == 0 and "a.csv: 10 rows are left out, the first in line 4" in ran.err
+    assert "left out   10 rows without a verdict" in ran.out
+    assert find_task("t", tmp_path / "t").labels == ("no", "yes")
+
+
+def test_minus_one_is_no_label_beside_three_classes_and_a_class_beside_two(tmp_path):
+    rows = [(f"t{n}", str(n % 4 - 1)) for n in range(40)]
+    ran = own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)))
+    assert "10 rows have the label -1, read as no label" in ran.err
+    assert find_task("t", tmp_path / "t").labels == ("0", "1", "2") and None in labels_of(tmp_path)
+    rows = [(f"t{n}", str(n % 3 - 1)) for n in range(30)]
+    ran = own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)))
+    assert "-1 is read as a class beside 0 and 1" in ran.err
+    assert find_task("t", tmp_path / "t").labels == ("-1", "0", "1")
+
+
+def test_minus_and_minus_one_are_labels_where_the_others_say_so(tmp_path):
+    rows = [(f"t{n}", "+-"[n % 2]) for n in range(20)]
+    ran = own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)))
+    assert ran.err == "" and find_task("t", tmp_path / "t").labels == ("+", "-")
+    rows = [(f"t{n}", str(n % 5 - 1)) for n in range(40)]
+    path = save(tmp_path / "a.csv", as_csv(rows))
+    ran = own(tmp_path, path, "--text title --label topic --regression")
+    assert ran.err == "" and "numbers from -1 to 3" in ran.out
+    rows = [(f"t{n}", str(n % 3 - 1)) for n in range(30)]
+    save(tmp_path / "test.csv", as_csv([("new", "-1"), ("other", "-1")]))
+    flags = f"--text title --label topic --test {tmp_path / 'test.csv'}"
+    own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)), flags)
+    assert labels_of(tmp_path, "test") == ["-1", "-1"], "it is one of the classes"
+
+
+# Other kinds of files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_in_a_file_of_any_kind(tmp_path, kind):
+    path = write_kind(tmp_path / "desk", kind, ROWS, ("title", "topic"))
+    assert own(tmp_path, path).code == 0
+    task = find_task("t", tmp_path / "t")
+    found = [read_table(tmp_path / f"t/{part}.tsv", task).rows for part in ("train", "dev")]
+    assert sorted((row.text_a, row.label) for rows in found for row in rows) == sorted(ROWS)
+
+
+def test_a_folder_with_a_saved_dataset_of_three_splits(tmp_path):
+    """ClassLabels become their names, validation is dev, and -1 is no label."""
+    names = ["cards", "events"]
+    for split, count in (("train", 12), ("validation", 6), ("test", 4)):
+        rows = [(f"{split} {n}", -1 if split == "test" else n % 2) for n in range(count)]
+        write_kind(tmp_path / "desk.v2" / split, "folder", rows, ("title", "topic"), names)
+    ran = call(f"own_data {tmp_path / 'desk.v2'} --text title --label topic --workspace {tmp_path}")
+    assert ran.code == 0, ran.err
+    assert "train 12, dev 6, test 4" in ran.out and "dev validation, test test" in ran.out
+    task = find_task("desk", tmp_path / "desk")
+    assert task.labels == ("cards", "events")
+    dev = read_table(tmp_path / "desk/dev.tsv", task).rows
+    assert [(row.text_a, row.label) for row in dev][:2] == [
+        ("validation 0", "cards"),
+        ("validation 1", "events"),
+    ]
+    (tmp_path / "none").mkdir()
+    assert "none holds no training rows" in own(tmp_path, tmp_path / "none").err
+
+
+def test_a_tsv_that_is_quoted_like_a_csv_is_said(tmp_path):
+    """As pandas writes it with sep="\\t"; with the ending .csv it is read without the quotes."""
+    rows = [(f'he said "yes" {n}', TOPICS[n % 2]) for n in range(8)]
+    content = as_csv(rows, delimiter="\t").replace("\r", "")
+    ran = own(tmp_path, save(tmp_path / "a.tsv", content))
+    assert ran.code == 0 and "a.tsv, line 2: looks quoted like a CSV" in ran.err
+    ran = own(tmp_path, save(tmp_path / "a.csv", content))
+    assert ran.code == 0 and ran.err == "" and 'he said "yes" ' in ran.out
+    plain = 'title\ttopic\n"half\tx\n"all"\tx\nb\ty\nc\ty\n'
+    assert own(tmp_path, save(tmp_path / "a.tsv", plain)).err == "", "quotes of other kinds"
+    broken = 'title\ttopic\n"two\nlines"\tx\n'
+    assert "let the name end in .csv" in own(tmp_path, save(tmp_path / "a.tsv", broken)).err
 
 
 # What is written ----------------------------------------------------------------------------------

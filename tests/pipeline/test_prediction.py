@@ -14,13 +14,16 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
+from tests.layouts import CLUE
 from tests.makers import make_bert_folder, write_tsv
 from tests.makers.commands import call
+from tests.makers.row_files import KINDS, write_kind
 from tinybert_lite import predict
+from tinybert_lite.data.asked import read_asked
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline import prediction
-from tinybert_lite.pipeline.prediction import Predictor, count_lines, texts_of
+from tinybert_lite.pipeline.prediction import Predictor, count_lines
 from tinybert_lite.system.errors import UserError
 
 WORDS = {0: "fines", 1: "rooms", 2: "books"}
@@ -158,6 +161,123 @@ def test_a_file_in_blocks_into_a_table(tmp_path, folder, monkeypatch, kind):
     )
 
 
+def predicted(folder, tmp_path, file, flags=""):
+    return call(
+        f"predict --student_model {folder} --workspace {tmp_path} --device cpu --file "
+        f"{tmp_path / file} {flags}"
+    )
+
+
+def read_back(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_row_has_one_answer_in_its_place(tmp_path, folder):
+    """Empty where there is no text or the row does not fit; the other columns are kept."""
+    rows = ["id,title,prediction", "1,great film !,x", "2, ,y", "", "3,a,b,c", "4,a river,z"]
+    (tmp_path / "new.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    ran = predicted(folder, tmp_path, "new.csv", f"--text title --output {tmp_path / 'a.csv'}")
+    assert ran.code == 0 and "5 rows predicted" in ran.out
+    assert "new.csv: 3 rows have no text or do not fit the columns" in ran.err
+    assert "the first is" in ran.err and "new.csv, line 3" in ran.err
+    found = read_back(tmp_path / "a.csv")
+    assert [*found[0]] == ["prediction", "probability", "text_a", "id", "given_prediction"]
+    assert [row["text_a"] for row in found] == ["great film !", "", "", "", "a river"]
+    assert [bool(row["prediction"]) for row in found] == [True, False, False, False, True]
+    assert [bool(row["probability"]) for row in found] == [True, False, False, False, True]
+    assert [row["id"] for row in found] == ["1", "2", "", "", "4"]
+    assert [row["given_prediction"] for row in found] == ["x", "y", "", "", "z"]
+    lines = predicted(folder, tmp_path, "new.csv", "--text title").out.splitlines()
+    assert len(lines) == 5 and lines[1:4] == ["\t"] * 3
+
+
+@pytest.mark.parametrize("bad, says", [('{"title": ', "is not JSON"), ('{"title": [1]}', "[1]")])
+def test_the_answers_before_a_row_that_cannot_be_read_stay(tmp_path, folder, bad, says):
+    rows = [json.dumps({"title": TEXTS[n % 4], "n": n}) for n in range(7)]
+    (tmp_path / "new.jsonl").write_text("\n".join([*rows, bad, *rows]) + "\n", encoding="utf-8")
+    ran = predicted(folder, tmp_path, "new.jsonl", f"--text title --output {tmp_path / 'a.csv'}")
+    assert ran.code == 2 and "new.jsonl, line 8" in ran.err and says in ran.err
+    assert f"the answers to the first 7 rows are in {tmp_path / 'a.csv'}" in ran.err
+    found = read_back(tmp_path / "a.csv")
+    assert [row["n"] for row in found] == [*"0123456"] and all(row["prediction"] for row in found)
+    ran = predicted(folder, tmp_path, "new.jsonl", "--text title")
+    assert ran.code == 2 and len(ran.out.splitlines()) == 7
+
+
+def test_ctrl_c_says_what_is_there(tmp_path, folder, monkeypatch):
+    """Prediction saves no steps, so there is none to resume from."""
+    (tmp_path / "new.txt").write_text("a film\n" * 9, encoding="utf-8")
+    monkeypatch.setattr(prediction, "BLOCK", 3)
+    predict_block, calls = Predictor.predict, []
+
+    def stopped(self, *texts):
+        calls.append(1)
+        if len(calls) % 3 == 0:
+            raise KeyboardInterrupt
+        return predict_block(self, *texts)
+
+    monkeypatch.setattr(Predictor, "predict", stopped)
+    ran = predicted(folder, tmp_path, "new.txt", f"--output {tmp_path / 'a.csv'}")
+    assert (
+        ran.code == 130 and f"stopped; the answers to the first 6 rows are in {tmp_path}" in ran.err
+    )
+    assert len(read_back(tmp_path / "a.csv")) == 6
+    ran = predicted(folder, tmp_path, "new.txt")
+    assert ran.code == 130 and "stopped after 6 answers; the same command starts again" in ran.err
+
+
+def test_a_plain_file_holds_a_text_per_line(tmp_path, folder):
+    lines = ["great film !", "", "a tab\tin it", "a river"]
+    (tmp_path / "new.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ran = predicted(folder, tmp_path, "new.txt")
+    assert "new.txt: every line is a text to predict; if line 1 is a header" in ran.err
+    said = [line.split("\t")[2:] for line in ran.out.splitlines()]
+    assert ran.code == 0 and said == [["great film !"], [], ["a tab in it"], ["a river"]]
+    assert predicted(folder, tmp_path, "new.txt", "--text 1").out == ran.out
+    write_tsv(tmp_path / "new.tsv", [["x", text] for text in TEXTS])
+    ran = predicted(folder, tmp_path, "new.tsv")
+    assert ran.code == 2 and "without a header, columns are numbered, as --text 1" in ran.err
+    ran = predicted(folder, tmp_path, "new.tsv", f"--text '{TEXTS[3]}'")
+    assert ran.code == 2 and "no column is called" in ran.err
+    ran = predicted(folder, tmp_path, "new.tsv", f"--text '{TEXTS[0]}'")
+    assert "new.tsv, line 1: is this a header?" in ran.err
+    ran = predicted(folder, tmp_path, "new.tsv", "--text 2")
+    assert [line.split("\t")[2] for line in ran.out.splitlines()] == TEXTS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_in_a_file_of_any_kind(tmp_path, folder, kind):
+    rows = [(text, str(n)) for n, text in enumerate(TEXTS)]
+    path = write_kind(tmp_path / "new", kind, rows, ("sentence", "n"))
+    ran = predicted(folder, tmp_path, path.name, f"--output {tmp_path / 'a.csv'}")
+    assert ran.code == 0, ran.err
+    found = read_back(tmp_path / "a.csv")
+    assert [(row["text_a"], row["n"]) for row in found] == rows
+
+
+def test_clues_test_files_need_no_names_of_columns(tmp_path):
+    for name, (_, row) in CLUE.items():
+        (tmp_path / "test.json").write_text(json.dumps(row) + "\n", encoding="utf-8")
+        (asked,), _ = read_asked(tmp_path / "test.json", find_task(name))
+        assert asked.texts and asked.others["id"] == str(row["id"]), name
+
+
+def test_snlis_rows_with_more_fields_than_the_header_are_predicted(tmp_path):
+    header = ["sentence1", "sentence2", "gold_label"]
+    write_tsv(tmp_path / "test.tsv", [["a", "b", "x"], ["c", "d", "x", "y", "z"]], header)
+    rows, _ = read_asked(tmp_path / "test.tsv", find_task("snli"))
+    assert [row.texts for row in rows] == [("a", "b"), ("c", "d")]
+
+
+def test_arguments_that_are_not_utf_8(tmp_path):
+    for argv in (["caf\udce9"], ["a film", "--workspace", "caf\udce9"]):
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            assert predict.main(argv) == 2
+        assert "the argument b'caf\\xe9' is not UTF-8 text" in err.getvalue()
+        assert err.getvalue().count("\n") == 1
+
+
 PAIRS = list(zip(TEXTS, OTHERS))
 GLUE = {  # task, file, header, rows, texts
     "SST-2": (
@@ -200,7 +320,7 @@ GLUE = {  # task, file, header, rows, texts
         "test.tsv",
         ["id", "question1", "question2"],
         [["0", *PAIRS[0]], ["1", "alone"], ["2", *PAIRS[1]]],
-        PAIRS[:2],
+        [PAIRS[0], None, PAIRS[1]],
     ),
     "XNLI, of many languages": (
         "xnli-de",
@@ -233,7 +353,8 @@ def test_a_tasks_own_columns_need_no_names(tmp_path, name, file, header, rows, w
         )
     else:
         write_tsv(tmp_path / file, rows, header)
-    assert list(texts_of(tmp_path / file, find_task(name))) == wanted
+    rows, _ = read_asked(tmp_path / file, find_task(name))
+    assert [row.texts for row in rows] == wanted
 
 
 def test_columns_that_are_named_win_over_the_tasks_own(tmp_path, folder):
@@ -319,8 +440,9 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
         ("--file new.csv --text title --output a.xlsx", "that ends in .csv or .tsv"),
         (
             "--file bad.csv --text title --output a.csv",
-            "bad.csv, line 3: the column 'title' holds no text",
+            "bad.csv, line 2: the row that begins in this line has damaged quoting",
         ),
+        ("--file bad.jsonl --text titel", "no column is called 'titel'; the nearest is 'title'"),
         ('"a film" --student_model body', "body holds a model without a classifier"),
         ('"a film" --student_model empty', "empty holds no model"),
         (
@@ -337,7 +459,8 @@ def test_what_cannot_be_predicted_is_said_in_one_sentence(
     write_tsv(tmp_path / "new.csv", [["a film"]], ["title"])
     write_tsv(tmp_path / "rows.tsv", [["a film"]], ["title"])
     write_tsv(tmp_path / "header.tsv", [], ["sentence", "label"])
-    (tmp_path / "bad.csv").write_text("title,other\na film,x\n ,x\n", encoding="utf-8")
+    (tmp_path / "bad.csv").write_text('title,other\n"a film"x,x\n', encoding="utf-8")
+    (tmp_path / "bad.jsonl").write_text('{"title": "a film"}\n', encoding="utf-8")
     make_bert_folder(tmp_path / "body")
     (tmp_path / "empty").mkdir()
     model = "" if "--student_model" in flags or "--task" in flags else "--student_model model"

@@ -63,6 +63,18 @@ def test_what_the_user_put_there_wins_over_what_is_shipped(workspace, tmp_path):
     )
 
 
+def test_word_vectors_in_any_published_form_are_the_users(workspace, tmp_path):
+    (workspace / "1_pre_data/cc.en.300.vec").write_text("2 2\na 1 2\n", encoding="utf-8")
+    assert Workspace.find().vectors.name == "glove.6B.100d.txt"
+    (workspace / "1_pre_data/glove.6B.100d.txt").unlink()
+    assert Workspace.find().vectors == workspace / "1_pre_data/cc.en.300.vec"
+    given = tmp_path / "vectors.txt"
+    given.write_text("a 1 2\n", encoding="utf-8")
+    assert Workspace.find(vectors=str(given)).vectors == given
+    with pytest.raises(UserError, match="--glove_embs none.txt: there is no such file"):
+        Workspace.find(vectors="none.txt")
+
+
 def test_teacher_model_without_weights_of_its_own_means_its_classroom_folder(workspace):
     for name in ("config.json", "pytorch_model.bin", "vocab.txt"):
         (workspace / "teacher_model" / name).unlink()

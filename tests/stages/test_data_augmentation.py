@@ -12,7 +12,7 @@ from tests.makers.workspaces import GLOVE_WORDS, HEADER, write_toy_vectors
 from tinybert_lite.data.stop_words import STOP_WORDS
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS
-from tinybert_lite.data.tokens import words
+from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.models.loading import load_bert
 from tinybert_lite.stages import data_augmentation
@@ -220,3 +220,31 @@ def test_a_cased_model_keeps_capital_letters(tmp_path, vectors):
     assert (
         "River" in augmenter.candidates([text])[0][2] and 0 not in augmenter.candidates([text])[0]
     )
+
+
+def test_a_long_text_is_cut_before_its_words_are_masked(make_augmenter, monkeypatch):
+    """As many masked texts as the model has places, none longer; and the same candidates."""
+    sent = []
+
+    def encoded(texts, others, tokenizer, length, **more):
+        sent.append((len(texts), max(len(text) for text in [*texts, *(others or [])])))
+        return encode(texts, others, tokenizer, length, **more)
+
+    monkeypatch.setattr(data_augmentation, "encode", encoded)
+    text = ("the film was good and the story sad . " * 600).split()
+    for context in ("single", "original"):
+        augmenter = make_augmenter(context=context, max_seq_length=24)
+        (long,) = augmenter.candidates([text])
+        (short,) = augmenter.candidates([text[:40]])
+        assert long == {place: words for place, words in short.items()} and max(short) < 24
+    assert all(count <= 24 and length < 24 * 8 for count, length in sent)
+
+
+def test_blocks_of_long_texts_have_fewer_rows_and_the_lines_stay_the_same(
+    table, make_augmenter, monkeypatch
+):
+    wanted = augmented(table, SST2, make_augmenter())
+    monkeypatch.setattr(data_augmentation, "CHARACTERS", 60)
+    parts = data_augmentation.parts_of(table)
+    assert len(parts) > 1 and [i for part in parts for i in part] == [*range(len(table.rows))]
+    assert augmented(table, SST2, make_augmenter()) == wanted

@@ -1,12 +1,14 @@
 """Bytes become lines in one place: what is accepted, what is refused, and which line is named."""
 
+import bz2
+import gzip
 import lzma
 
 import pytest
 
 from tinybert_lite.system import lines
-from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.lines import lines_of
+from tinybert_lite.system.errors import UserError, listed
+from tinybert_lite.system.lines import lines_of, text_of
 
 TEXTS = ["one", "", " two ", "a\u2028b\x0bc\x85d", "\r inside", "", "naïve 电影", "last"]
 PLAIN = "\n".join(TEXTS)
@@ -118,3 +120,67 @@ def test_a_damaged_xz_is_named(tmp_path, content):
 def test_a_missing_file_is_named_with_the_callers_cure(tmp_path):
     with pytest.raises(UserError, match="none.txt is missing: go and find it"):
         lines_of(tmp_path / "none.txt", "go and find it")
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n"
+NOT_TEXT = {
+    "a pointer of Git LFS": (POINTER, "is a Git LFS pointer, not the file itself; fetch the file"),
+    "a web page": (b"\n <!DOCTYPE html>\n<html>", "is a web page (HTML), not the file itself"),
+    "another web page": (b"\xef\xbb\xbf<HTML><body>", "is a web page (HTML)"),
+    "a zip": (b"PK\x03\x04\x14\0", "is a zip archive or a spreadsheet; unpack it"),
+    "gzip": (gzip.compress(b"text"), "is packed, but its name does not end in .gz; rename"),
+    "bzip2": (bz2.compress(b"text"), "is packed, but its name does not end in .bz2"),
+    "xz": (lzma.compress(b"text"), "is packed, but its name does not end in .xz"),
+    "a tar": (b"a.txt".ljust(257, b"\0") + b"ustar\x0000", "is a tar archive"),
+    "parquet": (b"PAR1\x15\x04", "is a Parquet file, whose name ends in .parquet, not text"),
+    "a PDF": (b"%PDF-1.7\n", "is a PDF, not text; name a text file"),
+    "a picture": (b"\x89PNG\r\n\x1a\n", "is a picture, not text"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_TEXT)
+def test_another_kind_of_file_is_recognised_by_its_first_bytes(tmp_path, kind):
+    content, says = NOT_TEXT[kind]
+    for name, packed in (("f", bytes), ("f.gz", gzip.compress)):
+        with pytest.raises(UserError) as error:
+            list(lines_of(write(tmp_path / name, packed(content))))
+        assert str(error.value).startswith(f"{tmp_path / name} {says}")
+
+
+def test_a_pointer_with_the_name_of_a_packed_file_is_no_damaged_archive(tmp_path):
+    with pytest.raises(UserError, match="f.xz is a Git LFS pointer"):
+        list(lines_of(write(tmp_path / "f.xz", POINTER)))
+
+
+def test_words_like_those_at_the_start_of_other_files_are_text(tmp_path):
+    for text in (
+        "PAR and BZh",
+        "Rar! he said",
+        "<b>html</b>",
+        "version https://example.org",
+        "GIF",
+    ):
+        assert list(lines_of(write(tmp_path / "f", text))) == [text]
+
+
+def test_lines_may_end_in_cr_alone(tmp_path):
+    """Old spreadsheets write them; a CR in a file with line feeds is part of a text."""
+    text = "one\rtwo\r\rfour\r"
+    assert list(lines_of(write(tmp_path / "f", text))) == ["one", "two", "", "four"]
+    many = "".join(f"line {n}\r" for n in range(200_000))  # more than one line may have
+    assert sum(1 for _ in lines_of(write(tmp_path / "f", many))) == 200_000
+    assert list(lines_of(write(tmp_path / "f", "one\ntwo\rhalf\n"))) == ["one", "two\rhalf"]
+
+
+def test_a_file_as_a_whole_is_checked_like_its_lines(tmp_path, monkeypatch):
+    assert text_of(write(tmp_path / "f", "\ufeff" + PLAIN)) == PLAIN
+    with pytest.raises(UserError, match="line 2: not UTF-8"):
+        text_of(write(tmp_path / "f", b"one\ncaf\xe9"))
+    monkeypatch.setattr(lines, "LARGEST", 10)
+    with pytest.raises(UserError, match="is larger than 10 bytes; write one row per line"):
+        text_of(write(tmp_path / "f", PLAIN))
+
+
+def test_long_lists_are_cut_with_a_count():
+    assert listed("ab") == "a, b" and listed("abcd", 2) == "a, b and 2 more"
+    assert listed(["x" * 1000]) == "xxxxxxxxxxxx...xxxxxxxxxxxxx"

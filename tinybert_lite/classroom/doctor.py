@@ -152,9 +152,11 @@ def writable(root) -> tuple[bool, str]:
 
 
 def data(root) -> tuple[bool, str]:
+    from tinybert_lite.data.split_files import has_rows
+
     workspace = _workspace(root)
     for path in (*workspace.task_files.values(), workspace.corpus, workspace.vectors):
-        if not path.is_file():
+        if not has_rows(path):
             return False, f"{path} is missing"
     return True, f"{workspace.data_dir} and {workspace.corpus.parent}"
 

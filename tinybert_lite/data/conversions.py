@@ -19,6 +19,7 @@ from tinybert_lite.data.id_rows import (
     id_rows,
     record_files,
 )
+from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.data.tables import stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tfrecord import FLOATS, count_records, write_records
@@ -158,7 +159,7 @@ def tables_to_records(workspace, output: Path, tokenizer, max_length: int) -> No
     sources = {
         split: path
         for split in ("train", *task.dev_files, *task.test_files)
-        if (path := workspace.data_file(split)).is_file()
+        if has_rows(path := workspace.data_file(split))
     }
     if not sources:
         raise UserError(

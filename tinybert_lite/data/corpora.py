@@ -20,7 +20,7 @@ from tinybert_lite.system.optional import optional
 
 LONGEST = 16_000_000  # bytes in a line: in JSON Lines an article, or a book, is one line
 PEEK = 100  # number of first lines from which a file's kind is found
-DUMP = re.compile(r"<(\?xml|!doctype|html|mediawiki|page)\b", re.IGNORECASE)
+DUMP = re.compile(r"<(\?xml|mediawiki|page)\b", re.IGNORECASE)
 DOC = re.compile(r"<doc\b.*>")
 TITLE = re.compile(r'\btitle="(.*)">')  # WikiExtractor does not escape quotes inside a title
 JSON = re.compile(r'\{\s*("|$)|\[\s*(\{|$)')
@@ -100,7 +100,7 @@ def read_corpora(
     """Yield each document's sentences, from files and folders of any kind, one document at a time.
 
     Lines of plain text are sentences; with `split` they are paragraphs. Raises UserError for an
-    empty folder and a table in a folder, and with file and line for a Wikipedia dump or HTML,
+    empty folder and a table in a folder, and with file and line for a Wikipedia dump,
     damaged JSON, and a <doc> without </doc>.
     """
     for path in corpus_files(sources):
@@ -117,7 +117,7 @@ def _reader(path: Path) -> Reader:
     first = next(filter(None, map(str.strip, head)), "")
     if DUMP.match(first):
         raise UserError(
-            f"{path}, line 1: is XML or HTML, not text; run WikiExtractor on the dump first and "
+            f"{path}, line 1: is XML, not text; run WikiExtractor on the dump first and "
             "name the folder that it writes"
         )
     if DOC.match(first):

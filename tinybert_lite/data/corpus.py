@@ -40,10 +40,10 @@ def read_documents(path: Path) -> Iterator[list[str]]:
 
 
 def documents_of(
-    path: Path, task: Task, together: int = 8, read: Reader = read_documents
+    path: Path, task: Task, is_table: bool, together: int = 8, read: Reader = read_documents
 ) -> Iterator[list[str]]:
     """Yield documents: those that `read` finds in a text, or `together` of a task's texts each."""
-    if path.suffix == ".tsv":
+    if is_table:
         rows = read_table(path, task).rows
         texts = [text for row in rows for text in (row.text_a, row.text_b) if text]
         yield from (texts[start : start + together] for start in range(0, len(texts), together))
@@ -68,19 +68,21 @@ def gather_text(
     train: Path,
     test: Path,
     read: Reader = read_documents,
+    rows: Path | None = None,
 ) -> None:
     """Write all documents of `sources` into two files: `train`, and `test` to evaluate on.
 
-    Only documents of texts are held out. A task's rows all go into `train`, since a task has a dev
-    set of its own.
+    A .tsv file and the source `rows` hold a task's rows, any other holds text. Only documents of
+    texts are held out. A task's rows all go into `train`, since a task has a dev set of its own.
     """
     with (
         open(train, "w", encoding="utf-8", newline="\n") as learnt,
         open(test, "w", encoding="utf-8", newline="\n") as kept,
     ):
         for source in sources:
-            for number, document in enumerate(documents_of(source, task, read=read)):
-                file = kept if source.suffix != ".tsv" and is_held_out(number, held_out) else learnt
+            is_table = source.suffix == ".tsv" or source == rows
+            for number, document in enumerate(documents_of(source, task, is_table, read=read)):
+                file = kept if not is_table and is_held_out(number, held_out) else learnt
                 file.write("\n".join(map(plain, document)) + "\n\n")
 
 

@@ -20,7 +20,7 @@ from tinybert_lite.data.tables import holds_ids
 from tinybert_lite.data.tasks import LARGEST, Task
 from tinybert_lite.data.tfrecord import FLOATS, INTEGERS, Record, read_records
 from tinybert_lite.system.console import say
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, listed
 
 IDS, MASK, SEGMENTS = "input_ids", "input_mask", "segment_ids"
 LABEL, REAL, NEXT = "label_ids", "is_real_example", "next_sentence_labels"
@@ -151,7 +151,7 @@ def _target(record: Record, task: Task) -> float:
             )
         return (label - task.offset) / task.scale
     if not 0 <= label < len(task.labels):
-        known = ", ".join(f"{number} {word}" for number, word in enumerate(task.labels))
+        known = listed([f"{number} {word}" for number, word in enumerate(task.labels)])
         raise UserError(
             f"{record.where}: the label {label} is not one of {task.name}'s labels ({known}); make "
             "the file with these numbers"

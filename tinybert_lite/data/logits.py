@@ -7,7 +7,7 @@ import numpy as np
 
 from tinybert_lite.data.tables import LARGEST, stream_table
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, listed
 from tinybert_lite.system.lines import lines_of
 
 
@@ -74,7 +74,7 @@ def _from_tsv(path: Path, task: Task) -> np.ndarray:
         )
         raise UserError(
             f"{path}, line 1: {what}; name "
-            f"{', '.join(task.labels) or 'one column of numbers'} in the header, in any order, "
+            f"{listed(task.labels) or 'one column of numbers'} in the header, in any order, "
             f"separated by tabs"
         )
     found = []

@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as short
 from statistics import fmean, pstdev
 
+from tinybert_lite.data.left_out import left_out, note
 from tinybert_lite.data.own_files import OwnRow, columns_of, read_own_rows
 from tinybert_lite.data.splits import contradictions, stratified_split, without_duplicates
 from tinybert_lite.data.tables import number_of
 from tinybert_lite.system.console import remark
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, listed
 
+NO_VERDICT, NO_LABEL = "-", "-1"  # in place of a label: as in SNLI, and as in published test files
 MANY = 10  # labels with more different numbers than this probably measure something
 BANDS = 5  # a regression's rows are divided by label into so many groups, from low to high
 LANGUAGES, METRICS = ("en", "zh", "auto"), ("accuracy", "macro_f1")
@@ -25,6 +27,8 @@ class OwnData:
     description: dict  # task.json without the task's name
     splits: dict[str, list[OwnRow]]  # train, dev and, if given, test
     duplicates: int  # rows removed from train, since they are in train, dev or test already
+    left_out: int = 0  # rows of any of the files without a verdict
+    left_out: int = 0  # rows without a verdict
 
 
 def understand(
@@ -54,10 +58,10 @@ def understand(
             f"--metric {metric} is for classes, but --regression is measured by correlation; omit "
             "one of the two flags"
         )
-    raw = list(read_own_rows(path, text, text_b, label))
+    raw = _labelled_as_marked(read_own_rows(path, text, text_b, label), regression)
     if unlabelled:
         raw += read_own_rows(unlabelled, text, text_b)
-    given = _given(dev, test, text, label, text_b)
+    given = _given(dev, test, (text, text_b, label), {row.label for row in raw}, regression)
     elsewhere = {row.texts for part in given.values() for row in part}
     train = [row for row in without_duplicates(raw) if row.texts not in elsewhere]
     duplicates = len(raw) - len(train)
@@ -88,21 +92,61 @@ def understand(
         numbers = [float(row.label) for row in to_learn]
         description |= {"offset": fmean(numbers), "scale": pstdev(numbers)}
     splits = {"train": train, **{split: rows for split, rows in given.items() if rows}}
-    return OwnData(description, splits, duplicates)
+    lost = left_out(filter(None, (path, dev, test)))
+    return OwnData(description, splits, duplicates, sum(found["rows"] for found in lost.values()))
 
 
 def _given(
-    dev: Path | None, test: Path | None, text: str, label: str, text_b: str | None
+    dev: Path | None,
+    test: Path | None,
+    columns: tuple[str, str | None, str],  # text, text_b, label
+    known: set[str | None],
+    regression: bool,
 ) -> dict[str, list[OwnRow]]:
-    """Read the dev and test files, if given; a test file may have no labels at all."""
-    given = {}
+    """Read the dev and test files, if given; a test file may have no labels at all.
+
+    known: the labels of the training rows."""
+    given, (text, text_b, label) = {}, columns
     if dev:
-        given["dev"] = _all_labelled(read_own_rows(dev, text, text_b, label))
+        given["dev"] = _all_labelled(_labelled_as_marked(read_own_rows(dev, *columns), regression))
     if test:
         labelled = label in columns_of(test, *filter(None, (text, text_b)))
-        found = list(read_own_rows(test, text, text_b, label if labelled else None))
+        found = read_own_rows(test, text, text_b, label if labelled else None)
+        found = _labelled_as_marked(found, regression)
+        if {row.label for row in found} == {NO_LABEL} - known:
+            remark(f"{test}: every label is {NO_LABEL}, so the rows have none: they are predicted")
+            found = [replace(row, label=None) for row in found]
         given["test"] = _all_labelled(found) if _with_label(found) else found
     return given
+
+
+def _labelled_as_marked(rows: Iterable[OwnRow], regression: bool) -> list[OwnRow]:
+    """Leave out rows without a verdict (`-`), with a count; -1 beside 0, 1, 2 … means no label.
+
+    If all rows have `-`, none of them has a label; beside `+` it is a class. Beside 0 and 1 alone,
+    -1 is a class, and in a regression it is a number.
+    """
+    rows = list(rows)
+    signs = any(row.label == "+" for row in rows)
+    open_rows = [row for row in rows if row.label == NO_VERDICT and not signs]
+    if 0 < len(open_rows) < len(rows):
+        note(rows[0].path, [row.line for row in open_rows])
+        rows = [row for row in rows if row.label != NO_VERDICT]
+    elif open_rows:
+        rows = [replace(row, label=None) for row in rows]
+    labels = {row.label for row in rows} - {None}
+    if NO_LABEL in labels and len(labels) > 2 and not regression:
+        others = {str(number) for number in range(len(labels) - 1)}
+        if labels - {NO_LABEL} == others and len(others) > 2:
+            count = sum(row.label == NO_LABEL for row in rows)
+            remark(f"{rows[0].path}: {count} rows have the label {NO_LABEL}, read as no label")
+            rows = [replace(row, label=None) if row.label == NO_LABEL else row for row in rows]
+        elif labels - {NO_LABEL} == others:
+            remark(
+                f"{rows[0].path}: {NO_LABEL} is read as a class beside 0 and 1; if it means that "
+                "a row has no label, empty these cells"
+            )
+    return rows
 
 
 def _with_label(rows: Iterable[OwnRow]) -> list[OwnRow]:
@@ -122,7 +166,7 @@ def _all_labelled(rows: Iterable[OwnRow]) -> list[OwnRow]:
 def _classes(rows: list[OwnRow], column: str, to_split: bool) -> list[str]:
     """Return the labels, sorted as numbers if all are numbers.
 
-    Raises UserError for too many numbers, and for a label that `to_split` cannot divide.
+    Says so if many are numbers, and if `to_split` cannot divide the rows of a label.
     """
     counts = Counter(row.label for row in rows)
     found = sorted(counts)
@@ -135,11 +179,11 @@ def _classes(rows: list[OwnRow], column: str, to_split: bool) -> list[str]:
             )
     single = [row for row in rows if counts[row.label] == 1] if to_split and len(counts) > 1 else ()
     if single:
-        others = f" (and {len(single) - 1} more labels are)" if len(single) > 1 else ""
-        raise UserError(
-            f"{single[0]}: the label {short(single[0].label)} is in this row only{others}, but "
-            "train and dev need one row each; correct the label, add rows, or check that "
-            f"{column!r} is the column of the labels"
+        labels = listed([row.label for row in single])
+        remark(
+            f"{single[0]}: {len(single)} of {len(counts)} labels are in one row only ({labels}); "
+            "these rows are in train, and dev has none of them: correct the labels, add rows, name "
+            f"a file with --dev, or check that {column!r} is the column of the labels"
         )
     return found
 
@@ -150,7 +194,7 @@ def _check_labels(rows: list[OwnRow], labels: list[str]) -> None:
         if labels and row.label not in labels:
             raise UserError(
                 f"{row}: the label {short(row.label)} is not one of the training labels, "
-                f"{', '.join(labels[:20])}; fix the row"
+                f"{listed(labels)}; fix the row"
             )
         if not labels and number_of(row.label) is None:
             raise UserError(
@@ -162,8 +206,8 @@ def _check_labels(rows: list[OwnRow], labels: list[str]) -> None:
 def _need_different_labels(rows: list[OwnRow], regression: bool) -> None:
     if rows and len({float(row.label) if regression else row.label for row in rows}) < 2:
         raise UserError(
-            f"{rows[0].path}: every row has the label {rows[0].label!r}, so there is nothing to "
-            "learn; add rows of another label"
+            f"{rows[0].path}: every row has the label {short(rows[0].label)}, so there is "
+            "nothing to learn; add rows of another label"
         )
 
 
@@ -172,8 +216,9 @@ def _report_contradictions(rows: list[OwnRow]) -> None:
         first, second = found[0][:2]
         remark(
             f"{len(found)} text{'s have' if len(found) > 1 else ' has'} more than one label, such "
-            f"as {short(first.text_a)}: {first.label!r} in line {first.line}, {second.label!r} in "
-            f"line {second.line} of {second.path}; such rows are kept in train.tsv"
+            f"as {short(first.text_a)}: {short(first.label)} in line {first.line}, "
+            f"{short(second.label)} in line {second.line} of {second.path}; such rows are kept in "
+            "train.tsv"
         )
 
 

@@ -1,17 +1,19 @@
-"""Read a task's rows from GLUE's TSV files: no quoting, columns found by the header."""
+"""Read a task's rows: GLUE's TSV files, without quoting, and the other kinds of files."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
 
+from tinybert_lite.data.left_out import note
+from tinybert_lite.data.records import at
+from tinybert_lite.data.sheets import IDS, Sheet, is_tabs, open_sheet
 from tinybert_lite.data.tasks import LARGEST, Task
-from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.lines import lines_of
+from tinybert_lite.system.errors import UserError, listed
 
-NO_AGREEMENT = "-"  # SNLI's label of a row on which the annotators did not agree
+NO_AGREEMENT = ("-", "-1")  # the label of a row on which SNLI's annotators did not agree
+UNLABELLED = ("-", "-1", "-1.0")  # what published test files hold for a label
 RECORDS = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of token ids
 
 
@@ -52,17 +54,14 @@ def holds_ids(path: Path) -> bool:
     return re.sub(r"-\d+-of-\d+$", "", path.name).endswith(RECORDS)
 
 
-def has_labels(table: Table, task: Task) -> bool:
-    """Whether a test file has the label column; most test files have none."""
-    return not {*task.label.split("|")}.isdisjoint(table.header or ())
+def read_table(path: Path, task: Task, labelled: bool | None = True) -> Table:
+    """Read a task's file of any kind that `records` can open; .tsv and .txt by GLUE's rules.
 
-
-def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
-    """Read a GLUE file; `labelled=False` reads a test file.
-
-    Columns are found by the header's names, in any order. Raises UserError with file and line for a
+    labelled: True, each row needs a label; False, labels are not read; None, a row has the label
+    that is given, if any: none is given by an empty cell, `-` or -1, as in published test files.
+    Columns are found by their names, in any order. Raises UserError with file and line for a
     missing or empty file, a missing or duplicate column, a row with missing or surplus fields (some
-    tasks: skipped and counted), an empty text, an unknown label, or a duplicate id.
+    tasks: left out and counted), an empty text, an unknown label, or a duplicate id.
     """
     table = stream_table(path, task, labelled)
     rows = list(table.rows)
@@ -70,7 +69,7 @@ def read_table(path: Path, task: Task, labelled: bool = True) -> Table:
     return replace(table, rows=rows)
 
 
-def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
+def stream_table(path: Path, task: Task, labelled: bool | None = True) -> Table:
     """Like `read_table`, but the rows are read one at a time, once: little memory for any file.
 
     Duplicate ids are allowed, since augmented rows repeat theirs.
@@ -80,110 +79,102 @@ def stream_table(path: Path, task: Task, labelled: bool = True) -> Table:
             f"{path} holds token ids, but texts are needed here; put the .tsv file with these rows "
             "into the folder"
         )
-    lines = enumerate(lines_of(path), 1)
-    first = next(lines, (1, ""))[1]
-    header = tuple(first.split("\t")) if not (task.places and labelled) else None
-    if not first.strip() and not any(line.strip() for _, line in lines):
-        raise UserError(f"{path} is empty: it needs one row per line, columns separated by tabs")
-    most = first.count("\t") + 1
-    places = _places(path, task, header, most, labelled)
-    if header is None:
-        lines = chain([(1, first)], lines)
-    table = Table(path, header, (), places)
-    return replace(table, rows=_rows(table, task, lines, most, labelled))
+    sheet = open_sheet(path, task, labelled)
+    table = Table(path, sheet.header, (), sheet.places)
+    return replace(table, rows=_rows(table, sheet, task, labelled))
 
 
-def _rows(
-    table: Table, task: Task, lines: Iterable[tuple[int, str]], most: int, labelled: bool
-) -> Iterator[Row]:
-    """Yield the checked rows of (number, line); appends skipped lines to `table.skipped`.
-
-    most: the number of fields allowed in a line.
-    """
-    places, found = table.places, False
+def _rows(table: Table, sheet: Sheet, task: Task, labelled: bool | None) -> Iterator[Row]:
+    """Yield the checked rows; appends the numbers of those left out to `table.skipped`."""
+    places, most, found = sheet.places, sheet.most, False
     width = max(places.values()) + 1
-    filled = [place for role, place in places.items() if not (task.own and role == "label")]
+    optional = task.own or labelled is None
+    filled = [role for role in places if not (optional and role == "label")]
+    last = task.label_is_last and places.get("label") == most - 1
     only = None
     if task.only and table.header and task.only[0] in table.header:
         only = table.header.index(task.only[0])
-    for number, line in lines:
-        cells = tuple(line.split("\t"))
-        where = f"{table.path}, line {number}"
-        if only is not None and len(cells) > only and cells[only] != task.only[1]:
-            continue
-        fits = width <= len(cells) <= most and all(cells[i].strip() for i in filled)
-        if fits and not (
-            task.skips_misfits and labelled and cells[places["label"]].strip() == NO_AGREEMENT
-        ):
-            found = True
-            yield _row(where, task, number, cells, places)
-        elif task.skips_misfits:
-            table.skipped.append(number)
-        elif len(cells) > most:
-            raise UserError(
-                f"{where}: has {len(cells)} fields, but line 1 has {most}; remove the surplus tab"
-            )
-        else:
-            raise UserError(
-                f"{where}: has {len(cells)} fields, but {task.name} needs {width} tab-separated "
-                f"fields with a text{' and a label' if labelled else ''}; fix or remove the row"
-            )
+    try:
+        for number, cells in sheet.lines:
+            if only is not None and len(cells) > only and cells[only] != task.only[1]:
+                continue
+            now = {**places, "label": len(cells) - 1} if last and len(cells) > most else places
+            room = len(cells) <= most or task.label_is_last
+            fits = width <= len(cells) and room and all(cells[now[role]].strip() for role in filled)
+            if task.skips_misfits and not (fits and _agreed(cells, now, task, most, labelled)):
+                table.skipped.append(number)
+            elif fits:
+                found = True
+                yield _row(table.path, task, number, tuple(cells), now, labelled)
+            else:
+                raise _misfit(sheet, task, number, cells, labelled)
+    finally:
+        note(table.path, table.skipped)
     if not found:
         of = f" whose {task.only[0]} is {task.only[1]}" if only is not None else ""
         raise UserError(f"{table.path} holds a header but no rows{of}: add at least one")
 
 
-def _places(
-    path: Path, task: Task, header: tuple[str, ...] | None, width: int, labelled: bool
-) -> dict[str, int]:
-    """Return each role's column index, in a file whose first line has `width` fields."""
-    if header is None:
-        places = dict(task.places)
-        if width <= max(places.values()):
-            raise UserError(
-                f"{path}, line 1: has {width} tab-separated fields, but {task.name} has more; use "
-                f"a file of {task.name}"
-            )
-        return places
-    wanted = {role: names for role, names in task.columns.items() if labelled or role != "label"}
-    places = {}
-    for role, names in wanted.items():
-        name = next((name for name in names.split("|") if name in header), names)
-        if header.count(name) != 1:
-            raise UserError(
-                f"{path}, line 1: {'two columns' if name in header else 'no column'} {name!r} in "
-                f"the header {short(header)}; name each of {task.name}'s columns "
-                f"{', '.join(map(repr, wanted.values()))} once"
-            )
-        places[role] = header.index(name)
-    return places
+def _agreed(
+    cells: list[str], places: dict[str, int], task: Task, most: int, labelled: bool | None
+) -> bool:
+    """Whether the annotators agreed on a label; that of a row of surplus fields must be one."""
+    label = cells[places["label"]].strip() if labelled else ""
+    return label not in NO_AGREEMENT and (
+        len(cells) <= most or not labelled or label in task.labels
+    )
+
+
+def _misfit(
+    sheet: Sheet, task: Task, number: int, cells: list[str], labelled: bool | None
+) -> UserError:
+    where, width = at(sheet.path, number), max(sheet.places.values()) + 1
+    if len(cells) > sheet.most:
+        return UserError(
+            f"{where}: has {len(cells)} fields, but line 1 has {sheet.most}; remove the surplus tab"
+        )
+    if is_tabs(sheet.path):
+        return UserError(
+            f"{where}: has {len(cells)} fields, but {task.name} needs {width} tab-separated "
+            f"fields with a text{' and a label' if labelled else ''}; fix or remove the row"
+        )
+    lacks = [sheet.header[place] for place in sheet.places.values() if not cells[place].strip()]
+    return UserError(f"{where}: the column {lacks[0]!r} is empty; fix or remove the row")
 
 
 def _check_ids(table: Table, rows: list[Row]) -> None:
     for place, column in enumerate(table.header or ()):
-        if column not in ("index", "id"):
+        if column not in IDS:
             continue
         seen = set()
         for row in rows:
             cell = row.fields[place] if place < len(row.fields) else None
             if cell is not None and cell in seen:
                 raise UserError(
-                    f"{table.path}, line {row.line}: the {column} {short(cell)} is a duplicate; "
+                    f"{at(table.path, row.line)}: the {column} {short(cell)} is a duplicate; "
                     f"give each row its own {column}"
                 )
             seen.add(cell)
 
 
 def _row(
-    where: str, task: Task, number: int, cells: tuple[str, ...], places: dict[str, int]
+    path: Path,
+    task: Task,
+    number: int,
+    cells: tuple[str, ...],
+    places: dict[str, int],
+    labelled: bool | None,
 ) -> Row:
-    found = {role: cells[place] for role, place in places.items()}
+    found, where = {role: cells[place] for role, place in places.items()}, at(path, number)
     label = found.get("label", "").strip() or None
     label = dict(task.spellings).get(label, label)
+    if labelled is None and label in UNLABELLED and not (task.own and label in task.labels):
+        label = None
     if label is not None and task.is_regression and number_of(label) is None:
         raise UserError(f"{where}: the label {short(label)} is not a number; fix the row")
     if label is not None and task.labels and label not in task.labels:
-        raise UserError(f"{where}: unknown label {short(label)}; use {' or '.join(task.labels)}")
+        known = listed(task.labels, 20, " or ")
+        raise UserError(f"{where}: unknown label {short(label)}; use {known}")
     return Row(found["text_a"], found.get("text_b"), label, cells, number)
 
 

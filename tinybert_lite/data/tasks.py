@@ -1,4 +1,4 @@
-"""The list of tasks (GLUE, SNLI, XNLI, ChnSentiCorp) and the description of a user's own task."""
+"""The list of tasks (GLUE, SNLI, XNLI, CLUE, LCQMC), and the description of a user's own task."""
 
 import difflib
 import re
@@ -35,6 +35,9 @@ class Task:
     other_files: tuple[tuple[str, str], ...] = ()
     # published files hold rows with missing fields (QQP) or without an agreed label (SNLI's -)
     skips_misfits: bool = False
+    label_is_last: bool = False  # a row may have more fields than the header: before the label
+    folders: tuple[str, ...] = ()  # published names of its folder, if they are not its own
+    submission: str = ""  # name of its submission file in CLUE's form; without: GLUE's form
     spellings: tuple[tuple[str, str], ...] = ()  # (a label in a published file, the label it means)
     only: tuple[str, str] | None = None  # (column, the value a row must have to be read)
     diagnostic: str = ""  # name of a test set without training rows, for models of this task
@@ -82,7 +85,7 @@ def _xnli(language: str) -> Task:
     return Task(
         f"XNLI-{language}",
         "sentence1|premise",
-        "sentence2|hypo",
+        "sentence2|hypo|hypothesis",
         "gold_label|label",
         _INFERENCE,
         "accuracy",
@@ -96,30 +99,57 @@ def _xnli(language: str) -> Task:
     )
 
 
+def _clue(name: str, text_a: str, text_b: str | None, labels: Iterable[str], **differences) -> Task:
+    """A task of CLUE: train.json, dev.json and test.json in a folder such as `tnews_public`."""
+    usual = {
+        "language": "zh",
+        "folders": (f"{name.lower()}_public",),
+        "submission": f"{name.lower()}_predict.json",
+    }
+    label = "label|gold_label"
+    return Task(name, text_a, text_b, label, tuple(labels), "accuracy", **{**usual, **differences})
+
+
 # fmt: off
 _TASKS = (
     # name, text_a, text_b, label, labels, metric, variants, mid_epochs
     Task(FOLDERS_OWN_TASK, "sentence", None, "label", _BINARY, "accuracy"),
     Task("CoLA", "sentence", None, "label", _BINARY, "matthews", 30, 50,
          places=(("text_a", 3), ("label", 1))),
-    Task("MRPC", "#1 String", "#2 String", "Quality", _BINARY, "f1_and_accuracy", 30),
-    Task("STS-B", "sentence1", "sentence2", "score", (), "pearson_and_spearman", 30),
-    Task("QQP", "question1", "question2", "is_duplicate", _BINARY, "f1_and_accuracy", 10, 10,
-         skips_misfits=True),
-    Task("MNLI", "sentence1", "sentence2", "gold_label", _INFERENCE, "accuracy", 10, 10,
-         dev_files=("dev_matched", "dev_mismatched"),
+    Task("MRPC", "#1 String|sentence1", "#2 String|sentence2", "Quality|label", _BINARY,
+         "f1_and_accuracy", 30),
+    Task("STS-B", "sentence1", "sentence2", "score|label", (), "pearson_and_spearman", 30),
+    Task("QQP", "question1", "question2", "is_duplicate|label", _BINARY,
+         "f1_and_accuracy", 10, 10, skips_misfits=True),
+    Task("MNLI", "sentence1|premise", "sentence2|hypothesis", "gold_label|label", _INFERENCE,
+         "accuracy", 10, 10, dev_files=("dev_matched", "dev_mismatched"),
          test_files=("test_matched", "test_mismatched"), diagnostic="AX"),
     Task("QNLI", "question", "sentence", "label", _ENTAILMENT, "accuracy", 20, 10),
     Task("RTE", "sentence1", "sentence2", "label", _ENTAILMENT, "accuracy", 30),
     Task("WNLI", "sentence1", "sentence2", "label", _BINARY, "accuracy", 30),
-    Task("AX", "sentence1|Premise", "sentence2|Hypothesis", "label|Label", _INFERENCE, "matthews",
-         dev_files=(), test_files=("diagnostic",),
+    Task("AX", "sentence1|Premise|premise", "sentence2|Hypothesis|hypothesis", "label|Label",
+         _INFERENCE, "matthews", dev_files=(), test_files=("diagnostic",),
          other_files=(("diagnostic", "diagnostic-full.tsv"),)),
-    Task("SNLI", "sentence1", "sentence2", "gold_label", _INFERENCE, "accuracy", 10, 10,
-         skips_misfits=True,
+    Task("SNLI", "sentence1|premise", "sentence2|hypothesis", "gold_label|label", _INFERENCE,
+         "accuracy", 10, 10, skips_misfits=True, label_is_last=True,
          other_files=tuple((split, f"snli_1.0_{split}.txt") for split in ("train", "dev", "test"))),
     *map(_xnli, "ar bg de el en es fr hi ru sw th tr ur vi zh".split()),
-    Task("ChnSentiCorp", "text_a", None, "label", _BINARY, "accuracy", language="zh"),
+    Task("ChnSentiCorp", "text_a|sentence|text|review", None, "label", _BINARY, "accuracy",
+         language="zh"),
+    Task("LCQMC", "text_a|sentence1|query1", "text_b|sentence2|query2", "label", _BINARY,
+         "accuracy", 10, 10, "zh", places=(("text_a", 0), ("text_b", 1), ("label", 2)),
+         other_files=tuple((split, f"{split}.txt") for split in ("train", "dev", "test"))),
+    # CLUE's
+    _clue("TNEWS", "sentence", None, [str(n) for n in range(100, 117) if n not in (105, 111)]),
+    _clue("AFQMC", "sentence1", "sentence2", _BINARY),
+    _clue("IFLYTEK", "sentence", None, map(str, range(119))),
+    _clue("CMNLI", "sentence1", "sentence2", _INFERENCE, skips_misfits=True,
+          variants=10, mid_epochs=10),
+    _clue("OCNLI", "sentence1", "sentence2", _INFERENCE, skips_misfits=True,
+          other_files=(("train", "train.50k.json"),), submission="ocnli_50k_predict.json"),
+    _clue("CSL", "keyword", "abst", _BINARY),
+    _clue("CLUEWSC", "text", None, ("true", "false"), folders=("cluewsc2020_public", "cluewsc2020"),
+          submission="cluewsc2020_predict.json"),
 )
 # fmt: on
 TASKS = {task.name: task for task in _TASKS}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
+BLANKS = re.compile("[ \t]+")
+HALF = re.compile("[\ud800-\udfff]")  # what stands for bytes that are not UTF-8
 CURE = (
     "put a GloVe file there, name another with --glove_embs, or run "
     "python -m tinybert_lite.download glove.6B"
@@ -28,15 +32,17 @@ class WordVectors:
     @classmethod
     @np.errstate(over="ignore")  # a number too large for 32 bits becomes infinity, an error
     def read(cls, path: Path, most: int = 400_000) -> WordVectors:
-        """Read the first `most` lines `word v1 … vD`; a word may contain spaces.
+        """Read the first `most` lines `word v1 … vD`, in GloVe's, word2vec's and fastText's form.
 
-        If a word is duplicate, its first vector is used. Raises UserError with file and line for a
-        line that is not a word and its numbers, and for an empty file.
+        Blanks and tabs separate; a word may contain spaces. If a word is duplicate, its first
+        vector is used; words that are not UTF-8 are left out and counted. Raises UserError with
+        file and line for a line that is not a word and its numbers, and for an empty file.
         """
         found: dict[str, np.ndarray] = {}
+        broken: list[int] = []  # numbers of lines whose word is not UTF-8
         width = 0
-        for number, line in enumerate(lines_of(path, CURE), 1):
-            cells = line.split(" ")
+        for number, line in enumerate(lines_of(path, CURE, errors="surrogateescape"), 1):
+            cells = BLANKS.sub(" ", line.rstrip(" \t")).split(" ")
             if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
                 continue  # word2vec's "count width" line
             width = width or len(cells) - 1
@@ -49,9 +55,19 @@ class WordVectors:
                     f"{path}, line {number}: is not a word and {max(width, 2)} finite numbers; use "
                     "a GloVe text file"
                 )
-            found.setdefault(" ".join(cells[:-width]), row)
+            word = " ".join(cells[:-width])
+            if HALF.search(word):
+                broken.append(number)
+                continue
+            found.setdefault(word, row)
             if len(found) == most:
+                remark(f"{path}: only its first {most:,} words are used")
                 break
+        if broken:
+            remark(
+                f"{path}: {len(broken)} words are not UTF-8 text and left out, the first in line "
+                f"{broken[0]}"
+            )
         if not found:
             raise UserError(f"{path} is empty: it needs lines of a word and its numbers")
         return cls(list(found), np.stack(list(found.values())))

@@ -30,14 +30,23 @@ def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]
     own = sorted(path.parent.name for path in (data_dir or root).glob(f"*/{OWN}"))
     found = []
     for name in [*(task.name for task in TASKS.values() if task.dev_files), *own]:
-        names = dict.fromkeys((name, name.split("-")[0]))  # XNLI-zh: also XNLI
-        for folder in [data_dir / each for each in names] if data_dir else [None]:
-            if folder is None or folder.is_dir():
-                workspace = Workspace.find(root, name, data_dir=folder)
-                if missing_rows(workspace) is None:
-                    found.append((workspace.task, folder))
-                    break
+        for folder in _folders(data_dir, name) if data_dir else [None]:
+            workspace = Workspace.find(root, name, data_dir=folder)
+            if missing_rows(workspace) is None:
+                found.append((workspace.task, folder))
+                break
     return found
+
+
+def _folders(parent: Path, name: str) -> list[Path]:
+    """Folders of a task: of its name in any case (XNLI-zh: also XNLI), or of a published one."""
+    published = TASKS[name].folders if name in TASKS else ()
+    names = [name.lower(), name.split("-")[0].lower(), *published]
+    # CLUE's archive of CLUEWSC holds a folder in a folder.
+    folders = [path for path in sorted(parent.glob("*")) if path.is_dir()]
+    inner = [path / name for path in folders for name in published if (path / name).is_dir()]
+    found = [path for path in folders + inner if path.name.lower() in names]
+    return sorted(found, key=lambda path: (path.name != name, names.index(path.name.lower())))
 
 
 def run_all_tasks(args: argparse.Namespace) -> int:
@@ -57,13 +66,16 @@ def run_all_tasks(args: argparse.Namespace) -> int:
     if not tasks:
         raise UserError(
             f"{args.data_dir or root} has no task folder with train.tsv and dev.tsv, such as "
-            "RTE/: put GLUE's folders there or name the folder that contains them with --data_dir"
+            "RTE/: put GLUE's or CLUE's folders there or name the folder that contains them with "
+            "--data_dir"
         )
     names = [task.name for task, _ in tasks]
+    languages = {task.language for task, _ in tasks}
     lost = [
         name
         for name, task in TASKS.items()
         if task.dev_files and name not in names and not name.startswith("XNLI")
+        if task.language in languages
     ]
     missing = f" (no rows of {', '.join(lost)} in {args.data_dir or root})" if lost else ""
     say(f"tasks: {', '.join(names)}{missing}")

@@ -70,6 +70,12 @@ def shared_flags(parser: Parser) -> None:
         "(default: wiki* in 1_pre_data/, else documents.txt)",
     )
     add(
+        "--glove_embs",
+        metavar="FILE",
+        help="word vectors for stage 1, as text: GloVe's, word2vec's or fastText's "
+        "(default: glove*.txt or *.vec in 1_pre_data/)",
+    )
+    add(
         "--teacher_model",
         help="the general teacher: BERT folder or hub name; "
         "grow: a small one made from the text in the workspace",
@@ -123,6 +129,7 @@ def prepared(
         teacher_logits=args.teacher_logits,
         corpus=args.corpus,
         student=args.student,
+        vectors=args.glove_embs,
         **models,
     )
     settings = profile(args.profile, workspace.task, workspace.teacher_is_grown)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.loading import shares_layers
@@ -51,8 +52,8 @@ def task_rows(workspace: Workspace, augmented: bool) -> Path:
 
 
 def split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
-    """Return the file of a split: `place` if it is a file, else the split's file in that folder."""
-    if place and place.is_file():
+    """Return the file of a split: `place` if it holds rows, else the split's file in there."""
+    if place and has_rows(place):
         return place
     data = (
         Workspace.find(workspace.root, workspace.task_name, data_dir=place) if place else workspace

@@ -10,11 +10,13 @@ from collections import Counter
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from tinybert_lite.data.own_rows import LANGUAGES, METRICS, OwnData, understand
+from tinybert_lite.data.own_rows import LANGUAGES, METRICS, NO_VERDICT, OwnData, understand
+from tinybert_lite.data.records import KINDS
+from tinybert_lite.data.split_files import has_rows, splits_in
 from tinybert_lite.data.tasks import OWN, TASKS, own_task
 from tinybert_lite.pipeline import folders
 from tinybert_lite.system.console import say
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, listed
 from tinybert_lite.system.files import write_atomically
 from tinybert_lite.system.outputs import ASIDE, Outputs
 
@@ -36,9 +38,14 @@ TAKEN = {
 def make(root: Path, path: Path, *args, name: str | None = None, **kwargs) -> Path:
     """Read, check, write and report a task; the other arguments are those of `understand`.
 
+    path: a file, or a folder with files (or saved datasets) of train, dev (or validation) and test.
     Returns the task's folder in the workspace `root`, called `name` or like the file.
     """
-    name = name or re.sub(r"[^\w-]+", "-", path.name.split(".")[0])
+    source = path
+    if path.is_dir() and not has_rows(path):
+        path, more = _in_folder(source)
+        kwargs |= {split: file for split, file in more.items() if not kwargs.get(split)}
+    name = name or re.sub(r"[^\w-]+", "-", source.resolve().name.split(".")[0])
     if name.lower() in TAKEN or re.match(r"\d_", name):
         raise UserError(
             f"--name {name} is taken by a task or folder of the course; choose another name"
@@ -51,6 +58,17 @@ def make(root: Path, path: Path, *args, name: str | None = None, **kwargs) -> Pa
     folder = write(data, root / name)
     say(f"task {name}, in {folder}\n{report(data)}")
     return folder
+
+
+def _in_folder(folder: Path) -> tuple[Path, dict[str, Path]]:
+    found = splits_in(folder)
+    if "train" not in found:
+        raise UserError(
+            f"{folder} holds no training rows: name the file, or call it train with one of the "
+            f"endings {', '.join(KINDS)}"
+        )
+    say(f"files      {', '.join(f'{split} {path.name}' for split, path in found.items())}")
+    return found.pop("train"), found
 
 
 def write(data: OwnData, folder: Path) -> Path:
@@ -81,6 +99,8 @@ def report(data: OwnData) -> str:
     if len(labelled) < len(train):
         sizes += f" ({len(train) - len(labelled)} of train without a label, for distillation only)"
     lines = [f"rows       {sizes}"]
+    if data.left_out:
+        lines.append(f"left out   {data.left_out} rows without a verdict (the label {NO_VERDICT})")
     if data.duplicates:
         lines.append(
             f"duplicates {data.duplicates} removed from train, which are in train, dev or test "
@@ -88,8 +108,8 @@ def report(data: OwnData) -> str:
         )
     if labels := data.description["labels"]:
         counts = Counter(row.label for row in [*labelled, *data.splits["dev"]])
-        listed = ", ".join(f"{label} {counts[label]}" for label in labels)
-        lines.append(f"labels     {listed} (train and dev)")
+        known = listed([f"{label} {counts[label]}" for label in labels], 20)
+        lines.append(f"labels     {known} (train and dev)")
         uneven = max(counts.values()) > 3 * min(counts.values())
         if uneven and data.description["metric"] == METRICS[0]:
             lines.append(

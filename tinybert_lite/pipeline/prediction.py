@@ -4,17 +4,17 @@
 """
 
 import csv
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from tinybert_lite.data.own_files import columns_of, read_own_rows
-from tinybert_lite.data.tables import stream_table
-from tinybert_lite.data.tasks import Task
+from tinybert_lite.data.asked import Asked, Texts
+from tinybert_lite.data.saved_datasets import PARQUET
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.exports.serving import MODELS, Served
 from tinybert_lite.models.folder import ModelFolder
@@ -27,13 +27,11 @@ from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import written_beside
-from tinybert_lite.system.lines import PACKED, lines_of
+from tinybert_lite.system.lines import PACKED
 
 BLOCK = 1000  # rows read, predicted and written at once
-Texts = tuple[str, str | None]
-Answer = tuple[
-    Texts, str, float | None
-]  # the texts, the predicted label or number, its probability
+# The texts, the predicted label or number, and its probability; without texts an empty answer
+Answer = tuple[Texts | None, str, float | None]
 
 
 class Predictor:
@@ -75,20 +73,38 @@ class Predictor:
             return logits * self.outputs.scale + self.outputs.offset
         return torch.from_numpy(logits).softmax(1).numpy()
 
-    def answers(self, texts: Iterable[Texts]) -> Iterator[Answer]:
+    def answers(self, texts: Iterable[Texts | None]) -> Iterator[Answer]:
         """Yield a label and its probability, or a number and None, for each text or pair.
 
-        A text or pair is (text a, text b or None). Texts are read and predicted block by block.
+        A text or pair is (text a, text b or None); for None the answer is empty. Texts are read and
+        predicted block by block; an error of the reader comes after the answers to what it read.
         """
-        texts = iter(texts)
-        while block := list(islice(texts, BLOCK)):
-            texts_a, texts_b = zip(*block)
-            found = self.predict(list(texts_a), None if None in texts_b else list(texts_b))
-            for pair, row, best in zip(block, found, found.argmax(1)):
-                if self.labels:
-                    yield pair, self.labels[best], row[best]
-                else:
-                    yield pair, f"{row[0]:.6g}", None
+        texts, failed = iter(texts), None
+        while not failed:
+            block: list[Texts | None] = []
+            try:
+                for pair in islice(texts, BLOCK):
+                    block.append(pair)
+            except UserError as error:
+                failed = error
+            yield from self._block(block)
+            if not block:
+                break
+        if failed:
+            raise failed
+
+    def _block(self, block: list[Texts | None]) -> Iterator[Answer]:
+        given = [pair for pair in block if pair]
+        texts_a, texts_b = zip(*given) if given else ((), ())
+        found = iter(self.predict(list(texts_a), None if None in texts_b else list(texts_b)))
+        for pair in block:
+            row = next(found) if pair else None
+            if row is None:
+                yield pair, "", None
+            elif self.labels:
+                yield pair, self.labels[row.argmax()], row.max()
+            else:
+                yield pair, f"{row[0]:.6g}", None
 
 
 def _fine_tuned(folder: ModelFolder):
@@ -106,64 +122,70 @@ def _fine_tuned(folder: ModelFolder):
     return found
 
 
-def cells(answer: Answer) -> list[str]:
+def answered(predictor: Predictor, rows: Iterable[Asked]) -> Iterator[tuple[Asked, Answer]]:
+    """Yield each row with its answer."""
+    waiting: deque[Asked] = deque()
+
+    def texts() -> Iterator[Texts | None]:
+        for row in rows:
+            waiting.append(row)
+            yield row.texts
+
+    for answer in predictor.answers(texts()):
+        yield waiting.popleft(), answer
+
+
+def cells(answer: Answer, regression: bool = False) -> list[str]:
     """The columns of a prediction: label or number, probability (of a label), and the texts."""
     texts, said, probability = answer
-    sure = [] if probability is None else [f"{probability:.4f}"]
-    return [said, *sure, *(text for text in texts if text is not None)]
+    sure = "" if probability is None else f"{probability:.4f}"
+    return [said, *[sure] * (not regression), *(text for text in texts or () if text is not None)]
 
 
-def write_answers(path: Path, answers: Iterable[Answer], regression: bool, pairs: bool) -> int:
-    """Write predictions to a `.csv` or `.tsv` in one step; return the number of rows."""
-    header = ["prediction", *["probability"] * (not regression), "text_a", *["text_b"] * pairs]
-    rows = -1  # the header is not a row
+def write_answers(
+    path: Path,
+    found: Iterable[tuple[Asked, Answer]],
+    regression: bool,
+    pairs: bool,
+    others: Sequence[str] = (),
+) -> int:
+    """Write predictions and the rows' other columns to a `.csv` or `.tsv`; return their number.
+
+    If a row cannot be read, or at Ctrl-C, the answers so far are written, and the error says so.
+    """
+    texts = ["text_a", *["text_b"] * pairs]
+    own = ["prediction", *["probability"] * (not regression), *texts]
+    names = [f"given_{name}" if name in own else name for name in others]
+    rows, failed = 0, None
     with written_beside(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
         quoted = csv.writer(file, lineterminator="\n")
-        for line in chain([header], map(cells, answers)):
+
+        def write(line: list[str]) -> None:
             if path.suffix == ".csv":
                 quoted.writerow(line)
             else:
                 file.write("\t".join(line) + "\n")
-            rows += 1
+
+        write([*own, *names])
+        try:
+            for row, answer in found:
+                line = cells(answer, regression)
+                line += [""] * (len(own) - len(line))
+                write([*line, *(row.others.get(name, "") for name in others)])
+                rows += 1
+        except (UserError, KeyboardInterrupt) as error:
+            if not rows:
+                raise
+            failed = error
+    if failed:
+        why = str(failed) or "stopped"
+        raise type(failed)(f"{why}; the answers to the first {rows:,} rows are in {path}")
     return rows
-
-
-def texts_of(
-    path: Path, task: Task, text: str | None = None, text_b: str | None = None
-) -> Iterator[Texts]:
-    """Yield a file's texts row by row, from the named columns or else from the task's columns.
-
-    Raises UserError with file and line if a column is missing or a row does not fit.
-    """
-    if text:
-        yield from (row.texts for row in read_own_rows(path, text, text_b))
-        return
-    plain = path.suffix in (".tsv", ".txt")
-    header = next(lines_of(path), "").split("\t") if plain else columns_of(path)
-    wanted = [names for role, names in task.columns.items() if role != "label"]
-    columns = [next((n for n in names.split("|") if n in header), None) for names in wanted]
-    if None in columns and not (task.places and plain):
-        raise UserError(
-            f"{path} has no column {wanted[columns.index(None)].replace('|', ' or ')!r}, as "
-            f"{task.name}'s rows have: name its column of texts with --text"
-            f"{', and that of the second texts with --text_b' if task.text_b else ''}"
-        )
-    if not plain:
-        yield from (row.texts for row in read_own_rows(path, *columns))
-        return
-    # GLUE's rules: some files have no header, some have rows to skip
-    table = stream_table(path, task, labelled=None in columns)
-    yield from ((row.text_a, row.text_b) for row in table.rows)
-    if table.skipped:
-        remark(
-            f"{path}: {len(table.skipped)} rows skipped, the first in line {table.skipped[0]}: a "
-            "field is missing"
-        )
 
 
 def count_lines(path: Path) -> int | None:
     """Count the lines below a header, about the number of rows; None for a packed file."""
-    if path.suffix in PACKED or not path.is_file():
+    if path.suffix in (*PACKED, PARQUET) or not path.is_file():
         return None
     with open(path, "rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
@@ -189,8 +211,15 @@ def answering_folder(given: str | None, runtime: str | None, workspace: Workspac
     return ModelFolder(workspace.serving)
 
 
-def say_answers(answers: Iterable) -> None:
-    """Print one prediction per line, above a progress bar."""
-    for answer in answers:
-        with tqdm.external_write_mode():
-            say("\t".join(cells(answer)))
+def say_answers(answers: Iterable[Answer], regression: bool) -> None:
+    """Print one prediction per line, above a progress bar. Ctrl-C says how many there are."""
+    count = 0
+    try:
+        for answer in answers:
+            with tqdm.external_write_mode():
+                say("\t".join(cells(answer, regression)))
+            count += 1
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped after {count:,} answers; the same command starts again from the first row"
+        ) from None

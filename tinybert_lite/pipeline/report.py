@@ -101,6 +101,10 @@ def report_lines(results: dict, rows: list[tuple[str, ...]], pictures: list[Path
         f"{counts['dev']} dev rows. {results['machine']}, {results['device']}. "
         f"{listed(results['versions'])}.",
         "",
+        *(
+            f"Left out: {found['rows']} rows of {name}, the first in {found['first']}.\n"
+            for name, found in results["left_out"].items()
+        ),
         *markdown_table([("stage", "seconds"), *seconds]),
         *(f"![{path.stem.replace('_', ' ')}]({PICTURES}/{path.name})\n" for path in pictures),
     ]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinybert_lite.data.left_out import left_out
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.method.encoder import Encoder
@@ -78,6 +79,7 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         else agreement(teacher.logits, predict(student, dev.first)),
         "test": tests,
         "cost": costs,
+        "left_out": left_out(files.values()),
         "rows": {"train": len(table.rows), "dev": len(dev.first)},
         "seconds": {stage: manifest["seconds"] for stage, manifest in manifests(workspace).items()},
         "folders": {

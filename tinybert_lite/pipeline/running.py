@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.pipeline.check_models import check_models
 from tinybert_lite.pipeline.plan import (
     REPORT,
@@ -92,7 +93,7 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
 
 def missing_rows(workspace: Workspace) -> Path | None:
     """Return the first of a task's training and dev files that does not exist, or None."""
-    return next((path for path in workspace.task_files.values() if not path.is_file()), None)
+    return next((path for path in workspace.task_files.values() if not has_rows(path)), None)
 
 
 def needed(

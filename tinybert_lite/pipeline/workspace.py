@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_lite.data.corpora import given_sources
-from tinybert_lite.data.tables import RECORDS
+from tinybert_lite.data.split_files import has_rows, split_file
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task, find_task
 from tinybert_lite.models.folder import PRE_DATA, ModelFolder
 from tinybert_lite.models.loading import shares_layers
@@ -15,6 +15,7 @@ from tinybert_lite.models.student import derived_student, read_shape
 from tinybert_lite.pipeline.folders import SHIPPED, STUDENT_MODEL, Folders
 from tinybert_lite.pipeline.model_choice import is_ancestor, resolve_teacher, shipped_student
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.lines import PACKED
 
 GROW = "grow"  # --teacher_model grow: a small teacher, pre-trained on the workspace's text
 CLASSROOM_VECTORS = "glove.classroom.txt"
@@ -34,6 +35,7 @@ class Workspace(Folders):
     given_student: Path | None = None
     given_logits: Path | None = None  # a task teacher's, for the training rows
     given_corpora: tuple[Path, ...] = ()
+    given_vectors: Path | None = None
     given_shape: tuple[tuple[str, int], ...] = ()  # of a derived student, see `models.student`
     given_augmentation_model: Path | None = None
 
@@ -49,6 +51,7 @@ class Workspace(Folders):
         student_model=None,
         teacher_logits=None,
         corpus=(),
+        vectors=None,
         student=None,
         augmentation_model=None,
     ) -> Workspace:
@@ -74,9 +77,10 @@ class Workspace(Folders):
                 raise UserError(f"{flag} {path}: there is no such folder")
         if teacher_logits and task_teacher:
             raise UserError("--teacher_logits replaces the task teacher: leave out --task_teacher")
-        logits = Path(teacher_logits) if teacher_logits else None
-        if logits and not logits.is_file():
-            raise UserError(f"--teacher_logits {logits}: there is no such file")
+        for flag, path in (("--teacher_logits", teacher_logits), ("--glove_embs", vectors)):
+            if path and not Path(path).is_file():
+                raise UserError(f"{flag} {path}: there is no such file")
+        files = [Path(path).resolve() if path else None for path in (teacher_logits, vectors)]
         corpora = tuple(path.resolve() for path in given_sources(corpus or ()))
         if lost := next((path for path in corpora if not path.exists()), None):
             raise UserError(f"--corpus {lost}: there is no such file or folder")
@@ -84,8 +88,7 @@ class Workspace(Folders):
             raise UserError("--student and --student_model both name a student: leave out one")
         *given, augmenting = given
         shape = tuple(read_shape(student).items()) if student else ()
-        logits = logits and logits.resolve()
-        return cls(found.root, found.task, *given, logits, corpora, shape, augmenting)
+        return cls(found.root, found.task, *given, files[0], corpora, files[1], shape, augmenting)
 
     # Data --------------------------------------------------------------------------------------
 
@@ -93,19 +96,19 @@ class Workspace(Folders):
     def data_dir(self) -> Path:
         """The folder of the task's files: given, else in the workspace, else the shipped one.
 
-        It has the task's name; tasks such as XNLI-zh may also be in XNLI/.
+        It has the task's name or a published one; tasks such as XNLI-zh may also be in XNLI/.
         """
         if self.given_data:
             return self.given_data
         short = self.task_name.removesuffix(f"-{self.task.language}")
-        own = [self.root / name for name in (self.task_name, short)]
+        own = [self.root / name for name in (self.task_name, short, *self.task.folders)]
         return next(
-            (folder for folder in own if _split_file(folder, "train", self.task).is_file()),
+            (folder for folder in own if has_rows(split_file(folder, "train", self.task))),
             self._own_or_shipped(own[0]),
         )
 
     def data_file(self, split: str) -> Path:
-        return _split_file(self.data_dir, split, self.task)
+        return split_file(self.data_dir, split, self.task)
 
     @property
     def task_files(self) -> dict[str, Path]:
@@ -125,8 +128,8 @@ class Workspace(Folders):
             for folder in (self.root, self.data_dir.parent)
             for name in (task.name, split)
         ]
-        files = [_split_file(place, split, task) for place in (*places, self.data_dir)]
-        return task, {split: next(filter(Path.is_file, files), files[0])}
+        files = [split_file(place, split, task) for place in (*places, self.data_dir)]
+        return task, {split: next(filter(has_rows, files), files[0])}
 
     @property
     def corpus(self) -> Path:
@@ -143,9 +146,19 @@ class Workspace(Folders):
 
     @property
     def vectors(self) -> Path:
-        """The user's GloVe file (the first by name), else the shipped one."""
+        """Word vectors: given, else the user's in 1_pre_data/, else the shipped ones.
+
+        The first by name of glove*.txt, or else of *.vec (also packed), is the user's.
+        """
+        if self.given_vectors:
+            return self.given_vectors
         home = self._language(PRE_DATA)
-        own = sorted(path for path in home.glob("glove*.txt") if path.name != CLASSROOM_VECTORS)
+        own = [
+            path
+            for pattern in ("glove*.txt", "*.vec", *(f"*.vec{suffix}" for suffix in PACKED))
+            for path in sorted(home.glob(pattern))
+            if path.name != CLASSROOM_VECTORS
+        ]
         return own[0] if own else self._own_or_shipped(home / CLASSROOM_VECTORS)
 
     # Teachers ----------------------------------------------------------------------------------
@@ -265,20 +278,3 @@ def _around(folder: Path) -> Path:
     """The nearest folder upwards that holds student_model/, else the repository."""
     homes = (folder, *folder.parents)
     return next((home for home in homes if (home / STUDENT_MODEL).is_dir()), SHIPPED)
-
-
-def _split_file(folder: Path, split: str, task: Task) -> Path:
-    """The first file that exists: split.tsv, its published name, its TFRecords; else split.tsv.
-
-    TFRecord files have the split's name or that of BERT's run_classifier.py, which writes only the
-    matched rows of MNLI.
-    """
-    googles = split.replace("dev", "eval").replace("test", "predict")
-    records = dict.fromkeys((split, googles, googles.removesuffix("_matched")))
-    names = [
-        f"{split}.tsv",
-        dict(task.other_files).get(split, ""),
-        *(f"{name}{suffix}" for name in records for suffix in RECORDS),
-    ]
-    files = (folder / name for name in names if name)
-    return next(filter(Path.is_file, files), folder / names[0])

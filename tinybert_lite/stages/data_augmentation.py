@@ -25,7 +25,8 @@ from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.growing import GrowingFile
 
-BLOCK = 200  # rows between two saved states
+BLOCK = 200  # rows between two saved states, at most
+CHARACTERS = 1_000_000  # in the texts of these rows; fewer rows if they are longer
 
 
 class Augmenter:
@@ -101,16 +102,17 @@ class Augmenter:
         in the original code, so that the model can see the masked word.
         """
         found: list[list[str]] = [[] for _ in places]
-        if not places:
-            return found
-        mask = self.tokenizer.mask_token
+        mask, read = self.tokenizer.mask_token, [self._read_part(text) for text in texts]
+        seen = [(i, t, place) for i, (t, place) in enumerate(places) if place < len(read[t])]
         masked = [
-            self.join([*texts[t][:place], mask, *texts[t][place + 1 :]]) for t, place in places
+            self.join([*read[t][:place], mask, *read[t][place + 1 :]]) for _, t, place in seen
         ]
         original = self.settings.context in ("original", "pair")
-        whole = [self.join(texts[t]) for t, _ in places] if original else None
+        whole = [self.join(read[t]) for _, t, _ in seen] if original else None
         # One more than M, since the word itself may be among them.
         k = min(self.settings.M + 1, len(self.usable))
+        if not seen:
+            return found
         examples = encode(masked, whole, self.tokenizer, self.settings.max_seq_length)
         for rows, batch in in_order(examples, self.settings.batch_size, similar=0.9):
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
@@ -120,11 +122,19 @@ class Augmenter:
                 scores = self.model(batch, masked_lm=at).masked_lm[:, self.usable_ids]
             kept = at.any(1).cpu().numpy()  # in a long text the masked place may be truncated
             for row, best in zip(rows[kept].tolist(), scores.topk(k, dim=-1).indices.tolist()):
-                t, place = places[row]
+                number, t, place = seen[row]
                 options = dict.fromkeys(self.usable[i] for i in best)
                 others = [word for word in options if word != texts[t][place]]
-                found[row] = others[: self.settings.M]
+                found[number] = others[: self.settings.M]
         return found
+
+    def _read_part(self, text: list[str]) -> list[str]:
+        """Leave out the words at the end that the model's longest input has no place for."""
+        most = min(self.settings.max_seq_length, self.tokenizer.model_max_length)
+        count = most  # a word has a token at least, but in Chinese two signs may be one
+        while count < len(text) and len(self.tokenizer.tokenize(self.join(text[:count]))) < most:
+            count *= 2
+        return text[:count]
 
     def variants(
         self, text_words: list[str], candidates: Candidates, rng: random.Random
@@ -145,20 +155,33 @@ def augment_table(
     processes. Each process makes one block at a time; all processes get the lines of all.
     """
     sides = [table.places["text_a"]] + ([table.places["text_b"]] if task.text_b else [])
-    step = BLOCK * processes.count()
-    for start in range(first, len(table.rows), step):
-        mine = start + BLOCK * processes.number()
-        rows = table.rows[mine : mine + BLOCK]
+    parts, count = parts_of(table, first), processes.count()
+    for turn in range(0, len(parts), count):
+        together = parts[turn : turn + count]
+        mine = together[processes.number()] if processes.number() < len(together) else range(0)
+        rows = table.rows[mine.start : mine.stop]
         texts = [augmenter.words(row.fields[side]) for row in rows for side in sides]
         found = iter(zip(texts, augmenter.candidates(texts)))
         block: list[str] = []
-        for number, row in enumerate(rows, mine):
+        for number, row in zip(mine, rows):
             block.append("\t".join(row.fields))
             rng = random.Random(f"{seed} {number}")
             for side in sides:
                 for variant in augmenter.variants(*next(found), rng):
                     block.append("\t".join((*row.fields[:side], variant, *row.fields[side + 1 :])))
-        yield min(start + step, len(table.rows)), processes.gathered(block)
+        yield together[-1].stop, processes.gathered(block)
+
+
+def parts_of(table: Table, first: int = 0) -> list[range]:
+    """Divide the rows from `first` on into blocks of at most BLOCK rows and about CHARACTERS."""
+    parts, start, size = [], first, 0
+    for number in range(first, len(table.rows)):
+        row = table.rows[number]
+        size += len(row.text_a) + len(row.text_b or "")
+        if number + 1 - start == BLOCK or size >= CHARACTERS or number + 1 == len(table.rows):
+            parts.append(range(start, number + 1))
+            start, size = number + 1, 0
+    return parts
 
 
 def work(job: Job) -> dict:
@@ -193,7 +216,7 @@ def work(job: Job) -> dict:
     blocks = progress(
         augment_table(table, task, augmenter, job.session.seed, done),
         f"data augmentation, blocks of {BLOCK} rows",
-        -(-(total - done) // (BLOCK * processes.count())),
+        -(-len(parts_of(table, done)) // processes.count()),
     )
     with file:
         for rows, block in blocks:

@@ -83,6 +83,7 @@ def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Exampl
         train,
         test,
         lambda source: read_corpora([source], language, options.split_sentences),
+        job.reads.get("train"),
     )
     if "model" in job.reads:
         bert = job.load("model", masked_lm=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from tinybert_lite.data.fingerprints import fingerprint
+from tinybert_lite.data.left_out import left_out
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.weights import WEIGHTS
 from tinybert_lite.stages.job import Job
@@ -24,7 +25,7 @@ from tinybert_lite.system.machine import machine, versions
 from tinybert_lite.system.outputs import MANIFEST, Outputs, locked, read_manifest
 
 # The files that the report adds to stage 5's folder.
-REPORT_FILES = ("results.json", "report.md", "*.tsv", "pictures/*.png")
+REPORT_FILES = ("results.json", "report.md", "*.tsv", "*_predict.json", "pictures/*.png")
 # Inputs with these names are opened as model folders before the work of a stage begins.
 MODELS = ("teacher", "student", "model")
 MODEL_FILES = (
@@ -128,6 +129,7 @@ class Stage:
                 "inputs": inputs,
                 "outputs": outputs.hashes(),
                 "metrics": metrics,
+                "left_out": left_out(reads.values()),
                 "seconds": seconds,
                 "device": session.device.name,
                 "device_reason": session.device.reason,

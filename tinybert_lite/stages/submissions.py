@@ -5,13 +5,17 @@ from itertools import count
 from pathlib import Path
 
 from tinybert_lite.data.batches import Examples
+from tinybert_lite.data.clue import submission
 from tinybert_lite.data.rows import task_examples
-from tinybert_lite.data.tables import has_labels, holds_ids, read_table
+from tinybert_lite.data.sheets import IDS
+from tinybert_lite.data.split_files import has_rows
+from tinybert_lite.data.tables import holds_ids, read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.metrics import scores
+from tinybert_lite.system.console import remark
 from tinybert_lite.system.files import write_atomically
 
 GLUE_NAMES = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
@@ -20,14 +24,15 @@ GLUE_NAMES = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
 def write_test_predictions(
     model: Encoder, task: Task, files: dict[str, Path], tokenizer, max_length: int, folder: Path
 ) -> None:
-    """Write a GLUE submission file (`index⇥prediction`) for each test file that exists.
+    """Write a submission file for each test file that exists, in GLUE's form or in CLUE's.
 
-    The index is the test file's column index or id, else the row number from 0.
+    These are lines `index⇥prediction`, or objects of id and label. The index is the test file's
+    column index or id, else the row number from 0.
     """
     tests = {
         split: _test_rows(files[split], task, tokenizer, max_length)
         for split in task.test_files
-        if files[split].is_file()
+        if has_rows(files[split])
     }
     for split, (examples, numbers) in tests.items():
         logits = predict(model, examples)
@@ -35,9 +40,13 @@ def write_test_predictions(
             answers = [f"{task.offset + task.scale * value:.3f}" for value in logits[:, 0]]
         else:
             answers = [task.labels[i] for i in logits.argmax(1)]
-        lines = [f"{number}\t{answer}\n" for number, answer in zip(numbers, answers)]
-        text = "".join(["index\tprediction\n", *lines])
-        write_atomically(folder / f"{GLUE_NAMES.get(split, task.name)}.tsv", text.encode("utf-8"))
+        if task.submission:
+            name, text = task.submission, submission(numbers, answers)
+        else:
+            name = f"{GLUE_NAMES.get(split, task.name)}.tsv"
+            lines = [f"{number}\t{answer}\n" for number, answer in zip(numbers, answers)]
+            text = "".join(["index\tprediction\n", *lines])
+        write_atomically(folder / name, text.encode("utf-8"))
 
 
 def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Examples, Iterable]:
@@ -46,8 +55,8 @@ def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Exam
         return task_examples(path, task, tokenizer, max_length, labelled=False), count()
     table = read_table(path, task, labelled=False)
     examples = encode_table(table, task, tokenizer, max_length)
-    for name in ("index", "id"):
-        if name in table.header:
+    for name in IDS:
+        if name in (table.header or ()):
             place = table.header.index(name)
             return examples, [row.fields[place] for row in table.rows]
     return examples, count()
@@ -56,15 +65,16 @@ def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Exam
 def scores_on_test(
     models: dict[str, Encoder], task: Task, files: dict[str, Path], tokenizer, max_length: int
 ) -> dict[str, dict]:
-    """Scores by test file and model, on the test rows with labels; GLUE's test files have none."""
+    """Scores by test file and model, on the test rows with labels; GLUE's have none, or -1."""
     found = {}
     for split in task.test_files:
         path = files[split]
-        if not path.is_file() or holds_ids(path):
+        if not has_rows(path) or holds_ids(path):
             continue
-        if not has_labels(read_table(path, task, labelled=False), task):
-            continue
-        examples = encode_table(read_table(path, task), task, tokenizer, max_length).labelled()
+        every = encode_table(read_table(path, task, labelled=None), task, tokenizer, max_length)
+        examples = every.labelled()
+        if len(every) > len(examples) > 0:
+            remark(f"{path}: {len(every) - len(examples)} rows have no label, so have no score")
         if len(examples):
             found[split] = {
                 name: scores(task, predict(model, examples), examples.labels)

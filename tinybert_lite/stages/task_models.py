@@ -12,7 +12,7 @@ from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text, at_chance, better_order
 from tinybert_lite.stages.stage import stage_of
 from tinybert_lite.system.console import remark, say
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, listed
 
 RULE = "=" * 102
 SWAPPED = (
@@ -80,7 +80,7 @@ def check_teacher(job: Job, scores: dict[str, float], dev: DevSet, where: Path) 
     if found := at_chance(task, scores, dev.first.labels):
         hint = (
             f"{where}: the teacher's {found}; check that it was fine-tuned on {task.name}"
-            f"{', with the labels in the order ' + ', '.join(task.labels) if task.labels else ''}"
+            f"{', with the labels in the order ' + listed(task.labels) if task.labels else ''}"
         )
         if not (settings.finetune_teacher.allow_weak_teacher or settings.profile == "smoke"):
             raise UserError(

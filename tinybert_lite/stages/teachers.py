@@ -28,7 +28,7 @@ from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.tokenizers import SAFELY
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import say
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, listed
 from tinybert_lite.system.files import read_json
 
 Text = tuple[str, str | None]  # a row's one or two texts
@@ -182,17 +182,17 @@ def class_order(folder: ModelFolder, task: Task) -> list[int]:
     _check_sizes(path, lambda name: getattr(config, name, None))
     if len(words) != task.num_labels:
         raise UserError(
-            f"{path} has {len(words)} outputs ({', '.join(words)}), but {task.name} needs "
-            f"{task.num_labels} ({', '.join(task.labels) or 'a number'}): use a classifier that "
+            f"{path} has {len(words)} outputs ({listed(words)}), but {task.name} needs "
+            f"{task.num_labels} ({listed(task.labels) or 'a number'}): use a classifier that "
             f"was fine-tuned on {task.name}"
         )
     if order := task.order_of(words):
         return order
     if task.labels:
-        pairs = (f"{word} is {label}" for word, label in zip(words, task.labels))
+        pairs = [f"{word} is {label}" for word, label in zip(words, task.labels)]
         say(
             f"teacher {folder.name}: its outputs are matched with the labels in their order: "
-            f"{', '.join(pairs)}"
+            f"{listed(pairs)}"
         )
     return list(range(len(words)))
 

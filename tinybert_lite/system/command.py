@@ -12,6 +12,21 @@ from tinybert_lite.system import processes
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError, what_failed
 
+STOPPED = (
+    "stopped; the same command again resumes a stage from its last saved step, and does other work "
+    "from the beginning"
+)
+
+
+def _need_text(argument: str) -> None:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # the shell passed other bytes
+        raise UserError(
+            f"the argument {argument.encode('utf-8', 'surrogateescape')!r} is not UTF-8 text; type "
+            "it again, or rename the file"
+        ) from None
+
 
 def command(main):
     """Turn a `main(argv)` into a command that returns its exit code.
@@ -26,7 +41,10 @@ def command(main):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # print ? for letters unknown to it
         try:
-            return main(sys.argv[1:] if argv is None else list(argv)) or 0
+            argv = sys.argv[1:] if argv is None else list(argv)
+            for argument in argv:
+                _need_text(argument)
+            return main(argv) or 0
         except BrokenPipeError:
             # Python flushes stdout once more when it ends, and would report the error again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -34,8 +52,8 @@ def command(main):
         except (UserError, OSError) as error:
             remark(f"error: {what_failed(error) if isinstance(error, OSError) else error}")
             return 2
-        except KeyboardInterrupt:
-            remark("stopped; run the same command again to resume from the last saved step")
+        except KeyboardInterrupt as stop:
+            remark(str(stop) or STOPPED)
             return 130
         finally:
             processes.leave()

@@ -1,6 +1,8 @@
 """Errors that a command reports in one sentence."""
 
 import errno
+from collections.abc import Collection
+from reprlib import repr as short
 
 
 class UserError(Exception):
@@ -8,6 +10,12 @@ class UserError(Exception):
 
     Commands print it and exit with code 2.
     """
+
+
+def listed(words: Collection[str], most: int = 10, between: str = ", ") -> str:
+    """Join at most `most` words, long ones shortened, and say how many more there are."""
+    first = between.join(short(word)[1:-1] for word in [*words][:most])
+    return first + (f" and {len(words) - most:,} more" if len(words) > most else "")
 
 
 def disk_refuses(error: Exception) -> bool:

@@ -10,36 +10,59 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.first_bytes import not_text, refuse_stand_in
 
 LONGEST = 1_000_000  # bytes in a line
+LARGEST = 1 << 30  # bytes of a file that is read as a whole
 PACKED = {".xz": lzma.open, ".bz2": bz2.open, ".gz": gzip.open}
 BLOCK = 1 << 16  # bytes read and checked at once, fewer than LONGEST
-MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
 
 
 def lines_of(
-    path: Path, cure: str = "put the file there or name another folder", longest: int = LONGEST
+    path: Path,
+    cure: str = "put the file there or name another folder",
+    longest: int = LONGEST,
+    errors: str = "strict",
 ) -> Iterator[str]:
     """Yield the lines of a UTF-8 file without line ends, byte order mark and blank last lines.
 
-    `.xz`, `.bz2` and `.gz` are unpacked. Raises UserError for a missing file (with this `cure`),
-    another encoding, invalid bytes, NUL, a line of more than `longest` bytes, a damaged archive.
+    `.xz`, `.bz2` and `.gz` are unpacked. With errors="surrogateescape", invalid bytes become half
+    surrogate pairs. Raises UserError for a missing file (with this `cure`), a file that is not text
+    (see `first_bytes`), another encoding, invalid bytes, NUL, a line of more than `longest` bytes,
+    a damaged archive.
     """
+    _need(path, cure)
+    return chain.from_iterable(_blocks_of_lines(path, longest, errors))
+
+
+def text_of(path: Path) -> str:
+    """Return a UTF-8 file as a whole, checked like `lines_of`; at most 2^30 bytes."""
+    _need(path, "put the file there or name another")
+    blocks, size = [], 0
+    for block in _blocks(path):
+        blocks.append(block)
+        size += len(block)
+        if size > LARGEST:
+            raise UserError(f"{path} is larger than {LARGEST:,} bytes; write one row per line")
+    return _text(path, 1, b"".join(blocks), "strict")
+
+
+def start_of(path: Path) -> str:
+    """Return the first characters of a text file, to find its kind."""
+    _need(path, "put the file there or name another")
+    return next(_blocks(path), b"").decode("utf-8", "ignore")
+
+
+def _need(path: Path, cure: str) -> None:
     if not path.is_file():
         raise UserError(f"{path} is missing: {cure}")
-    return chain.from_iterable(_blocks_of_lines(path, longest))
 
 
-def _blocks_of_lines(path: Path, longest: int) -> Iterator[Iterable[str]]:
+def _blocks_of_lines(path: Path, longest: int, errors: str) -> Iterator[Iterable[str]]:
     blank = 0
     for number, raw in _whole_lines(path, longest):
         # str.splitlines would also split at other separators, which a text may hold.
-        text = _text(path, number, raw)
+        text = _text(path, number, raw, errors)
         if "\r" in text:
             text = text.replace("\r\n", "\n").removesuffix("\r")
         if body := text.rstrip("\n"):
@@ -68,31 +91,29 @@ def _whole_lines(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
+    if path.suffix in PACKED:
+        refuse_stand_in(path)
     try:
         with PACKED.get(path.suffix, open)(path, "rb") as file:
             start = file.read(BLOCK)
-            if encoding := _other_encoding(start):
-                raise UserError(f"{path} is {encoding} text; save the file as UTF-8")
-            yield start.removeprefix(codecs.BOM_UTF8)
-            while block := file.read(BLOCK):
-                yield block
+            if said := not_text(start):
+                raise UserError(f"{path} {said}")
+            # Old spreadsheets end lines with CR alone.
+            by_cr = b"\r" in start[:-1] and b"\n" not in start
+            block = start.removeprefix(codecs.BOM_UTF8)
+            while block:
+                yield block.replace(b"\r", b"\n") if by_cr else block
+                block = file.read(BLOCK)
     except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         if getattr(error, "errno", None):  # from the operating system, not from bz2 or gzip
             raise
         raise UserError(f"{path} is a damaged {path.suffix} file; fetch it again") from None
 
 
-def _other_encoding(start: bytes) -> str:
-    """UTF-16 or UTF-32, recognised by the byte order mark or the share of zero bytes; else ""."""
-    marked = next((name for mark, name in MARKS.items() if start.startswith(mark)), "")
-    zeros = start.count(0) / max(1, len(start))
-    return marked or ("UTF-16" if 0.4 < zeros < 0.6 else "UTF-32" if 0.6 < zeros < 0.8 else "")
-
-
-def _text(path: Path, number: int, raw: bytes) -> str:
+def _text(path: Path, number: int, raw: bytes, errors: str) -> str:
     """Decode whole lines, the first of which is line `number`."""
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8", errors)
         wrong, what = raw.find(b"\0"), "holds a NUL byte"
     except UnicodeDecodeError as error:
         wrong, what = error.start, "not UTF-8 text"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinybert_lite.data.tables import has_labels, read_table
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.models.loading import load_bert
@@ -67,7 +67,7 @@ def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: 
     files = {
         split: path
         for split, path in files.items()
-        if path.is_file() and has_labels(read_table(path, task, labelled=False), task)
+        if path.is_file() and any(row.label for row in read_table(path, task, None).rows)
     }
     reads = quantize.reads_of(workspace, rows=workspace.data_file("train") if model else None) | {
         "student": model or workspace.final_student

@@ -1,0 +1,127 @@
+"""The rows of a file whose texts are to be predicted; a row without a text stays in its place."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tinybert_lite.data.clue import with_texts
+from tinybert_lite.data.records import (
+    CUT,
+    EMPTY,
+    TABS,
+    Records,
+    as_text,
+    ask_about_header,
+    at,
+    kind_of,
+    no_column,
+    records,
+)
+from tinybert_lite.data.tasks import Task
+from tinybert_lite.system.console import remark
+from tinybert_lite.system.errors import UserError, listed
+
+Texts = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row: its texts, or None where one is missing, and its other columns."""
+
+    texts: Texts | None
+    line: int = 0
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def read_asked(
+    path: Path, task: Task, text: str | None = None, text_b: str | None = None
+) -> tuple[Iterator[Asked], list[str]]:
+    """Return a file's rows, and the names of the columns that are not texts.
+
+    The file is of any kind; its texts are in the named columns, or else in the task's.
+
+    A .txt file without the task's columns and without tabs holds one text per line. Of a task such
+    as XNLI-de the rows of its language are read. Raises UserError with file and line if a column is
+    missing, or a row is damaged.
+    """
+    columns = [text, text_b] if text_b else [text]
+    misfits = CUT if task.label_is_last and not text else EMPTY
+    if not text:
+        columns = _task_columns(path, task)
+    found = records(path, columns, misfits)
+    for name in columns:
+        if name not in found.columns:
+            raise UserError(f"{path}: {no_column(name, found.columns)}")
+    ask_about_header(path, columns)
+    others = [name for name in found.columns if name not in columns]
+    return _rows(found, task, columns, others, composed=not text), others
+
+
+def _task_columns(path: Path, task: Task) -> list[str]:
+    """Return the names of the task's columns of texts; their numbers if there is no header."""
+    header, tabs = records(path).columns, kind_of(path) in TABS
+    wanted = {role: names for role, names in task.columns.items() if role != "label"}
+    found = [next((n for n in names.split("|") if n in header), None) for names in wanted.values()]
+    if None not in found:
+        return found
+    places = [place for role, place in task.places if role in wanted]
+    if tabs and places and max(places) < len(header):
+        return [str(place + 1) for place in places]
+    if kind_of(path) == ".txt" and len(header) == 1 and not task.text_b:
+        remark(
+            f"{path}: every line is a text to predict; if line 1 is a header, name its column with "
+            "--text"
+        )
+        return ["1"]
+    missing = [*wanted.values()][found.index(None)].replace("|", " or ")
+    number = "; without a header, columns are numbered, as --text 1" if tabs else ""
+    second = ", and that of the second texts with --text_b" if task.text_b else ""
+    raise UserError(
+        f"{path} has no column {missing!r}, as {task.name}'s rows have: name its column of texts "
+        f"with --text{second}{number}"
+    )
+
+
+def _rows(
+    found: Records, task: Task, columns: list[str], others: list[str], composed: bool
+) -> Iterator[Asked]:
+    empty: list[int] = []
+    unknown: set[str] = set()  # of JSON, whose objects may differ
+    number = 0
+    for number, cells in found.rows:
+        where = at(found.path, number)
+        if task.only and cells.get(task.only[0], task.only[1]) != task.only[1]:
+            continue
+        if composed and cells:
+            cells = with_texts(task.name, cells, where)
+        texts = [
+            as_text(cells.get(name), f"{where}: the column {name!r} holds") for name in columns
+        ]
+        unknown |= cells.keys() - {*found.columns}
+        if not all(texts):
+            empty.append(number)
+        yield Asked(
+            (texts[0], texts[1] if len(texts) > 1 else None) if all(texts) else None,
+            number,
+            {name: _shown(cells.get(name)) for name in others},
+        )
+    if not number:
+        raise UserError(f"{found.path} holds a header but no rows: add at least one")
+    if unknown:
+        remark(
+            f"{found.path}: some rows have columns that row 1 has not, which are not written to "
+            f"--output: {listed(sorted(unknown))}"
+        )
+    if empty:
+        remark(
+            f"{found.path}: {len(empty):,} rows have no text or do not fit the columns, so their "
+            f"answers are empty; the first is {at(found.path, empty[0])}"
+        )
+
+
+def _shown(value: object) -> str:
+    """A cell of another column, as one line of text."""
+    if isinstance(value, (list, dict)):
+        return json.dumps(value, ensure_ascii=False)
+    return " ".join(str("" if value is None else value).split())
