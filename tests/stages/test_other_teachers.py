@@ -630,10 +630,12 @@ def test_run_all_with_a_classifier_that_is_not_a_bert(workspace):
         "task_distill_out",
     }
     assert "| teacher |" in (workspace / "5_task_distill_out/report.md").read_text(encoding="utf-8")
-    again = call(f"{RUN} --task_teacher other --until task_distill_out")
+    again = call(
+        f"{RUN} --teacher_model teacher_model --task_teacher other --until task_distill_out"
+    )
     assert "to do" not in states(again.out).values()
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
-    changed = call(f"{RUN} --task_teacher other --dry-run")
+    changed = call(f"{RUN} --teacher_model teacher_model --task_teacher other --dry-run")
     assert states(changed.out)["task_distill_out"] == "to do" and "teacher changed" in changed.out
 
 

@@ -69,8 +69,8 @@ def load_tokenizer(place: Path, lower_case: bool | None = None):
     said = _settings(config)
     vocabulary = place if place.is_file() else find_vocabulary(place)
     kind = str(said.get("tokenizer_class", WORDPIECE[0])).removesuffix("Fast")
-    plain = place.is_file() or not any((place / name).is_file() for name in NOT_PLAIN)
-    if vocabulary and kind in WORDPIECE and plain and said.keys() <= PLAIN:
+    plain = not any((place / name).is_file() for name in NOT_PLAIN) and said.keys() <= PLAIN
+    if place.is_file() or vocabulary and kind in WORDPIECE and plain:
         tokenizer = _from_vocabulary(vocabulary, lower_case, said)
     else:
         tokenizer = _from_folder(place, kind)
