@@ -80,7 +80,8 @@ def masked_lm_scores(
     return {"accuracy": right / places, "perplexity": math.exp(loss / places)}
 
 
-def _all_labelled(path: Path, task: Task, labelled: bool = True) -> Table:
+def all_labelled(path: Path, task: Task, labelled: bool = True) -> Table:
+    """Read a task's file. Raises UserError, see `read_table`, and for a row without a label."""
     table = read_table(path, task, labelled)
     for row in table.rows:
         if row.label is None:
@@ -102,7 +103,7 @@ class DevSet:
     ):
         self.task, self.batch_size = task, batch_size
         self.parts = {
-            name: task_examples(files[name], task, tokenizer, max_length, read=_all_labelled)
+            name: task_examples(files[name], task, tokenizer, max_length, read=all_labelled)
             for name in task.dev_files
         }
         for name, examples in self.parts.items():

@@ -43,6 +43,14 @@ def _with_lines(
             tell(f"{what}: {number}{f' of {total}' if total else ''}")
 
 
+def duration(seconds: float) -> str:
+    """Format a time in its largest unit, such as `40 seconds` or `2.5 hours`."""
+    for unit, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+
+
 def grid(rows: list[tuple[str, ...]]) -> str:
     """Format rows of equal length as a text table; a column is as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*rows)]
