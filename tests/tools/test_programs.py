@@ -12,6 +12,7 @@ from contextlib import nullcontext
 import augmentation_labels
 import corpora
 import memory
+import plans
 import pytest
 import saturation
 import scale
@@ -112,6 +113,39 @@ def test_scale():
         "3.0 hours",
         "317.1 years",
     ]
+
+
+@pytest.fixture
+def planned(workspace):
+    """A folder for runs with the toy workspace's models."""
+    for name in ("own", "sst2"):
+        (workspace / "runs" / name / "1_pre_data").mkdir(parents=True)
+        for file in ("teacher_model", "student_model", "1_pre_data/documents.txt"):
+            (workspace / "runs" / name / file).symlink_to(workspace / file)
+        (workspace / "runs" / name / "1_pre_data/glove.txt").symlink_to(
+            workspace / "1_pre_data/glove.6B.100d.txt"
+        )
+    return workspace
+
+
+def test_plans(planned, capsys):
+    line = "--folder runs --quick --only own".split()
+    plans.main(line)
+    said = capsys.readouterr().out
+    rows = rows_of(said)
+    assert [row[1] for row in rows] == ["all", *plans.ALL[1:]] and "to do" in said
+    assert all(float(promised) > 0 for _, _, promised, _, _ in rows)
+    plans.main(line)  # is resumed: nothing is left to do
+    assert rows_of(capsys.readouterr().out) == rows
+
+
+def test_plans_of_real_rows_and_a_large_teacher(planned, capsys):
+    files = "--sst2 SST-2 --vocabulary teacher_model/vocab.txt"
+    plans.main(f"--folder runs --quick {files} --only sst2".split() + ["large teacher"])
+    rows = rows_of(capsys.readouterr().out)
+    assert {row[0] for row in rows} == {"sst2", "large teacher"}
+    plans.main("--folder runs --quick --only sst2".split())
+    assert "sst2: left out, since --sst2 is not given" in capsys.readouterr().out
 
 
 def test_sliders(workspace, capsys):

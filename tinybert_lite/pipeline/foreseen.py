@@ -29,7 +29,7 @@ class Augmented:
 
     rows: Rows
     masked: float = 0.0
-    length: int = 0
+    length: int = 3
     seconds: float = 0.0
 
 

@@ -31,6 +31,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import all_labelled
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage
+from tinybert_lite.stages.task_training import need_labels
 from tinybert_lite.system.outputs import read_manifest
 
 SAMPLE = 500  # rows whose tokens are counted
@@ -83,7 +84,7 @@ def _task_rows(
     workspace, rows = reader.workspace, reads.get("rows")
     own = rows and rows != workspace.data_file("train") and rows.is_file() and not augmenting
     found = {
-        split: reader.rows(path, _dev if split in workspace.task.dev_files else read_table)
+        split: reader.rows(path, _dev if split in workspace.task.dev_files else reader.train)
         for split, path in workspace.task_files.items()
         if report or split in reads or split == "train" and rows and not own
     }
@@ -128,6 +129,15 @@ class Reader:
     @cached_property
     def tokenizer(self):
         return load_tokenizer(known_vocabulary(self.workspace), self.settings.lower_case)
+
+    def train(self, path: Path, task: Task) -> Table:
+        """Read training rows. Raises UserError if a stage learns from labels and there are none."""
+        table = read_table(path, task)
+        for name in {"finetune_teacher", "baseline"} & {*self.stages}:
+            first = table.rows[: getattr(self.settings, name).max_rows or None]
+            labels = np.array(label_ids(first, task))
+            need_labels(labels[~np.isnan(labels)], task, path)
+        return table
 
     def rows(
         self, path: Path, read: Callable, task: Task | None = None, labelled: bool = True

@@ -44,11 +44,15 @@ class Promising:
 
     def multiply_adds(self, passes: Passes) -> float:
         """Return the multiply-adds of all rows of these passes."""
-        name = passes.computation
-        length = self._lengths.setdefault(name, passes.length)
+        name, own = passes.computation, self._length(passes)
+        length = self._lengths.setdefault(name, own)
         if name not in self._counted:
             self._counted[name] = self.computations[name].multiply_adds(length)
-        return passes.rows * self._counted[name] * passes.length / length
+        return passes.rows * self._counted[name] * own / length
+
+    def _length(self, passes: Passes) -> int:
+        """The mean number of tokens; rows are cut where the model has no more positions."""
+        return min(passes.length, self.computations[passes.computation].most)
 
     def seconds(self, work: Work) -> float:
         """Return the seconds of a stage's passes, updates, texts and saved models."""
@@ -76,7 +80,8 @@ class Promising:
             computation = self.computations[passes.computation]
             rows = min(passes.rows, passes.batch_size / (parts if computation.trains else 1))
             held = TOKEN * passes.rows * passes.length
-            batch = rows * self._bytes_per_row(passes) * passes.longest / passes.length
+            longer = min(passes.longest, computation.most) / self._length(passes)
+            batch = rows * self._bytes_per_row(passes) * longer
             copies = 2 + 2 * computation.trains  # gradients and two moments beside the weights
             copies += STATE * COPIES * bool(work.states and computation.trains)
             models = FLOAT * (copies * computation.parameters + computation.beside)
@@ -86,7 +91,7 @@ class Promising:
     def _bytes_per_row(self, passes: Passes) -> int:
         name = passes.computation
         if name not in self._bytes:
-            self._bytes[name] = self.computations[name].bytes_per_row(passes.length)
+            self._bytes[name] = self.computations[name].bytes_per_row(self._length(passes))
         return self._bytes[name]
 
     def disk(self, work: Work, settings: Settings, name: str) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from statistics import median
 
 import torch
 
-from tinybert_lite.pipeline.computations import Computation
+from tinybert_lite.pipeline.computation import Computation
 from tinybert_lite.stages.settings import Training
 from tinybert_lite.training.optimizer import make_optimizer
 

@@ -19,6 +19,7 @@ from tinybert_lite.method.encoder import Bert
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system import processes
+from tinybert_lite.system.console import progress
 from tinybert_lite.system.errors import UserError
 
 
@@ -53,7 +54,11 @@ def _each(
     """
     parts = []
     with evaluating(model) as moved:
-        for turn, (rows, batch) in enumerate(in_order(examples, batch_size, chosen)):
+        batches = -(-(len(examples) if chosen is None else len(chosen)) // batch_size)
+        found = progress(
+            in_order(examples, batch_size, chosen), f"prediction, {batch_size} rows each", batches
+        )
+        for turn, (rows, batch) in enumerate(found):
             if turn % processes.count() == processes.number():
                 parts.append((rows, function(moved(batch)).float().cpu().numpy()))
     parts = processes.gathered(parts)

@@ -52,7 +52,9 @@ def pregenerate(
                 tokens,
                 settings.num_workers,
                 language=language,
-                read=lambda _: read_corpora(sources, language, settings.split_sentences),
+                read=lambda _: progress(
+                    read_corpora(sources, language, settings.split_sentences), "documents read"
+                ),
             )
         )
         try:

@@ -21,7 +21,7 @@ from tinybert_lite.models.cost import card, milliseconds_a_row, parts_of
 from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.loading import SAFELY
 from tinybert_lite.system import processes
-from tinybert_lite.system.console import say
+from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
 
@@ -75,7 +75,7 @@ class OtherClassifier:
                 f"{self.tokenizer.pad_token}, does not belong to a model of {places}: put the "
                 f"model's own tokenizer files there"
             )
-        self.max_length = min(max_length, self.tokenizer.model_max_length, _positions(model))
+        self.max_length = min(max_length, self.tokenizer.model_max_length, positions_of(model))
 
     def batch(self, texts: list[Text]) -> dict[str, torch.Tensor]:
         """Tokenise texts into the model's inputs, (B, L) each."""
@@ -103,13 +103,12 @@ class OtherClassifier:
         texts, parts = list(numbers), []
         order = sorted(range(len(texts)), key=lambda i: -sum(len(side or "") for side in texts[i]))
         starts = range(0, len(order), self.batch_size)
-        for turn, start in enumerate(starts):
+        label = f"teacher {self.folder.name}, {self.batch_size} rows each"
+        for turn, start in enumerate(progress(starts, label, len(starts))):
             if turn % processes.count() == processes.number():
                 some = order[start : start + self.batch_size]
                 found = self.model(**self.batch([texts[i] for i in some])).logits
                 parts.append((some, found.float().cpu().numpy()))
-            if turn % 20 == 19:
-                say(f"teacher {self.folder.name}: batch {turn + 1} of {len(starts)} is read")
         found = np.empty((len(texts), len(self.order)), np.float32)
         for some, values in processes.gathered(parts):
             found[some] = values[:, self.order]
@@ -156,7 +155,7 @@ def _unusable(folder: ModelFolder, error: Exception) -> UserError:
     )
 
 
-def _positions(model) -> int:
+def positions_of(model) -> int:
     """The number of positions for tokens; a RoBERTa's start after the one of its padding token."""
     starts = [
         getattr(module, "padding_idx", None)

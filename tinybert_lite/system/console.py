@@ -28,7 +28,8 @@ def progress(iterable, what: str, total: int | None = None, tell: Callable[[str]
     from tqdm import tqdm
 
     in_terminal = sys.stderr.isatty() and processes.is_main()
-    bar = tqdm(iterable, desc=what, total=total, leave=False, disable=not in_terminal)
+    how = {"desc": what, "total": total, "leave": False, "disable": not in_terminal}
+    bar = tqdm(iterable, delay=0 if iterable is None else 1, **how)  # none for a second's work
     return bar if in_terminal or iterable is None else _with_lines(iterable, what, total, tell)
 
 
