@@ -16,6 +16,7 @@ from tests.makers.teachers import make_distilbert
 from tinybert_lite.models.cost import multiply_adds
 from tinybert_lite.pipeline import plan as planning
 from tinybert_lite.pipeline import promise as promising
+from tinybert_lite.pipeline import rate as rates
 from tinybert_lite.pipeline.computations import Computations
 from tinybert_lite.pipeline.counted import Rows
 from tinybert_lite.pipeline.foreseen import Augmented, Foreseen
@@ -153,8 +154,20 @@ def test_every_computation_of_a_run_is_counted_and_timed(workspace):
         one = computations[name]
         assert one.trains == (name in TRAINING) and one.bytes_per_row(8) > 0
         rate = measure(one, 8, 4, one.multiply_adds(8))
-        assert rate.multiply_adds > 0 and (rate.update > 0) == one.trains
+        assert rate.multiply_adds > 0 and (rate.batch > 0) == one.trains
         assert all(parameter.grad is None for parameter in one.model.parameters())
+
+
+def test_a_large_batch_is_foreseen_from_two_smaller_ones(workspace, monkeypatch):
+    """A row takes 2 seconds and a batch 3 more."""
+    computation = Computations(Workspace.find(workspace), profile(), choose_device("cpu"))[
+        "student"
+    ]
+    monkeypatch.setattr(rates, "_seconds", lambda computation, rows, length: 3 + 2 * rows)
+    monkeypatch.setattr(rates, "MOST", 16 * 100)
+    assert measure(computation, 8, 64, each=100) == rates.Rate(pytest.approx(50), pytest.approx(3))
+    assert measure(computation, 8, 16, each=100) == rates.Rate(pytest.approx(1600 / 35))
+    assert measure(computation, 8, 16, each=1600) == rates.Rate(pytest.approx(1600 / 5))
 
 
 def test_a_teacher_of_another_family_is_counted_as_it_is(workspace):

@@ -67,7 +67,8 @@ class Promising:
                     self._counted[name],
                 )
             rate = self._rates[name]
-            total += done / rate.multiply_adds + passes.updates * rate.update
+            batches = passes.updates or passes.rows / passes.batch_size
+            total += done / rate.multiply_adds + batches * rate.batch
         written = FLOAT * self.trained(work) * (work.models + STATE * work.states)
         return total + written / _bytes_per_second()
 

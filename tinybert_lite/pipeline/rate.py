@@ -10,30 +10,48 @@ from tinybert_lite.pipeline.computation import Computation
 from tinybert_lite.stages.settings import Training
 from tinybert_lite.training.optimizer import make_optimizer
 
-MOST = 6e9  # multiply-adds of a batch that is timed: about a tenth of a second on two CPU cores
+MOST = 2.4e10  # multiply-adds of a batch that is timed: half a second on two CPU cores
 SECONDS, CALLS = 0.15, 7  # a measurement ends after so much time, or so many calls
+LEAST = 0.6  # of a batch's time, its rows' share: a guard against noise
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A computation's speed. multiply_adds: per second · update: seconds of the optimizer's."""
+    """A computation's speed. multiply_adds: per second · batch: seconds that each batch takes
+    beside its rows, such as the optimizer's update."""
 
     multiply_adds: float
-    update: float = 0.0
+    batch: float = 0.0
 
 
 def measure(computation: Computation, length: int, batch_size: int, each: int) -> Rate:
-    """Time a computation on rows of `length` tokens.
+    """Time a computation on rows of `length` tokens; each: the multiply-adds of one row.
 
-    A batch has `batch_size` rows or, if that is more than `MOST`, fewer. each: the multiply-adds of
-    one row.
+    A batch that is more than `MOST` is divided: from the times of two smaller ones follow that of
+    a row and that of a batch.
     """
     rows = max(1, min(batch_size, int(MOST / max(1, each))))
-    batch = computation.batch(rows, length)
-    seconds = _median_seconds(lambda: computation.run(batch))
-    update = _median_seconds(_update(computation)) if computation.trains else 0.0
+    seconds = _seconds(computation, rows, length)
+    row, batch = seconds / rows, 0.0
+    if 4 <= rows < batch_size:
+        fewer = rows // 4
+        row = (seconds - _seconds(computation, fewer, length)) / (rows - fewer)
+        row = min(max(row, LEAST * seconds / rows), seconds / rows)
+        batch = seconds - rows * row
+    if computation.trains:
+        batch += _median_seconds(_update(computation))
     computation.model.zero_grad()
-    return Rate(rows * each / seconds, update)
+    return Rate(each / row, batch)
+
+
+def _seconds(computation: Computation, rows: int, length: int) -> float:
+    batch = computation.batch(rows, length)
+
+    def call():
+        computation.model.zero_grad()
+        computation.run(batch)
+
+    return _median_seconds(call)
 
 
 def _update(computation: Computation):
@@ -49,10 +67,10 @@ def _update(computation: Computation):
 
 
 def _median_seconds(call) -> float:
-    call()  # a warm-up
+    """The median over several calls after the first; a call that takes long is the only one."""
     times: list[float] = []
     while len(times) < CALLS and sum(times) < SECONDS:
         started = time.perf_counter()
         call()
         times.append(time.perf_counter() - started)
-    return median(times)
+    return median(times[1:] or times)
