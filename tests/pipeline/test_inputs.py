@@ -22,7 +22,7 @@ from tinybert_lite.pipeline.plan import stages
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
-from tinybert_lite.stages.settings import Pregenerating
+from tinybert_lite.stages.settings import Pregenerating, Settings
 from tinybert_lite.system.errors import UserError
 
 
@@ -113,10 +113,11 @@ def test_variants_that_augmentation_draws_twice_are_not_counted_twice(workspace)
 
 def test_sequences_are_foreseen_exactly_if_the_corpus_is_small(workspace, tmp_path):
     text = write_toy_corpus(tmp_path / "documents.txt", documents=12)
-    settings = Pregenerating(max_seq_len=32, epochs_to_generate=1)
+    options = Pregenerating(max_seq_len=32, epochs_to_generate=1)
+    settings = Settings(pregenerate_training_data=options)
     vocabulary = workspace / "teacher_model/vocab.txt"
-    foreseen = Corpus.read([text], "en", False).sequences(vocabulary, settings, None)
-    (made,) = pregenerate(text, vocabulary, tmp_path / "made", settings, 0)
+    foreseen = Corpus.read([text], "en", False).sequences(vocabulary, settings)
+    (made,) = pregenerate(text, vocabulary, tmp_path / "made", options, settings.seed)
     assert foreseen.count == made and 10 < foreseen.length(128) <= 32 and foreseen.bytes > 100
 
 
@@ -125,12 +126,13 @@ def test_sequences_of_a_large_corpus_are_foreseen_from_a_sample(workspace, tmp_p
     content = text.read_text(encoding="utf-8")
     text.write_text("\n".join([content] * 20), encoding="utf-8")
     monkeypatch.setattr(corpus_sample, "SAMPLE", len(content))
-    settings = Pregenerating(max_seq_len=32, epochs_to_generate=1, dupe_factor=2)
+    options = Pregenerating(max_seq_len=32, epochs_to_generate=1, dupe_factor=2)
+    settings = Settings(pregenerate_training_data=options)
     vocabulary = workspace / "teacher_model/vocab.txt"
     corpus = Corpus.read([text], "en", False)
     assert corpus.share == pytest.approx(1 / 20, rel=0.1)
-    (made,) = pregenerate(text, vocabulary, tmp_path / "made", settings, 0)
-    found = corpus.sequences(vocabulary, settings, None).count
+    (made,) = pregenerate(text, vocabulary, tmp_path / "made", options, settings.seed)
+    found = corpus.sequences(vocabulary, settings).count
     assert found == pytest.approx(made, rel=0.15)
 
 

@@ -15,7 +15,7 @@ from tinybert_lite.data.epochs import json_sequences
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline.counted import Rows
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
-from tinybert_lite.stages.settings import Pregenerating
+from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
 
@@ -56,26 +56,34 @@ class Corpus:
             return 1.0
         return min(0.99, sum(map(_bytes, self.documents)) / self.bytes)
 
-    def sequences(self, vocabulary: Path, settings: Pregenerating, lower_case) -> Rows:
+    def sequences(self, vocabulary: Path, settings: Settings) -> Rows:
         """Make the sequences of the sample, to foresee those of an epoch of the whole corpus.
 
         Raises UserError if the whole corpus is one document, see `TokenisedCorpus.build`.
         """
-        once = replace(settings, epochs_to_generate=1, dupe_factor=1, num_workers=1)
+        options, lower_case = settings.pregenerate_training_data, settings.lower_case
+        once = replace(options, epochs_to_generate=1, dupe_factor=1, num_workers=1)
         with tempfile.TemporaryDirectory() as folder:
             text = Path(folder, "sample.txt")
             sources = [text] if self.share < 1 else self.sources
             self._write(text)
             started = time.perf_counter()
             (count,) = pregenerate(
-                sources, vocabulary, Path(folder), once, 0, lower_case, "", self.language
+                sources,
+                vocabulary,
+                Path(folder),
+                once,
+                settings.seed,
+                lower_case,
+                "",
+                self.language,
             )
             seconds = time.perf_counter() - started
             made = Path(folder, "epoch_0.json")
             rows = json_sequences(made, load_tokenizer(vocabulary, lower_case).get_vocab())
-            lengths = np.array([len(ids) for ids, _, _ in rows] or [settings.max_seq_len])
+            lengths = np.array([len(ids) for ids, _, _ in rows] or [options.max_seq_len])
             size = made.stat().st_size
-        total, one = round(count * settings.dupe_factor / self.share), max(1, count)
+        total, one = round(count * options.dupe_factor / self.share), max(1, count)
         return Rows(max(1, total), lengths, [], seconds / one, size / one)
 
     def _write(self, path: Path) -> None:

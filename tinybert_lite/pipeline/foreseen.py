@@ -115,7 +115,7 @@ def _sequences(
     options, folder = settings.pregenerate_training_data, workspace.sequences
     if "pregenerate_training_data" in names:
         vocabulary = known_vocabulary(workspace)
-        one = inputs.corpus.sequences(vocabulary, options, settings.lower_case)
+        one = inputs.corpus.sequences(vocabulary, settings)
         return [one] * options.epochs_to_generate
     if "general_distill" not in names or not folder.is_dir():
         return []
