@@ -11,10 +11,10 @@ import numpy as np
 from tinybert_lite.data.corpora import corpus_files, read_corpora
 from tinybert_lite.data.corpus import LAYOUT
 from tinybert_lite.data.corpus_parts import check_parts
-from tinybert_lite.data.epochs import json_sequences
+from tinybert_lite.data.epochs import close_corpus, epoch_file, json_sequences
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline.counted import Rows
-from tinybert_lite.stages.pregenerate_training_data import pregenerate
+from tinybert_lite.stages.pregenerate_training_data import tokenise, write_epoch
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
@@ -61,26 +61,25 @@ class Corpus:
 
         Raises UserError if the whole corpus is one document, see `TokenisedCorpus.build`.
         """
-        options, lower_case = settings.pregenerate_training_data, settings.lower_case
-        once = replace(options, epochs_to_generate=1, dupe_factor=1, num_workers=1)
-        with tempfile.TemporaryDirectory() as folder:
-            text = Path(folder, "sample.txt")
-            sources = [text] if self.share < 1 else self.sources
+        options = settings.pregenerate_training_data
+        once = replace(options, dupe_factor=1, num_workers=1)
+        with tempfile.TemporaryDirectory() as place:
+            folder, text = Path(place), Path(place, "sample.txt")
             self._write(text)
+            sources = [text] if self.share < 1 else self.sources
+            tokenizer = load_tokenizer(vocabulary, settings.lower_case)
             started = time.perf_counter()
-            (count,) = pregenerate(
-                sources,
-                vocabulary,
-                Path(folder),
-                once,
-                settings.seed,
-                lower_case,
-                "",
-                self.language,
-            )
-            seconds = time.perf_counter() - started
-            made = Path(folder, "epoch_0.json")
-            rows = json_sequences(made, load_tokenizer(vocabulary, lower_case).get_vocab())
+            documents = tokenise(sources, tokenizer, folder, once, self.language)
+            seconds = (time.perf_counter() - started) / options.epochs_to_generate
+            try:
+                count = write_epoch(folder, documents, once, settings.seed, 0, folder)
+                started = time.perf_counter()  # the first epoch also opens the tokens
+                write_epoch(folder, documents, once, settings.seed, 1, folder)
+                seconds += time.perf_counter() - started
+            finally:
+                close_corpus()
+            made = epoch_file(folder, 0)
+            rows = json_sequences(made, tokenizer.get_vocab())
             lengths = np.array([len(ids) for ids, _, _ in rows] or [options.max_seq_len])
             size = made.stat().st_size
         total, one = round(count * options.dupe_factor / self.share), max(1, count)
