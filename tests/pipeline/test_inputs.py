@@ -9,7 +9,7 @@ import pytest
 
 from tests.makers.articles import ENGLISH, as_json, as_text, as_wikitext
 from tests.makers.commands import RUN, call, snapshot
-from tests.makers.workspaces import write_toy_corpus
+from tests.makers.workspaces import make_student_config, write_toy_corpus
 from tinybert_lite.data import corpus_parts
 from tinybert_lite.data.corpus_parts import check_parts
 from tinybert_lite.data.tables import read_table
@@ -66,6 +66,19 @@ def test_rows_of_one_class_are_refused_at_the_plan(part, workspace):
     path.write_text("\n".join([head, *(row for row in rows if row[-1] == "1")]), encoding="utf-8")
     ran = call(f"{RUN} --dry-run")
     assert ran.code == 2 and f"{part}.tsv: every row that is read has the label '1'" in ran.err
+
+
+@pytest.mark.parametrize(
+    "config, says",
+    [
+        ({"heads": 4}, "the student has 4 attention heads and the teacher 2"),
+        ({"hidden_act": "GELU"}, "config.json"),
+    ],
+)
+def test_a_student_that_cannot_learn_is_refused_at_the_plan(config, says, workspace):
+    make_student_config(workspace / "student_model", **config)
+    ran = call(f"{RUN} --dry-run")
+    assert ran.code == 2 and says in ran.err and "Traceback" not in ran.err
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -21,6 +21,7 @@ from tinybert_lite.pipeline.computation import Batch, Computation
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.device import Device
+from tinybert_lite.system.errors import UserError
 
 
 class Computations:
@@ -35,8 +36,17 @@ class Computations:
         self._made: dict[str, Computation] = {}
 
     def __getitem__(self, name: str) -> Computation:
+        """Make a computation, once. Raises UserError for models that do not fit each other, or
+        that cannot be built."""
         if name not in self._made:
-            self._made[name] = self._make(name)
+            try:
+                self._made[name] = self._make(name)
+            except (RuntimeError, TypeError, ValueError, KeyError) as error:
+                reason = " ".join(str(error).split())[:150]
+                raise UserError(
+                    f"the models of {name} cannot be built ({reason}): check the config.json of "
+                    f"{self.workspace.teacher} and {self.workspace.student_source}"
+                ) from None
         return self._made[name]
 
     def _make(self, name: str) -> Computation:
