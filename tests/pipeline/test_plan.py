@@ -263,8 +263,10 @@ def test_a_stage_is_chosen_by_its_number_as_by_its_name(which, workspace):
         call(f"run_all --profile smoke --device cpu --dry-run {how}").out
         for how in (which, by_name)
     ]
-    stripped = [[line[:50] for line in said.splitlines()[5:]] for said in plans]
-    assert stripped[0] == stripped[1] and "to do" in plans[0]
+    stripped = [
+        [line[:50] for line in said.splitlines() if line.startswith("  to do ")] for said in plans
+    ]
+    assert stripped[0] == stripped[1] != []
 
 
 def test_numbers_are_those_of_the_titles():

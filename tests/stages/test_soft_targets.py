@@ -99,7 +99,7 @@ def test_a_long_prediction_shows_how_far_it_is(monkeypatch, capsys):
     """Dev rows, soft targets and test rows are all predicted here."""
     shown = []
 
-    def progress(iterable, what, total):
+    def progress(iterable, what, total, tell):
         shown.append((what, total))
         return iterable
 

@@ -33,21 +33,18 @@ class Computations:
 
     def __init__(self, workspace: Workspace, settings: Settings, device: Device):
         self.workspace, self.settings, self.device = workspace, settings, device
-        self._made: dict[str, Computation] = {}
 
     def __getitem__(self, name: str) -> Computation:
-        """Make a computation, once. Raises UserError for models that do not fit each other, or
+        """Make a computation. Raises UserError for models that do not fit each other, or
         that cannot be built."""
-        if name not in self._made:
-            try:
-                self._made[name] = self._make(name)
-            except (RuntimeError, TypeError, ValueError, KeyError) as error:
-                reason = " ".join(str(error).split())[:150]
-                raise UserError(
-                    f"the models of {name} cannot be built ({reason}): check the config.json of "
-                    f"{self.workspace.teacher} and {self.workspace.student_source}"
-                ) from None
-        return self._made[name]
+        try:
+            return self._make(name)
+        except (RuntimeError, TypeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:150]
+            raise UserError(
+                f"the models of {name} cannot be built ({reason}): check the config.json of "
+                f"{self.workspace.teacher} and {self.workspace.student_source}"
+            ) from None
 
     def _make(self, name: str) -> Computation:
         options, classes = getattr(self.settings, name, None), self.settings.task.num_labels

@@ -144,7 +144,8 @@ class Reader:
     ) -> Rows:
         """Read all rows of a file with `read(path, task)`, a table, and tokenise some of them."""
         task, started = task or self.workspace.task, time.perf_counter()
-        if holds_ids(path):
+        texts_needed = read == self.train and "data_augmentation" in self.stages
+        if holds_ids(path) and not texts_needed:
             options = (getattr(self.settings, name) for name in self.stages)
             most = min(getattr(each, "max_seq_length", LONGEST) for each in options)
             examples = id_examples(path, task, self.tokenizer, most, labelled=labelled)

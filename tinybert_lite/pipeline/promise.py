@@ -32,68 +32,78 @@ class Promise:
     disk: int
 
 
+@dataclass(frozen=True)
+class Known:
+    """What was counted and measured of a computation, at rows of `length` tokens.
+
+    most: tokens that the models have positions for · multiply_adds, bytes: of one row · parameters:
+    of the model · beside: of the teacher of a training step."""
+
+    length: int
+    most: int
+    multiply_adds: int
+    bytes: int
+    parameters: int
+    beside: int
+    trains: bool
+    rate: Rate
+
+
 class Promising:
-    """Counts and measures each of a run's computations once."""
+    """Counts and measures each of a run's computations once; no more than one is in memory."""
 
     def __init__(self, computations: Computations):
         self.computations = computations
-        self._lengths: dict[str, int] = {}
-        self._counted: dict[str, int] = {}
-        self._rates: dict[str, Rate] = {}
-        self._bytes: dict[str, int] = {}
+        self._known: dict[str, Known] = {}
+
+    def known(self, passes: Passes) -> Known:
+        """Count and measure the computation of these passes, if that was not done before."""
+        name = passes.computation
+        if name not in self._known:
+            one = self.computations[name]
+            length = min(passes.length, one.most)
+            each = one.multiply_adds(length)
+            self._known[name] = Known(
+                length,
+                one.most,
+                each,
+                one.bytes_per_row(length),
+                one.parameters,
+                one.beside,
+                one.trains,
+                measure(one, length, passes.batch_size, each),
+            )
+        return self._known[name]
 
     def multiply_adds(self, passes: Passes) -> float:
-        """Return the multiply-adds of all rows of these passes."""
-        name, own = passes.computation, self._length(passes)
-        length = self._lengths.setdefault(name, own)
-        if name not in self._counted:
-            self._counted[name] = self.computations[name].multiply_adds(length)
-        return passes.rows * self._counted[name] * own / length
-
-    def _length(self, passes: Passes) -> int:
-        """The mean number of tokens; rows are cut where the model has no more positions."""
-        return min(passes.length, self.computations[passes.computation].most)
+        """Return the multiply-adds of all rows of these passes; longer rows are cut."""
+        known = self.known(passes)
+        share = min(passes.length, known.most) / known.length
+        return passes.rows * known.multiply_adds * share
 
     def seconds(self, work: Work) -> float:
         """Return the seconds of a stage's passes, updates, texts and saved models."""
         total = work.text_seconds
         for passes in work.passes:
-            done, name = self.multiply_adds(passes), passes.computation
-            if name not in self._rates:
-                self._rates[name] = measure(
-                    self.computations[name],
-                    self._lengths[name],
-                    passes.batch_size,
-                    self._counted[name],
-                )
-            rate = self._rates[name]
+            rate = self.known(passes).rate
             batches = passes.updates or passes.rows / passes.batch_size
-            total += done / rate.multiply_adds + batches * rate.batch
+            total += self.multiply_adds(passes) / rate.multiply_adds + batches * rate.batch
         written = FLOAT * self.trained(work) * (work.models + STATE * work.states)
         return total + written / _bytes_per_second()
 
     def memory(self, work: Work, settings: Settings, name: str) -> float:
         """Return the bytes that a stage needs at once, beside Python and its packages."""
-        options = getattr(settings, name, None)
-        parts = getattr(options, "gradient_accumulation_steps", 1)
+        parts = getattr(getattr(settings, name, None), "gradient_accumulation_steps", 1)
         most = 0.0
         for passes in work.passes:
-            computation = self.computations[passes.computation]
-            rows = min(passes.rows, passes.batch_size / (parts if computation.trains else 1))
-            held = TOKEN * passes.rows * passes.length
-            longer = min(passes.longest, computation.most) / self._length(passes)
-            batch = rows * self._bytes_per_row(passes) * longer
-            copies = 2 + 2 * computation.trains  # gradients and two moments beside the weights
-            copies += STATE * COPIES * bool(work.states and computation.trains)
-            models = FLOAT * (copies * computation.parameters + computation.beside)
-            most = max(most, models + batch + held)
+            known = self.known(passes)
+            rows = min(passes.rows, passes.batch_size / (parts if known.trains else 1))
+            batch = rows * known.bytes * min(passes.longest, known.most) / known.length
+            copies = 2 + 2 * known.trains  # gradients and two moments beside the weights
+            copies += STATE * COPIES * bool(work.states and known.trains)
+            models = FLOAT * (copies * known.parameters + known.beside)
+            most = max(most, models + batch + TOKEN * passes.rows * passes.length)
         return most
-
-    def _bytes_per_row(self, passes: Passes) -> int:
-        name = passes.computation
-        if name not in self._bytes:
-            self._bytes[name] = self.computations[name].bytes_per_row(self._length(passes))
-        return self._bytes[name]
 
     def disk(self, work: Work, settings: Settings, name: str) -> tuple[float, float]:
         """Return the bytes that a stage leaves on the disk, and those of its saved states."""
@@ -103,14 +113,14 @@ class Promising:
 
     def trained(self, work: Work) -> int:
         """Return the number of parameters of the model that a stage trains; 0 without training."""
-        names = [passes.computation for passes in work.passes]
-        found = [self.computations[name] for name in names]
-        return max((each.parameters for each in found if each.trains), default=0)
+        found = map(self.known, work.passes)
+        return max((known.parameters for known in found if known.trains), default=0)
 
 
 def promise(works: dict[str, Work], computations: Computations, settings: Settings) -> Promise:
     """Foresee what stages need, by name. Random numbers are left as they were."""
-    own = psutil.Process().memory_info().rss
+    on_device = computations.device.name == "cuda"
+    own = 0 if on_device else psutil.Process().memory_info().rss
     with torch.random.fork_rng():
         found = Promising(computations)
         seconds = {name: found.seconds(work) for name, work in works.items()}

@@ -19,7 +19,7 @@ from tinybert_lite.method.encoder import Bert
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system import processes
-from tinybert_lite.system.console import progress
+from tinybert_lite.system.console import progress, remark
 from tinybert_lite.system.errors import UserError
 
 
@@ -55,9 +55,8 @@ def _each(
     parts = []
     with evaluating(model) as moved:
         batches = -(-(len(examples) if chosen is None else len(chosen)) // batch_size)
-        found = progress(
-            in_order(examples, batch_size, chosen), f"prediction, {batch_size} rows each", batches
-        )
+        label = f"prediction, {batch_size} rows each"
+        found = progress(in_order(examples, batch_size, chosen), label, batches, remark)
         for turn, (rows, batch) in enumerate(found):
             if turn % processes.count() == processes.number():
                 parts.append((rows, function(moved(batch)).float().cpu().numpy()))
