@@ -67,10 +67,10 @@ def _update(computation: Computation):
 
 
 def _median_seconds(call) -> float:
-    """The median over several calls after the first; a call that takes long is the only one."""
+    """The median over several calls after the first, which also takes memory and warms caches."""
     times: list[float] = []
-    while len(times) < CALLS and sum(times) < SECONDS:
+    while len(times) < 2 or len(times) < CALLS and sum(times) < SECONDS:
         started = time.perf_counter()
         call()
         times.append(time.perf_counter() - started)
-    return median(times[1:] or times)
+    return median(times[1:])
