@@ -35,6 +35,12 @@ def fill(folder: Path, **files: str) -> None:
 # A clean folder -----------------------------------------------------------------------------------
 
 
+def test_a_stage_is_reset_by_its_name_too(workspace):
+    fill(workspace / "3_general_distill", pytorch_model_dot_bin="weights")
+    assert call("reset --stage general_distill --yes").code == 0
+    assert not (workspace / "3_general_distill/pytorch_model.bin").exists()
+
+
 def test_what_a_run_and_the_learner_wrote_moves_aside_and_the_readme_stays(workspace):
     folder = workspace / "3_general_distill"
     fill(

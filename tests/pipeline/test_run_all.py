@@ -24,7 +24,10 @@ from tests.makers.workspaces import (
 )
 from tinybert_lite import task_distill
 from tinybert_lite.pipeline import running as run_all
+from tinybert_lite.pipeline.foreseen import foresee
+from tinybert_lite.pipeline.inputs import read_inputs
 from tinybert_lite.pipeline.profiles import profile
+from tinybert_lite.pipeline.work import WORK
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher, general_distill, pretrain
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
@@ -430,6 +433,24 @@ def test_the_whole_pipeline_runs_from_data_alone(smoke):
         assert (root / file).is_file(), file
 
 
+def test_what_the_plan_counts_is_what_the_stages_then_do(smoke):
+    """Rows and updates of every stage that trains, and the rows of stages 1 and 2."""
+    root, settings = smoke[0], profile("smoke")
+    places = Workspace.find(root, teacher_model="grow")
+    todo = [stage for stage in run_all.stages(baseline=True) if stage.name != "pretrain"]
+    found = foresee(todo, read_inputs(todo, True, places, settings), places, settings)
+    done = {stage.name: read_manifest(stage.folder(places))["metrics"] for stage in todo}
+    for name, metrics in done.items():
+        if "steps" in metrics:
+            updates = {passes.updates for passes in WORK[name](found, settings).passes} - {0}
+            assert updates == {metrics["steps"]}, name
+    written = done["data_augmentation"]["augmented_rows"]
+    assert found.task_rows.count == pytest.approx(written, rel=0.2)
+    assert [epoch.count for epoch in found.sequences] == done["pregenerate_training_data"][
+        "sequences"
+    ]
+
+
 def test_results_carry_their_fields(smoke):
     results = json.loads((smoke[0] / "5_task_distill_out/results.json").read_text(encoding="utf-8"))
     assert (results["task"], results["metric"], results["seed"], results["profile"]) == (
@@ -447,7 +468,7 @@ def test_results_carry_their_fields(smoke):
         for name in ("teacher", "student")
     )
     assert results["rows"] == {"train": 48, "dev": 32}
-    assert 0 <= results["agreement"] <= 1
+    assert 0 <= results["agreement"] <= 1 and type(results["teacher_above_chance"]) is bool
 
 
 def test_the_report_shows_its_pictures_and_every_row_of_the_table(smoke):

@@ -8,6 +8,7 @@ import pytest
 from tests.makers.loops import bert, loop, rows, same
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.method.objectives import Prediction
+from tinybert_lite.stages import evaluation
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.settings import Training
 from tinybert_lite.stages.soft_targets import asking, first_identical, with_soft_targets
@@ -92,3 +93,18 @@ def test_a_student_learns_the_same_from_stored_logits():
         and abs(trained[0][1] - trained[2][1]) > 1e-4
     )
     assert not same(trained[0][0], bert(1, dropout=0, num_labels=2))
+
+
+def test_a_long_prediction_shows_how_far_it_is(monkeypatch, capsys):
+    """Dev rows, soft targets and test rows are all predicted here."""
+    shown = []
+
+    def progress(iterable, what, total, tell):
+        shown.append((what, total))
+        return iterable
+
+    monkeypatch.setattr(evaluation, "progress", progress)
+    model, examples = bert(1, num_labels=2), rows(15)
+    predict(model, examples, 4)
+    predict(model, examples, 4, np.arange(5))
+    assert shown == [("prediction, 4 rows each", 4), ("prediction, 4 rows each", 2)]

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 import augmentation_labels
 import corpora
 import memory
+import plans
 import pytest
 import saturation
 import scale
@@ -112,6 +113,33 @@ def test_scale():
         "3.0 hours",
         "317.1 years",
     ]
+
+
+@pytest.mark.parametrize("name", sampled([*plans.RUNS], default=["own", "large teacher"]))
+def test_plans(name, workspace, capsys):
+    """With the toy workspace's models where the run's own teacher does not need another student."""
+    home = workspace / "runs" / name.replace(" ", "_")
+    (home / "1_pre_data").mkdir(parents=True)
+    if name in ("own", "sst2"):
+        for file in ("teacher_model", "student_model", "1_pre_data/documents.txt"):
+            (home / file).symlink_to(workspace / file)
+        glove = workspace / "1_pre_data/glove.6B.100d.txt"
+        (home / "1_pre_data/glove.txt").symlink_to(glove)
+    files = "--sst2 SST-2 --vocabulary teacher_model/vocab.txt"
+    line = [*f"--folder runs --quick {files} --only".split(), name]
+    plans.main(line)
+    said = capsys.readouterr().out
+    rows = rows_of(said[said.index("| run") :])
+    stages = plans.ALL[1:] if name != "large teacher" else plans.ALL[2:4]
+    assert [row[1] for row in rows] == ["all", *stages] and "to do" in said
+    assert all(row[0] == name for row in rows) and float(rows[0][2]) > 0 < float(rows[0][3])
+    plans.main(line)  # is resumed: nothing is left to do
+    assert rows_of(capsys.readouterr().out) == rows
+
+
+def test_plans_leaves_out_a_run_without_its_files(workspace, capsys):
+    plans.main("--folder runs --quick --only sst2".split())
+    assert "sst2: left out, since --sst2 is not given" in capsys.readouterr().out
 
 
 def test_sliders(workspace, capsys):

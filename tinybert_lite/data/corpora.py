@@ -104,14 +104,14 @@ def read_corpora(
     damaged JSON, and a <doc> without </doc>.
     """
     for path in corpus_files(sources):
-        read = _reader(path)
+        read = reader_of(path)
         if read is read_documents and not split:
             yield from read_documents(path)
         else:
             yield from filter(None, (sentences(paragraphs, language) for paragraphs in read(path)))
 
 
-def _reader(path: Path) -> Reader:
+def reader_of(path: Path) -> Reader:
     """Return the function that reads this file's kind as documents of paragraphs."""
     head = list(islice(lines_of(path, "put a corpus there or name another", LONGEST), PEEK))
     first = next(filter(None, map(str.strip, head)), "")

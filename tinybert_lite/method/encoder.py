@@ -166,14 +166,8 @@ class Encoder(nn.Module):
 
     @property
     def positions(self) -> int:
-        """The most tokens of a row. A RoBERTa's positions begin after that of its padding token."""
-        tables = (
-            module.padding_idx
-            for name, module in self.body.named_modules()
-            if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
-        )
-        first = next((start + 1 for start in tables if start is not None), 0)
-        return (getattr(self.config, "max_position_embeddings", 0) or UNLIMITED) - first
+        """The most tokens of a row, see `positions_of`."""
+        return positions_of(self.body)
 
     def file_name(self, name: str) -> str:
         """A parameter's name in model files: that of the family's models with a head."""
@@ -276,6 +270,18 @@ def new_auto(
         config.num_labels = num_labels
     auto = auto_class(num_labels, masked_lm).from_config(config)
     return prepared(auto)
+
+
+def positions_of(model: nn.Module) -> int:
+    """The most tokens of a row; a RoBERTa's positions begin after that of its padding token."""
+    tables = (
+        module.padding_idx
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    )
+    first = next((start + 1 for start in tables if start is not None), 0)
+    places = getattr(model.config, "max_position_embeddings", None) or 0
+    return places - first if places > 0 else UNLIMITED  # XLNet has no limit: -1
 
 
 def output_layer(auto: PreTrainedModel) -> str:

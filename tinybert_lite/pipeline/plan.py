@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.data.corpora import corpus_files
-from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.student import described
+from tinybert_lite.pipeline.folders import GROWN
+from tinybert_lite.pipeline.promise import Promise, free_memory
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import (
     data_augmentation,
@@ -22,7 +22,7 @@ from tinybert_lite.stages import (
 )
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage, stale
-from tinybert_lite.system.console import say
+from tinybert_lite.system.console import duration, remark, say
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.machine import machine, set_threads
@@ -38,31 +38,8 @@ STAGES = (
     task_distill_out.STAGE,
 )
 REPORT = "report"  # the name of the last step in --from, --until and --only
-# Seconds per stage on two CPU cores: the estimate before a stage has run for the first time.
-TYPICAL_SECONDS = {
-    "smoke": {
-        "pretrain": 3,
-        "data_augmentation": 2,
-        "pregenerate_training_data": 1,
-        "general_distill": 2,
-        "finetune_teacher": 3,
-        "task_distill_mid": 3,
-        "task_distill_out": 2,
-        "baseline": 2,
-        "quantize": 3,
-    },
-    "classroom": {
-        "pretrain": 73,
-        "data_augmentation": 13,
-        "pregenerate_training_data": 1,
-        "general_distill": 46,
-        "finetune_teacher": 31,
-        "task_distill_mid": 52,
-        "task_distill_out": 34,
-        "baseline": 17,
-        "quantize": 40,
-    },
-}
+# As the titles and the folders count.
+NUMBERS = dict(zip((GROWN, "1", "2", "3", "teacher", "4", "5"), STAGES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -73,7 +50,6 @@ class Planned:
     folder: Path
     state: str
     reason: str
-    seconds: float | None = None  # of the last run with this profile, else typical ones
 
 
 def stages(baseline: bool = False, int8: bool = False) -> tuple[Stage, ...]:
@@ -97,9 +73,6 @@ def make_plan(
             plan.append(Planned(stage, folder, "not needed", skip_reason))
             continue
         reads, manifest = stage.reads(workspace), read_manifest(folder)
-        seconds = TYPICAL_SECONDS.get(settings.profile, {}).get(stage.name)
-        if manifest and (manifest["stage"], manifest["profile"]) == (stage.name, settings.profile):
-            seconds = manifest["seconds"]
         if force:
             reason = "run again by --force"
         elif not manifest:
@@ -109,7 +82,7 @@ def make_plan(
         else:
             reason = stale(stage, reads, folder, settings, manifest)
         state = "to do" if reason else "done"
-        plan.append(Planned(stage, folder, state, reason or "up to date", seconds))
+        plan.append(Planned(stage, folder, state, reason or "up to date"))
     return plan
 
 
@@ -127,8 +100,13 @@ def to_do(plan: list[Planned]) -> list[Planned]:
     return [item for item in plan if item.state == "to do"]
 
 
-def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) -> None:
-    """Print the plan. Raises UserError if the disk has too little space for it."""
+def print_plan(
+    plan: list[Planned], workspace: Workspace, settings: Settings, promised: Promise | None
+) -> None:
+    """Print the plan, with what it needs if something is to do.
+
+    Raises UserError if the disk has too little space for it.
+    """
     teacher, student = shown(workspace.teacher, workspace), workspace.student_source
     device = choose_device(settings.device, settings.precision)
     say(
@@ -141,31 +119,37 @@ def print_plan(plan: list[Planned], workspace: Workspace, settings: Settings) ->
     )
     todo = to_do(plan)
     for item in plan:
-        time = f"about {item.seconds:.0f} s" if item.seconds and item in todo else ""
-        say(f"  {item.state:10} {item.stage.title:37} {time:12} {item.reason}")
+        time = f"about {duration(promised.seconds[item.stage.name])}" if item in todo else ""
+        say(f"  {item.state:10} {item.stage.title:37} {time:18} {item.reason}")
         if item in todo:
             paths = item.stage.reads(workspace).values()
             names = list(dict.fromkeys(shown(path, workspace) for path in paths))
             if len(names) > 6:
                 names[3:-2] = [f"… {len(names) - 5} more"]
             say(f"  {'':10} {', '.join(names)} → {shown(item.folder, workspace)}")
-    if todo:
-        _print_cost(todo, workspace, settings)
+    if promised:
+        _print_cost(len(todo), workspace.root, promised, device.name)
 
 
-def _print_cost(todo: list[Planned], workspace: Workspace, settings: Settings) -> None:
-    seconds = [item.seconds for item in todo if item.seconds]
-    time = f"about {sum(seconds) / 60:.1f} minutes on two CPU cores, "
-    root, need = workspace.root, disk_need(workspace, settings, todo)
-    free = shutil.disk_usage(next(place for place in (root, *root.parents) if place.exists())).free
+def _print_cost(stages: int, root: Path, promised: Promise, device: str) -> None:
+    place = next(place for place in (root, *root.parents) if place.exists())
+    free, memory = shutil.disk_usage(place).free, free_memory(device)
     say(
-        f"\n  to do: {len(todo)} stages, {time if len(seconds) == len(todo) else ''}"
-        f"about {need / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
+        f"\n  to do: {stages} stages{' and the report' * (REPORT in promised.seconds)}, "
+        f"about {duration(sum(promised.seconds.values()))} on this machine, about "
+        f"{promised.memory / 1e9:.1f} GB of memory ({memory / 1e9:.1f} GB free), "
+        f"{promised.disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
     )
-    if need > free:
+    if promised.memory > memory:
+        remark(
+            f"warning: the run needs about {promised.memory / 1e9:.1f} GB of memory and "
+            f"{memory / 1e9:.1f} GB are free; end other programs, or set a smaller "
+            "train_batch_size, eval_batch_size or max_seq_length with --set STAGE.NAME=VALUE"
+        )
+    if promised.disk > free:
         raise UserError(
-            f"{root}: the run needs about {need / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; "
-            f"free some space or name another --workspace"
+            f"{root}: the run needs about {promised.disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB "
+            "are free; free some space or name another --workspace"
         )
 
 
@@ -175,49 +159,18 @@ def shown(path: Path, workspace: Workspace) -> str:
     return str(path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path)
 
 
-def disk_need(workspace: Workspace, settings: Settings, todo: list[Planned]) -> int:
-    """Estimate an upper bound of the bytes that the stages write.
-
-    It counts texts, the weights of each saved epoch, and saved states (three times the weights).
-    """
-    student, teacher = _weight_bytes(workspace.student_source), 4 * 8_000_000
-    if workspace.teacher.weights_file:
-        teacher = _weight_bytes(workspace.teacher)
-    need = 0
-    for item in todo:
-        options = getattr(settings, item.stage.name)
-        match item.stage.name:
-            case "data_augmentation":
-                need += _text_bytes([workspace.data_file("train")]) * (1 + options.N)
-            case "pregenerate_training_data":
-                copies = options.epochs_to_generate * options.dupe_factor
-                need += 3 * _text_bytes(corpus_files(workspace.corpora)) * copies
-            case "pretrain" | "finetune_teacher":
-                need += 4 * teacher
-            case _:
-                need += int(student * (4 + options.num_train_epochs))
-    return need
-
-
-def _weight_bytes(model: ModelFolder) -> int:
-    """Bytes of a BERT in float32: word embeddings and the matrices of the layers."""
-    config = model.config
-    width = config.hidden_size
-    per_layer = 4 * width**2 + 2 * width * getattr(config, "intermediate_size", 4 * width)
-    return 4 * (config.vocab_size * width + config.num_hidden_layers * per_layer)
-
-
-def _text_bytes(files: Iterable[Path]) -> int:
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
 def choose(names: list[str], first: str | None, last: str | None, only: str | None) -> list[str]:
-    """Return the names from `first` to `last`, or `only` one.
+    """Return the names from `first` to `last`, or `only` one; each may also be a stage's number.
 
     Raises UserError for an unknown name, and if `first` comes after `last`."""
+    numbers = {number: stage.name for number, stage in NUMBERS.items() if stage.name in names}
     for name in (first, last, only):
-        if name and name not in names:
-            raise UserError(f"no stage is called {name!r}: use one of {', '.join(names)}")
+        if name and name not in (*names, *numbers):
+            raise UserError(
+                f"no stage is called {name!r}: use one of {', '.join(names)}, or a number as the "
+                f"plan counts, {', '.join(numbers)}"
+            )
+    first, last, only = (numbers.get(name, name) for name in (first, last, only))
     if only:
         return [only]
     start, end = names.index(first or names[0]), names.index(last or names[-1])

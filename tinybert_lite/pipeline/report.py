@@ -62,15 +62,20 @@ def shown_scores(scores: dict[str, float]) -> dict[str, float]:
 
 
 def retention(results: dict) -> float | None:
-    """The student's primary metric in percent of the teacher's; None unless that is above 0."""
+    """The student's primary metric in percent of the teacher's.
+
+    None where that means nothing: the teacher's score is unknown, 0 or at chance, or one of the two
+    is negative.
+    """
     metric, teacher = results["metric"], results.get("teacher")
-    if teacher and teacher[metric] > 0:
-        return 100 * results["student"][metric] / teacher[metric]
-    return None
+    if not teacher or not results.get("teacher_above_chance", True):
+        return None
+    scores = teacher[metric], results["student"][metric]
+    return 100 * scores[1] / scores[0] if scores[0] > 0 and scores[1] >= 0 else None
 
 
 def summary(results: dict) -> str:
-    """One sentence on scores, size and speed."""
+    """One or two sentences on scores, size and speed."""
     student = results["cost"]["student"]
     if not results["teacher"]:
         return (
@@ -78,12 +83,17 @@ def summary(results: dict) -> str:
             f"{student['parameters'] / 1e6:.2f} M parameters. "
             "The teacher has no score: only the logits of the training rows are known."
         )
-    teacher, kept = results["cost"]["teacher"], retention(results)
+    teacher, kept, same = results["cost"]["teacher"], retention(results), results["agreement"]
+    compared = [
+        *([] if kept is None else [f"has {kept:.1f} % of the teacher's dev score"]),
+        *([] if same is None else [f"agrees with it on {100 * same:.1f} % of the dev rows"]),
+        f"has {teacher['parameters'] / student['parameters']:.1f} × fewer parameters",
+    ]
+    faster = teacher["milliseconds_a_row"] / student["milliseconds_a_row"]
+    chance = "No retention is given: one of the two dev scores is not above chance. "
     return (
-        f"The student has {'–' if kept is None else f'{kept:.1f}'} % of the teacher's dev score, "
-        f"agrees with it on {100 * (results['agreement'] or 0):.1f} % of the dev rows, "
-        f"has {teacher['parameters'] / student['parameters']:.1f} × fewer parameters and is "
-        f"{teacher['milliseconds_a_row'] / student['milliseconds_a_row']:.1f} × faster here."
+        f"{'' if kept is not None else chance}"
+        f"The student {', '.join(compared)} and is {faster:.1f} × faster here."
     )
 
 

@@ -14,7 +14,7 @@ from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.loading import load_bert, load_classifier, load_model
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet, predict, probe
-from tinybert_lite.stages.metrics import agreement
+from tinybert_lite.stages.metrics import agreement, at_chance
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.submissions import scores_on_test, write_test_predictions
 from tinybert_lite.stages.teachers import OtherClassifier
@@ -72,6 +72,8 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
         "seed": settings.seed,
         "profile": settings.profile,
         "teacher": teacher.scores,
+        "teacher_above_chance": teacher.scores
+        and not at_chance(task, teacher.scores, dev.first.labels),
         "student": dev(student),
         "probe_along_the_stages": probes,
         "agreement": None

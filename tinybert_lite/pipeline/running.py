@@ -5,6 +5,9 @@ from pathlib import Path
 
 from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.pipeline.check_models import check_models
+from tinybert_lite.pipeline.computations import Computations
+from tinybert_lite.pipeline.foreseen import foresee
+from tinybert_lite.pipeline.inputs import read_inputs
 from tinybert_lite.pipeline.plan import (
     REPORT,
     STAGES,
@@ -17,14 +20,18 @@ from tinybert_lite.pipeline.plan import (
     to_do,
     writes_one_of,
 )
+from tinybert_lite.pipeline.promise import Promise, promise
 from tinybert_lite.pipeline.report import write_report
+from tinybert_lite.pipeline.work import WORK
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher, pretrain
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage, StageResult
 from tinybert_lite.system.console import say
+from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
+from tinybert_lite.system.machine import set_threads
 from tinybert_lite.system.outputs import ASIDE, LOCK, RUNNING, locked, read_manifest
 
 
@@ -41,14 +48,15 @@ def run_all(
 ) -> list[StageResult]:
     """Plan, run what is stale or missing, and report. Returns one result per stage of the plan.
 
-    Raises UserError for missing inputs, a disk that is too small, and a workspace in use.
+    Raises UserError for inputs that are missing or that a stage would refuse, a disk that is too
+    small, and a workspace in use.
     """
     names = [stage.name for stage in stages(baseline, int8)] + [REPORT]
     chosen = choose(names, first, last, only)
     check_inputs(workspace, chosen)
     plan = make_plan(workspace, settings, chosen, force)
-    check_models(workspace, settings, [item.stage.name for item in to_do(plan)])
-    print_plan(plan, workspace, settings)
+    promised = prepare(plan, workspace, settings, REPORT in chosen)
+    print_plan(plan, workspace, settings, promised)
     if dry_run:
         return []
     with locked(workspace.root):
@@ -56,6 +64,26 @@ def run_all(
         if REPORT in chosen:
             write_report(workspace, settings)
     return results
+
+
+def prepare(
+    plan: list[Planned], workspace: Workspace, settings: Settings, report: bool
+) -> Promise | None:
+    """Open and check all that the stages to do will read; return what the run needs.
+
+    None if no stage is to do. Raises UserError for what a stage or the report would refuse.
+    """
+    todo = [item.stage for item in to_do(plan)]
+    if not todo:
+        return None
+    set_threads(settings.threads)
+    check_models(workspace, settings, [stage.name for stage in todo])
+    inputs = read_inputs(todo, report, workspace, settings)
+    found = foresee(todo, inputs, workspace, settings)
+    names = [*(stage.name for stage in todo), *[REPORT] * report]
+    device = choose_device(settings.device, settings.precision)
+    works = {name: WORK[name](found, settings) for name in names}
+    return promise(works, Computations(workspace, settings, device), settings)
 
 
 def run_plan(

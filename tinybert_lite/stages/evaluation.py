@@ -19,6 +19,7 @@ from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system import processes
+from tinybert_lite.system.console import progress, remark
 from tinybert_lite.system.errors import UserError
 
 
@@ -56,7 +57,10 @@ def _each(
     """
     parts = []
     with evaluating(model) as moved:
-        for turn, (rows, batch) in enumerate(in_order(examples, batch_size, chosen)):
+        batches = -(-(len(examples) if chosen is None else len(chosen)) // batch_size)
+        label = f"prediction, {batch_size} rows each"
+        found = progress(in_order(examples, batch_size, chosen), label, batches, remark)
+        for turn, (rows, batch) in enumerate(found):
             if turn % processes.count() == processes.number():
                 parts.append((rows, function(moved(batch)).float().cpu().numpy()))
     parts = processes.gathered(parts)
@@ -83,7 +87,8 @@ def masked_lm_scores(
     return {"accuracy": right / places, "perplexity": math.exp(loss / places)}
 
 
-def _all_labelled(path: Path, task: Task, labelled: bool = True) -> Table:
+def all_labelled(path: Path, task: Task, labelled: bool = True) -> Table:
+    """Read a task's file. Raises UserError, see `read_table`, and for a row without a label."""
     table = read_table(path, task, labelled)
     for row in table.rows:
         if row.label is None:
@@ -105,7 +110,7 @@ class DevSet:
     ):
         self.task, self.batch_size = task, batch_size
         self.parts = {
-            name: task_examples(files[name], task, tokenizer, max_length, read=_all_labelled)
+            name: task_examples(files[name], task, tokenizer, max_length, read=all_labelled)
             for name in task.dev_files
         }
         for name, examples in self.parts.items():

@@ -43,18 +43,9 @@ def pregenerate(
     """
     output.mkdir(parents=True, exist_ok=True)
     sources = [corpus] if isinstance(corpus, Path) else corpus
-    name = sources[0] if len(sources) == 1 else Path(f"{sources[0]} to {sources[-1].name}")
     with scratch(output) as tokens:
-        documents = len(
-            TokenisedCorpus.build(
-                name,
-                load_tokenizer(vocabulary, lower_case),
-                tokens,
-                settings.num_workers,
-                language=language,
-                read=lambda _: read_corpora(sources, language, settings.split_sentences),
-            )
-        )
+        tokenizer = load_tokenizer(vocabulary, lower_case)
+        documents = tokenise(sources, tokenizer, tokens, settings, language)
         try:
             return [
                 write_epoch(tokens, documents, settings, seed, epoch, output, identity)
@@ -62,6 +53,25 @@ def pregenerate(
             ]
         finally:
             close_corpus()  # some systems do not remove an open file
+
+
+def tokenise(
+    sources: Sequence[Path], tokenizer, tokens: Path, settings: Pregenerating, language: str
+) -> int:
+    """Tokenise a corpus into the folder `tokens`; return its number of documents."""
+    name = sources[0] if len(sources) == 1 else Path(f"{sources[0]} to {sources[-1].name}")
+    return len(
+        TokenisedCorpus.build(
+            name,
+            tokenizer,
+            tokens,
+            settings.num_workers,
+            language=language,
+            read=lambda _: progress(
+                read_corpora(sources, language, settings.split_sentences), "documents read"
+            ),
+        )
+    )
 
 
 def write_epoch(

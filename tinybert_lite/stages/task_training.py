@@ -1,6 +1,9 @@
 """Training on a task's rows, for fine-tuning, stages 4 and 5, `undistilled` and `quantize`."""
 
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.data.rows import task_examples
@@ -51,12 +54,7 @@ def train_on_task(
     )
     if isinstance(objective, Labels):
         examples = examples.labelled()
-        if not len(examples):
-            raise UserError(
-                f"{rows}: no row has a label; label some, or name a teacher that knows the task "
-                f"with --task_teacher"
-            )
-        need_two_classes(examples.labels, task, rows)
+        need_labels(examples.labels, task, rows)
     lengths, unknown = examples.lengths, float((examples.ids == tokenizer.unk_token_id).mean())
     if unknown > MOST_UNKNOWN:
         remark(
@@ -85,6 +83,16 @@ def train_on_task(
     else:
         hand_off(folder)
     return metrics
+
+
+def need_labels(labels: np.ndarray, task: Task, path: Path) -> None:
+    """Raise UserError if there are no labels, (n,), or only those of one class."""
+    if not len(labels):
+        raise UserError(
+            f"{path}: no row has a label; label some, or name a teacher that knows the task "
+            f"with --task_teacher"
+        )
+    need_two_classes(labels, task, path)
 
 
 def _note_labels(config, task: Task) -> None:

@@ -16,6 +16,7 @@ import transformers
 from tinybert_lite.data.logits import on_the_scale, read_logits
 from tinybert_lite.data.tables import Row
 from tinybert_lite.data.tasks import Task
+from tinybert_lite.method.encoder import positions_of
 from tinybert_lite.models.configuration import SIZES
 from tinybert_lite.models.cost import (
     card,
@@ -27,7 +28,7 @@ from tinybert_lite.models.cost import (
 from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.tokenizers import SAFELY
 from tinybert_lite.system import processes
-from tinybert_lite.system.console import say
+from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.errors import UserError, listed
 from tinybert_lite.system.files import read_json
 
@@ -81,7 +82,7 @@ class OtherClassifier:
                 f"{self.tokenizer.pad_token}, does not belong to a model of {places}: put the "
                 f"model's own tokenizer files there"
             )
-        self.max_length = min(max_length, self.tokenizer.model_max_length, _positions(model))
+        self.max_length = min(max_length, self.tokenizer.model_max_length, positions_of(model))
 
     def batch(self, texts: list[Text]) -> dict[str, torch.Tensor]:
         """Tokenise texts into the model's inputs, (B, L) each."""
@@ -109,13 +110,12 @@ class OtherClassifier:
         texts, parts = list(numbers), []
         order = sorted(range(len(texts)), key=lambda i: -sum(len(side or "") for side in texts[i]))
         starts = range(0, len(order), self.batch_size)
-        for turn, start in enumerate(starts):
+        label = f"teacher {self.folder.name}, {self.batch_size} rows each"
+        for turn, start in enumerate(progress(starts, label, len(starts))):
             if turn % processes.count() == processes.number():
                 some = order[start : start + self.batch_size]
                 found = self.model(**self.batch([texts[i] for i in some])).logits
                 parts.append((some, found.float().cpu().numpy()))
-            if turn % 20 == 19:
-                say(f"teacher {self.folder.name}: batch {turn + 1} of {len(starts)} is read")
         found = np.empty((len(texts), len(self.order)), np.float32)
         for some, values in processes.gathered(parts):
             found[some] = values[:, self.order]
@@ -149,18 +149,6 @@ def _unusable(folder: ModelFolder, error: Exception) -> UserError:
         f"{folder} is not a classifier that can be read here ({type(error).__name__}: {reason}); "
         f"save it again with save_pretrained, with its tokenizer"
     )
-
-
-def _positions(model) -> int:
-    """The number of positions for tokens; a RoBERTa's start after the one of its padding token."""
-    starts = [
-        getattr(module, "padding_idx", None)
-        for name, module in model.named_modules()
-        if name.endswith("position_embeddings")
-    ]
-    taken = next((start + 1 for start in starts if start is not None), 0)
-    places = getattr(model.config, "max_position_embeddings", None) or 0
-    return places - taken if places > 0 else 10**9  # XLNet has no limit: -1
 
 
 def class_order(folder: ModelFolder, task: Task) -> list[int]:

@@ -35,7 +35,8 @@ def progress(iterable, what: str, total: int | None = None, tell: Callable[[str]
     from tqdm import tqdm
 
     in_terminal = sys.stderr.isatty() and processes.is_main()
-    bar = tqdm(iterable, desc=what, total=total, leave=False, disable=not in_terminal)
+    how = {"desc": what, "total": total, "leave": False, "disable": not in_terminal}
+    bar = tqdm(iterable, delay=0 if iterable is None else 1, **how)  # none for a second's work
     return bar if in_terminal or iterable is None else _with_lines(iterable, what, total, tell)
 
 
@@ -48,6 +49,14 @@ def _with_lines(
         if time.perf_counter() - said > seconds:
             said = time.perf_counter()
             tell(f"{what}: {number}{f' of {total}' if total else ''}")
+
+
+def duration(seconds: float) -> str:
+    """Format a time in its largest unit, such as `40 seconds` or `2.5 hours`."""
+    for unit, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
 def grid(rows: list[tuple[str, ...]]) -> str:

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from measure import base, operations, tiny
 
+from tinybert_lite.system.console import duration
+
 MACHINES = {  # name: (CPU cores, accelerators)
     "laptop, 2 cores": (2, 0),
     "server, 64 cores": (64, 0),
@@ -23,13 +25,6 @@ MACHINES = {  # name: (CPU cores, accelerators)
     "8 GPUs, 64 cores": (64, 8),
     "4 nodes of 8 GPUs": (256, 32),
 }
-
-
-def duration(seconds: float) -> str:
-    for unit, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
 def table(args: argparse.Namespace) -> str:

@@ -21,6 +21,7 @@ import statistics
 from pathlib import Path
 
 from tinybert_lite import run_all
+from tinybert_lite.pipeline.report import retention
 
 PREPARE = {"data_augmentation.N": 1, "pregenerate_training_data.epochs_to_generate": 1}
 REAL = {
@@ -99,7 +100,7 @@ def measure(
 
 def summary(files: list[Path]) -> str:
     """A table of scores by seed, dev and test, and of the retention: the student's share of the
-    teacher's score.
+    teacher's score, if every seed's means something.
     """
     results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     metric, lines = results[0]["metric"], []
@@ -120,9 +121,11 @@ def summary(files: list[Path]) -> str:
             model: [100 * r[model][metric] for r in found]
             for model in ("teacher", "student", "undistilled")
         }
-        rows["retention"] = [
-            100 * student / teacher for student, teacher in zip(rows["student"], rows["teacher"])
-        ]
+        if all(retention(result) is not None for result in results):
+            rows["retention"] = [
+                100 * student / teacher
+                for student, teacher in zip(rows["student"], rows["teacher"])
+            ]
         rows["student - undistilled"] = [
             one - other for one, other in zip(rows["student"], rows["undistilled"])
         ]

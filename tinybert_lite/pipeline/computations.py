@@ -1,0 +1,174 @@
+"""What the stages compute with a run's models, to be counted and timed before the run.
+
+The models have the shapes of the run's models and arbitrary weights, so nothing is loaded.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+from functools import cached_property
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    PreTrainedConfig,
+)
+from transformers.initialization import no_init_weights
+
+from tinybert_lite.method.encoder import Encoder
+from tinybert_lite.method.objectives import Intermediate, Labels, MaskedLm, Prediction
+from tinybert_lite.method.quantization import quantize
+from tinybert_lite.models.folder import CLASSIFIER, ModelFolder
+from tinybert_lite.models.tokenizers import SAFELY
+from tinybert_lite.pipeline.computation import Batch, Computation
+from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.settings import Settings
+from tinybert_lite.system.device import Device
+from tinybert_lite.system.errors import UserError
+
+
+class Computations:
+    """The computations of a run, by name.
+
+    A stage's name: its training step. "teacher" and "student": a prediction with the task's
+    classifier; "int8": with the 8-bit student; "general teacher": of one masked place in each row.
+    """
+
+    def __init__(self, workspace: Workspace, settings: Settings, device: Device):
+        self.workspace, self.settings, self.device = workspace, settings, device
+
+    def __getitem__(self, name: str) -> Computation:
+        """Make a computation. Raises UserError for models that do not fit each other, or
+        that cannot be built."""
+        try:
+            return self._make(name)
+        except (RuntimeError, TypeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:150]
+            raise UserError(
+                f"the models of {name} cannot be built ({reason}): check the config.json of "
+                f"{self.workspace.teacher} and {self.workspace.student_source}"
+            ) from None
+
+    def _make(self, name: str) -> Computation:
+        options, classes = getattr(self.settings, name, None), self.settings.task.num_labels
+        model, teacher = self._model(name, options, classes), None
+        match name:
+            case "pretrain":
+                compute = MaskedLm()
+            case "general_distill" | "task_distill_mid":
+                general = name == "general_distill"
+                teacher = _model(self.general_teacher if general else self.task_teacher)
+                compute = Intermediate(
+                    model,
+                    teacher.to(self.device.name),
+                    options.mapping,
+                    options.padding,
+                    options.heads,
+                    options.weights,
+                )
+            case "task_distill_out" | "quantize":
+                compute = Prediction(
+                    None, options.temperature, options.reduction, options.hard_label_weight
+                )
+            case "finetune_teacher" | "baseline":
+                compute = Labels()
+            case "general teacher":
+                return Computation(model, lambda batch: _one_masked(model, batch), self.device)
+            case _:  # stages predict in float32
+                device = replace(self.device, precision="no")
+                return Computation(model, lambda batch: _logits(model, batch), device)
+        return Computation(
+            model, lambda batch: compute(model, batch), self.device, classes, True, teacher
+        )
+
+    def _model(self, name: str, options, classes: int) -> nn.Module:
+        match name:
+            case "pretrain":
+                return _model(self.general_teacher, masked_lm=True)
+            case "general teacher":
+                augmenting = self.workspace.augmentation_model
+                config = augmenting.config if augmenting.has_config else self.general_teacher
+                return _model(config, masked_lm=True)
+            case "finetune_teacher":
+                return _model(self.general_teacher, num_labels=classes)
+            case "teacher":
+                return _task_teacher(self.workspace.task_teacher, self.task_teacher, classes)
+            case "general_distill" | "task_distill_mid":
+                config = self.general_teacher if name == "general_distill" else self.task_teacher
+                return _model(
+                    self.student,
+                    num_labels=classes if name == "task_distill_mid" else 0,
+                    projection=options.projection,
+                    teacher_width=config.hidden_size,
+                )
+        model = _model(self.student, num_labels=classes)
+        in_8_bits = name == "int8" or name == "quantize" and options.do_quant
+        return quantize(model) if in_8_bits else model
+
+    @cached_property
+    def general_teacher(self) -> PreTrainedConfig:
+        """The general teacher's configuration, also of one that is still to be pre-trained."""
+        teacher, options = self.workspace.teacher, self.settings.pretrain
+        if teacher.has_config:
+            return teacher.config
+        return BertConfig(
+            vocab_size=options.vocab_size,
+            hidden_size=options.hidden_size,
+            num_hidden_layers=options.num_hidden_layers,
+            num_attention_heads=options.num_attention_heads,
+            intermediate_size=4 * options.hidden_size,
+            max_position_embeddings=options.max_seq_length,
+        )
+
+    @cached_property
+    def task_teacher(self) -> PreTrainedConfig:
+        """The configuration of the task teacher if its layers can be matched, else the general
+        teacher's."""
+        given = self.workspace.given_task_teacher and self.workspace.task_teacher
+        return given.config if given and given.has_layers else self.general_teacher
+
+    @cached_property
+    def student(self) -> PreTrainedConfig:
+        """The student's configuration, with its teacher's vocabulary."""
+        folder = self.workspace.student_source
+        config = deepcopy(folder.config)
+        if not folder.weights_file:
+            config.vocab_size = self.general_teacher.vocab_size
+        return config
+
+
+def _model(config, **parts) -> Encoder:
+    with no_init_weights():
+        return _filled(Encoder(deepcopy(config), **parts))
+
+
+@torch.no_grad()
+def _filled(model: nn.Module) -> nn.Module:
+    """Set all parameters without random numbers: drawing those takes longer than a pass."""
+    for parameter in model.parameters():
+        values = torch.linspace(-0.05, 0.05, parameter.numel(), dtype=parameter.dtype)
+        parameter.copy_(values.view_as(parameter))
+    return model
+
+
+def _task_teacher(folder: ModelFolder, config, classes: int) -> nn.Module:
+    """The task teacher's model: an encoder, or a classifier of another architecture."""
+    if folder.kind != CLASSIFIER:
+        return _model(config, num_labels=classes)
+    with no_init_weights():
+        other = AutoConfig.from_pretrained(folder, **SAFELY)
+        return _filled(AutoModelForSequenceClassification.from_config(other))
+
+
+def _logits(model: nn.Module, batch: Batch) -> object:
+    if isinstance(model, Encoder):
+        return model(batch, logits=True)
+    return model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+
+
+def _one_masked(model: Encoder, batch: Batch) -> object:
+    at = torch.zeros_like(batch["input_ids"], dtype=torch.bool)
+    at[:, 1] = True
+    return model(batch, masked_lm=at)

@@ -1,0 +1,36 @@
+"""The rows of a file, counted, with the lengths of a sample of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tinybert_lite.data.tables import Row
+
+LONGEST = 512  # tokens: as many as most models have positions
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of texts or of tokens. lengths: (n,) tokens of n of them, special ones included, cut at
+    LONGEST · sample: those rows, if they are texts · seconds: to read and tokenise one row, or to
+    make a sequence · bytes: of one row in its file."""
+
+    count: int
+    lengths: np.ndarray
+    sample: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    bytes: float = 0.0
+
+    def first(self, most: int) -> Rows:
+        """Return the first `most` rows; 0: all."""
+        return replace(self, count=min(self.count, most or self.count))
+
+    def length(self, most: int) -> int:
+        """Return the mean number of tokens if rows are cut at `most`, at least 3."""
+        return max(3, round(float(np.minimum(self.lengths, most).mean())))
+
+    def longest(self, most: int) -> int:
+        """Return the largest number of tokens if rows are cut at `most`."""
+        return int(min(self.lengths.max(), most))

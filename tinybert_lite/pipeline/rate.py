@@ -1,0 +1,76 @@
+"""How fast this machine is at a computation: measured with the run's own shapes."""
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from tinybert_lite.pipeline.computation import Computation
+from tinybert_lite.stages.settings import Training
+from tinybert_lite.training.optimizer import make_optimizer
+
+MOST = 2.4e10  # multiply-adds of a batch that is timed: half a second on two CPU cores
+SECONDS, CALLS = 0.15, 7  # a measurement ends after so much time, or so many calls
+LEAST = 0.6  # of a batch's time, its rows' share: a guard against noise
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A computation's speed. multiply_adds: per second · batch: seconds that each batch takes
+    beside its rows, such as the optimizer's update."""
+
+    multiply_adds: float
+    batch: float = 0.0
+
+
+def measure(computation: Computation, length: int, batch_size: int, each: int) -> Rate:
+    """Time a computation on rows of `length` tokens; each: the multiply-adds of one row.
+
+    A batch that is more than `MOST` is divided: from the times of two smaller ones follow that of
+    a row and that of a batch.
+    """
+    rows = max(1, min(batch_size, int(MOST / max(1, each))))
+    seconds = _seconds(computation, rows, length)
+    row, batch = seconds / rows, 0.0
+    if 4 <= rows < batch_size:
+        fewer = rows // 4
+        row = (seconds - _seconds(computation, fewer, length)) / (rows - fewer)
+        row = min(max(row, LEAST * seconds / rows), seconds / rows)
+        batch = seconds - rows * row
+    if computation.trains:
+        batch += _median_seconds(_update(computation))
+    computation.model.zero_grad()
+    return Rate(each / row, batch)
+
+
+def _seconds(computation: Computation, rows: int, length: int) -> float:
+    batch = computation.batch(rows, length)
+
+    def call():
+        computation.model.zero_grad()
+        computation.run(batch)
+
+    return _median_seconds(call)
+
+
+def _update(computation: Computation):
+    """A function that does what the training loop does after the gradients."""
+    model = computation.model
+    optimizer = make_optimizer(model, Training(), torch.device(computation.device.name))
+
+    def update():
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item()
+        optimizer.step()
+
+    return update
+
+
+def _median_seconds(call) -> float:
+    """The median over several calls after the first, which also takes memory and warms caches."""
+    times: list[float] = []
+    while len(times) < 2 or len(times) < CALLS and sum(times) < SECONDS:
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return median(times[1:])
