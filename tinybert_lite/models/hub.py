@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.tokenizers import TOKENIZER_FILES
-from tinybert_lite.models.weights import WEIGHTS
+from tinybert_lite.models.weights import WEIGHTS, find_weights
 from tinybert_lite.system.errors import UserError
 
 # A mistyped path must not become a download, so these are paths: names that begin with a dot, ~ or
@@ -32,12 +32,12 @@ def local_folder(name: str | Path) -> ModelFolder:
         raise UserError(
             f"there is no folder {text}, and it could not be fetched from the Hugging Face hub "
             f"({type(error).__name__}); check the name, or without a network put the model's "
-            f"config.json, vocab.txt and pytorch_model.bin into a folder and name that"
+            f"config.json, tokenizer files and weights into a folder and name that"
         ) from None
 
 
 def hub_model(name: str, **where) -> Path:
-    """Fetch a hub's model: config, vocabulary and one file of weights. Returns the cached folder.
+    """Fetch a hub's model: config, tokenizer and weights of one kind. Returns the cached folder.
 
     where: further arguments of `snapshot_download`.
     """
@@ -47,11 +47,17 @@ def hub_model(name: str, **where) -> Path:
         folder = Path(
             snapshot_download(
                 name,
-                allow_patterns=["config.json", *TOKENIZER_FILES, weights],
+                allow_patterns=["config.json", *TOKENIZER_FILES, *_parts(weights)],
                 etag_timeout=5,
                 **where,
             )
         )
-        if (folder / weights).is_file():
+        if find_weights(folder):
             break
     return folder
+
+
+def _parts(weights: str) -> list[str]:
+    """The patterns of a file of weights and of its shards."""
+    stem, _, suffix = weights.partition(".")
+    return [weights, f"{weights}.index.json", f"{stem}-*.{suffix}"]

@@ -56,7 +56,11 @@ def duration(seconds: float) -> str:
     for unit, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    return (
+        f"{seconds / 60:.0f} minutes"
+        if seconds >= 90
+        else (f"{seconds:.0f} second{'s' * (round(seconds) != 1)}")
+    )
 
 
 def grid(rows: list[tuple[str, ...]]) -> str:
