@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.pipeline.check_models import check_models
 from tinybert_lite.pipeline.computations import Computations
@@ -77,7 +79,8 @@ def prepare(
     if not todo:
         return None
     set_threads(settings.threads)
-    check_models(workspace, settings, [stage.name for stage in todo])
+    with torch.random.fork_rng():  # new parts of a model draw random weights
+        check_models(workspace, settings, [stage.name for stage in todo])
     inputs = read_inputs(todo, report, workspace, settings)
     found = foresee(todo, inputs, workspace, settings)
     names = [*(stage.name for stage in todo), *[REPORT] * report]

@@ -92,7 +92,7 @@ def measure(name: str, args: argparse.Namespace) -> list[tuple[str, ...]]:
     root.mkdir(parents=True, exist_ok=True)
     workspace, chosen, sets = RUNS[name](args, root)
     kind = "smoke" if args.quick else "classroom"
-    settings = profile(kind, workspace.task, workspace.teacher_width).override([WEAK, *sets])
+    settings = profile(kind, workspace.task, workspace.teacher_is_grown).override([WEAK, *sets])
     plan = make_plan(workspace, settings, chosen)
     if not (root / PROMISE).is_file():
         promised = prepare(plan, workspace, settings, REPORT in chosen)
