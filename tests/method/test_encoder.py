@@ -5,7 +5,8 @@ import torch
 from transformers import BertForMaskedLM, BertForSequenceClassification, BertModel
 
 from tests.makers import random_batch, stock_bert
-from tinybert_lite.method.encoder import SCORES_ATTENTION, Encoder, Scores, scores_attention
+from tinybert_lite.method.attention import SCORES_ATTENTION, Scores, scores_attention
+from tinybert_lite.method.encoder import Encoder
 
 LAYERS, BATCH = 3, random_batch([9, 4, 6])
 REAL = BATCH["attention_mask"].bool()

@@ -25,7 +25,7 @@ from tests.tensorflow_writer import (
     write_folder,
 )
 from tinybert_lite.data.fingerprints import fingerprint
-from tinybert_lite.method.encoder import prepared
+from tinybert_lite.method.auto_models import prepared
 from tinybert_lite.method.objectives import Intermediate, Prediction
 from tinybert_lite.models import tensor_bundle, tensorflow_checkpoint
 from tinybert_lite.models.configuration import find_config, read_config

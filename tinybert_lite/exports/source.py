@@ -8,8 +8,9 @@ from torch import Tensor
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import is_quantized
+from tinybert_lite.models.filling import POOLER
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import POOLER, load_bert, load_model
+from tinybert_lite.models.loading import load_bert, load_model
 from tinybert_lite.models.saving import latest_epoch
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError

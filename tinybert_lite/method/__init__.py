@@ -2,8 +2,9 @@
 
 Read the files in this order:
 
-1. `encoder`        section 2.1, Eqs. 1 to 4: an encoder of any family whose one call gives hidden
-                    states, attention scores before the softmax (Eq. 1) and logits
+1. `attention`      section 2.1, Eqs. 1 and 2: attention whose scores before the softmax can be read
+   `encoder`        Eqs. 3 and 4: an encoder of any family whose one call gives hidden states,
+                    scores and logits; `auto_models` makes it with transformers
 2. `layer_mapping`  section 3.1: n = g(m), the teacher layer that student layer m learns from
 3. `losses`         section 3.1, Eqs. 7 to 10: attention, hidden, embedding and prediction loss
 4. `objectives`     section 3.1, Eqs. 5, 6 and 11: which losses a training step adds up

@@ -1,8 +1,7 @@
 """An encoder of any family whose one call gives hidden states, attention scores and logits.
 
-Section 2.1, Eqs. 1 to 4. The model is the whole Auto model of transformers, called as it is. An
-attention function that is registered with transformers stores the attention scores, without patches
-or hooks. `models.families` lists the families that were tried.
+Section 2.1, Eqs. 3 and 4. The model is the whole Auto model of transformers, called as it is; its
+attention is `attention.scores_attention`. `models.families` lists the families that were tried.
 """
 
 import inspect
@@ -10,69 +9,11 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import (
-    AttentionInterface,
-    AttentionMaskInterface,
-    AutoModel,
-    AutoModelForMaskedLM,
-    AutoModelForSequenceClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
-from transformers.masking_utils import eager_mask
+from transformers import PreTrainedConfig, PreTrainedModel
 
-SCORES_ATTENTION = "tinybert_scores"
-UNLIMITED = 1_000_000  # positions of a model without a limit
-
-
-class Scores(dict):
-    """Layer -> attention scores (B, H, L, L) of the wanted layers; one call counts its layers."""
-
-    def __init__(self, layers: Collection[int] = ()):
-        super().__init__(dict.fromkeys(layers))
-        self.calls = 0
-
-    def next_layer(self) -> int:
-        """Number the calls of the attention function: a model calls it once per layer, in order."""
-        self.calls += 1
-        return self.calls
-
-
-def scores_attention(
-    module, query, key, value, attention_mask, dropout=0.0, scaling=None, scores=None, **kwargs
-):
-    """Eqs. 1 and 2: softmax(A) V with A = QKᵀ/√d_k; A of chosen layers is stored in `scores`.
-
-    query, key, value: (B, H, L, d_k) · attention_mask: additive (B, 1, 1 or L, L), bool, or None.
-    scores: a `Scores`; scores[layer] becomes (B, H, L, L), before mask and softmax. Other layers
-    use PyTorch's fast attention. Returns (B, L, H, d_k) and None.
-    """
-    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    mask = attention_mask
-    if mask is not None and mask.dtype not in (torch.bool, query.dtype):  # under autocast
-        mask = mask.to(query.dtype).clamp(min=torch.finfo(query.dtype).min)
-    layer = None if scores is None else scores.next_layer()
-    if scores is None or layer not in scores:
-        output = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
-        )
-        return output.transpose(1, 2).contiguous(), None
-    raw = torch.matmul(query, key.transpose(2, 3)) * scaling
-    scores[layer] = masked = raw
-    if mask is not None and mask.dtype == torch.bool:
-        masked = raw.masked_fill(~mask, torch.finfo(raw.dtype).min)
-    elif mask is not None:
-        masked = raw + mask
-    probabilities = F.dropout(F.softmax(masked, dim=-1), dropout, module.training)
-    return torch.matmul(probabilities, value).transpose(1, 2).contiguous(), None
-
-
-AttentionInterface.register(SCORES_ATTENTION, scores_attention)
-# Without a mask function of the same name transformers ignores the padding mask, without a warning.
-AttentionMaskInterface.register(SCORES_ATTENTION, eager_mask)
+from tinybert_lite.method.attention import SCORES_ATTENTION, Scores
+from tinybert_lite.method.auto_models import new_auto, output_layer, positions_of
 
 
 @dataclass
@@ -255,53 +196,3 @@ class Encoder(nn.Module):
             yield
         finally:
             hook.remove()
-
-
-def new_auto(
-    config: PreTrainedConfig, num_labels: int = 0, masked_lm: bool = False
-) -> PreTrainedModel:
-    """Make a family's model with random weights: with a classifier, a masked-LM head, or neither.
-
-    A config whose `classifier_head` is "relu" has the original code's head: pooler, ReLU, Linear;
-    Hugging Face's BERT has pooler, dropout, Linear. Raises ValueError for a family without such a
-    head.
-    """
-    if num_labels:
-        config.num_labels = num_labels
-    auto = auto_class(num_labels, masked_lm).from_config(config)
-    return prepared(auto)
-
-
-def positions_of(model: nn.Module) -> int:
-    """The most tokens of a row; a RoBERTa's positions begin after that of its padding token."""
-    tables = (
-        module.padding_idx
-        for name, module in model.named_modules()
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
-    )
-    first = next((start + 1 for start in tables if start is not None), 0)
-    places = getattr(model.config, "max_position_embeddings", None) or 0
-    return places - first if places > 0 else UNLIMITED  # XLNet has no limit: -1
-
-
-def output_layer(auto: PreTrainedModel) -> str:
-    """The name of a classifier's last layer, the last Linear outside of the encoder."""
-    prefix = f"{auto.base_model_prefix}."
-    linear = (name for name, part in auto.named_modules() if isinstance(part, nn.Linear))
-    return [name for name in linear if not name.startswith(prefix)][-1]
-
-
-def auto_class(num_labels: int = 0, masked_lm: bool = False) -> type:
-    """The Auto class of a model with these heads."""
-    if num_labels:
-        return AutoModelForSequenceClassification
-    return AutoModelForMaskedLM if masked_lm else AutoModel
-
-
-def prepared(auto: PreTrainedModel) -> PreTrainedModel:
-    """Give a transformers model our attention, if its family can, and the original's head."""
-    if auto._supports_attention_backend:
-        auto.set_attn_implementation(SCORES_ATTENTION)
-    if getattr(auto.config, "classifier_head", "") in ("relu", "original"):
-        auto.dropout = nn.ReLU()
-    return auto

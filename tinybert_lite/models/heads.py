@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoModelForPreTraining
 
-from tinybert_lite.method.encoder import auto_class, output_layer
+from tinybert_lite.method.auto_models import auto_class, output_layer
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,20 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-import torch
 import transformers
 
-from tinybert_lite.method.encoder import Encoder, auto_class, new_auto, prepared
-from tinybert_lite.method.quantization import RANGE, is_quantized, quantize
+from tinybert_lite.method.auto_models import new_auto
+from tinybert_lite.method.encoder import Encoder
+from tinybert_lite.method.quantization import is_quantized, quantize
+from tinybert_lite.models.filling import CLASSIFIER, ENCODER, MASKED_LM, fill_ours, filled, is_ours
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.heads import Heads, heads_of
+from tinybert_lite.models.heads import heads_of
 from tinybert_lite.models.labels import OutputLabels
 from tinybert_lite.models.tokenizers import check_pieces, same_tokenizer
 from tinybert_lite.models.weights import projection_in
 from tinybert_lite.system.console import remark_once, say
 from tinybert_lite.system.errors import UserError
 
-# New parts of a model
-ENCODER, CLASSIFIER, MASKED_LM, POOLER = "encoder", "classifier", "masked-LM head", "pooler"
 Place = ModelFolder | PathLike | str
 
 
@@ -69,12 +68,12 @@ def load_model(
             f"{folder.config_file}: an ALBERT can be a teacher but not a student; use a BERT "
             f"(model_type 'bert') as the student"
         )
-    ours = {name: state.pop(name) for name in [*state] if _is_ours(name)}
+    ours = {name: state.pop(name) for name in [*state] if is_ours(name)}
     transformers.logging.set_verbosity_error()  # errors are reported here in one sentence
     transformers.logging.disable_progress_bar()
     try:
         if weights:
-            auto, missing = _filled(config, num_labels, masked_lm, state, folder, heads)
+            auto, missing = filled(config, num_labels, masked_lm, state, folder)
         else:
             auto = new_auto(config, num_labels, masked_lm)
             missing = [ENCODER] + [CLASSIFIER] * bool(num_labels) + [MASKED_LM] * masked_lm
@@ -86,7 +85,7 @@ def load_model(
         ) from None
     if is_quantized(model):
         quantize(model)
-    return model, missing + _fill_ours(model, ours, folder)
+    return model, missing + fill_ours(model, ours, folder)
 
 
 def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:
@@ -98,126 +97,6 @@ def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:
         config.classifier_head = "relu" if original else wanted or "huggingface"
     elif wanted and not stored:
         config.classifier_head = wanted
-
-
-def _is_ours(name: str) -> bool:
-    """Whether a tensor is not one of transformers': a projection, or a range of 8 bits."""
-    return name.startswith("fit_dense") or name.endswith(f".{RANGE}")
-
-
-def _filled(
-    config, num_labels: int, masked_lm: bool, state: dict, folder: ModelFolder, heads: Heads
-) -> tuple[transformers.PreTrainedModel, list[str]]:
-    """Let transformers make a model of these tensors; return it and its new parts.
-
-    Raises UserError for another shape, an unknown tensor, an incomplete encoder or half a head.
-    """
-    weights, path = folder.weights_file, folder.config_file
-    if num_labels:
-        config.num_labels = num_labels
-    kind = auto_class(num_labels, masked_lm)._model_mapping[type(config)]
-    auto, report = kind.from_pretrained(
-        None,
-        config=config,
-        state_dict=dict(state),
-        dtype=torch.float32,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-    )
-    missing, unexpected = set(report["missing_keys"]), set(report["unexpected_keys"])
-    if not masked_lm and not num_labels:  # AutoModel has the names without the prefix
-        missing = {f"{heads.prefix}{name}" for name in missing}
-    for name, found, needed in report["mismatched_keys"]:
-        name = name if name in state else f"{heads.prefix}{name}"
-        if name.startswith(heads.output.rpartition(".")[0]):
-            words = ", ".join(str(word) for word in folder.config.id2label.values())
-            raise UserError(
-                f"{weights}: the classifier has {found[0]} outputs ({words}), but {needed[0]} are "
-                f"needed; use a classifier that was fine-tuned on this task"
-            )
-        raise UserError(
-            f"{weights}: {name} has shape {tuple(found)}, but {path} and the task need "
-            f"{tuple(needed)}; use the files of one model"
-        )
-    foreign = {name for name in unexpected if name not in heads.known}
-    encoder = {
-        name
-        for name in heads.of_encoder(foreign)
-        if not (name.endswith("_ids") or ".pooler." in name)
-    }
-    if encoder:
-        raise UserError(
-            f"{weights} holds {min(encoder)}, which is not a parameter of the model in {path}; use "
-            f"the files of one model"
-        )
-    lost = {name for name in heads.of_encoder(missing) if ".pooler." not in name}
-    if lost:
-        raise UserError(
-            f"{weights} lacks {min(lost)} ({len(lost)} tensors in all) that {path} requires, and "
-            f"holds {min(state, default='nothing')}; use the files of one model"
-        )
-    for name, other in (auto._tied_weights_keys or {}).items():
-        tied = masked_lm and {name, other} <= state.keys() and config.tie_word_embeddings
-        if tied and not torch.equal(state[name], state[other]):
-            raise UserError(
-                f"{weights}: {name} differs from {other}, but {path} says that they are tied "
-                f"(tie_word_embeddings); fix one of them"
-            )
-    new = []
-    for part, own in ((CLASSIFIER, heads.classifier), (MASKED_LM, heads.masked_lm)):
-        gone = missing - heads.of_encoder(missing)
-        if not gone or num_labels != 0 and part == MASKED_LM or masked_lm and part == CLASSIFIER:
-            continue
-        if own & state.keys():
-            raise UserError(
-                f"{weights} holds only a part of the {part} (without {min(gone)}), so it is "
-                f"damaged or of another kind; use another checkpoint"
-            )
-        new.append(part)
-    unknown = foreign - heads.of_encoder(foreign)
-    if CLASSIFIER in new and unknown:
-        raise UserError(
-            f"{weights} holds {', '.join(sorted(unknown)[:4])}, which is no classifier of "
-            f"transformers' {kind.__name__}: its weights would not be used; save the model with "
-            f"AutoModelForSequenceClassification, or leave these tensors out"
-        )
-    if any(".pooler." in name for name in missing):
-        if num_labels and CLASSIFIER not in new:
-            raise UserError(
-                f"{weights} holds a classifier but not the pooler before it "
-                f"({heads.prefix}pooler.*); use another checkpoint"
-            )
-        new.append(POOLER)
-    return prepared(auto.eval().train()), new
-
-
-def _fill_ours(model: Encoder, state: dict, folder: ModelFolder) -> list[str]:
-    """Copy projections and 8-bit ranges into the model; return the names of new projections."""
-    own = {model.file_name(name): tensor for name, tensor in model.state_dict().items()}
-    wanted = {name for name in own if _is_ours(name)}
-    for name in wanted & state.keys():
-        if own[name].shape != state[name].shape:
-            raise UserError(
-                f"{folder.weights_file}: {name} has shape {tuple(state[name].shape)}, but the "
-                f"teacher needs {tuple(own[name].shape)}; use the files of one model"
-            )
-        own[name].copy_(state[name])
-    missing, odd = wanted - state.keys(), sorted(state.keys() - wanted)
-    if odd and odd[0].endswith(RANGE):  # of another configuration
-        raise UserError(
-            f"{folder.weights_file} holds {odd[0]}, which is not a parameter of the model in "
-            f"{folder.config_file}; use the files of one model"
-        )
-    if lost := sorted(name for name in missing if name.endswith(RANGE)):
-        raise UserError(
-            f"{folder.weights_file} lacks {lost[0]} of an 8-bit model; use the files of one model"
-        )
-    if missing and wanted & state.keys():
-        raise UserError(
-            f"{folder.weights_file} holds only a part of the tensors of {min(missing)}, so it is "
-            f"damaged; use another checkpoint"
-        )
-    return list(dict.fromkeys(name.split(".")[0] for name in sorted(missing)))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
-from tinybert_lite.method.encoder import new_auto
+from tinybert_lite.method.auto_models import new_auto
 from tinybert_lite.models.families import student_family
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.system.errors import UserError

@@ -2,13 +2,9 @@
 
 from tinybert_lite.method.layer_mapping import layer_mapping
 from tinybert_lite.method.objectives import check_heads
+from tinybert_lite.models.filling import CLASSIFIER
 from tinybert_lite.models.folder import LOGITS, ModelFolder
-from tinybert_lite.models.loading import (
-    CLASSIFIER,
-    check_same_tokenizer,
-    load_bert,
-    load_classifier,
-)
+from tinybert_lite.models.loading import check_same_tokenizer, load_bert, load_classifier
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.teachers import check_other_teacher

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from tinybert_lite.data.masked_lm import IGNORED
-from tinybert_lite.method.encoder import positions_of
+from tinybert_lite.method.auto_models import positions_of
 from tinybert_lite.system.device import Device
 
 Batch = dict[str, Tensor]

@@ -16,7 +16,7 @@ import transformers
 from tinybert_lite.data.logits import on_the_scale, read_logits
 from tinybert_lite.data.tables import Row
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.method.encoder import positions_of
+from tinybert_lite.method.auto_models import positions_of
 from tinybert_lite.models.configuration import SIZES
 from tinybert_lite.models.cost import (
     card,

@@ -1,0 +1,64 @@
+"""The whole Auto model of a family, as transformers makes it, and facts that families differ in."""
+
+from torch import nn
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from tinybert_lite.method.attention import SCORES_ATTENTION
+
+UNLIMITED = 1_000_000  # positions of a model without a limit
+
+
+def new_auto(
+    config: PreTrainedConfig, num_labels: int = 0, masked_lm: bool = False
+) -> PreTrainedModel:
+    """Make a family's model with random weights: with a classifier, a masked-LM head, or neither.
+
+    A config whose `classifier_head` is "relu" has the original code's head: pooler, ReLU, Linear;
+    Hugging Face's BERT has pooler, dropout, Linear. Raises ValueError for a family without such a
+    head.
+    """
+    if num_labels:
+        config.num_labels = num_labels
+    auto = auto_class(num_labels, masked_lm).from_config(config)
+    return prepared(auto)
+
+
+def positions_of(model: nn.Module) -> int:
+    """The most tokens of a row; a RoBERTa's positions begin after that of its padding token."""
+    tables = (
+        module.padding_idx
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    )
+    first = next((start + 1 for start in tables if start is not None), 0)
+    places = getattr(model.config, "max_position_embeddings", None) or 0
+    return places - first if places > 0 else UNLIMITED  # XLNet has no limit: -1
+
+
+def output_layer(auto: PreTrainedModel) -> str:
+    """The name of a classifier's last layer, the last Linear outside of the encoder."""
+    prefix = f"{auto.base_model_prefix}."
+    linear = (name for name, part in auto.named_modules() if isinstance(part, nn.Linear))
+    return [name for name in linear if not name.startswith(prefix)][-1]
+
+
+def auto_class(num_labels: int = 0, masked_lm: bool = False) -> type:
+    """The Auto class of a model with these heads."""
+    if num_labels:
+        return AutoModelForSequenceClassification
+    return AutoModelForMaskedLM if masked_lm else AutoModel
+
+
+def prepared(auto: PreTrainedModel) -> PreTrainedModel:
+    """Give a transformers model our attention, if its family can, and the original's head."""
+    if auto._supports_attention_backend:
+        auto.set_attn_implementation(SCORES_ATTENTION)
+    if getattr(auto.config, "classifier_head", "") in ("relu", "original"):
+        auto.dropout = nn.ReLU()
+    return auto

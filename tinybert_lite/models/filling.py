@@ -1,0 +1,151 @@
+"""Let transformers fill a model with stored tensors, and judge its loading report.
+
+A tensor that is left out, or a part that is drawn at random without a word, gives wrong answers
+later, so each is refused here or returned as a new part.
+"""
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from tinybert_lite.method.auto_models import auto_class, prepared
+from tinybert_lite.method.encoder import Encoder
+from tinybert_lite.method.quantization import RANGE
+from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.system.errors import UserError
+
+# New parts of a model
+ENCODER, CLASSIFIER, MASKED_LM, POOLER = "encoder", "classifier", "masked-LM head", "pooler"
+ONE_MODEL = "use the files of one model"
+State = dict[str, torch.Tensor]
+
+
+def filled(
+    config: PreTrainedConfig, num_labels: int, masked_lm: bool, state: State, folder: ModelFolder
+) -> tuple[PreTrainedModel, list[str]]:
+    """Make a model of these tensors; return it and its new parts.
+
+    state: tensors under the family's names · folder: what the messages name. Raises UserError for
+    another shape, an unknown tensor, an incomplete encoder or half a head.
+    """
+    heads, weights = folder.heads, folder.weights_file
+    if num_labels:
+        config.num_labels = num_labels
+    kind = auto_class(num_labels, masked_lm)._model_mapping[type(config)]
+    auto, report = kind.from_pretrained(
+        None,
+        config=config,
+        state_dict=dict(state),
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    missing, foreign = set(report["missing_keys"]), set(report["unexpected_keys"]) - heads.known
+    if not masked_lm and not num_labels:  # AutoModel has the names without the prefix
+        missing = {f"{heads.prefix}{name}" for name in missing}
+    _check_shapes(report["mismatched_keys"], state, folder)
+    _check_encoder(missing, foreign, state, folder)
+    if masked_lm:
+        _check_tied(auto, state, folder)
+    new, gone = [], missing - heads.of_encoder(missing)
+    if gone:
+        part, own = (MASKED_LM, heads.masked_lm) if masked_lm else (CLASSIFIER, heads.classifier)
+        if own & state.keys():
+            raise UserError(
+                f"{weights} holds only a part of the {part} (without {min(gone)}), so it is "
+                f"damaged or of another kind; use another checkpoint"
+            )
+        new.append(part)
+    unknown = sorted(foreign - heads.of_encoder(foreign))
+    if CLASSIFIER in new and unknown:
+        raise UserError(
+            f"{weights} holds {', '.join(unknown[:4])}, which is no classifier of transformers' "
+            f"{kind.__name__}: its weights would not be used; save the model with "
+            f"AutoModelForSequenceClassification, or leave these tensors out"
+        )
+    if any(".pooler." in name for name in missing):
+        if num_labels and CLASSIFIER not in new:
+            raise UserError(
+                f"{weights} holds a classifier but not the pooler before it "
+                f"({heads.prefix}pooler.*); use another checkpoint"
+            )
+        new.append(POOLER)
+    return prepared(auto.train()), new
+
+
+def _check_shapes(mismatched: list[tuple], state: State, folder: ModelFolder) -> None:
+    heads, weights = folder.heads, folder.weights_file
+    for name, found, needed in mismatched:
+        name = name if name in state else f"{heads.prefix}{name}"
+        if name.startswith(heads.output.rpartition(".")[0]):
+            words = ", ".join(str(word) for word in folder.config.id2label.values())
+            raise UserError(
+                f"{weights}: the classifier has {found[0]} outputs ({words}), but {needed[0]} are "
+                f"needed; use a classifier that was fine-tuned on this task"
+            )
+        raise UserError(
+            f"{weights}: {name} has shape {tuple(found)}, but {folder.config_file} and the task "
+            f"need {tuple(needed)}; {ONE_MODEL}"
+        )
+
+
+def _check_encoder(missing: set[str], foreign: set[str], state: State, folder: ModelFolder) -> None:
+    heads, weights = folder.heads, folder.weights_file
+    odd = [name for name in heads.of_encoder(foreign) if not _may_differ(name)]
+    if odd:
+        raise UserError(
+            f"{weights} holds {min(odd)}, which is not a parameter of the model in "
+            f"{folder.config_file}; {ONE_MODEL}"
+        )
+    lost = [name for name in heads.of_encoder(missing) if not _may_differ(name)]
+    if lost:
+        raise UserError(
+            f"{weights} lacks {min(lost)} ({len(lost)} tensors in all) that {folder.config_file} "
+            f"requires, and holds {min(state, default='nothing')}; {ONE_MODEL}"
+        )
+
+
+def _may_differ(name: str) -> bool:
+    """Whether an encoder's tensor may be missing or unused: a pooler, or position ids."""
+    return name.endswith("_ids") or ".pooler." in name
+
+
+def _check_tied(auto: PreTrainedModel, state: State, folder: ModelFolder) -> None:
+    tied = (auto._tied_weights_keys or {}) if auto.config.tie_word_embeddings else {}
+    for name, other in tied.items():
+        if {name, other} <= state.keys() and not torch.equal(state[name], state[other]):
+            raise UserError(
+                f"{folder.weights_file}: {name} differs from {other}, but {folder.config_file} "
+                f"says that they are tied (tie_word_embeddings); fix one of them"
+            )
+
+
+def is_ours(name: str) -> bool:
+    """Whether a tensor is not one of transformers': a projection, or a range of 8 bits."""
+    return name.startswith("fit_dense") or name.endswith(f".{RANGE}")
+
+
+def fill_ours(model: Encoder, state: State, folder: ModelFolder) -> list[str]:
+    """Copy projections and 8-bit ranges into the model; return the names of new projections."""
+    own = {model.file_name(name): tensor for name, tensor in model.state_dict().items()}
+    wanted = {name for name in own if is_ours(name)}
+    for name in wanted & state.keys():
+        if own[name].shape != state[name].shape:
+            raise UserError(
+                f"{folder.weights_file}: {name} has shape {tuple(state[name].shape)}, but the "
+                f"teacher needs {tuple(own[name].shape)}; {ONE_MODEL}"
+            )
+        own[name].copy_(state[name])
+    missing, odd = wanted - state.keys(), sorted(state.keys() - wanted)
+    if odd and odd[0].endswith(RANGE):  # of another configuration
+        raise UserError(
+            f"{folder.weights_file} holds {odd[0]}, which is not a parameter of the model in "
+            f"{folder.config_file}; {ONE_MODEL}"
+        )
+    if lost := sorted(name for name in missing if name.endswith(RANGE)):
+        raise UserError(f"{folder.weights_file} lacks {lost[0]} of an 8-bit model; {ONE_MODEL}")
+    if missing and wanted & state.keys():
+        raise UserError(
+            f"{folder.weights_file} holds only a part of the tensors of {min(missing)}, so it is "
+            f"damaged; use another checkpoint"
+        )
+    return list(dict.fromkeys(name.split(".")[0] for name in sorted(missing)))
