@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 
@@ -129,7 +130,10 @@ def parameters_of(config: PreTrainedConfig) -> int:
 
 def described(student: ModelFolder, teacher: ModelFolder) -> str:
     """Describe a student in the plan: family, size, and the factor to its teacher."""
-    config, own = student.config, parameters_of(student.config)
+    config = deepcopy(student.config)
+    if teacher.has_config and teacher.has_layers and not student.weights_file:
+        config.vocab_size = teacher.config.vocab_size  # as stage 3 makes it
+    own = parameters_of(config)
     text = (
         f"{config.model_type}, {config.num_hidden_layers} layers × {config.hidden_size}, "
         f"{own / 1e6:.1f} M parameters"
