@@ -13,8 +13,10 @@ minute; seed 42 gives a dev accuracy of about 0.69 on the rows in SST-2/, where 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shutil
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +39,7 @@ from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher, pretrain
+from tinybert_lite.stages.metrics import as_text
 from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
 
@@ -47,7 +50,6 @@ ENOUGH = (  # for a classifier above chance
     "pretrain.max_steps=100",
     "finetune_teacher.num_train_epochs=1000",
     "finetune_teacher.max_steps=300",
-    "finetune_teacher.eval_step=60",
 )
 
 
@@ -118,12 +120,14 @@ def main(argv: list[str]) -> None:
     save_weights(model, start)
     pretrain.STAGE.execute(pretrain.STAGE.reads(workspace, model=start), general, settings)
     reads = finetune_teacher.STAGE.reads(workspace, teacher=general)
-    finetune_teacher.STAGE.execute(reads, tuned, settings)
+    say("teacher: fine-tuning")
+    with redirect_stdout(io.StringIO()):  # a line for each of many short epochs
+        done = finetune_teacher.STAGE.execute(reads, tuned, settings)
     AutoModelForSequenceClassification.from_pretrained(tuned).save_pretrained(args.output_dir)
     AutoTokenizer.from_pretrained(tuned).save_pretrained(args.output_dir)
     shutil.rmtree(making)
     sizes = f"{args.layers} layers × {args.width}"
-    say(f"{args.output_dir}: a RoBERTa of {sizes} for {workspace.task_name}, saved by transformers")
+    say(f"{args.output_dir}: a RoBERTa of {sizes}, {as_text(done.metrics['dev'])}")
 
 
 if __name__ == "__main__":

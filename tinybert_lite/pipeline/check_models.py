@@ -30,7 +30,7 @@ def check_models(workspace: Workspace, settings: Settings, todo: list[str]) -> N
     if teacher.has_config and teacher.weights_file and {*GENERAL} & {*todo}:
         classes = task.num_labels if "finetune_teacher" in todo else 0
         load_bert(teacher, case, num_labels=classes, projection="none")
-    if "data_augmentation" in todo and augmenting.has_config:
+    if "data_augmentation" in todo and settings.data_augmentation.N and augmenting.has_config:
         _check_augmentation(augmenting, workspace, case)
     if {*TASK} & {*todo}:
         check_other_teacher(workspace)
