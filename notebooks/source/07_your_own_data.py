@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 07 · Your own data
 #
-# **Claim: three hundred rows in a spreadsheet are enough to begin, and rows that nobody has labelled help too.** So far the rows came with
-# the course. Now you bring a file of your own, in your own columns and with your own words as labels, and end with a small
-# model that answers new texts.
+# **Claim: three hundred rows in a spreadsheet are enough to begin, and a classifier that you already have is a teacher.** So far the rows and
+# the teacher came with the course. Now you bring a file of your own, in your own columns and with your own words as labels, and end with a small
+# model that answers new texts. Then you bring a fine-tuned classifier too, which is not a BERT, and distil it by one command.
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
 # [02 pregenerate](02_pregenerate_training_data.ipynb) · [03 general distillation](03_general_distill.ipynb) ·
@@ -17,9 +17,10 @@
 # | run | all stages on it, and read which class is taken for which |
 # | ask | the finished student about new texts |
 # | try | pairs and numbers, by the same commands |
+# | distil | a RoBERTa classifier in one call, and open the student in transformers |
 #
-# About 3 minutes. Reads `notebooks/data/desk.csv` and the general student of stage 3; writes `desk/`, and sub-folders called `desk` beside
-# the results that you have, which stay.
+# About 4 minutes. Reads `notebooks/data/desk.csv` and the general student of stage 3; writes `desk/`, sub-folders called `desk` beside
+# the results that you have, which stay, and `my_classifier/` and `my_run/`.
 
 # %%
 try:
@@ -113,7 +114,7 @@ lessons.predict("macro", "the student's macro-F1 on the dev rows", "of 1")
 # The dev score is printed while the teacher and the student learn:
 
 # %%
-settings = profile(settings.profile, desk.task, desk.teacher_width)
+settings = profile(settings.profile, desk.task, desk.teacher_is_grown)
 settings = settings.override(["finetune_teacher.num_train_epochs=15"])
 results = {stage.name: stage.run(desk, settings) for stage in run_all.needed(desk, "report")}
 pd.Series({name: result.skipped or "ran" for name, result in results.items()}).to_frame("desk")
@@ -201,7 +202,7 @@ other_folder = own_data.make(workspace.root, fewer, name="desk-fewer", **columns
 assert (other_folder / "dev.tsv").read_bytes() == (folder / "dev.tsv").read_bytes()
 other = Workspace.find(workspace.root, "desk-fewer", task_teacher=desk.task_teacher)
 for run in (data_augmentation.run, task_distill.run_mid, task_distill.run_out):
-    run(other, profile(settings.profile, other.task, other.teacher_width))
+    run(other, profile(settings.profile, other.task, other.teacher_is_grown))
 found = Predictor(other.final_student, "cpu").predict(texts)
 kept = {f"{KEPT} rows without a label": scores(desk.task, found, np.array(labels))}
 pd.DataFrame({"60 rows without a label": table["student"], **kept}).T.round(3)
@@ -244,7 +245,7 @@ for name in ("same_topic", "length"):
     place = Workspace.find(workspace.root, name)
     for stage in run_all.needed(place, "report"):
         if stage.folder(place).name == name:  # the others serve all tasks and are there
-            stage.run(place, profile("smoke", place.task, place.teacher_width))
+            stage.run(place, profile("smoke", place.task, place.teacher_is_grown))
     finished[name] = Predictor(place.final_student, "cpu")
 
 # %% [markdown]
@@ -257,12 +258,98 @@ print(dict(zip(finished["same_topic"].labels, pair[0].round(2).tolist())))
 print("within the range of the labels:", bool(1 <= words[0, 0] <= 20))
 
 # %% [markdown]
-# ## In three sentences
+# ## Distil my classifier
+#
+# Many people begin elsewhere: they have a classifier, fine-tuned by themselves or a colleague, in a folder as `transformers` saved it, and want the same answers
+# from a smaller model. That folder and the rows are enough. Most such classifiers are not BERTs, so this one is a RoBERTa: its tokenizer is a byte-level BPE, it has no
+# segments, and its positions begin after that of the padding token. A program of the repository makes it: it learns the BPE and the masked LM from the text of the course, fine-tunes
+# the model on the messages, and saves it. It has a fifth of the parameters of the teacher above, and is weaker; only the way matters here. The rows go into a workspace of their own,
+# `my_run`, because the general student of the course learnt from another teacher, and it stays. In a terminal:
+# `python tools/make_teacher.py --task desk --workspace my_run --output_dir my_classifier`.
+
+# %%
+tool = SHIPPED / "tools" / "make_teacher.py"
+my_run, mine = workspace.root / "my_run", workspace.root / "my_classifier"
+made = own_data.make(my_run, DESK, **columns)
+%run "{tool}" --task desk --workspace "{my_run}" --output_dir "{mine}" --profile {settings.profile}
+
+# %% [markdown]
+# What is in the folder? No `vocab.txt`, and a classifier where stage 1 had a masked-LM head. The pieces keep the blank before a word, written Ġ:
+
+# %%
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(mine)
+original = AutoModelForSequenceClassification.from_pretrained(mine).eval()
+names = {name.split(".")[0] for name in original.state_dict()}
+assert names == {"roberta", "classifier"} and original.config.type_vocab_size == 1
+print(*sorted(path.name for path in mine.iterdir()), sep=", ")
+print(type(original).__name__, tokenizer.tokenize("May I keep the atlas?"))
+
+# %% [markdown]
+# ## The plan
+#
+# One command, with the classifier as its only model. `--dry-run` opens and checks the model, prints the plan and stops. In a terminal:
+# `python -m tinybert_lite.run_all --workspace my_run --task desk --task_teacher my_classifier --dry-run`.
+#
+# Read it and find three things: where the candidates of stage 1 come from, which student was derived, and which two stages are not needed. Then guess how much of the
+# teacher's macro-F1 the student will keep.
+
+# %%
+task = ["--workspace", str(my_run), "--task", "desk"]
+models = ["--task_teacher", str(mine), "--profile", settings.profile]
+code = run_all.main([*task, *models, "--dry-run"])
+lessons.predict("kept", "the student's share of its teacher's macro-F1", "%")
+
+# %% [markdown]
+# - **Stage 1** has no masked LM to ask, so every word is replaced by its nearest word vectors. `--augmentation_model` names a model that has
+#   one, for example `teacher_model/classroom`.
+# - **The general teacher** is the encoder of the classifier: stages 2 and 3 read it, and nothing is fine-tuned.
+# - **The student** is derived: the teacher's family and tokenizer, two of its four layers, half of its width, as many heads. Behind it stand its parameters and the factor
+#   to the teacher's. `--student layers=2,width=96` chooses another.
+#
+# Now the same command without `--dry-run`:
+
+# %%
+code = run_all.main([*task, *models])
+assert code == 0
+
+# %% [markdown]
+# What was measured is in `results.json`; one of 48 dev rows is two points of accuracy.
+
+# %%
+distilled = Workspace.find(my_run, "desk").final_student
+found = json.loads((distilled / "results.json").read_text(encoding="utf-8"))
+lessons.reveal("kept", 100 * found["student"]["macro_f1"] / found["teacher"]["macro_f1"])
+pd.DataFrame({name: {**found[name], "parameters": found["parameters"][name]}
+              for name in ("teacher", "student")}).T.round(3)
+
+# %% [markdown]
+# ## Back to transformers
+#
+# The student answers here (`python -m tinybert_lite.predict --workspace my_run --task desk "…"`), and exported it opens wherever its teacher did: a RoBERTa again, with the same
+# tokenizer and the labels' words. Both must give the same probabilities:
+
+# %%
+from tinybert_lite import export
+
+out = my_run / "out"
+code = export.main([*task, "--format", "huggingface", "--output_dir", str(out)])
+assert code == 0
+exported = AutoModelForSequenceClassification.from_pretrained(out).eval()
+batch = AutoTokenizer.from_pretrained(out)(new, padding=True, return_tensors="pt")
+theirs = exported(**batch).logits.softmax(-1).detach().numpy()
+assert np.allclose(theirs, Predictor(distilled, "cpu").predict(new), atol=1e-5)
+pd.DataFrame(theirs, index=new, columns=exported.config.id2label.values()).round(2)
+
+# %% [markdown]
+# ## In four sentences
 #
 # A task of your own is a file, the names of its columns, and the stages you know. Uneven classes need a measure that counts each of them, and a
-# picture of what is taken for what. Rows without a label are of use here, for the student learns from the teacher's answers.
+# picture of what is taken for what. Rows without a label are of use here, for the student learns from the teacher's answers. A fine-tuned classifier of
+# [nearly any family](../docs/families.md) is enough for a whole run: its student has the same family and tokenizer, and opens in the same programs.
 #
 # **Exercises:** [three of them](exercises/07_your_own_data.ipynb), to do with your own hands.
 #
-# **The way on:** your own file. If the answers stay weak, label more rows of the classes that are mixed up, put a real BERT into `teacher_model/`,
+# **The way on:** your own file, and [your own classifier](../docs/own_classifier.md). If the answers stay weak, label more rows of the classes that are mixed up, put a real BERT into `teacher_model/`,
 # and bring all the unlabelled text you have. Then [08 · Eight bits](08_q8bert.ipynb) makes of it a file that is small and quick to serve.

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.makers import write_tsv
-from tests.makers.commands import call, snapshot
+from tests.makers.commands import RUN, call, snapshot
 from tests.makers.row_files import KINDS, write_kind
 from tests.makers.workspaces import NOUNS, lay_out
 from tinybert_lite.data.own_files import OwnRow, read_own_rows
@@ -758,3 +758,15 @@ def test_pairs_and_a_regression_by_the_same_commands(tmp_path):
     assert next(answers)[1] in ("true", "false")
     (price,) = Predictor(root / "5_task_distill_out/price", "cpu").predict(["the film"])
     assert 800 < price[0] < 1700, "in the user's unit"
+
+
+def test_rows_outside_the_workspace_are_found_again_after_the_run(workspace, desk):
+    assert call(f"own_data {desk} --text title --label topic --workspace elsewhere").code == 0
+    ran = call(f"{RUN} --task desk --data_dir elsewhere/desk")
+    assert ran.code == 0, ran.err
+    for line in (
+        "predict --task desk 'a question on cards'",
+        "export --task desk --format original",
+    ):
+        ran = call(line)
+        assert ran.code == 0, ran.err

@@ -260,6 +260,14 @@ def test_a13_a_classifier_alone_is_enough(workspace, family):
     assert len(aug) > 25, "words with vectors were replaced"
 
 
+def test_a13_without_variants_no_candidates_are_announced(workspace):
+    make_family(workspace / "mine", "roberta", "classifier")
+    shutil.rmtree(workspace / "student_model")
+    (workspace / "student_model").mkdir()
+    ran = call(f"{RUN} --task_teacher mine --set data_augmentation.N=0 --dry-run")
+    assert ran.code == 0 and "nearest word vectors" not in ran.out, ran.err
+
+
 def test_a13_another_model_may_augment(workspace):
     make_family(workspace / "mine", "roberta", "classifier")
     shutil.rmtree(workspace / "student_model")

@@ -20,13 +20,21 @@ import sliders
 import speed
 import with_and_without_teacher
 from measure import Peak
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.makers import make_bert_folder
-from tests.makers.commands import call
+from tests.makers.commands import RUN, call
 from tests.makers.sampling import sampled
 from tests.makers.workspaces import make_student_config, make_toy_teacher
 from tinybert_lite.training.history import History
-from tools import build_exercises, build_notebooks, build_vectors, fuzz, measure_teacher
+from tools import (
+    build_exercises,
+    build_notebooks,
+    build_vectors,
+    fuzz,
+    make_teacher,
+    measure_teacher,
+)
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -259,6 +267,23 @@ def test_measure_teacher(workspace, capsys):
     assert [row[0] for row in rows_of(scores)] == ["1_pre_data/documents.txt", "SST-2/dev.tsv"]
     assert len([line for line in gaps.splitlines() if "…" in line]) == 20
     assert "of 20, among the five in" in gaps
+
+
+def test_make_teacher(workspace, capsys):
+    """A RoBERTa as transformers saves it, which alone is enough for a run."""
+    sizes = "--layers 2 --width 16 --heads 2 --vocab_size 320 --profile smoke"
+    assert make_teacher.main(f"--output_dir mine {sizes}".split()) == 0
+    saved = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in (workspace / "mine").iterdir()} == saved
+    model = AutoModelForSequenceClassification.from_pretrained(workspace / "mine")
+    assert model.config.model_type == "roberta" and model.config.type_vocab_size == 1
+    assert {name.split(".")[0] for name in model.state_dict()} == {"roberta", "classifier"}
+    pieces = AutoTokenizer.from_pretrained(workspace / "mine").tokenize("the film was")
+    assert pieces[0].startswith(make_teacher.BLANK)
+    for place in (workspace / "student_model").iterdir():
+        place.unlink()
+    ran = call(f"{RUN} --task_teacher mine")
+    assert ran.code == 0 and "(roberta, 2 layers × " in ran.out, ran.err
 
 
 # Fuzzing

@@ -3,14 +3,25 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS, Task
+from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, OWN, TASKS, Task
 from tinybert_lite.models.folder import PRE_DATA, ModelFolder
+from tinybert_lite.system.files import read_json
 
 SHIPPED = (
     Path(__file__).resolve().parents[2]
 )  # the repository, whose data is used if a workspace has none
 STUDENT_MODEL, TEACHER_MODEL = "student_model", "teacher_model"
 CLASSROOM, GROWN = "classroom", "grown"
+FINISHED, RESULTS = "5_task_distill_out", "results.json"
+
+
+def rows_elsewhere(root: Path, name: str) -> Path | None:
+    """The --data_dir of a user's task in its last report, if its rows are not in the workspace."""
+    report = root / FINISHED / name / RESULTS
+    if (root / name / OWN).is_file() or not report.is_file():
+        return None
+    given = Path(str(read_json(report).get("folders", {}).get("data")))
+    return given if (given / OWN).is_file() else None
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Folders:
 
     @property
     def final_student(self) -> Path:
-        return self._stage("5_task_distill_out")
+        return self._stage(FINISHED)
 
     @property
     def baseline(self) -> Path:

@@ -12,7 +12,7 @@ from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, Task, find_task
 from tinybert_lite.models.folder import PRE_DATA, ModelFolder
 from tinybert_lite.models.loading import shares_layers
 from tinybert_lite.models.student import derived_student, read_shape
-from tinybert_lite.pipeline.folders import SHIPPED, STUDENT_MODEL, Folders
+from tinybert_lite.pipeline.folders import SHIPPED, STUDENT_MODEL, Folders, rows_elsewhere
 from tinybert_lite.pipeline.model_choice import is_ancestor, resolve_teacher, shipped_student
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
@@ -63,6 +63,7 @@ class Workspace(Folders):
         a missing path.
         """
         root = Path(root or os.environ.get("TINYBERT_WORKSPACE") or _around(Path.cwd()))
+        data_dir = data_dir or rows_elsewhere(root, task)
         found = cls(root.resolve(), find_task(task, Path(data_dir or root / task)))
         folders = {
             "--data_dir": data_dir,
