@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, BertConfig
 
 from tests.makers import make_bert_folder, random_batch
 from tests.makers.checkpoints import Touch
@@ -203,7 +203,7 @@ def test_a_new_classifier_takes_the_head_that_is_asked_for(tmp_path):
 
 
 def test_from_scratch_takes_the_configuration_alone(bert_folder):
-    model, new = load_model(bert_folder, from_scratch=True, vocab_size=31)
+    model, new = load_model(bert_folder, from_scratch=True, like=BertConfig(vocab_size=31))
     assert model.body.embeddings.word_embeddings.num_embeddings == 31 and "encoder" in new
     (bert_folder / "pytorch_model.bin").unlink()
     assert "encoder" in load_model(bert_folder)[1]

@@ -13,6 +13,7 @@ from tests.makers.commands import RUN, call, results_of, states
 from tests.makers.families import make_family, tokenizer_of
 from tests.makers.workspaces import make_student_config, make_toy_teacher, toy_rows
 from tinybert_lite.data.tasks import TASKS
+from tinybert_lite.data.tokens import words
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_bert, load_classifier, load_model
 from tinybert_lite.system.errors import UserError
@@ -196,6 +197,7 @@ def test_a10_another_order_that_fits_far_better_is_named_in_every_profile(worksp
     store(folder, state)
     ran = call(f"{RUN} --task_teacher turned --set finetune_teacher.allow_weak_teacher=true")
     assert ran.code == 2 and "far better if its outputs are the labels in the order 1, 0" in ran.err
+    assert not (workspace / "1_pre_data/aug.tsv").exists()
 
 
 def test_a11_a_tokenizer_that_cannot_be_read_is_named_by_its_class(tuned):
@@ -391,3 +393,141 @@ def test_shards_and_half_precision_are_read(tmp_path):
     first.unlink()
     with pytest.raises(UserError, match="is missing, but an index"):
         load_model(tmp_path)
+
+
+def test_a_tokenizer_json_with_padding_and_truncation_changes_nothing(workspace):
+    tokenizer = BertTokenizer(vocab={piece: i for i, piece in enumerate(VOCABULARY)})
+    tokenizer.backend_tokenizer.enable_padding(length=40, pad_token="[PAD]")
+    tokenizer.backend_tokenizer.enable_truncation(6)
+    folder = workspace / "teacher_model"
+    (folder / "vocab.txt").unlink()
+    tokenizer.save_pretrained(folder)
+    line = (
+        "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --bert_model "
+        "teacher_model --epochs_to_generate 1 --max_seq_len 32 --output_dir out"
+    )
+    assert call(line).code == 0
+    rows = [json.loads(row) for row in (workspace / "out/epoch_0.json").read_text().splitlines()]
+    assert rows and not any("[PAD]" in row["tokens"] for row in rows)
+    assert max(len(row["tokens"]) for row in rows) > 20
+
+
+def test_a8_a_hole_in_the_vocabulary_shifts_no_piece(workspace):
+    """A piece twice: its first line has no piece, and all pieces below keep their numbers."""
+    place = VOCABULARY.index("the")
+    vocab = [*VOCABULARY[:place], "film", *VOCABULARY[place:]]
+    (workspace / "hole").mkdir()
+    (workspace / "hole/vocab.txt").write_text("\n".join(vocab) + "\n")
+    (workspace / "text.txt").write_text("the film was good\n\nthe plot was bad\n")
+    line = (
+        "pregenerate_training_data --train_corpus text.txt --vocab_file hole/vocab.txt "
+        "--epochs_to_generate 1 --max_seq_len 32 --masked_lm_prob 0 --output_dir out"
+    )
+    assert call(line).code == 0
+    words = {
+        token
+        for row in (workspace / "out/epoch_0.json").read_text().splitlines()
+        for token in json.loads(row)["tokens"]
+    }
+    assert words == {"[CLS]", "[SEP]", *"the film was good plot bad".split()}
+
+
+def test_sentences_of_byte_level_bpe_are_joined_with_a_blank(workspace):
+    make_family(workspace / "mine", "roberta")
+    line = (
+        "pregenerate_training_data --train_corpus 1_pre_data/documents.txt --bert_model mine "
+        "--epochs_to_generate 1 --max_seq_len 48 --masked_lm_prob 0 --output_dir out"
+    )
+    assert call(line).code == 0
+    for row in (workspace / "out/epoch_0.json").read_text().splitlines():
+        tokens = json.loads(row)["tokens"]
+        for last, token in zip(tokens, tokens[1:]):
+            assert last != "Ġ." or token.startswith(("Ġ", "<")) or token in "0123456789"
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta"])
+def test_a2_added_tokens_are_words_of_their_own_in_stage_1(tmp_path, family):
+    folder = make_family(tmp_path, family)
+    tokenizer = load_bert(folder, masked_lm=True).tokenizer
+    tokenizer.add_tokens(["<user>", "[URL]"])
+    found = words(tokenizer, "the film <user> liked [URL].")
+    assert {"<user>", "[URL]"} <= {*found} and "user" not in found
+
+
+def test_words_are_the_runs_even_if_another_model_finds_their_candidates(workspace):
+    make_family(workspace / "mine", "roberta", "classifier")
+    shutil.rmtree(workspace / "student_model")
+    (workspace / "student_model").mkdir()
+    rows = [
+        (f"The film was {'good' if i % 2 else 'bad'}, wasn't it?", str(i % 2)) for i in range(24)
+    ]
+    write_tsv(workspace / "SST-2/train.tsv", rows, ("sentence", "label"))
+    assert call(f"{RUN} --task_teacher mine --augmentation_model teacher_model --only 1").code == 0
+    lines = (workspace / "1_pre_data/aug.tsv").read_text().splitlines()[1:]
+    assert len(lines) > 24 and all(", wasn't " in line or "wasn't it?" in line for line in lines)
+    assert not any(" , " in line for line in lines)
+
+
+def test_a_several_labels_classifier_and_an_unmerged_adapter_are_refused(tuned, tmp_path):
+    edit(tuned, problem_type="multi_label_classification")
+    with pytest.raises(UserError, match="several labels, but SST-2 has one per row"):
+        load_classifier(tuned, TASKS["SST-2"])
+    state = state_of(edit(tuned, problem_type="regression"))
+    assert load_classifier(tuned, TASKS["SST-2"]).new_parts == []
+    name = "bert.encoder.layer.0.attention.self.query"
+    store(tuned, {**state, f"{name}.lora_A.default.weight": torch.zeros(2, 32)})
+    with pytest.raises(UserError, match="adapter that is not merged.*merge_and_unload"):
+        load_model(tuned)
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone/adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="holds an adapter only"):
+        load_model(tmp_path / "alone")
+
+
+def test_no_problem_type_of_a_teacher_reaches_the_student(workspace):
+    edit(workspace / "teacher_model", problem_type="regression")
+    assert call(f"{RUN} --until 3").code == 0
+    assert "problem_type" not in json.loads(
+        (workspace / "3_general_distill/config.json").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pad_token_id": None},
+        {"attn_implementation": "flash_attention_2", "return_dict": False},
+        {"output_attentions": True, "output_hidden_states": False},
+    ],
+)
+def test_settings_of_another_program_are_no_hindrance(tmp_path, values):
+    folder = edit(make_family(tmp_path, "roberta", "classifier"), **values)
+    found = load_bert(folder)
+    batch = found.tokenizer(["the film", "bad"], padding=True, return_tensors="pt")
+    batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
+    assert found.model.eval()(batch, logits=True, scores=[1]).logits.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "shape", ["layers=²", "width=99999999998", "layers=100000", "layers=2,layers=4"]
+)
+def test_a_shape_beyond_all_bounds_is_refused_at_once(workspace, shape):
+    ran = call(f"{RUN} --student {shape} --dry-run")
+    assert ran.code == 2 and "--student" in ran.err
+
+
+def pointer(path):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 438\n")
+
+
+def not_a_number(path):
+    state = load_file(path)
+    state["classifier.out_proj.bias"][0] = torch.nan
+    save_file(state, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("damage, says", [(pointer, "git lfs pull"), (not_a_number, "NaN")])
+def test_a15_a_teacher_of_the_prediction_layer_alone_is_opened_at_the_plan(workspace, damage, says):
+    damage(make_family(workspace / "mine", "roberta", "classifier") / "model.safetensors")
+    ran = call(f"{RUN} --teacher_model teacher_model --task_teacher mine --dry-run")
+    assert ran.code == 2 and says in ran.err, ran.err

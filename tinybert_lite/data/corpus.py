@@ -86,6 +86,14 @@ def gather_text(
                 file.write("\n".join(map(plain, document)) + "\n\n")
 
 
+def pieces_by_id(vocabulary: dict[str, int]) -> list[str]:
+    """List the pieces by their ids; an id without a piece, of a duplicate line, has ""."""
+    pieces = [""] * (max(vocabulary.values()) + 1)
+    for piece, number in vocabulary.items():
+        pieces[number] = piece
+    return pieces
+
+
 @lru_cache(maxsize=1)
 def _tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(folder / TOKENIZER))
@@ -104,11 +112,14 @@ def tokenised(
     if one_thread:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer, chinese = _tokenizer(folder), language == "zh"
-    size = tokenizer.get_vocab_size()
+    size = len(pieces_by_id(tokenizer.get_vocab()))
     marked = type(tokenizer.model).__name__ == "WordPiece"
     # The fast variant returns no offsets.
     encode = tokenizer.encode_batch if chinese or not marked else tokenizer.encode_batch_fast
-    found = iter(encode([s for document in documents for s in document], add_special_tokens=False))
+    # In byte-level BPE a sentence inside a sequence begins with a blank, as in running text.
+    blank = " " * (tokenizer.encode("a").tokens != tokenizer.encode(" a").tokens)
+    texts = [blank + sentence for document in documents for sentence in document]
+    found = iter(encode(texts, add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
     for document in documents:
         before = len(lengths)
@@ -117,7 +128,7 @@ def tokenised(
                 continue
             if chinese:
                 starts = word_starts(sentence)
-                inner = (start not in starts for start, _ in encoding.offsets)
+                inner = (start - len(blank) not in starts for start, _ in encoding.offsets)
                 row = [token + size * is_inner for token, is_inner in zip(row, inner)]
             elif not marked:
                 words = [None, *encoding.word_ids]
@@ -174,8 +185,7 @@ class TokenisedCorpus:
 
     def pieces(self) -> list[str]:
         """Return 2 V word pieces by id: the vocabulary's, then the same inside a word."""
-        vocabulary = _tokenizer(self.folder).get_vocab()
-        return with_inner(sorted(vocabulary, key=vocabulary.get))
+        return with_inner(pieces_by_id(_tokenizer(self.folder).get_vocab()))
 
     @classmethod
     def build(

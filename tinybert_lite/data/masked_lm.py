@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from tinybert_lite.data.batches import Examples
-from tinybert_lite.data.corpus import TokenisedCorpus
+from tinybert_lite.data.corpus import TokenisedCorpus, pieces_by_id
 from tinybert_lite.method.masking import mask_tokens, random_pieces, with_inner
 
 IGNORED = -100  # the target of a position that is not predicted
@@ -49,8 +49,9 @@ class Masked:
         self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0
     ):
         self.examples, self.probability, self.seed, self.epoch = examples, probability, seed, epoch
-        self.lengths, self.size = examples.lengths, len(tokenizer)
-        self.pieces = with_inner(tokenizer.convert_ids_to_tokens(list(range(self.size))))
+        pieces = pieces_by_id(tokenizer.get_vocab())
+        self.lengths, self.size = examples.lengths, len(pieces)
+        self.pieces = with_inner(pieces)
         self.plain = {piece: i % self.size for i, piece in enumerate(self.pieces)}
         special = tokenizer.all_special_tokens
         self.others, self.unknown = random_pieces(self.pieces, special), tokenizer.unk_token_id

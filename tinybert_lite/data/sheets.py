@@ -126,7 +126,8 @@ def _places(
             raise UserError(
                 f"{path}, line 1: {'two columns' if name in header else 'no column'} "
                 f"{name.replace('|', ' or ')!r} in the header {short(header)}; name each of "
-                f"{task.name}'s columns {known} once"
+                f"{task.name}'s columns {known} once, or make a task of rows of your own with "
+                f"python -m tinybert_lite.own_data"
             )
         places[role] = header.index(name)
     return places

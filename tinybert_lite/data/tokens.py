@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -11,7 +12,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.chinese import joined, segment
 from tinybert_lite.data.tables import Table, label_ids
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.models.tokenizers import is_wordpiece, lower_cases
+from tinybert_lite.models.tokenizers import NEEDED, is_wordpiece, lower_cases
 
 # Words, blanks and other signs: joining them gives the text again.
 PARTS = re.compile(r"\w+|\s+|[^\w\s]")
@@ -25,6 +26,21 @@ def words(tokenizer, text: str, language: str = "en") -> list[str]:
     cleaned in the same way, but without the spaces that BERT puts around characters. For a
     tokenizer of another kind, which keeps blanks, the blanks are words too. `joiner` joins them.
     """
+    found: list[str] = []
+    for number, part in enumerate(_added(tokenizer).split(text)):
+        found += [part] if number % 2 else _words(tokenizer, part, language)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _added(tokenizer) -> re.Pattern:
+    """Match the tokens added to a tokenizer, which are words of their own; not [CLS] and others."""
+    usual = {getattr(tokenizer, name) for name in NEEDED}
+    added = sorted({*tokenizer.get_added_vocab()} - usual, key=len, reverse=True)
+    return re.compile(f"({'|'.join(map(re.escape, added))})" if added else "(?!)()")
+
+
+def _words(tokenizer, text: str, language: str) -> list[str]:
     lower = lower_cases(tokenizer)
     if language == "zh":
         cleaner = BertNormalizer(handle_chinese_chars=False, lowercase=bool(lower))

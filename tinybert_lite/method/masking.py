@@ -63,7 +63,7 @@ def random_pieces(pieces: list[str], special: Collection[str] = SPECIAL_TOKENS) 
     return [
         piece
         for piece in pieces
-        if piece not in special and not piece.startswith(("[unused", INNER))
+        if piece and piece not in special and not piece.startswith(("[unused", INNER))
     ]
 
 

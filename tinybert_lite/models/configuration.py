@@ -39,6 +39,8 @@ IGNORED = (
     "dtype",
     "torch_dtype",
     "quantization_config",  # the weights are read as plain numbers
+    *("attn_implementation", "_attn_implementation"),  # chosen here, as are the outputs
+    *("return_dict", "use_return_dict", "output_hidden_states", "output_attentions"),
 )
 
 
@@ -60,6 +62,11 @@ def read_config(path: Path) -> PreTrainedConfig:
     Raises UserError for another architecture, an invalid value, and a size above `SIZES`.
     """
     if not path.is_file():
+        if (path.parent / "adapter_config.json").is_file():
+            raise UserError(
+                f"{path.parent} holds an adapter only; load it with its base model, call "
+                f"merge_and_unload() and save the result"
+            )
         raise UserError(
             f"{path} is missing: a model folder needs config.json, a vocabulary and weights"
         )
@@ -80,6 +87,8 @@ def read_config(path: Path) -> PreTrainedConfig:
     _check(path, found, kind)
     try:
         config = kind(**found)
+        if config.pad_token_id is None:
+            config.pad_token_id = kind().pad_token_id
         config.to_dict()
         _check_values(config)
     except Exception as error:  # transformers and PyTorch raise many kinds of errors

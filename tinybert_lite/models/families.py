@@ -30,6 +30,9 @@ ENCODERS = (*WITH_SCORES, *WITHOUT_SCORES)
 # attention whose scores nobody can match.
 STUDENT_IS_BERT = ("albert", "mobilebert", "jina_embeddings_v3", "bert-generation", *WITHOUT_SCORES)
 
+# What a student takes over from a teacher of any family: facts of the vocabulary.
+OF_ANY_FAMILY = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
+
 
 def student_family(teacher: str) -> str:
     """The model_type of a derived student, from that of its teacher."""

@@ -28,6 +28,11 @@ def filled(
     another shape, an unknown tensor, an incomplete encoder or half a head.
     """
     heads, weights = folder.heads, folder.weights_file
+    if adapted := [name for name in state if ".lora_" in name or ".base_layer." in name]:
+        raise UserError(
+            f"{weights} holds an adapter that is not merged ({min(adapted)}); call "
+            f"merge_and_unload() on the model and save it again"
+        )
     if num_labels:
         config.num_labels = num_labels
     kind = auto_class(num_labels, masked_lm)._model_mapping[type(config)]

@@ -6,10 +6,12 @@ from os import PathLike
 from pathlib import Path
 
 import transformers
+from transformers import PreTrainedConfig
 
 from tinybert_lite.method.auto_models import new_auto
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import is_quantized, quantize
+from tinybert_lite.models.families import OF_ANY_FAMILY
 from tinybert_lite.models.filling import CLASSIFIER, ENCODER, MASKED_LM, fill_ours, filled, is_ours
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.heads import heads_of
@@ -31,7 +33,7 @@ def load_model(
     masked_lm: bool = False,
     projection: str | None = None,
     teacher_width: int = 0,
-    vocab_size: int = 0,
+    like: PreTrainedConfig | None = None,
     classifier_head: str | None = None,
 ) -> tuple[Encoder, list[str]]:
     """Load a model folder; return the model and the names of its new parts (random weights).
@@ -40,7 +42,8 @@ def load_model(
     num_labels: None loads the classifier if it is stored, 0 leaves it out, K loads or adds one of
     K classes. masked_lm: load or add the masked-LM head, instead of a classifier. projection: None
     loads the projection if it is stored, "none" leaves it out; "original" and "per_layer" load or
-    add one to `teacher_width`. vocab_size: for a model without weights. classifier_head:
+    add one to `teacher_width`. like: for a model without weights, a configuration with the
+    vocabulary and its special tokens. classifier_head:
     "huggingface" or "relu" for a new classifier; a stored one keeps its own. Raises UserError if
     weights and configuration do not belong together.
     """
@@ -50,8 +53,9 @@ def load_model(
     state = folder.read_state() if weights else {}
     heads = heads_of(config.model_type)
     stored = state.get(heads.output) if heads.classifier & state.keys() else None
-    if vocab_size and not state:
-        config.vocab_size = vocab_size
+    if like and not state:
+        for name in OF_ANY_FAMILY:
+            setattr(config, name, getattr(like, name, None))
     if from_scratch and hasattr(config, "bits"):  # the scales of 8 bits are measured on data
         del config.bits
     _choose_head(config, state, stored is not None, classifier_head)
@@ -132,6 +136,12 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
     task: a `data.tasks.Task`. If config.json has the labels in another order, the classifier's rows
     are reordered. If the folder has no classifier, a new one is added.
     """
+    folder = ModelFolder.at(folder)
+    if getattr(folder.config, "problem_type", None) == "multi_label_classification":
+        raise UserError(
+            f"{folder.config_file}: problem_type multi_label_classification gives a row several "
+            f"labels, but {task.name} has one per row; use a single-label classifier"
+        )
     bert = load_bert(folder, lower_case, num_labels=task.num_labels, projection="none")
     words = OutputLabels.of(bert.model).words
     order = task.order_of(words)

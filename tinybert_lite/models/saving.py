@@ -16,7 +16,7 @@ from tinybert_lite.system.files import write_atomically, write_json
 
 SAFETENSORS, HANDED_ON = WEIGHTS
 _EPOCH_NAMES = (re.compile(r"model_epoch_(\d+)\.bin"), re.compile(r"step_(\d+)_pytorch_model\.bin"))
-_NOT_SAVED = ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype")
+_NOT_SAVED = ("_attn_implementation", "attn_implementation", "dtype", "torch_dtype", "problem_type")
 
 
 def model_bytes(

@@ -12,15 +12,19 @@ import torch
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from tinybert_lite.method.auto_models import new_auto
-from tinybert_lite.models.families import student_family
+from tinybert_lite.models.configuration import SIZES
+from tinybert_lite.models.families import OF_ANY_FAMILY, student_family
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.system.errors import UserError
 
-PARTS = ("layers", "width", "heads", "feed_forward")
-# Kept by a student of another family: facts of the vocabulary and of the rows.
-OF_ANY_FAMILY = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
+PARTS = {  # of --student, with the largest accepted value
+    "layers": SIZES["num_hidden_layers"],
+    "width": SIZES["hidden_size"],
+    "heads": SIZES["num_attention_heads"],
+    "feed_forward": SIZES["intermediate_size"],
+}
 OF_THE_SIZE = ("layer_types", "head_dim")  # a configuration derives them from its sizes
-NOT_THE_STUDENTS = ("bits", "architectures", "grown")
+NOT_THE_STUDENTS = ("bits", "architectures", "grown", "problem_type")
 
 
 class DerivedStudent(ModelFolder):
@@ -42,16 +46,17 @@ class DerivedStudent(ModelFolder):
 
 
 def read_shape(text: str) -> dict[str, int]:
-    """Read `layers=4,width=312`. Raises UserError for other names and for values below 1."""
-    shape = {}
+    """Read `layers=4,width=312`. Raises UserError for other names and values, see PARTS."""
+    shape: dict[str, int] = {}
     for part in text.split(","):
-        name, _, value = part.partition("=")
-        if name.strip() not in PARTS or not value.strip().isdigit() or not int(value):
+        name, value = (side.strip() for side in (*part.split("=", 1), "")[:2])
+        most = PARTS.get(name, 0) if name not in shape else 0
+        if not (value.isdecimal() and len(value) < 10 and 0 < int(value) <= most):
             raise UserError(
-                f"--student {text}: {part!r} is not one of {', '.join(PARTS)} with a whole number "
-                f"above 0; write e.g. layers=4,width=312"
+                f"--student {text}: {part!r} is not one of {', '.join(PARTS)}, each once, with a "
+                f"whole number from 1 to {most or PARTS['layers']:,}; write e.g. layers=4,width=312"
             )
-        shape[name.strip()] = int(value)
+        shape[name] = int(value)
     return shape
 
 
@@ -136,7 +141,7 @@ def described(student: ModelFolder, teacher: ModelFolder) -> str:
     own = parameters_of(config)
     text = (
         f"{config.model_type}, {config.num_hidden_layers} layers × {config.hidden_size}, "
-        f"{own / 1e6:.1f} M parameters"
+        f"{own / 1e6:.{1 if own >= 1e6 else 3}f} M parameters"
     )
     if teacher.has_config and teacher.has_layers:
         text += f", {parameters_of(teacher.config) / own:.1f} × fewer than the teacher"

@@ -80,6 +80,9 @@ def load_tokenizer(place: Path, lower_case: bool | None = None):
             f"in tokenizer_config.json"
         )
     _check_case(tokenizer, place, lower_case, said.get("do_lower_case"))
+    # A tokenizer.json may hold the padding and the truncation of its last use.
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
     return tokenizer
 
 
@@ -216,7 +219,7 @@ def check_pieces(tokenizer, vocab_size: int, place: Path, config: Path) -> None:
     More embeddings than pieces are accepted with a remark: some models pad them, but a line may
     also be lost. Raises UserError for fewer embeddings, or more than twice as many.
     """
-    pieces = len(tokenizer)
+    pieces = max(tokenizer.get_vocab().values()) + 1
     if pieces > vocab_size or 2 * pieces < vocab_size:
         raise UserError(
             f"{place} holds {pieces} pieces but {config} has vocab_size {vocab_size}, "

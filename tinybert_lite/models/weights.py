@@ -83,7 +83,7 @@ def _stored(path: Path) -> dict:
         return {name: tensor for shard in shards for name, tensor in _stored(shard).items()}
     if path.suffix == ".index":
         return tensorflow.read_checkpoint(path)
-    _refuse_pointer(path)
+    refuse_pointer(path)
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -98,7 +98,7 @@ def _is_dict(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _refuse_pointer(path: Path) -> None:
+def refuse_pointer(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"{path} is missing, but an index beside it names it; fetch it again")
     with open(path, "rb") as file:
@@ -126,7 +126,7 @@ def names_in(path: Path) -> set[str]:
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError, safe_open
 
-        _refuse_pointer(path)
+        refuse_pointer(path)
         try:
             with safe_open(path, "pt") as file:
                 return set(file.keys())

@@ -241,7 +241,7 @@ class VariantWorkspace(Workspace):
         student, _ = load_model(
             super().student_source,
             from_scratch=True,
-            vocab_size=config.vocab_size,
+            like=config,
             num_labels=0,
             projection=settings.task_distill_mid.projection,
             teacher_width=config.hidden_size,

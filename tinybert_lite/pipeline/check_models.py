@@ -1,16 +1,25 @@
 """Open every model that a run will read, before the first stage starts."""
 
+from itertools import islice
+
+import numpy as np
+
+from tinybert_lite.data.rows import task_examples
+from tinybert_lite.data.tables import holds_ids, label_ids, stream_table
 from tinybert_lite.method.layer_mapping import layer_mapping
 from tinybert_lite.method.objectives import check_heads
 from tinybert_lite.models.filling import CLASSIFIER
 from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.loading import check_same_tokenizer, load_bert, load_classifier
 from tinybert_lite.pipeline.workspace import Workspace
+from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.settings import Settings
-from tinybert_lite.stages.teachers import check_other_teacher
+from tinybert_lite.stages.task_models import check_order
+from tinybert_lite.stages.teachers import OtherClassifier, check_other_teacher
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 
+FEW = 128  # dev rows on which the order of a teacher's labels is checked
 GENERAL = ("data_augmentation", "pregenerate_training_data", "general_distill", "finetune_teacher")
 TASK = ("task_distill_mid", "task_distill_out")
 
@@ -30,20 +39,42 @@ def check_models(workspace: Workspace, settings: Settings, todo: list[str]) -> N
         _check_augmentation(augmenting, workspace, case)
     if {*TASK} & {*todo}:
         check_other_teacher(workspace)
-        if given and workspace.task_teacher.kind != LOGITS and not workspace.without_layers:
-            found = load_classifier(workspace.task_teacher, task, case)
-            if CLASSIFIER in found.new_parts:
-                raise UserError(
-                    f"{found.folder} was not fine-tuned on {task.name}, since it holds no "
-                    f"classifier; name it with --teacher_model, and a copy is fine-tuned"
-                )
-            if workspace.student_has_weights:
-                check_same_tokenizer(load_bert(student, case, projection="none"), found)
+        if given and workspace.task_teacher.kind != LOGITS:
+            (_check_other if workspace.without_layers else _check_given)(workspace, settings)
     if student.has_config and teacher.has_config:
         for stage in ("general_distill", "task_distill_mid"):
             layers = teacher if stage == "general_distill" else _matched(workspace, teacher)
             if stage in todo and layers and not (workspace.without_layers and stage in TASK):
                 _check_layers(stage, student, layers, settings)
+
+
+def _check_given(workspace: Workspace, settings: Settings) -> None:
+    """Check a task teacher whose layers are matched."""
+    task, case = workspace.task, settings.lower_case
+    found = load_classifier(workspace.task_teacher, task, case)
+    if CLASSIFIER in found.new_parts:
+        raise UserError(
+            f"{found.folder} was not fine-tuned on {task.name}, since it holds no classifier; "
+            f"name it with --teacher_model, and a copy is fine-tuned"
+        )
+    if workspace.student_has_weights:
+        student = load_bert(workspace.student_source, case, projection="none")
+        check_same_tokenizer(student, found)
+    length = settings.task_distill_out.max_seq_length
+    dev = workspace.data_file(task.dev_files[0])
+    examples = task_examples(dev, task, found.tokenizer, length, FEW)
+    check_order(task, predict(found.model, examples), examples.labels, found.folder)
+
+
+def _check_other(workspace: Workspace, settings: Settings) -> None:
+    """Check a task teacher that teaches the prediction layer alone."""
+    task, length = workspace.task, settings.task_distill_out.max_seq_length
+    teacher = OtherClassifier(workspace.task_teacher, task, length)
+    dev = workspace.data_file(task.dev_files[0])
+    if not holds_ids(dev):
+        rows = list(islice(stream_table(dev, task).rows, FEW))
+        labels = np.array(label_ids(rows, task))
+        check_order(task, teacher.logits(rows), labels, workspace.task_teacher)
 
 
 def _matched(workspace: Workspace, teacher: ModelFolder) -> ModelFolder:
@@ -72,7 +103,9 @@ def _check_layers(
     try:
         layer_mapping(options.mapping, one.num_hidden_layers, other.num_hidden_layers)
     except UserError as error:
-        raise UserError(f"{stage}: {error} (--set {stage}.mapping=top)") from None
+        cure = f" (--set {stage}.mapping=top)"
+        fits = one.num_hidden_layers <= other.num_hidden_layers
+        raise UserError(f"{stage}: {error}{cure * fits}") from None
     if options.attention_weight and teacher.yields_scores and student.yields_scores:
         try:
             check_heads(one.num_attention_heads, other.num_attention_heads, options.heads)

@@ -169,13 +169,14 @@ class Workspace(Folders):
         """The general teacher: given, else the user's in teacher_model/, else the shipped one.
 
         A given task teacher is its own general teacher, unless it has the shape and the tokenizer
-        of that one, which was then probably pre-trained for it, or a student with weights is given.
+        of that one, which was then probably pre-trained for it, or cannot teach a given student.
         """
         own = ModelFolder(self.given_teacher or self.teacher_home)
         task = ModelFolder(self.given_task_teacher or self.root / "none")
         if not self.given_teacher and task.has_layers and task.weights_file:
-            given = self.given_student and ModelFolder(self.given_student).weights_file
-            if not given and not is_ancestor(resolve_teacher(own, self), task):
+            student = ModelFolder(self.given_student or self.root / "none")
+            fits = not student.weights_file or shares_layers(task, student)
+            if fits and not is_ancestor(resolve_teacher(own, self), task):
                 return task
         return resolve_teacher(own, self)
 

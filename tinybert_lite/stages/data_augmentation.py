@@ -18,6 +18,7 @@ from tinybert_lite.data.tokens import encode, joiner, whole_words, words
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.method import augmentation
 from tinybert_lite.method.augmentation import Candidates, Place, is_word
+from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.settings import Augmenting
 from tinybert_lite.stages.stage import Stage
@@ -41,12 +42,15 @@ class Augmenter:
         device: str = "cpu",
         precision: str = "no",
         language: str = "en",
+        reading=None,
     ):
+        """reading: the tokenizer that splits texts into words, if it is not the model's own."""
+        self.reading = reading or tokenizer
         self.model = model and model.eval().to(device)
         self.tokenizer, self.vectors = tokenizer, vectors
         self.settings, self.device, self.language = settings, device, language
         self.bf16 = precision == "bf16"
-        self.join = joiner(tokenizer, language)
+        self.join = joiner(self.reading, language)
         found = whole_words(tokenizer, language).items()
         usable = {i: word for i, word in found if self.may_stand_in(word)}
         # The candidates of a masked word, and their ids.
@@ -56,7 +60,7 @@ class Augmenter:
 
     def words(self, text: str) -> list[str]:
         """Split a text into words, see `data.tokens.words`."""
-        return words(self.tokenizer, text, self.language)
+        return words(self.reading, text, self.language)
 
     def may_stand_in(self, word: str) -> bool:
         """Whether a word may be a candidate: made of letters, and no Chinese function word.
@@ -188,7 +192,9 @@ def work(job: Job) -> dict:
     options, task, device = job.options, job.task, job.session.device
     table = read_table(job.reads["train"], task)
     table = replace(table, rows=table.rows[: options.max_rows or None])
-    folder = job.reads["teacher"]
+    folder, reading = job.reads["teacher"], None
+    if "vocabulary" in job.reads:
+        reading = load_tokenizer(job.reads["vocabulary"], job.settings.lower_case)
     if folder.has_masked_lm and options.N:
         found = job.load("teacher", masked_lm=True)
         model, tokenizer = found.model, found.tokenizer
@@ -207,6 +213,7 @@ def work(job: Job) -> dict:
         device.name,
         device.precision,
         task.language,
+        reading,
     )
     file, total = GrowingFile(job.folder / "aug.tsv", job.session.identity), len(table.rows)
     done, lines = file.state.get("rows", 0), file.state.get("lines", 0)
@@ -238,6 +245,7 @@ STAGE = Stage(
         "train": ws.data_file("train"),
         "teacher": teacher or ws.augmentation_model,
         "vectors": vectors or ws.vectors,
+        **({"vocabulary": ws.vocabulary} if ws.given_augmentation_model and not teacher else {}),
     },
     folder=lambda ws: ws.augmentation,
     writes=("aug.tsv",),

@@ -26,7 +26,7 @@ def work(job: Job) -> dict:
     student, new = load_model(
         job.reads["student"],
         from_scratch=not options.continue_train,
-        vocab_size=vocab_size,
+        like=teacher.config,
         num_labels=0,
         projection=options.projection,
         teacher_width=teacher.config.hidden_size,

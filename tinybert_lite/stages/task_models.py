@@ -1,5 +1,6 @@
 """Load and check the task teacher and the student of stages 4 and 5."""
 
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +63,19 @@ def report_teacher(
     Raises UserError if the scores are at chance, or if another order of the labels fits far better.
     """
     say(f"teacher {job.reads['teacher']}: {as_text(scores)}")
-    if logits is not None and (order := better_order(logits, dev.first.labels)):
-        labels = ", ".join(job.task.labels[place] for place in order)
-        raise UserError(
-            f"{job.reads['teacher']}: the teacher fits the dev rows far better if its outputs are "
-            f"the labels in the order {labels}; write them as id2label into its config.json"
-        )
+    if logits is not None:
+        check_order(job.task, logits, dev.first.labels, job.reads["teacher"])
     check_teacher(job, scores, dev, job.reads["teacher"])
+
+
+def check_order(task: Task, logits: np.ndarray, labels: np.ndarray, where: PathLike) -> None:
+    """Raise UserError if another order of the outputs (n, K) fits the labels (n,) far better."""
+    if order := better_order(logits, labels):
+        names = ", ".join(task.labels[place] for place in order)
+        raise UserError(
+            f"{where}: the teacher fits the dev rows far better if its outputs are the labels in "
+            f"the order {names}; write them as id2label into its config.json"
+        )
 
 
 def check_teacher(job: Job, scores: dict[str, float], dev: DevSet, where: Path) -> None:
@@ -110,7 +117,7 @@ def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> Loaded
     student = job.classifier("student", classifier_head=head, **parts)
     check_same_tokenizer(student, teacher)
     both = (student, teacher)
-    length = min(bert.model.positions for bert in both)
+    length = min(min(bert.model.positions, bert.tokenizer.model_max_length) for bert in both)
     for bert in both:
         bert.tokenizer.model_max_length = length
     return student

@@ -27,6 +27,7 @@ from tinybert_lite.models.cost import (
 )
 from tinybert_lite.models.folder import LOGITS, ModelFolder
 from tinybert_lite.models.tokenizers import SAFELY
+from tinybert_lite.models.weights import read_weights
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.errors import UserError, listed
@@ -59,6 +60,7 @@ class OtherClassifier:
                 f"{folder} holds no weights: put the classifier's model.safetensors or "
                 f"pytorch_model.bin there"
             )
+        read_weights(folder.weights_file)  # refuses pointers, NaN and pickles that hold code
         try:
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **SAFELY)
             model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
