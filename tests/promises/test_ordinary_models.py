@@ -531,3 +531,13 @@ def test_a15_a_teacher_of_the_prediction_layer_alone_is_opened_at_the_plan(works
     damage(make_family(workspace / "mine", "roberta", "classifier") / "model.safetensors")
     ran = call(f"{RUN} --teacher_model teacher_model --task_teacher mine --dry-run")
     assert ran.code == 2 and says in ran.err, ran.err
+
+
+def test_evaluate_asks_a_teacher_that_reads_other_pieces_in_its_own_words(workspace):
+    make_bert_folder(workspace / "student", layers=1, num_labels=2, masked_lm=False)
+    make_family(workspace / "mine", "roberta", "classifier")
+    ran = call(
+        "evaluate --data_dir SST-2 --task_name sst-2 --student_model student "
+        "--teacher_model mine --device cpu"
+    )
+    assert ran.code == 0 and "agreement = " in ran.out, ran.err

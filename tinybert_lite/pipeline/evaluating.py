@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.exports.serving import Served
 from tinybert_lite.models import loading
@@ -12,6 +13,7 @@ from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.metrics import agreement
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import Settings
+from tinybert_lite.stages.teachers import OtherClassifier
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.files import write_json
 
@@ -45,12 +47,19 @@ def evaluate_folder(
         for split, scores in tests.items():
             _say_scores(scores["student"], f"{split} ")
     elif teacher:
-        other = _load(teacher, task, settings.lower_case, device)
-        loading.check_same_tokenizer(student, other)
-        logits = predict(other.model, dev.first), predict(student.model, dev.first)
+        place, asked = ModelFolder.at(teacher), {}
+        if isinstance(student.model, Served) or loading.shares_layers(place, student.folder):
+            other = _load(place, task, settings.lower_case, device)
+            loading.check_same_tokenizer(student, other)
+            asked = {name: predict(other.model, part) for name, part in dev.parts.items()}
+        else:  # it reads the texts with its own tokenizer
+            other = OtherClassifier(place, task, max_length, batch_size, device)
+            for name in dev.parts:
+                asked[name] = other.logits(read_table(workspace.data_file(name), task).rows)
         results["teacher"] = str(teacher)
-        results["teacher_dev"] = dev(other.model)
-        results["agreement"] = agreement(*logits)
+        results["teacher_dev"] = dev.scores_of(asked.get)
+        first = predict(student.model, dev.first)
+        results["agreement"] = agreement(next(iter(asked.values())), first)
     if output:
         output.mkdir(parents=True, exist_ok=True)
         # Predictions are written first: a test file may raise an error.
