@@ -338,7 +338,7 @@ def test_a_student_that_starts_from_the_teachers_embeddings_starts_at_the_least_
         teacher = load_model(rooms / "raw", num_labels=0)[0]
         student = load_model(
             make_student_config(rooms / f"narrow_{width}", width=width, heads=1),
-            vocab_size=teacher.config.vocab_size,
+            like=teacher.config,
             num_labels=0,
             projection="per_layer",
             teacher_width=32,

@@ -34,9 +34,7 @@ SENTENCE = "The harbour fills with water twice a day, and the boats float."
 
 def explorers(args: argparse.Namespace) -> dict[str, widgets.Explorer]:
     teacher = load_bert(args.teacher, masked_lm=True)
-    student, _ = load_model(
-        args.student, from_scratch=True, vocab_size=teacher.model.config.vocab_size
-    )
+    student, _ = load_model(args.student, from_scratch=True, like=teacher.model.config)
     mapping = layer_mapping("uniform", student.layers, teacher.model.layers)
 
     def attention(text: str) -> tuple[str, widgets.Explorer]:
