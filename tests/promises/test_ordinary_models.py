@@ -255,7 +255,7 @@ def test_a13_a_classifier_alone_is_enough(workspace, family):
     ran = call(f"{RUN} --task_teacher mine")
     assert ran.code == 0, ran.err
     assert states(ran.out)["finetune_teacher"] == "not needed"
-    assert "nearest word vectors alone" in ran.out
+    assert "candidates come from word vectors alone" in ran.out
     manifest = json.loads((workspace / "3_general_distill/manifest.json").read_text())
     assert manifest["inputs"]["teacher"]["path"] == str(workspace / "mine")
     aug = (workspace / "1_pre_data/aug.tsv").read_text().splitlines()
@@ -283,7 +283,7 @@ def test_a13_another_model_may_augment(workspace):
 def test_a13_the_ancestor_of_a_fine_tuned_copy_stays_the_general_teacher(workspace):
     make_toy_teacher(workspace / "copy", classifier=True)
     ran = call(f"{RUN} --task_teacher copy")
-    assert ran.code == 0 and "nearest word vectors alone" not in ran.out
+    assert ran.code == 0 and "candidates come from word vectors alone" not in ran.out
 
 
 @pytest.mark.parametrize("shape", ["layers=1,width=8", "layers=2,width=16,heads=4,feed_forward=24"])

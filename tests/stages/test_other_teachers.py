@@ -749,8 +749,8 @@ def test_task_distill_with_either(reads, workspace):
 @pytest.mark.parametrize(
     "line, message",
     [
-        (f"{TASK_DISTILL} --task_teacher other", "reads other pieces than the student"),
-        (f"{TASK_DISTILL} --teacher_logits logits.npy", "logits.npy is no encoder"),
+        (f"{TASK_DISTILL} --task_teacher other", "has another tokenizer than the student"),
+        (f"{TASK_DISTILL} --teacher_logits logits.npy", "logits.npy is not of a family"),
         (
             f"{TASK_DISTILL} --pred_distill --teacher_logits logits.npy --task_teacher other",
             "--teacher_logits replaces the teacher",

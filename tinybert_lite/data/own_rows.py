@@ -28,7 +28,6 @@ class OwnData:
     splits: dict[str, list[OwnRow]]  # train, dev and, if given, test
     duplicates: int  # rows removed from train, since they are in train, dev or test already
     left_out: int = 0  # rows of any of the files without a verdict
-    left_out: int = 0  # rows without a verdict
 
 
 def understand(

@@ -107,7 +107,7 @@ def _check_values(config: PreTrainedConfig) -> None:
         if not 0 <= (getattr(config, name, None) or 0) <= 1:
             raise ValueError(f"the dropout {name} is not a probability")
     if not 0 <= (getattr(config, "initializer_range", None) or 0) <= 1000:
-        raise ValueError(f"initializer_range {config.initializer_range} is not a positive number")
+        raise ValueError(f"initializer_range {config.initializer_range} is not from 0 to 1000")
     if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
         raise ValueError(f"pad_token_id {config.pad_token_id} is not in the vocabulary")
 

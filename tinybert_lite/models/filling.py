@@ -63,9 +63,9 @@ def filled(
     unknown = sorted(foreign - heads.of_encoder(foreign))
     if CLASSIFIER in new and unknown:
         raise UserError(
-            f"{weights} holds {', '.join(unknown[:4])}, which is no classifier of transformers' "
-            f"{kind.__name__}: its weights would not be used; save the model with "
-            f"AutoModelForSequenceClassification, or leave these tensors out"
+            f"{weights} holds {', '.join(unknown[:4])}, which {kind.__name__} does not have: "
+            f"they would not be used, and its classifier is missing; save the model with "
+            f"AutoModelForSequenceClassification.save_pretrained"
         )
     if any(".pooler." in name for name in missing):
         if num_labels and CLASSIFIER not in new:

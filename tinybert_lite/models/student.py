@@ -1,4 +1,7 @@
-"""The student derived from its teacher: the same family and tokenizer, fewer layers, less width."""
+"""Derive a student's configuration from its teacher's: fewer layers, smaller width.
+
+It has the teacher's tokenizer, and is of the same family or a BERT.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,7 @@ def derived_student(teacher: ModelFolder, shape: dict[str, int], home: Path) -> 
         if parameters_of(found) < limit:
             break
     else:
-        if shape.keys() & {"width", "layers"}:
+        if shape:
             raise UserError(
                 f"--student {','.join(f'{k}={v}' for k, v in shape.items())}: such a student has "
                 f"{parameters_of(found):,} parameters, not fewer than the teacher's {limit:,}; "

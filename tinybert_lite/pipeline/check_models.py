@@ -86,12 +86,14 @@ def _check_augmentation(model: ModelFolder, workspace: Workspace, case: bool | N
     if model.has_masked_lm:
         load_bert(model, case, masked_lm=True)
     elif workspace.given_augmentation_model:
-        raise UserError(f"--augmentation_model {model}: holds no masked-LM head; name one with it")
+        raise UserError(
+            f"--augmentation_model {model}: holds no masked-LM head; name a model with one"
+        )
     else:
         say(
-            f"stage 1: {model.name} has no masked-LM head, so words are replaced by their nearest "
-            f"word vectors alone (another model: --augmentation_model DIR; none at all: "
-            f"--set data_augmentation.N=0)"
+            f"stage 1: {model.name} has no masked-LM head, so candidates come from word vectors "
+            f"alone; --augmentation_model DIR names a model with that head, and "
+            f"--set data_augmentation.N=0 makes no variants"
         )
 
 

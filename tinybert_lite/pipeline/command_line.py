@@ -99,8 +99,8 @@ def shared_flags(parser: Parser) -> None:
     add(
         "--student",
         metavar="SHAPE",
-        help="a student of the teacher's family: layers=4,width=312 (also heads, feed_forward); "
-        "default: a third of the layers, about half of the width",
+        help="size of a student derived from the teacher, such as layers=4,width=312 (also heads, "
+        "feed_forward); default: about a third of its layers and at most half of its width",
     )
     add(
         "--augmentation_model",

@@ -48,7 +48,8 @@ def evaluate_folder(
             _say_scores(scores["student"], f"{split} ")
     elif teacher:
         place, asked = ModelFolder.at(teacher), {}
-        if isinstance(student.model, Served) or loading.shares_layers(place, student.folder):
+        served = isinstance(student.model, Served) or place.served_file
+        if served or loading.shares_layers(place, student.folder):
             other = _load(place, task, settings.lower_case, device)
             loading.check_same_tokenizer(student, other)
             asked = {name: predict(other.model, part) for name, part in dev.parts.items()}

@@ -108,7 +108,9 @@ def task_teacher(
     logits = workspace.given_logits
     teacher = ModelFolder(logits) if logits else teacher_folder(name, workspace)
     if not (prediction or shares_layers(teacher, student)):
-        what = "reads other pieces than the student" if teacher.has_layers else "is no encoder"
+        what = "has another tokenizer than the student"
+        if not teacher.has_layers:
+            what = "is not of a family whose layers can be matched"
         raise UserError(
             f"{teacher} {what}, so stage 4 cannot match its layers (docs/families.md): "
             "use it for the prediction layer, with --pred_distill"

@@ -40,11 +40,11 @@ class Job:
         return self.session.device.name
 
     def load(self, name: str, **parts) -> LoadedBert:
-        """Load the BERT of an input, by the input's name; `parts`: see `load_model`."""
+        """Load the encoder of an input, by the input's name; `parts`: see `load_model`."""
         return load_bert(self.reads[name], self.settings.lower_case, **parts)
 
     def classifier(self, name: str, projection: str = "none", **parts) -> LoadedBert:
-        """Load a BERT with a classifier for the task's K classes; by default no projections."""
+        """Load an encoder with a classifier for the task's K classes; by default no projections."""
         return self.load(name, num_labels=self.task.num_labels, projection=projection, **parts)
 
     def finished(self, name: str) -> LoadedBert:
