@@ -124,7 +124,7 @@ def load_bert(folder: Place, lower_case: bool | None = None, **parts) -> LoadedB
     check_pieces(tokenizer, model.config.vocab_size, folder.need_tokenizer(), folder.config_file)
     if MASKED_LM in new_parts and folder.weights_file:
         raise UserError(
-            f"{folder.weights_file} holds no masked-LM head; name a model that has one (in run_all: "
+            f"{folder.weights_file} holds no masked-LM head; name a model with one (in run_all: "
             f"--augmentation_model DIR)"
         )
     return LoadedBert(model, tokenizer, folder, new_parts)

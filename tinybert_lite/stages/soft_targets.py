@@ -27,7 +27,7 @@ def first_identical(examples: Examples) -> np.ndarray:
 
 
 def asking(teacher: Encoder, batch_size: int) -> Callable[[Examples], np.ndarray]:
-    """Make a function from examples to a model's logits (n, K); identical rows are computed once."""
+    """Make a function from examples to logits (n, K); identical rows are computed once."""
 
     def logits(examples: Examples) -> np.ndarray:
         identical = first_identical(examples)
