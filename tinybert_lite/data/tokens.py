@@ -82,7 +82,7 @@ def encode(
 ) -> Examples:
     """Encode texts as `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` tokens.
 
-    Other families have other special tokens.
+    Other families have special tokens of their own.
 
     The longer text is cut first, as in BERT's own scripts.
     """

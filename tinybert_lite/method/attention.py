@@ -15,7 +15,10 @@ SCORES_ATTENTION = "tinybert_scores"
 
 
 class Scores(dict):
-    """Layer -> attention scores (B, H, L, L) of the wanted layers; one call counts its layers."""
+    """Map the wanted layers (from 1) to their attention scores (B, H, L, L), None until computed.
+
+    Make a new object for each forward pass, since it counts the layers as they run.
+    """
 
     def __init__(self, layers: Collection[int] = ()):
         super().__init__(dict.fromkeys(layers))

@@ -1,7 +1,7 @@
 """Let transformers fill a model with stored tensors, and judge its loading report.
 
-A tensor that is left out, or a part that is drawn at random without a word, gives wrong answers
-later, so each is refused here or returned as a new part.
+An ignored tensor, or a part with random weights that nobody noticed, gives wrong answers later. So
+each is refused here, or returned in the list of new parts.
 """
 
 import torch

@@ -29,7 +29,7 @@ class Heads:
 
 @lru_cache
 def heads_of(model_type: str) -> Heads:
-    """Find the names of a family's heads, from models of one layer without memory."""
+    """Find the names of a family's heads, from models with one layer on the meta device."""
     body = _one_layer(model_type, auto_class())
     prefix = f"{body.base_model_prefix}."
     word_embeddings = body.get_input_embeddings()

@@ -160,10 +160,11 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
 
 
 def shares_layers(teacher: ModelFolder, student: ModelFolder) -> bool:
-    """Whether a teacher's layers can be matched: an encoder that reads the student's pieces.
+    """Whether a teacher's layers can be matched with a student's.
 
-    Models of one family must read the same pieces (`check_same_tokenizer`). One of another family
-    that reads others can still teach the prediction layer, from the texts.
+    Two models of one family are assumed to share a tokenizer (`check_same_tokenizer` refuses
+    otherwise). A teacher of another family with a different tokenizer can teach the prediction
+    layer only, since it reads the texts itself.
     """
     if not teacher.has_layers or teacher.family == student.family:
         return teacher.has_layers

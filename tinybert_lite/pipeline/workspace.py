@@ -168,8 +168,9 @@ class Workspace(Folders):
     def teacher(self) -> ModelFolder:
         """The general teacher: given, else the user's in teacher_model/, else the shipped one.
 
-        A given task teacher is its own general teacher, unless it has the shape and the tokenizer
-        of that one, which was then probably pre-trained for it, or cannot teach a given student.
+        Without --teacher_model a given task teacher is also the general teacher, except: the one
+        found here has the same family, sizes and tokenizer (then the task teacher was probably
+        fine-tuned from it), or a given student has weights and another tokenizer.
         """
         own = ModelFolder(self.given_teacher or self.teacher_home)
         task = ModelFolder(self.given_task_teacher or self.root / "none")

@@ -53,7 +53,7 @@ def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
         intermediate_size=4 * options.hidden_size,
         max_position_embeddings=options.max_seq_length,
         classifier_head="huggingface",
-        grown=True,  # needs a higher learning rate than a BERT that has seen much text
+        grown=True,  # pre-trained here on little text, so fine-tuned at a higher learning rate
     )
     model = Encoder(config, masked_lm=True)
     initial_weights.start_from_waves(model)
