@@ -139,7 +139,7 @@ def weigh(pairs: csr_matrix, shift: float) -> csr_matrix:
     """Shifted positive PMI: max(0, log(p(w, c) / (p(w) p(c))) - log(shift)), with p(c) smoothed."""
     totals = np.asarray(
         pairs.sum(axis=1)
-    ).ravel()  # the table is symmetric: of words and of contexts alike
+    ).ravel()  # the table is symmetric: of words and of contexts
     context = totals**SMOOTHING / (totals**SMOOTHING).sum()
     table = pairs.tocoo()
     pmi = np.log(table.data / (totals[table.row] * context[table.col] * shift))

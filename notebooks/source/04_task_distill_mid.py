@@ -108,7 +108,7 @@ assert (
 
 # %% [markdown]
 # **A trap: dropout in the teacher.** The original code leaves its teacher in training mode, so dropout switches a tenth of it off, another
-# tenth at each step. How well could a perfect student do then, one that *is* the teacher? Mended, with the teacher in `eval()`, its loss is 0. Broken, it is
+# tenth at each step. How well could a perfect student do then, one that *is* the teacher? With the fix, the teacher in `eval()`, its loss is 0. Without it, it is
 # this much, and no training takes it away:
 
 # %%

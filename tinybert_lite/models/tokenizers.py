@@ -181,7 +181,7 @@ def is_wordpiece(tokenizer) -> bool:
 
 
 def same_tokenizer(one, other) -> str:
-    """Return "" if two tokenizers read texts alike, else what is different."""
+    """Return "" if two tokenizers split texts in the same way, else what differs."""
     if one.get_vocab() != other.get_vocab():
         return "vocabularies"
     for part in ("normalizer", "pre_tokenizer"):

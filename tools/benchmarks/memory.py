@@ -46,7 +46,7 @@ def peak(*command) -> tuple[float, float]:
 
 
 def write_rows(path: Path, count: int, sentences: list[str]) -> None:
-    """Rows of half of one sentence and half of another, so that hardly two are alike."""
+    """Rows of half of one sentence and half of another, so that hardly two are identical."""
     draw = random.Random(0)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write("sentence\tlabel\n")
