@@ -64,12 +64,24 @@ def bert_folder(tmp_path):
 def once(tmp_path_factory):
     """A function that calls `make(folder, *arguments)` with a new folder, and keeps the result.
 
-    The same call by another test gets the kept result. Unlike a parametrized fixture it does not
-    depend on the order of the tests, or on which of them are deselected.
+    The same call by another test gets the kept result, or the error again. Unlike a parametrized
+    fixture it does not depend on the order of the tests, or on which of them are deselected.
     """
-    return functools.cache(
-        lambda make, *arguments: make(tmp_path_factory.mktemp(make.__name__), *arguments)
-    )
+
+    @functools.cache
+    def attempt(make, *arguments):
+        try:
+            return make(tmp_path_factory.mktemp(make.__name__), *arguments), None
+        except Exception as error:
+            return None, error
+
+    def result(make, *arguments):
+        made, error = attempt(make, *arguments)
+        if error:
+            raise error
+        return made
+
+    return result
 
 
 @pytest.fixture(scope="session")

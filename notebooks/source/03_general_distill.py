@@ -96,11 +96,11 @@ from tinybert_lite.models.loading import load_bert
 
 torch.manual_seed(settings.seed)
 teacher, options = load_bert(workspace.teacher), settings.general_distill
-width, pieces = teacher.model.config.hidden_size, teacher.model.config.vocab_size
+width = teacher.model.config.hidden_size
 untrained, _ = load_model(
     workspace.student_source,
     from_scratch=True,
-    vocab_size=pieces,
+    like=teacher.model.config,
     projection=options.projection,
     teacher_width=width,
 )

@@ -244,7 +244,7 @@ def test_layer_counts_that_do_not_divide_are_refused_with_the_cure_and_the_cure_
     with pytest.raises(
         UserError,
         match=r"\(3\) to be a multiple of the student's \(2\): "
-        "choose mapping=top, bottom or a list of 2",
+        "choose mapping=top, bottom or a list such as 2,3",
     ):
         distil_general(rooms, tmp_path / "3", **how)
     for mapping, layers in (("top", [0, 2, 3]), ("bottom", [0, 1, 2]), ("1,3", [0, 1, 3])):

@@ -716,7 +716,7 @@ def test_after_a_bert_the_report_leaves_its_stage_4_out(workspace):
     make_toy_teacher(workspace / "tuned", classifier=True)
     assert call(f"{RUN} --task_teacher tuned").code == 0
     assert set(results_of(workspace)["probe_along_the_stages"]) == {"teacher", "3", "4", "5"}
-    make_distilbert(workspace / "other")
+    make_xlnet(workspace / "other")
     assert call(f"{RUN} --task_teacher other").code == 0
     assert (
         "task_distill_mid" not in results_of(workspace)["seconds"]

@@ -18,9 +18,10 @@ def layer_mapping(mapping: str, student_layers: int, teacher_layers: int) -> lis
         )
     if mapping == "uniform":
         if N % M:
+            nearest = ",".join(str(round(m * N / M)) for m in range(1, M + 1))
             raise UserError(
                 f"a uniform mapping needs the teacher's layers ({N}) to be a multiple of the "
-                f"student's ({M}): choose mapping=top, bottom or a list of {M} layers"
+                f"student's ({M}): choose mapping=top, bottom or a list such as {nearest}"
             )
         return [m * N // M for m in range(M + 1)]
     if mapping == "top":
