@@ -125,10 +125,10 @@ plots.layer_map(objective.mapping, teacher.model.layers)
 # ## Initial weights
 #
 # The paper's student starts from random weights, and its corpus contains every word many times. Here the corpus is small: most of the vocabulary never
-# occurs in it, so most embeddings would stay random. But for the matrix of word embeddings ($E$: one row per word piece), the best solution of $E^S W_e
-# \approx E^T$ is known without training (Eckart and Young, 1936): the principal components (PCA) of the teacher's embeddings, as many as the student's
-# width. So with `start=embeddings`, the setting of the classroom profile, the student starts from these, and only its layers are random. Which share of
-# the teacher's embeddings do they keep, measured by the sum of squares of all entries?
+# occurs in it, so most embeddings would stay random. But for the matrix of word embeddings ($E$: one row per word piece), the best solution of
+# $E^S W_e \approx E^T$ is known without training (Eckart and Young, 1936): the principal components (PCA) of the teacher's embeddings, as many as the
+# student's width. So with `start=embeddings`, the setting of the classroom profile, the student starts from these, and only its layers are random.
+# Which share of the teacher's embeddings do they keep, measured by the sum of squares of all entries?
 
 # %%
 embeddings = teacher.model.body.embeddings.word_embeddings.weight.detach()

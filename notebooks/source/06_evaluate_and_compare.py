@@ -183,8 +183,8 @@ plots.along_the_stages(results)
 # %% [markdown]
 # ## The cost
 #
-# Parameters determine the memory, and multiply-adds most of the time. The real speed depends on the machine; `python -m tinybert_lite.run_all --only
-# report` measures it on yours. In the first panel the pale part of a bar is the encoder, the layers.
+# Parameters determine the memory, and multiply-adds most of the time. The real speed depends on the machine;
+# `python -m tinybert_lite.run_all --only report` measures it on yours. In the first panel the pale part of a bar is the encoder, the layers.
 
 # %%
 untimed = {name: {**cost, "milliseconds_a_row": None} for name, cost in results["cost"].items()}
@@ -224,11 +224,11 @@ parted[parted["teacher"] != parted["student"]][["sentence", "gold", "teacher", "
 # %% [markdown]
 # ## One setting to change
 #
-# The seed is another source of chance. It determines the student's initial weights, the order of the rows and the augmentation. `python -m
-# tinybert_lite.run_all --seed 43 --baseline --workspace another_folder` runs everything with another seed; compare its numbers with those above: the
-# differences between seeds are often as large as the difference between two papers. How many sentences are needed to show a difference of one point
-# between two independent models? (If the predictions of two models mostly agree, fewer are enough.) For each number of sentences the table gives two
-# standard errors: a smaller difference may be chance. 300 is our test set, 872 the dev set of the real SST-2.
+# The seed is another source of chance. It determines the student's initial weights, the order of the rows and the augmentation.
+# `python -m tinybert_lite.run_all --seed 43 --baseline --workspace another_folder` runs everything with another seed; compare its numbers with those
+# above: the differences between seeds are often as large as the difference between two papers. How many sentences are needed to show a difference of
+# one point between two independent models? (If the predictions of two models mostly agree, fewer are enough.) For each number of sentences the table
+# gives two standard errors: a smaller difference may be chance. 300 is our test set, 872 the dev set of the real SST-2.
 
 # %%
 p = accuracy["test"]["teacher"]

@@ -54,8 +54,8 @@ rows.fillna("").head(6)
 # %% [markdown]
 # ## Making a task of it
 #
-# You name the file and its columns; the labels are found in the file. In a terminal the next cell is `python -m tinybert_lite.own_data
-# notebooks/data/desk.csv --text message --label topic --metric macro_f1 --dev_share 0.2`.
+# You name the file and its columns; the labels are found in the file. In a terminal the next cell is
+# `python -m tinybert_lite.own_data notebooks/data/desk.csv --text message --label topic --metric macro_f1 --dev_share 0.2`.
 
 # %%
 folder = own_data.make(
@@ -167,8 +167,8 @@ pd.DataFrame({"message": texts, **columns}).iloc[wrong].head(6)
 # %% [markdown]
 # ## New texts
 #
-# Only the student's folder is needed: it contains the weights, the vocabulary and, in `config.json`, the names of the labels. In a terminal: `python -m
-# tinybert_lite.predict --task desk "My card is gone."`; for a file of texts use `--file` and `--output`. Write your own messages below.
+# Only the student's folder is needed: it contains the weights, the vocabulary and, in `config.json`, the names of the labels. In a terminal:
+# `python -m tinybert_lite.predict --task desk "My card is gone."`; for a file of texts use `--file` and `--output`. Write your own messages below.
 
 # %%
 new = [
@@ -289,8 +289,8 @@ print(type(original).__name__, tokenizer.tokenize("May I keep the atlas?"))
 # %% [markdown]
 # ## The plan
 #
-# The command gets the classifier as its only model. With `--dry-run` it opens and checks the model, prints the plan and stops. In a terminal: `python
-# -m tinybert_lite.run_all --workspace my_run --task desk --task_teacher my_classifier --dry-run`.
+# The command gets the classifier as its only model. With `--dry-run` it opens and checks the model, prints the plan and stops. In a terminal:
+# `python -m tinybert_lite.run_all --workspace my_run --task desk --task_teacher my_classifier --dry-run`.
 #
 # Find three things in the plan: where the candidates of stage 1 come from, which student is derived, and which two stages are not needed. Then guess
 # what share of the teacher's macro-F1 the student will reach.
@@ -346,9 +346,9 @@ pd.DataFrame(theirs, index=new, columns=exported.config.id2label.values()).round
 # ## Summary
 #
 # For a task of your own you need a file and the names of its columns; the stages are the same. If classes are imbalanced, use macro-F1, and read the
-# confusion matrix. Rows without a label are useful, since the student learns the teacher's soft targets. A fine-tuned classifier of a [listed
-# family](../docs/families.md) is enough for a whole run: its student keeps the tokenizer and, for most families, the architecture, and opens with the
-# same classes of transformers.
+# confusion matrix. Rows without a label are useful, since the student learns the teacher's soft targets. A fine-tuned classifier of a
+# [listed family](../docs/families.md) is enough for a whole run: its student keeps the tokenizer and, for most families, the architecture, and opens
+# with the same classes of transformers.
 #
 # **Exercises:** [three exercises](exercises/07_your_own_data.ipynb).
 #

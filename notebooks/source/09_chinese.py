@@ -102,8 +102,8 @@ pd.Series(
 #
 # A **segmenter** finds them, with a dictionary that says how frequent each word is. Take 研究生命起源, *to study the origin of life*: 研究 is *to study*, 生命
 # *life*, 起源 *origin*. But 研究生 is *a graduate student*, and 命 alone is *fate*. If the longest word is taken first, the result is *graduate student,
-# fate, origin*. It is better to take the segmentation with the largest product of word probabilities. With the probabilities below: $0.04 \cdot 0.03
-# \cdot 0.02 = 24 \cdot 10^{-6}$ against $0.01 \cdot 0.01 \cdot 0.02 = 2 \cdot 10^{-6}$, twelve times as much.
+# fate, origin*. It is better to take the segmentation with the largest product of word probabilities. With the probabilities below:
+# $0.04 \cdot 0.03 \cdot 0.02 = 24 \cdot 10^{-6}$ against $0.01 \cdot 0.01 \cdot 0.02 = 2 \cdot 10^{-6}$, twelve times as much.
 
 # %%
 from tinybert_lite.data.chinese import segment
@@ -333,9 +333,9 @@ widgets.masking_viewer(["[CLS]", *marked(text), "[SEP]"], pieces=["书", "月"],
 # ## All stages on Chinese reviews
 #
 # 640 short reviews of hotels, books, computers and phones, half of them positive (1), written for this course. The teacher has four layers of width 192
-# and was pre-trained on a little Chinese text; the student has two layers. In a terminal: `python -m tinybert_lite.run_all --task ChnSentiCorp
-# --baseline`. Two settings are changed: stage 2 masks whole words, and the teacher is trained for ten epochs, since with so few rows an epoch has few
-# steps. An undistilled student is trained for comparison.
+# and was pre-trained on a little Chinese text; the student has two layers. In a terminal:
+# `python -m tinybert_lite.run_all --task ChnSentiCorp --baseline`. Two settings are changed: stage 2 masks whole words, and the teacher is trained for
+# ten epochs, since with so few rows an epoch has few steps. An undistilled student is trained for comparison.
 
 # %%
 lessons.predict("margin", "student minus undistilled student, in points of test accuracy")
