@@ -1,35 +1,35 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# **Claim: a large BERT can teach a small one from the inside.** Not only its answers, but what it attends to and what it
-# thinks of every word on the way. The small one then does much of the same work for a fraction of the cost. That is TinyBERT
-# (Jiao et al., 2019), and in these notebooks you run all of it on your own machine.
+# **Claim: a small BERT can learn more from a large one than its predictions.** It can also learn the large model's attention scores and hidden states,
+# in every layer. The small model then does the same task almost as well with a fraction of the parameters. This method is TinyBERT (Jiao et al., 2019);
+# in these notebooks you run all of it on your own machine.
 #
-# The task throughout is SST-2, one of nine in the GLUE benchmark: does a sentence about a film praise it (label 1) or not (label 0)?
-# The rows in `SST-2/` have its format, but were written for this course.
+# The task in all lessons is SST-2, one of nine in the GLUE benchmark: does a sentence about a film praise it (label 1) or not (label 0)? The rows in
+# `SST-2/` have its format, but were written for this course.
 #
 # *You are here:* **00 start** · [01 augment](01_data_augmentation.ipynb) · [02 pregenerate](02_pregenerate_training_data.ipynb) ·
 # [03 general distillation](03_general_distill.ipynb) · [04 intermediate layers](04_task_distill_mid.ipynb) ·
 # [05 prediction layer](05_task_distill_out.ipynb) ·
 # [06 evaluate](06_evaluate_and_compare.ipynb) · [07 your own data](07_your_own_data.ipynb) · [08 eight bits](08_q8bert.ipynb) · [09 Chinese](09_chinese.ipynb)
 #
-# New to this? [What to know before](../docs/prerequisites.md) · [Words](../docs/glossary.md)
+# Before you start: [prerequisites](../docs/prerequisites.md) · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
 # | count | the parameters of BERT and TinyBERT by hand, and find where they are |
 # | see | which teacher layer each student layer learns from |
 # | read | the plan of the five stages: what each reads and writes |
-# | meet | the teacher, and ask it a question |
+# | use | the teacher, to predict a masked word |
 #
 # About 2 minutes. Reads the teacher's folder, `teacher_model/`; writes nothing.
 
 # %% [markdown]
 # ## Set-up
 #
-# Every notebook opens with this cell. A **profile** sets all numbers of a run: `classroom` takes minutes on a laptop, `smoke`
-# takes seconds and learns next to nothing. Choose one with the environment variable `TINYBERT_PROFILE`, or here: `lessons.setup("smoke")`. The **workspace**
-# knows where every folder is. If something is off with the machine, `python -m tinybert_lite.doctor` says what, and the cure.
+# Every notebook begins with this cell. A **profile** contains all settings of a run: `classroom` takes minutes on a laptop; `smoke` takes seconds, and
+# its models learn almost nothing. Choose one with the environment variable `TINYBERT_PROFILE`, or here: `lessons.setup("smoke")`. The **workspace** has
+# the paths of all folders. If something is missing on your computer, `python -m tinybert_lite.doctor` says what it is and how to fix it.
 
 # %%
 try:
@@ -46,7 +46,7 @@ from tinybert_lite import run_all
 workspace, settings = lessons.setup()
 
 # %% [markdown]
-# What this page was made with. A GPU is used when there is one; none is needed.
+# The versions and the device with which this page was made. A GPU is used if there is one, but is not needed.
 
 # %%
 from tinybert_lite.system.device import choose_device
@@ -63,17 +63,17 @@ pd.Series(
 # (inside each layer's feed-forward part) has
 #
 # - embeddings: $(V + 512 + 2)\,D$ for pieces, 512 positions and 2 segments, and $2D$ for a LayerNorm;
-# - in each layer: four $D \times D$ maps (query, key, value, output), two of $D \times I$, their biases, two LayerNorms;
-# - a pooler of $D \times D$ on top.
+# - in each layer: four $D \times D$ matrices (query, key, value, output), two of $D \times I$, their biases, two LayerNorms;
+# - a pooler of $D \times D$ above the last layer.
 #
-# That is few enough lines to write down. But first a guess: how many are there in BERT-base, with $V = 30522$, $D = 768$, $N = 12$ and
-# $I = 3072$? (Where a notebook asks, it waits for nobody: write a number, or go on.)
+# The next cell but one computes this sum. First guess: how many parameters has BERT-base, with $V = 30522$, $D = 768$, $N = 12$ and $I = 3072$? (You
+# can answer a question or skip it: the notebook does not wait.)
 
 # %%
 lessons.predict("parameters", "How many parameters has BERT-base?", "million")
 
 # %% [markdown]
-# The count, line by line:
+# The count, term by term:
 
 
 # %%
@@ -92,8 +92,8 @@ lessons.reveal("parameters", base / 1e6)
 base
 
 # %% [markdown]
-# 109 million: BERT-base, as everybody quotes it. Now build the real thing and count. On PyTorch's `meta` device a model has
-# shapes but no memory, so this costs nothing.
+# 109 million, the number that is usually given for BERT-base. Now build the real model and count its parameters. On PyTorch's `meta` device tensors
+# have shapes but no memory, so this costs no memory and almost no time.
 
 # %%
 from transformers import BertConfig
@@ -114,7 +114,7 @@ assert (
 )
 
 # %% [markdown]
-# The formula and the model agree to the last parameter. So the formula may draw up the bill for the paper's students:
+# The formula gives exactly the model's number of parameters. So we can use it for the paper's students:
 
 # %%
 models = {
@@ -129,15 +129,15 @@ bill["all"] = bill.sum(axis=1)
 ).rename_axis("millions of parameters")
 
 # %% [markdown]
-# Look at the last column. In TinyBERT4 two thirds of the parameters only look up word pieces: the layers, where the thinking
-# happens, shrank from 85 to 4.6 million. Memory is in the embeddings, time is in the layers.
+# Look at the last column. In TinyBERT4 two thirds of the parameters are embeddings, which only look up a vector for each word piece. The layers shrank
+# from 85 to 4.6 million parameters. Most of the memory is used by the embeddings, and most of the time by the layers.
 
 # %% [markdown]
-# ## Who learns from whom
+# ## The layer mapping
 #
-# A student with $M$ layers cannot copy a teacher with $N$ layers one by one. The **layer mapping** $g(m)$ says which teacher
-# layer student layer $m$ learns from; the paper takes every $N/M$-th: $g(m) = m \cdot N/M$. Layers count from 1; 0 is the
-# embedding output. For 4 and 12 layers you can do it in your head: 3, 6, 9, 12.
+# A student with $M$ layers cannot learn from all $N$ layers of its teacher, layer by layer. The **layer mapping** $g(m)$ says which teacher layer
+# student layer $m$ learns from; the paper takes every $N/M$-th: $g(m) = m \cdot N/M$. Layers count from 1; 0 is the embedding output. For 4 and 12
+# layers these are 3, 6, 9, 12.
 
 # %%
 from tinybert_lite.method.layer_mapping import layer_mapping
@@ -147,15 +147,16 @@ assert mapping == [0, 3, 6, 9, 12]
 plots.layer_map(mapping, teacher_layers=12)
 
 # %% [markdown]
-# Along each edge two things are matched: the attention scores of the two layers (how much each word looks at each other one, before the
-# softmax), and the hidden states that come out of them (a vector for each word). Along the lowest edge, the embeddings. Grey layers teach nobody.
+# Each edge connects two layers that are matched: their attention scores (how much each word piece attends to every other one, before the softmax) and
+# their hidden states (the layer's output: one vector per word piece). The lowest edge connects the embeddings. No student layer learns from the grey
+# layers.
 
 # %% [markdown]
 # ## The plan
 #
-# Five stages, each with a folder of its own, each a function that you will call in its notebook. A stage that is up to date is
-# skipped; one whose inputs or settings changed runs again. Two rows more are about teachers: growing one from text, which is done only when you
-# ask for it, and fine-tuning one on the task, which stages 4 and 5 need.
+# There are five stages. Each has its own folder and is a function that you will call in its notebook. A stage that is up to date is skipped; one whose
+# inputs or settings changed runs again. Two further rows are about the teacher: pre-training one from text ("grow"), which is done only on request, and
+# fine-tuning it on the task, which stages 4 and 5 need.
 
 # %%
 plan = run_all.make_plan(workspace, settings, [stage.name for stage in run_all.STAGES])
@@ -174,9 +175,9 @@ pd.DataFrame(
 # %% [markdown]
 # ## The teacher
 #
-# Everything starts from a teacher. If you dropped a BERT's files into `teacher_model/`, that one serves. If not, the one that
-# comes with the course does: six layers of width 256, pre-trained by masked language modelling on film reviews and other
-# English prose. Its card, `teacher_model/classroom/README.md`, says on what and how well.
+# All stages need a teacher. If you have put a BERT's files into `teacher_model/`, that BERT is the teacher. Otherwise it is the included one: six
+# layers of width 256, pre-trained by masked language modelling on film reviews and other English prose. Its model card,
+# `teacher_model/classroom/README.md`, describes the texts and the results.
 
 # %%
 from tinybert_lite.models.loading import load_bert
@@ -195,7 +196,7 @@ pd.Series(
 ).to_frame("teacher")
 
 # %% [markdown]
-# Ask it something. We hide a word, and the teacher ranks its vocabulary for the empty place.
+# We mask a word, and the teacher ranks its vocabulary for the masked position.
 
 # %%
 from tinybert_lite.data.tokens import encode
@@ -214,26 +215,26 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# **What you should see.** Nouns that films have and that can be weak. To see what pre-training gave it, grow one yourself
-# from the few pages at hand: run `python -m tinybert_lite.run_all --teacher_model grow --only pretrain` in a terminal, in the course's folder, then
-# write `workspace.grown_teacher` for `workspace.teacher` in the cell that loads the teacher, and ask again. That one
-# has learnt which words are frequent and little more, so it offers *the*, *and*, a comma. Distillation works in the same way for
-# both; a student can only learn what its teacher knows.
+# **What you should see.** Nouns for parts of a film that can be weak. To see the effect of pre-training, pre-train a teacher yourself on the small
+# corpus of the course: run `python -m tinybert_lite.run_all --teacher_model grow --only pretrain` in a terminal, in the course's folder, then replace
+# `workspace.teacher` by `workspace.grown_teacher` in the cell that loads the teacher, and run both cells again. This teacher has learnt little more
+# than which words are frequent, so it predicts *the*, *and* or a comma. Distillation works in the same way for both teachers; a student can only learn
+# what its teacher has learnt.
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# The mapping is a choice. The paper also tried the teacher's top layers and its bottom layers, and lost between four and five points
-# of GLUE score, on average over four tasks, with either. Switch between the three, and change how deep the student is: which depths have no uniform mapping, and why?
+# The mapping is a setting. The paper also tried the teacher's top layers and its bottom layers; each lowered the GLUE score by four to five points, on
+# average over four tasks. Switch between the three mappings, and change the number of student layers: for which numbers is there no uniform mapping,
+# and why?
 
 # %%
 widgets.mapping_explorer()
 
 # %% [markdown]
-# ## In three sentences
+# ## Summary
 #
-# A student is small because its layers are few and narrow, and what stays large are its embeddings. Every student layer has a
-# teacher layer to learn from, given by the mapping $g(m)$. Five stages turn text and a teacher into such a student, and each
-# leaves its result in a numbered folder.
+# A student is small because it has few and narrow layers; most of its parameters are embeddings. Every student layer learns from one teacher layer,
+# given by the layer mapping $g(m)$. Five stages make such a student from text and a teacher, and each stage writes its result into a numbered folder.
 #
-# **The way on:** [01 · Data augmentation](01_data_augmentation.ipynb) makes many labelled rows out of few.
+# **Next:** [01 · Data augmentation](01_data_augmentation.ipynb) makes many training rows from few.

@@ -1,19 +1,19 @@
 # %% [markdown]
 # # 01 · Data augmentation
 #
-# **Claim: the student needs many sentences more than it needs new labels.** What it copies is the teacher's behaviour, and the
-# teacher can be asked about any sentence. So we make new sentences by replacing words in those we have.
+# **Claim: the student needs many sentences, but no labels for them.** It learns the teacher's outputs, and these can be computed for any sentence. So
+# we make new sentences by replacing words in the sentences of the task.
 #
 # *You are here:* [00 start](00_start_here.ipynb) · **01 augment** · [02 pregenerate](02_pregenerate_training_data.ipynb) ·
 # [03 general distillation](03_general_distill.ipynb) · [04 intermediate layers](04_task_distill_mid.ipynb) ·
 # [05 prediction layer](05_task_distill_out.ipynb) ·
-# [06 evaluate](06_evaluate_and_compare.ipynb) · [words](../docs/glossary.md)
+# [06 evaluate](06_evaluate_and_compare.ipynb) · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
 # | find | the words of a sentence that may be replaced, and candidates for each |
 # | compute | a nearest neighbour by hand |
-# | draw | variants, and look at what they do to the meaning |
+# | draw | variants, and see how they change the meaning |
 # | run | stage 1 |
 #
 # About a minute. Reads `SST-2/train.tsv`, the teacher and word vectors; writes `1_pre_data/aug.tsv`.
@@ -35,24 +35,27 @@ from tinybert_lite import data_augmentation
 workspace, settings = lessons.setup()
 
 # %% [markdown]
-# This stage needs a teacher that can guess a masked word. One comes with the course; only if you asked for a grown one, the next cell makes it. Otherwise it is silent.
+# This stage needs a teacher that can predict a masked word. The course includes one. The next cell pre-trains one only if you have requested a grown
+# teacher; otherwise it prints nothing.
 
 # %%
 lessons.ensure(workspace, settings, "data_augmentation")
 
 # %% [markdown]
-# ## Which words may go
+# ## Which words may be replaced
 #
-# Replaceable are words of letters that are not in a stop list: swapping *but* or *the* teaches nothing. Words are cut as BERT
-# cuts them, lower-cased for an uncased model. Four variants a sentence will do for looking (`N` counts variants here, not layers).
+# A word may be replaced if it consists of letters and is not in a list of stop words: replacing *but* or *the* would teach the student nothing. Text is
+# split into words by BERT's tokenizer, in lower case for an uncased model. Here we draw four variants per sentence (`N` is the number of variants, not
+# of layers).
 #
-# Before you run it: *The story meanders, but the actors give a wonderful performance.* Of its twelve words, comma and full stop included, how many may go?
+# Before you run it: *The story meanders, but the actors give a wonderful performance.* Of its twelve words, comma and full stop included, how many may
+# be replaced?
 
 # %%
 lessons.predict("eligible", "How many words of the sentence may be replaced?", "words")
 
 # %% [markdown]
-# And now let the package decide.
+# Now the package's function:
 
 # %%
 from tinybert_lite.data.tokens import words
@@ -74,10 +77,10 @@ lessons.reveal("eligible", len(augmenter.eligible(text)))
 # %% [markdown]
 # ## Where candidates come from
 #
-# The paper's Algorithm 1 has two sources. A word that is *one* word piece is masked, and the teacher's masked language model
-# proposes what else could stand there: this looks at the sentence. A word of *several* pieces cannot be guessed in one go, so
-# its nearest neighbours among word vectors are taken: this looks at the word alone. (A word vector is one fixed vector a word, such that words of
-# like contexts lie close; ours are in `1_pre_data/glove.classroom.txt`.) Each word gets at most `M` candidates; the table shows six.
+# The paper's Algorithm 1 has two sources of candidates. A word that is *one* word piece is masked, and the teacher's masked language model predicts
+# other words for its position: this method uses the sentence. A word of *several* pieces cannot be predicted in one pass, so its candidates are its
+# nearest neighbours among word vectors: this method uses only the word itself. (Word vectors are one fixed vector per word, and words that are used in
+# similar contexts have similar vectors; ours are in `1_pre_data/glove.classroom.txt`.) Each word gets at most `M` candidates; the table shows six.
 
 # %%
 (candidates,) = augmenter.candidates([text])
@@ -112,14 +115,14 @@ assert np.allclose(cosines, [1, 0.96, 0.28, -0.8])
 assert toy.neighbours(["good"], k=2) == {"good": ["fine", "bad"]}
 
 # %% [markdown]
-# Mind the second neighbour. *Good* and *bad* stand in the same contexts, so real vectors place them close together as well.
-# Augmentation keeps the sentence's old label even when *bad* replaced *good*. For distillation that hurts less than you would
-# think: in stages 4 and 5 the student copies the teacher's answer on the **new** sentence, and never looks at the label.
+# Note the second neighbour. *Good* and *bad* occur in the same contexts, so in real word vectors, too, they are close to each other. Augmentation keeps
+# the sentence's label even if *bad* has replaced *good*. For distillation this does little harm: in stages 4 and 5 the student learns the teacher's
+# outputs for the **new** sentence, and the label is not used.
 
 # %% [markdown]
 # ## Variants
 #
-# In each variant every replaceable word is swapped with probability $p$ for one of its candidates, drawn evenly.
+# In each variant every word that may be replaced is replaced with probability $p$. Each of its candidates has the same probability.
 
 # %%
 variants = [
@@ -135,23 +138,22 @@ plots.word_rows(
 )
 
 # %% [markdown]
-# **What you should see.** Word vectors give words of the same kind: *meanders* becomes *drags*. What the masked language model
-# gives is as good as the teacher: words that fit the place, though not always the sense. Variants need not be true or pretty,
-# but they have to lie near real sentences, so that the teacher's answer to them is worth copying. If yours read badly, a
-# better teacher is the cure.
+# **What you should see.** Word vectors give words of a similar meaning: *meanders* becomes *drags*. The masked language model gives words that fit the
+# position grammatically, but not always the meaning; a better teacher gives better ones. Variants need not be true or well written, but they have to be
+# similar to real sentences, because only then are the teacher's outputs for them useful. If your variants are poor, use a better teacher.
 
 # %% [markdown]
 # ## The stage in one call
 #
-# All rows, batched, with a seed: the same seed gives the same bytes. Run the cell again and the stage is skipped, since nothing
-# it reads has changed. (`skipped_rows` counts lines with missing fields, which only some tasks allow.)
+# The stage processes all rows in batches, with a seed: the same seed gives the same bytes. If you run the cell again, the stage is skipped, since its
+# inputs and settings are unchanged. (`skipped_rows` counts lines with missing fields, which only some tasks allow.)
 
 # %%
 result = data_augmentation.run(workspace, settings)
 pd.Series({"state": result.skipped or "ran", **result.metrics}).to_frame("stage 1")
 
 # %% [markdown]
-# The file has the columns of `train.tsv`, each original row once, its variants under it. That is checked quickly:
+# The file has the columns of `train.tsv`. It contains each original row once, followed by its variants. We check this:
 
 # %%
 from tinybert_lite.data.tables import read_table
@@ -164,20 +166,20 @@ assert len(augmented) == result.metrics["augmented_rows"]
 assert {row.fields for row in original} <= {row.fields for row in augmented}
 
 # %% [markdown]
-# And this is how it begins:
+# The first rows:
 
 # %%
 pd.DataFrame([{"sentence": row.text_a, "label": row.label} for row in augmented[:9]])
 
 # %% [markdown]
-# An original keeps its capitals and spacing; a variant is written in BERT's own words. For the model both are the same, since
-# its tokenizer splits them into the same word pieces.
+# An original row keeps its capitals and spaces; a variant is written as the words that BERT's tokenizer found, separated by spaces. For the model this
+# makes no difference, since the tokenizer splits both into the same word pieces.
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# $p$ decides how far variants stray. Too low, and they repeat the original; too high, and nothing of it is left. The paper
-# takes 0.4. Move the sliders, and find the $p$ from which on you would no longer sign the label.
+# $p$ determines how much variants differ from the original. If it is too low, they repeat the original; if it is too high, nothing of the original is
+# left. The paper uses 0.4. Move the sliders, and find the $p$ above which the label is often wrong.
 
 # %%
 widgets.augmentation_viewer(
@@ -189,7 +191,8 @@ widgets.augmentation_viewer(
 )
 
 # %% [markdown]
-# The same in numbers. To run the stage with another $p$, write `settings = settings.override(["data_augmentation.p=0.2"])` and call it again: it notices the change.
+# The same in numbers. To run the stage with another $p$, write `settings = settings.override(["data_augmentation.p=0.2"])` and call the stage again: it
+# runs again, because a setting has changed.
 
 # %%
 table = []
@@ -210,11 +213,11 @@ for p in (0.1, 0.4, 0.9):
 pd.DataFrame(table)
 
 # %% [markdown]
-# ## In three sentences
+# ## Summary
 #
-# New training rows are made by replacing words with what a masked language model or word vectors propose. Labels are carried
-# over and may go wrong, but distillation asks the teacher instead. What matters is that the new sentences lie close to real ones.
+# New training rows are made by replacing words with candidates from a masked language model or from word vectors. A variant keeps its row's label,
+# which may be wrong, but distillation uses the teacher's outputs instead. The new sentences have to be similar to real ones.
 #
-# **Exercises:** [three of them](exercises/01_data_augmentation.ipynb), to do with your own hands.
+# **Exercises:** [three exercises](exercises/01_data_augmentation.ipynb).
 #
-# **The way on:** [02 · Pregenerated training data](02_pregenerate_training_data.ipynb) prepares the text for general distillation.
+# **Next:** [02 · Pregenerated training data](02_pregenerate_training_data.ipynb) prepares the text for general distillation.

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 03 · General distillation
 #
-# **Claim: a student that matches the teacher's attention scores and hidden states on plain text has learnt language without
-# one label.** This is the first of the two learning phases, and the one that gives the student a start. The second is task distillation, stages 4 and 5.
+# **Claim: a student that is trained to match its teacher's attention scores and hidden states on plain text learns language without any label.** This
+# is the first of TinyBERT's two phases; it gives the student its initial weights for the second, task distillation (stages 4 and 5).
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
 # [02 pregenerate](02_pregenerate_training_data.ipynb) · **03 general distillation** ·
 # [04 intermediate layers](04_task_distill_mid.ipynb) · [05 prediction layer](05_task_distill_out.ipynb) ·
-# [06 evaluate](06_evaluate_and_compare.ipynb) · [words](../docs/glossary.md)
+# [06 evaluate](06_evaluate_and_compare.ipynb) · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
@@ -32,8 +32,8 @@ from tinybert_lite import general_distill
 workspace, settings = lessons.setup()
 
 # %% [markdown]
-# The stage needs a teacher and the sequences of stage 2. What is missing is made now in the quick smoke profile, and a sentence says so; if nothing is
-# missing, the cell is silent.
+# The stage needs a teacher and the sequences of stage 2. Missing inputs are made now in the quick smoke profile, with a message; if nothing is missing,
+# the cell prints nothing.
 
 # %%
 lessons.ensure(workspace, settings, "general_distill")
@@ -41,13 +41,13 @@ lessons.ensure(workspace, settings, "general_distill")
 # %% [markdown]
 # ## The attention loss, by hand
 #
-# In each head a layer computes **attention scores** $A = QK^\top / \sqrt{d_k}$, and from them, by softmax, **attention
-# probabilities**. $Q$ and $K$ hold a query and a key for each word, vectors of $d_k$ numbers. TinyBERT matches the scores, *before* the softmax
-# (the paper's Eq. 7), over $h$ heads; $S$ marks the student, $T$ the teacher, and MSE is the mean squared error:
+# In each head a layer computes **attention scores** $A = QK^\top / \sqrt{d_k}$, and from them, by softmax, **attention probabilities**. $Q$ and $K$
+# contain a query and a key for each word piece, vectors of $d_k$ numbers. TinyBERT matches the scores, *before* the softmax (the paper's Eq. 7), over
+# $h$ heads; $S$ marks the student, $T$ the teacher, and MSE is the mean squared error:
 #
 # $$\mathcal{L}_{attn} = \frac{1}{h} \sum_{i=1}^{h} \mathrm{MSE}(A_i^S, A_i^T)$$
 #
-# Take one head and two words. Teacher and student differ in one of four places, by 1. The mean square is $1/4$.
+# Take one head and two words. Teacher and student differ in one of four scores, by 1. The mean squared error is $1/4$.
 
 # %%
 from tinybert_lite.method.losses import attention_loss
@@ -58,8 +58,8 @@ by_hand = 1 / 4
 assert attention_loss(student_scores, teacher_scores, mask=torch.tensor([[1, 1]])) == by_hand
 
 # %% [markdown]
-# In a batch, short sentences are padded. What stands in the padded rows and columns must not count. Add a padded third word
-# with a wild score, and the loss stays the same to the digit:
+# In a batch, short sentences are padded. The padded rows and columns must not count in the loss. Add a padded third word with an extreme score: the
+# loss is exactly the same.
 
 # %%
 from torch.nn.functional import pad
@@ -71,10 +71,10 @@ assert (
 )
 
 # %% [markdown]
-# **A trap: softmaxed scores.** Libraries hand out attention *probabilities* under the name of attentions, and who matches those matches less.
-# Take a student whose scores are the teacher's, but with 5 added to the first row and 3 taken from the second. The probabilities do not move,
-# since softmax only sees differences within a row: the broken loss is 0. The scores do: fixed, the loss is $(5^2 + 3^2)/2 = 17$. Scores say more than
-# softmax lets through, and the paper found that they train faster and better.
+# **A common mistake: softmax before the loss.** The "attentions" that libraries return are attention *probabilities*, which contain less information
+# than the scores. Take a student whose scores are the teacher's, but with 5 added to the first row and 3 subtracted from the second. The probabilities
+# do not change, since softmax depends only on differences within a row, so the loss on probabilities (*broken*) is 0. The loss on scores (*fixed*) is
+# $(5^2 + 3^2)/2 = 17$. The paper found that with scores training converges faster and gives better results.
 
 # %%
 shifted, both = teacher_scores + torch.tensor([[5.0], [-3.0]]), torch.tensor([[1, 1]])
@@ -85,9 +85,9 @@ assert broken < 1e-12 and fixed == 17
 # %% [markdown]
 # ## Teacher and student
 #
-# The student is made from a configuration. It may be narrower than the teacher, so a learnt
-# projection $W_h$ takes its hidden states to the teacher's width before they are compared (Eq. 8; notebook 04 works it out), and $W_e$ its embeddings
-# (Eq. 9). Only the comparison needs them: the finished student has none.
+# The student is made from a configuration. It may be narrower than the teacher, so a learnt projection $W_h$ maps its hidden states to the teacher's
+# width before they are compared (Eq. 8; notebook 04 has an example by hand), and $W_e$ maps its embeddings (Eq. 9). The projections are used only in
+# the loss; the finished student has none.
 
 # %%
 from tinybert_lite.models.loading import load_model
@@ -112,23 +112,23 @@ sizes = ["num_hidden_layers", "hidden_size", "num_attention_heads", "intermediat
 pd.DataFrame({name: [getattr(m.config, s) for s in sizes] for name, m in both.items()}, sizes)
 
 # %% [markdown]
-# This student learns from these layers of this teacher:
+# The layer mapping of this student and this teacher:
 
 # %%
 plots.layer_map(objective.mapping, teacher.model.layers)
 
 # %% [markdown]
-# Both must have the same number of attention heads, because head $i$ of the student learns from head $i$ of the teacher (unless the setting `general_distill.heads` says otherwise).
+# Both must have the same number of attention heads, because head $i$ of the student learns from head $i$ of the teacher (other values of the setting
+# `general_distill.heads` allow different numbers).
 
 # %% [markdown]
-# ## Where it starts
+# ## Initial weights
 #
-# The paper's student starts from random weights and a corpus that shows every word many times. Here the text is short: most of
-# the vocabulary never comes up, and its embeddings would stay noise. But for the word table ($E$: a row a word piece), $E^S W_e \approx E^T$ has a best
-# answer that needs no training at all (Eckart and Young, 1936): turn the teacher's embeddings to their principal directions and
-# keep as many as the student is wide. So with `start=embeddings`, the classroom's setting, the student begins there, and
-# the layers alone are random. How much of the teacher's embeddings is that,
-# by the sum of the squares of all their numbers?
+# The paper's student starts from random weights, and its corpus contains every word many times. Here the corpus is small: most of the vocabulary never
+# occurs in it, so most embeddings would stay random. But for the matrix of word embeddings ($E$: one row per word piece), the best solution of
+# $E^S W_e \approx E^T$ is known without training (Eckart and Young, 1936): the principal components (PCA) of the teacher's embeddings, as many as the
+# student's width. So with `start=embeddings`, the setting of the classroom profile, the student starts from these, and only its layers are random.
+# Which share of the teacher's embeddings do they keep, measured by the sum of squares of all entries?
 
 # %%
 embeddings = teacher.model.body.embeddings.word_embeddings.weight.detach()
@@ -142,14 +142,15 @@ print(f"{kept} of the squares; this run starts from: {options.start}")
 # %% [markdown]
 # ## The stage in one call
 #
-# A question first. After training, on sentences that the student never saw, what is left of the loss of a student with random weights? (1 is all of it.)
+# First a question. After training, what share of the loss of a student with random weights is left, on sentences that the student has never seen? (1 is
+# all of it.)
 
 # %%
 lessons.predict("left", "loss after training / loss of random weights")
 
 # %% [markdown]
-# Every step: one batch through the teacher, the same through the student, the mean squares of all matched pairs added up, one
-# update of the student. The teacher stays as it is.
+# In every step the same batch goes through teacher and student, the mean squared errors of all matched pairs are added, and the student is updated
+# once. The teacher does not change.
 
 # %%
 result = general_distill.run(workspace, settings)
@@ -162,8 +163,8 @@ pd.Series(
 ).to_frame("stage 3")
 
 # %% [markdown]
-# The curves come from `history.jsonl`, which every stage leaves beside its weights. The vertical axes are logarithmic, and each kind of
-# loss has its own. A layer has the same colour in both panels.
+# The curves are read from `history.jsonl`, which every stage writes beside its weights. There is one panel per kind of loss, with a logarithmic
+# vertical axis. A layer has the same colour in both panels.
 
 # %%
 from tinybert_lite.training.history import read_history
@@ -171,8 +172,8 @@ from tinybert_lite.training.history import read_history
 plots.loss_curves(read_history(workspace.general_student / "history.jsonl"), "stage 3")
 
 # %% [markdown]
-# Every term for itself, as a multiple of where it started. Blue has fallen, red has risen, and the number behind a row says
-# where it ended. Which layers learn first, and which are still learning at the end?
+# Each term of the loss, divided by its initial value. Blue means that it has fallen, red that it has risen; the number after a row is the final value.
+# Which layers learn first, and which are still learning at the end?
 
 # %%
 plots.loss_anatomy(read_history(workspace.general_student / "history.jsonl"), "stage 3")
@@ -180,10 +181,9 @@ plots.loss_anatomy(read_history(workspace.general_student / "history.jsonl"), "s
 # %% [markdown]
 # ## The hand-off
 #
-# The stage writes `model_epoch_N.bin` after each epoch, and the next stage reads `pytorch_model.bin`. With the original scripts
-# you had to rename the file by hand, and many forgot. Here `hand_off` does it at the end of the stage: it takes the newest
-# epoch, checks names, shapes and finite values against `config.json`, and only then puts it in place. Calling it again changes
-# nothing.
+# The stage writes `model_epoch_N.bin` after each epoch, and the next stage reads `pytorch_model.bin`. With the original scripts one has to rename the
+# file by hand, which is easy to forget. Here `hand_off` does it at the end of the stage: it takes the newest epoch, checks that names and shapes agree
+# with `config.json` and that all values are finite, and only then renames the file. Calling it again changes nothing.
 
 # %%
 from tinybert_lite.models.saving import hand_off, latest_epoch
@@ -195,9 +195,9 @@ assert sha256(newest) == sha256(handed_on)
 print(newest.name, "→", handed_on.name)
 
 # %% [markdown]
-# **A trap: the forgotten rename.** Whoever forgets it, or renames the wrong epoch, continues with an older student, and no message says so. Here is what the first
-# epoch's file would have cost: the same losses as below, added up, on the same dev sentences. (In the `smoke` profile there is one epoch, so the two
-# lines are equal.)
+# **A common mistake: the forgotten rename.** Without the rename, or after renaming the wrong epoch, the next stage continues with an older student
+# without any message. To see the effect, compare the first epoch's file with the last: the sum of the losses below, on the same dev sentences. (In the
+# `smoke` profile there is one epoch, so the two lines are equal.)
 
 # %%
 from tinybert_lite.data.tables import read_table
@@ -214,7 +214,7 @@ for name, file in {"broken: the first epoch": forgotten, "fixed: handed on": han
 pd.Series(loss).round(3).to_frame("loss on dev sentences")
 
 # %% [markdown]
-# Where there is nothing to hand on, it says so in one sentence, with the cure:
+# If there is no file to hand on, the error message says how to fix this:
 
 # %%
 from tinybert_lite.system.errors import UserError
@@ -225,11 +225,11 @@ except UserError as error:
     print(error)
 
 # %% [markdown]
-# ## Before and after, on sentences it never saw
+# ## Before and after, on unseen sentences
 #
-# Training loss can flatter. So we take sentences from the dev set, which neither model was trained on here, and compute the
-# same losses for the untrained student and for the distilled one. In the table `hidden/0` are the embeddings, and `hidden/1` and `attention/1` belong to
-# the student's layer 1.
+# The training loss is lower than the loss on new sentences. So we take sentences from the dev set, which neither model was trained on here, and compute
+# the same losses for the untrained and for the distilled student. In the table `hidden/0` are the embeddings, and `hidden/1` and `attention/1` belong
+# to the student's layer 1.
 
 # %%
 student = load_bert(workspace.general_student)
@@ -244,8 +244,8 @@ pd.DataFrame({"before": before, "after": after}).assign(
 ).round(4)
 
 # %% [markdown]
-# The same as bars for the hidden states. "Before" is what random weights and a random projection give. A run with `start=embeddings`
-# begins nearer to the teacher, so the curves above start lower than these bars for the embeddings.
+# The hidden losses as bars. "Before" is a student with random weights and a random projection. A run with `start=embeddings` starts closer to the
+# teacher, so for the embeddings the curve above starts below this bar.
 
 # %%
 layers = range(len(objective.mapping))
@@ -256,8 +256,9 @@ plots.hidden_match(
 )
 
 # %% [markdown]
-# **A trap: padding in the mean.** The original code sets the scores of masked keys to 0, and divides by all places, padded ones
-# too. Its loss depends on how long the longest sentence of the batch happens to be. Take the batch as it is, and the same batch with forty more padded places:
+# **A common mistake: padding in the mean.** The original code sets the scores of masked keys to 0, and divides by the number of all positions, padded
+# ones included. So its loss depends on the length of the longest sentence in the batch. Compare a batch with the same batch and forty more padded
+# positions:
 
 # %%
 longer = {name: pad(tensor, (0, 40)) for name, tensor in batch.items()}
@@ -275,11 +276,12 @@ assert abs(rows["fixed: real places only"][1] / rows["fixed: real places only"][
 pd.DataFrame(rows, index=["the batch", "40 more padded places"]).T.round(3)
 
 # %% [markdown]
-# ## Where the words go
+# ## Hidden states in a plane
 #
-# A hidden state is a point with as many coordinates as the teacher is wide; here is the plane in which the *teacher's* points spread most. Each
-# arrow leads from where the student puts a word to where the teacher has it, along the checkpoints. The plane is the teacher's own, so
-# it cannot flatter the student, but it shows two directions of many (each axis says what share of the spread is its own): the loss in the title counts all.
+# A hidden state, projected to the teacher's width, is a point with as many coordinates as that width. The pictures show the plane of the first two
+# principal components of the *teacher's* points, one picture per checkpoint. Each arrow points from the student's state of a word piece to the
+# teacher's. The plane is computed from the teacher only, so it does not favour the student, but it shows only two of many directions (each axis gives
+# its share of the variance); the loss in the title includes all directions.
 
 # %%
 m, mask = student.model.layers, batch["attention_mask"]
@@ -301,9 +303,9 @@ plots.principal_components(goal, points)
 # %% [markdown]
 # ## Attention, matched
 #
-# Every layer and head, on one sentence. Rows are queries (who looks), columns are keys (who is looked at). Teacher
-# and student share one colour scale, so equal colours are equal scores; in the difference, white is zero. Move the sliders; then switch to
-# probabilities, which is what the next layer gets to see.
+# Every layer and head, on one sentence. Rows are queries (the piece that attends), columns are keys (the piece that is attended to). Teacher and
+# student have the same colour scale, so equal colours are equal scores; in the difference, white is zero. Move the sliders; then switch to
+# probabilities, with which the layer weights the values.
 
 # %%
 sentence = encode(
@@ -313,8 +315,8 @@ tokens = teacher.tokenizer.convert_ids_to_tokens(sentence["input_ids"][0])
 widgets.attention_explorer(student.model, teacher.model, sentence, tokens, objective.mapping)
 
 # %% [markdown]
-# Softmax does not see a number that is added to a whole row. So the attention loss has two parts, and only one of them changes what the
-# layer does. How much of what is left is of which kind?
+# Adding the same number to a whole row does not change its softmax. So the attention loss has two parts: differences that are constant within a row,
+# and the rest, which alone changes the output of the layer. How large is each part of the remaining loss?
 
 # %%
 pairs = widgets.matched_scores(student.model, teacher.model, batch, objective.mapping)
@@ -322,16 +324,16 @@ visible, invisible = zip(*(plots.attention_parts(mine, theirs, mask) for mine, t
 plots.visible_attention(visible, invisible, objective.mapping)
 
 # %% [markdown]
-# **What you should see.** In the bars, the distilled student well below the untrained one, and arrows that shrink from panel to panel. In the three maps of attention, columns
-# and stripes of the teacher that appear in the student too, and a difference paler than either would suggest. If teacher and student look
-# unrelated, look at the curves: still falling means too few steps (the smoke profile takes a dozen, which shows the wiring and
-# no learning).
+# **What you should see.** The bars of the distilled student are well below those of the untrained one, and the arrows become shorter from picture to
+# picture. In the attention maps, columns and stripes of the teacher also appear in the student, and the map of the differences is pale. If teacher and
+# student look unrelated, look at the curves: if they are still falling, there were too few steps (the smoke profile has twelve, which only shows that
+# everything runs).
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# For a run with another mapping write `settings = settings.override(["general_distill.mapping=top"])` and call the stage again; below is what the student
-# would then learn from.
+# For a run with another layer mapping write `settings = settings.override(["general_distill.mapping=top"])` and call the stage again. The next cell
+# shows this mapping.
 
 # %%
 from tinybert_lite.method.layer_mapping import layer_mapping
@@ -344,11 +346,11 @@ pd.DataFrame(
 ).rename_axis("student layer")
 
 # %% [markdown]
-# ## In three sentences
+# ## Summary
 #
-# General distillation makes the student's attention scores and projected hidden states equal to the teacher's, on plain text.
-# Scores are matched before the softmax, over real places only. The result is handed on as `pytorch_model.bin`, checked.
+# General distillation trains the student to match the teacher's attention scores and hidden states on plain text. Scores are matched before the
+# softmax, without padding. The result is checked and handed on as `pytorch_model.bin`.
 #
-# **Exercises:** [three of them](exercises/03_general_distill.ipynb), to do with your own hands.
+# **Exercises:** [three exercises](exercises/03_general_distill.ipynb).
 #
-# **The way on:** [04 · Intermediate layers](04_task_distill_mid.ipynb) does the same once more, with a teacher that knows the task.
+# **Next:** [04 · Intermediate layers](04_task_distill_mid.ipynb) does the same with a teacher that is fine-tuned on the task.

@@ -1,17 +1,17 @@
 # %% [markdown]
 # # 04 · Task distillation, intermediate layers
 #
-# **Claim: before the student copies the teacher's answers, it should copy how the teacher gets there.** The losses are those of
-# stage 3. Two things are new: the teacher has been fine-tuned on the task, and the text is the task's own, augmented.
+# **Claim: before the student learns the teacher's predictions, it should learn the teacher's intermediate layers on the task.** The losses are those of
+# stage 3. Two things are new: the teacher has been fine-tuned on the task, and the text is the augmented rows of the task.
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
 # [02 pregenerate](02_pregenerate_training_data.ipynb) · [03 general distillation](03_general_distill.ipynb) ·
 # **04 intermediate layers** · [05 prediction layer](05_task_distill_out.ipynb) ·
-# [06 evaluate](06_evaluate_and_compare.ipynb) · [words](../docs/glossary.md)
+# [06 evaluate](06_evaluate_and_compare.ipynb) · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
-# | check | that the teacher really knows the task |
+# | check | that the teacher is fine-tuned on the task |
 # | work out | the hidden loss of a small example, projection included |
 # | run | stage 4 |
 # | compare | student and teacher on a sentence of the task, head by head |
@@ -36,24 +36,24 @@ workspace, settings = lessons.setup()
 task = workspace.task
 
 # %% [markdown]
-# The stage needs augmented rows, the student of stage 3, and a teacher that was **fine-tuned on the task**. What is missing is
-# made now (the rows and the student in the quick smoke profile, and a sentence says so); if nothing is missing, the cell is silent.
+# The stage needs augmented rows, the student of stage 3, and a teacher that was **fine-tuned on the task**. Missing inputs are made now (the rows and
+# the student in the quick smoke profile, with a message); if nothing is missing, the cell prints nothing.
 
 # %%
 lessons.ensure(workspace, settings, "task_distill_mid")
 
 # %% [markdown]
-# ## Does the teacher know the task?
+# ## Is the teacher fine-tuned?
 #
-# **A trap: the teacher that was never fine-tuned.** A common mistake is to distil from a raw, pre-trained teacher. Its classifier is random, and so is what it teaches. Compare,
-# on the dev set: the raw teacher with a classifier drawn at random, the fine-tuned one, and always guessing the more
-# frequent label. What will the raw one score?
+# **A common mistake: a teacher that was not fine-tuned.** If a teacher is only pre-trained, its classifier has random weights, and so its predictions
+# are random. Compare on the dev set: the pre-trained teacher with a random classifier, the fine-tuned teacher, and the constant prediction of the more
+# frequent label. What accuracy will the pre-trained teacher have?
 
 # %%
 lessons.predict("raw", "dev accuracy of the raw teacher")
 
 # %% [markdown]
-# Now ask them.
+# The accuracies:
 
 # %%
 from tinybert_lite.data.tables import read_table
@@ -78,9 +78,8 @@ lessons.reveal("raw", found["broken: raw"])
 pd.Series({**found, "guessing": chance(task, dev.labels)[0]}).round(3).to_frame("dev accuracy")
 
 # %% [markdown]
-# **What you should see.** The second line clearly above the other two. If it is not, stop: nothing that follows can be better
-# than its teacher. (The package stops by itself then; only the smoke profile, whose teacher has had a dozen steps, continues with
-# a warning.)
+# **What you should see.** The second line is clearly above the other two. If it is not, stop: a student can hardly be better than its teacher. (In this
+# case the package stops with an error; only the smoke profile, whose teacher is trained for twelve steps, continues with a warning.)
 
 # %% [markdown]
 # ## The hidden loss, by hand
@@ -89,8 +88,8 @@ pd.Series({**found, "guessing": chance(task, dev.labels)[0]}).round(3).to_frame(
 #
 # $$\mathcal{L}_{hidn} = \mathrm{MSE}(H^S W_h, H^T)$$
 #
-# Two words; a student of width 1, a teacher of width 2. With $W_h = (1, -1)$ the student's states 1 and 2 become $(1, -1)$ and
-# $(2, -2)$. The teacher has $(1, 0)$ and $(2, -2)$. One of four numbers differs, by 1: the loss is $1/4$.
+# Two words; a student of width 1, a teacher of width 2. With $W_h = (1, -1)$ the student's states 1 and 2 become $(1, -1)$ and $(2, -2)$. The teacher's
+# states are $(1, 0)$ and $(2, -2)$. One of four numbers differs, by 1: the loss is $1/4$.
 
 # %%
 from tinybert_lite.method.losses import hidden_loss
@@ -107,9 +106,9 @@ assert (
 )  # the word that differs is padding: it does not count
 
 # %% [markdown]
-# **A trap: dropout in the teacher.** The original code leaves its teacher in training mode, so dropout switches a tenth of it off, another
-# tenth at each step. How well could a perfect student do then, one that *is* the teacher? With the fix, the teacher in `eval()`, its loss is 0. Without it, it is
-# this much, and no training takes it away:
+# **A common mistake: dropout in the teacher.** The original code leaves its teacher in training mode, so dropout sets a random tenth of its values to
+# 0, a different tenth in each step. What is then the loss of a perfect student, one that *is* the teacher? With the teacher in `eval()` mode (*fixed*)
+# the loss is 0. In training mode (*broken*) it is the following, and no training can reduce it:
 
 # %%
 batch = dev.batch(range(min(64, len(dev))))
@@ -127,7 +126,7 @@ print(f"broken: {hidden_loss(calm, dropped, mask):.4f}   fixed: {same.item():.4f
 # %% [markdown]
 # ## The stage in one call
 #
-# No label is used here: `aug.tsv` has them, but this stage only reads its sentences.
+# No labels are used: `aug.tsv` has labels, but this stage reads only the sentences.
 
 # %%
 result = task_distill.run_mid(workspace, settings)
@@ -139,7 +138,7 @@ pd.Series(
 ).to_frame("stage 4")
 
 # %% [markdown]
-# Its learning curves, a panel for each kind of loss:
+# The learning curves, one panel per kind of loss:
 
 # %%
 from tinybert_lite.training.history import read_history
@@ -147,15 +146,15 @@ from tinybert_lite.training.history import read_history
 plots.loss_curves(read_history(workspace.mid_student / "history.jsonl"), "stage 4")
 
 # %% [markdown]
-# A curve starts near what stage 3 left over, and higher the more fine-tuning has moved the teacher in that layer, for the student arrives knowing the
-# teacher as it was before. The last layer was moved most: in the classroom profile its hidden loss starts highest. (The attention loss of layer 1 starts
-# higher than that of layer 2, but so it ended in stage 3.) The axes are logarithmic, and each panel has its own colours.
+# A curve starts near the loss at the end of stage 3. It starts higher if fine-tuning has changed this layer of the teacher more, since the student has
+# learnt from the teacher before fine-tuning. The last layer has changed most: in the classroom profile its hidden loss has the highest initial value.
+# (The attention loss of layer 1 starts higher than that of layer 2, but it was also higher at the end of stage 3.) The axes are logarithmic, and each
+# panel has its own colours.
 
 # %% [markdown]
 # ## Before and after
 #
-# The same losses against the task's teacher, on sentences of the dev set, for the student as stage 3 left it and as stage 4
-# left it.
+# The same losses to the fine-tuned teacher, on sentences of the dev set, for the student before and after stage 4.
 
 # %%
 from tinybert_lite.method.objectives import Intermediate
@@ -175,7 +174,7 @@ pd.DataFrame({"after stage 3": before, "after stage 4": after}).assign(
 ).round(4)
 
 # %% [markdown]
-# As bars, for the hidden states:
+# The hidden losses as bars:
 
 # %%
 layers = range(len(objective.mapping))
@@ -186,8 +185,9 @@ plots.hidden_match(
 )
 
 # %% [markdown]
-# Is that good? A student that is narrower than its teacher cannot bring its loss to 0: from the $d'$ numbers of its hidden state, $W_h$ reaches $d'$ directions and no more. What lies
-# beyond the best $d'$ of them is a **floor** (left: what $k$ directions leave of each teacher layer; right: the losses and their floors).
+# Are these losses small? A student that is narrower than its teacher cannot reduce its loss to 0: its hidden state has $d'$ numbers, so after the
+# projection $W_h$ all its states lie in $d'$ directions. The teacher's variance outside the best $d'$ directions is a **floor** of the loss (left: the
+# part of each teacher layer outside the best $k$ directions; right: the losses and their floors).
 
 # %%
 wide = dev.batch(range(len(dev)))
@@ -201,13 +201,14 @@ losses = [
 plots.rank_floors(states, losses, student.model.config.hidden_size, objective.mapping)
 
 # %% [markdown]
-# The gap between bar and line is what more training, or a deeper student, could still win; below the line only a wider one gets.
+# More training, or a deeper student, can reduce the loss down to the line; only a wider student can get below it.
 
 # %% [markdown]
 # ## Which layer is like which?
 #
-# **CKA** (centred kernel alignment) compares two clouds of points whatever way they are turned: 1 for the same shape, near 0 for nothing in common. Below, all pairs of layers; above, what a
-# student of random weights has for nothing, since both read the same words. The framed pairs are those we trained.
+# **CKA** (centred kernel alignment) is the similarity of two sets of states; it does not change with rotation or scale. 1 means the same up to these,
+# values near 0 mean no similarity. The lower map shows all pairs of layers of student and teacher. The upper map shows a student with random weights,
+# which has some similarity without training, since both models read the same words. The pairs in frames are those that were trained.
 
 # %%
 torch.manual_seed(settings.seed)
@@ -231,7 +232,7 @@ plots.layer_similarity(
 # %% [markdown]
 # ## Head by head
 #
-# The attention loss is a mean over heads, and heads differ. Here is the mean square of each, over pairs of real words, without padding.
+# The attention loss is a mean over heads, and heads differ. Here is the mean squared error of each, without padding.
 
 # %%
 layers, pairs = (
@@ -244,10 +245,9 @@ for m in layers[1:]:
 plots.head_errors(errors, objective.mapping)
 
 # %% [markdown]
-# The assertion closes the circle: the mean over the heads of a layer is exactly the term that the package's objective reported
-# above.
+# The assertion checks that the mean over the heads of a layer equals the term that the package's objective reported above.
 #
-# Now look at them, on one sentence of the task. Take the worst head, which is framed, then the best.
+# Now look at the heads on one sentence of the task: first the worst head, which has a frame, then the best.
 
 # %%
 row = int((mask.sum(1) - 14).abs().argmin())  # a short sentence
@@ -260,8 +260,8 @@ tokens = teacher.tokenizer.convert_ids_to_tokens(one["input_ids"][0])
 widgets.attention_explorer(student.model, teacher.model, one, tokens, objective.mapping)
 
 # %% [markdown]
-# And word by word: how close is what the student thinks of each word to what the teacher thinks of it? Each number is a cosine, taken from the teacher's
-# mean over all words of the sentence (from the origin all of BERT's states look the same). Blue is near 1, white is 0, red is below.
+# And per word piece: how similar are the hidden states of student and teacher? Each number is the cosine of the two states after subtracting the
+# teacher's mean over the sentence (without that all of BERT's states are similar to each other). Blue is near 1, white is 0, red is negative.
 
 # %%
 with torch.inference_mode():
@@ -277,22 +277,22 @@ plots.ColouredText(
 )
 
 # %% [markdown]
-# **What you should see.** The ratios of the table below 1 and the bars of the later layers shrinking most, since those are
-# where fine-tuning changed the teacher; the framed pairs bright in the lower map and dull in the upper one. In the three maps of attention, the teacher's pattern in the student, paler here and there. If the
-# ratios are near 1, the stage was too short.
+# **What you should see.** The ratios in the table are below 1, and the bars of the later layers shrink most, since fine-tuning changed these layers of
+# the teacher most. The pairs in frames are bright in the lower map and dull in the upper one. In the attention maps the student shows the teacher's
+# pattern, in some places paler. If the ratios are near 1, the stage was too short.
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# How long this stage runs is `task_distill_mid.num_train_epochs`: the paper takes 20 epochs here and only 3 for the next stage. What do
-# the curves above say, would more epochs help? And the floors: would a wider student?
+# The length of this stage is set by `task_distill_mid.num_train_epochs`: the paper trains 20 epochs here and only 3 in the next stage. Judging by the
+# curves above, would more epochs help? Judging by the floors, would a wider student help?
 
 # %% [markdown]
-# ## In three sentences
+# ## Summary
 #
-# Stage 4 repeats the lesson of stage 3 with a teacher that knows the task and with the task's sentences. It needs no labels and
-# trains no classifier. A teacher that was never fine-tuned would teach noise, so its score is checked first.
+# Stage 4 repeats the training of stage 3 with a fine-tuned teacher and the task's sentences. It needs no labels and trains no classifier. The
+# predictions of a teacher that was not fine-tuned are random, so the teacher's score is checked first.
 #
-# **Exercises:** [three of them](exercises/04_task_distill_mid.ipynb), to do with your own hands.
+# **Exercises:** [three exercises](exercises/04_task_distill_mid.ipynb).
 #
-# **The way on:** [05 · Prediction layer](05_task_distill_out.ipynb), where the student learns to answer.
+# **Next:** [05 · Prediction layer](05_task_distill_out.ipynb), where the student learns to classify.

@@ -1,20 +1,20 @@
 # %% [markdown]
 # # 05 · Task distillation, prediction layer
 #
-# **Claim: the teacher's doubts teach more than the right answers.** A label says *positive*. The teacher says *positive, but
-# only just*. In this last stage the student learns those soft targets, and becomes a classifier.
+# **Claim: the teacher's probabilities teach the student more than labels do.** A label says *positive*. The teacher's probability also says how certain
+# that is. In this last stage the student learns these soft targets, and becomes a classifier.
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
 # [02 pregenerate](02_pregenerate_training_data.ipynb) · [03 general distillation](03_general_distill.ipynb) ·
 # [04 intermediate layers](04_task_distill_mid.ipynb) · **05 prediction layer** ·
-# [06 evaluate](06_evaluate_and_compare.ipynb) · [words](../docs/glossary.md)
+# [06 evaluate](06_evaluate_and_compare.ipynb) · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
 # | work out | the soft cross-entropy of two classes |
 # | run | stage 5 |
 # | compare | teacher and student: accuracy, agreement, margins, size |
-# | read | the sentences on which they part |
+# | read | the sentences on which they disagree most |
 #
 # About 3 minutes. Reads `1_pre_data/aug.tsv`, `teacher_model/SST-2/` and `4_task_distill_mid/`; writes `5_task_distill_out/`.
 
@@ -37,8 +37,8 @@ workspace, settings = lessons.setup()
 task = workspace.task
 
 # %% [markdown]
-# The stage needs everything that came before. What is missing is made now in the quick smoke profile, and a sentence says so; if nothing is missing, the
-# cell is silent.
+# The stage needs everything that came before. Missing inputs are made now in the quick smoke profile, with a message; if nothing is missing, the cell
+# prints nothing.
 
 # %%
 lessons.ensure(workspace, settings, "task_distill_out")
@@ -50,8 +50,8 @@ lessons.ensure(workspace, settings, "task_distill_out")
 #
 # $$\mathcal{L}_{pred} = -\,\mathrm{softmax}(z^T / t) \cdot \log \mathrm{softmax}(z^S / t)$$
 #
-# A teacher with logits $(0, 2)$ gives the second class $p = 1/(1 + e^{-2}) \approx 0.88$. A student that has no idea, $(0, 0)$,
-# gives each class a half, so whatever $p$ is, its loss is $-\log \tfrac{1}{2} = \log 2$.
+# A teacher with logits $(0, 2)$ gives the second class $p = 1/(1 + e^{-2}) \approx 0.88$. A student with logits $(0, 0)$ gives each class the
+# probability one half, so for every $p$ its loss is $-\log \tfrac{1}{2} = \log 2$.
 
 # %%
 from tinybert_lite.method.losses import soft_cross_entropy
@@ -60,8 +60,8 @@ teacher_logits, clueless = torch.tensor([[0.0, 2.0]]), torch.tensor([[0.0, 0.0]]
 assert math.isclose(soft_cross_entropy(clueless, teacher_logits), math.log(2), rel_tol=1e-6)
 
 # %% [markdown]
-# And a student with the very logits of the teacher? Its loss is *not* zero. It is the teacher's own entropy, the least that is
-# possible. Remember that when you read the loss curve: the floor is not at 0.
+# What is the loss of a student with the same logits as the teacher? It is *not* zero: it is the teacher's entropy, the smallest possible value.
+# Remember this when you read the loss curve: its floor is not 0.
 
 # %%
 p = 1 / (1 + math.exp(-2))
@@ -72,14 +72,14 @@ print(f"teacher's probability {p:.3f}, entropy {entropy:.3f}, clueless student {
 # %% [markdown]
 # ## The stage in one call
 #
-# Before it runs: on how many of a hundred dev sentences will the student answer as its teacher does, right or wrong?
+# First guess: on how many of a hundred dev sentences will the student predict the same class as its teacher, right or wrong?
 
 # %%
 lessons.predict("agreement", "agreement of student and teacher", "%")
 
 # %% [markdown]
-# The order matters: first intermediate layers (stage 4), then this. A widely copied guide has the two swapped. The dev set is
-# scored after each epoch, and the best student is kept; `best_dev` is its accuracy there.
+# The order matters: first the intermediate layers (stage 4), then the prediction layer. In a widely copied guide the two are swapped. The student is
+# evaluated on the dev set after each epoch, and the best one is kept; `best_dev` is its accuracy.
 
 # %%
 result = task_distill.run_out(workspace, settings)
@@ -93,8 +93,8 @@ pd.Series(
 # %% [markdown]
 # ## Teacher and student
 #
-# Accuracy against the labels is one number, agreement with the teacher another: a student can agree often and be wrong
-# together with its teacher. The last column of the table is what it was all for.
+# Accuracy compares predictions with the labels; agreement compares them with the teacher's predictions. A student can agree often and be wrong where
+# its teacher is wrong. The last column of the table shows what distillation is for: the number of parameters.
 
 # %%
 from tinybert_lite.models.cost import parameters_by_block
@@ -119,8 +119,8 @@ for name, m in (("teacher", teacher), ("student", student)):
 pd.DataFrame(rows_of_table).T
 
 # %% [markdown]
-# Guessing the more frequent label scores this much; and on so few dev sentences a difference smaller than the standard error printed behind it
-# is none:
+# The accuracy of always predicting the more frequent label, and the standard error on this dev set. A smaller difference than the standard error may be
+# chance:
 
 # %%
 guess, error = chance(task, dev.labels)
@@ -131,8 +131,8 @@ print(
 # %% [markdown]
 # ## How the loss fell
 #
-# The dashed line is the floor: the teacher's mean entropy on every eighth of the rows the student was trained on. A single
-# batch may well lie below it, since its sentences can be easier than most; the curve as a whole cannot. The axis is logarithmic, and does not begin at 0.
+# The dashed line is the floor: the teacher's mean entropy on every eighth training row. The loss of a single batch can be below it, if the teacher is
+# more certain of these sentences than of most; the mean over all batches cannot. The axis is logarithmic, and does not begin at 0.
 
 # %%
 from tinybert_lite.training.history import read_history
@@ -152,11 +152,11 @@ figure.axes[0].legend(frameon=False, fontsize=8)
 figure
 
 # %% [markdown]
-# ## A trap: the two steps swapped
+# ## A common mistake: the two steps swapped
 #
-# A widely copied guide has `--pred_distill` on the wrong one of the two commands: first the prediction layer, then the intermediate ones. Both commands run, and
-# nothing fails. But the second step moves the layers under a classifier that has already been trained. So that you need not lose a week to it,
-# here it is done on purpose, in a folder of its own. (The package warns; this page leaves the warning out.)
+# In a widely copied guide `--pred_distill` is in the wrong one of the two commands: first the prediction layer, then the intermediate layers. Both
+# commands run without an error. But the second step changes the layers below a classifier that has already been trained. Here this mistake is made on
+# purpose, in a separate folder, to show its effect. (The package prints a warning, which is hidden here.)
 
 # %%
 first, second = (
@@ -180,24 +180,26 @@ pd.Series(
 # %% [markdown]
 # ## Margins
 #
-# With two classes, all that a classifier says is its **margin** $z_1 - z_0$: the sign is the answer, the size how sure it is.
-# Each point is a dev sentence. On red ground the two models answer differently. On the right, what the margins become as soft targets, at the temperature $t$
-# of the slider. Its title gives the mean entropy of both: near 0 they are sure, and at $\log 2 \approx 0.69$ every answer is one half.
+# With two classes, the prediction depends only on the **margin** $z_1 - z_0$: its sign is the predicted class, its size shows how certain the model is.
+# Each point is a dev sentence. In the red areas the two models predict different classes. On the right are the soft targets that follow from the
+# margins at the temperature $t$ of the slider. The title gives the mean entropy of both models: near 0 they are certain, and at $\log 2 \approx 0.69$
+# every probability is one half.
 
 # %%
 widgets.margins_explorer(logits["student"], logits["teacher"], dev.labels)
 
 # %% [markdown]
-# **What you should see.** A cloud along the dashed diagonal, densest in the two corners where both are sure, and most points
-# outside the red. Points on red near the centre are harmless, for there the teacher itself was unsure. Points on red far to the left
-# or right are sentences of which the teacher is sure and the student says the opposite; you meet them next. If the cloud is flat, the student
-# gives the same answer whatever the teacher says: it was trained too briefly, or its teacher knew nothing (in the smoke profile both).
+# **What you should see.** The points lie along the dashed diagonal, densest in the two corners where both models are certain, and most are outside the
+# red areas. Red points near the centre matter little, because the teacher itself is uncertain there. Red points far to the left or right are sentences
+# of which the teacher is certain and for which the student predicts the opposite; they are shown next. If the points form a horizontal band, the
+# student's prediction does not depend on the teacher's: the student was trained too briefly, or its teacher has learnt nothing (in the smoke profile
+# both).
 
 # %% [markdown]
-# ## Where they part
+# ## Where the two models disagree
 #
-# Numbers hide what sentences show. These are the dev sentences with the largest distance between the two margins, which stand
-# under *teacher* and *student*; *gold* is the label.
+# These are the dev sentences with the largest difference between the two margins. The columns *teacher* and *student* contain the margins, *gold* the
+# label.
 
 # %%
 pd.set_option("display.max_colwidth", None)
@@ -212,11 +214,11 @@ table = pd.DataFrame(
 table.loc[abs(margin["teacher"] - margin["student"]).argsort()[::-1][:6]]
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# The temperature $t$ decides how soft the targets are: below 1 they come closer to plain labels, far above 1 every answer comes
-# close to one half. Here are the teacher's median answer on the dev set and its surest one. The paper takes $t = 1$. To train
-# with another, write `settings = settings.override(["task_distill_out.temperature=2"])` and call the stage again.
+# The temperature $t$ determines how soft the targets are: below 1 they are closer to labels, far above 1 every probability is close to one half. The
+# table shows this for the teacher's median margin on the dev set and for its largest one. The paper uses $t = 1$. To train with another temperature,
+# write `settings = settings.override(["task_distill_out.temperature=2"])` and call the stage again.
 
 # %%
 order = abs(margin["teacher"]).argsort()
@@ -232,12 +234,12 @@ pd.DataFrame(
 ).round(3).rename_axis("soft target of class 1")
 
 # %% [markdown]
-# ## In three sentences
+# ## Summary
 #
-# In the last stage the student learns the teacher's soft targets, and its doubts with them. The loss cannot fall below the
-# teacher's entropy, and accuracy alone does not tell whether the student thinks like its teacher. The folder
-# `5_task_distill_out/` now holds a classifier that Hugging Face's `AutoModelForSequenceClassification` can load.
+# In the last stage the student learns the teacher's soft targets, which include the teacher's uncertainty. The loss cannot fall below the teacher's
+# entropy, and accuracy alone does not show whether the student predicts like its teacher. The folder `5_task_distill_out/` now holds a classifier that
+# Hugging Face's `AutoModelForSequenceClassification` can load.
 #
-# **Exercises:** [three of them](exercises/05_task_distill_out.ipynb), to do with your own hands.
+# **Exercises:** [three exercises](exercises/05_task_distill_out.ipynb).
 #
-# **The way on:** [06 · Evaluate and compare](06_evaluate_and_compare.ipynb) asks what the teacher's help was worth.
+# **Next:** [06 · Evaluate and compare](06_evaluate_and_compare.ipynb) measures what distillation has added.

@@ -1,20 +1,20 @@
 # %% [markdown]
 # # 06 · Evaluate and compare
 #
-# **Claim: "98 % of the teacher" says nothing until you know what the same student does without a teacher, and how much of the
-# difference is chance.** You have a teacher and a student. Now you measure them as you would for a paper: against each other, against a
-# student that never had a teacher, on sentences that chose nothing, and with an error bar.
+# **Claim: "98 % of the teacher's score" says nothing without the score of the same student trained on labels only, and without an error bar.** You have
+# a teacher and a student. Now you measure them as for a paper: compared with each other and with an undistilled student, on test sentences that were
+# not used for any choice, and with error bars.
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
 # [02 pregenerate](02_pregenerate_training_data.ipynb) · [03 general distillation](03_general_distill.ipynb) ·
-# [04 intermediate layers](04_task_distill_mid.ipynb) · [05 prediction layer](05_task_distill_out.ipynb) · **06 evaluate** · [words](../docs/glossary.md)
+# [04 intermediate layers](04_task_distill_mid.ipynb) · [05 prediction layer](05_task_distill_out.ipynb) · **06 evaluate** · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
 # | work out | retention and agreement of two models on six sentences |
-# | train | the student that had no teacher |
+# | train | the undistilled student |
 # | judge | whether a difference is more than chance, by resampling |
-# | read | the bill: parameters, bytes, operations |
+# | read | the cost: parameters, bytes, operations |
 #
 # About 2 minutes. Reads everything that came before; writes `5_task_distill_out/undistilled/`.
 
@@ -34,7 +34,8 @@ workspace, settings = lessons.setup()
 task = workspace.task
 
 # %% [markdown]
-# It compares what stages 1 to 5 left. What is missing of that is made now in the quick smoke profile, and a sentence says so; if nothing is missing, the cell is silent.
+# This notebook compares the results of stages 1 to 5. Missing results are made now in the quick smoke profile, with a message; if nothing is missing,
+# the cell prints nothing.
 
 # %%
 lessons.ensure(workspace, settings, "report")
@@ -42,9 +43,9 @@ lessons.ensure(workspace, settings, "report")
 # %% [markdown]
 # ## Two numbers, by hand
 #
-# Six sentences with their labels, and what two models answer. The teacher is right on 5, the student on 4. **Retention** is the
-# student's accuracy over the teacher's: $4/5$. **Agreement** is how often they give the same answer, right or wrong: here on 5 of 6. A student can keep all of the
-# accuracy and agree little, if it is wrong elsewhere.
+# Six sentences with their labels, and the predictions of two models. The teacher is right on 5, the student on 4. **Retention** is the student's
+# accuracy over the teacher's: $4/5$. **Agreement** is the share of sentences for which both predict the same class, right or wrong: here 5 of 6. A
+# student can have the teacher's accuracy and low agreement, if it is wrong on other sentences.
 
 # %%
 labels = np.array([1, 1, 1, 0, 0, 0])
@@ -53,16 +54,16 @@ right = {"teacher": (teacher_says == labels).sum(), "student": (student_says == 
 assert right == {"teacher": 5, "student": 4} and (teacher_says == student_says).sum() == 5
 
 # %% [markdown]
-# ## The student that had no teacher
+# ## The undistilled student
 #
-# The same architecture from random weights, the same rows as the task has (no augmentation), their labels, and more epochs. Before you run it: how
-# much accuracy, in points, do you think the teacher's help was worth on test sentences?
+# The same architecture, trained from random weights on the task's rows (without augmentation) and their labels, for more epochs. First guess: how many
+# points of accuracy does distillation add on the test sentences?
 
 # %%
 lessons.predict("margin", "student minus undistilled student, in points of test accuracy")
 
 # %% [markdown]
-# The stage in one call, as always:
+# The stage in one call:
 
 # %%
 result = undistilled.run(workspace, settings)
@@ -75,10 +76,11 @@ pd.Series(
 ).to_frame("undistilled")
 
 # %% [markdown]
-# ## On sentences that chose nothing
+# ## On test sentences
 #
-# Each training kept the step that was best on **dev**, so dev flatters all three, and most of all the one that was scored most often. The
-# **test** sentences chose nothing. The file has labels here because it was written for this course; GLUE keeps its own to itself.
+# In each training the step with the best **dev** score was kept, so the dev scores of all three models are too high, most of all for the model that was
+# evaluated most often. The **test** sentences were not used for any choice. This test file has labels because it was written for this course; the
+# labels of GLUE's test files are not public.
 
 # %%
 from tinybert_lite.data.tables import read_table
@@ -103,7 +105,7 @@ accuracy = pd.DataFrame(correct).map(np.mean)
 accuracy.round(3)
 
 # %% [markdown]
-# And what did you expect?
+# Compare with your guess:
 
 # %%
 lessons.reveal("margin", 100 * (accuracy["test"]["student"] - accuracy["test"]["undistilled"]))
@@ -111,9 +113,9 @@ lessons.reveal("margin", 100 * (accuracy["test"]["student"] - accuracy["test"]["
 # %% [markdown]
 # ## Is it more than chance?
 #
-# Three hundred sentences are few. Draw three hundred of them again, with replacement, two thousand times, and look at how the
-# difference of two models moves (a **paired bootstrap**: both models always meet the same sentences). If nearly all of the
-# draws lie on one side of zero, another three hundred sentences would most likely have said the same.
+# Three hundred sentences are few. Draw three hundred of them with replacement, two thousand times, and see how the difference between two models varies
+# (a **paired bootstrap**: both models are always evaluated on the same sentences). If the difference has the same sign in nearly all draws, it would
+# most likely have the same sign on another three hundred sentences.
 
 # %%
 test, rng = correct["test"], np.random.default_rng(0)
@@ -135,22 +137,22 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown]
-# The same as a picture: each histogram is what the difference might have been, and the bar above it holds 95 % of the draws.
+# The same as a picture: each histogram shows the difference in the two thousand draws, and the bar above it covers 95 % of them.
 
 # %%
 plots.bootstrap(differences)
 
 # %% [markdown]
-# **What you should see.** The orange histogram, against the undistilled student, to the right of zero; the blue one across it: on
-# these sentences nobody can tell the student from its teacher. This is one seed. Over five, distillation brought 7 ± 2 points
-# (the README, under *Measured*, has the table and the command). In the smoke profile the students guess, and the orange one lies across zero.
+# **What you should see.** The orange histogram (student minus undistilled student) is to the right of zero. The blue one (student minus teacher)
+# includes zero: on these sentences the two are not significantly different. This is one seed. Over five seeds, distillation adds 7 ± 2 points (the
+# table and the command are in the README, under *Measured*). In the smoke profile both students are at chance level, and the orange histogram includes
+# zero.
 
 # %% [markdown]
-# ## Right, and right in the same places
+# ## Accuracy and agreement after each stage
 #
-# Accuracy and agreement, stage by stage. Before stage 5 the student has no classifier, so there a **probe** answers: it freezes the model, takes the mean of
-# its last hidden states, and fits a logistic regression on the training rows. It reads out what is in the student already.
-# The thin bars are one standard error.
+# Before stage 5 the student has no classifier, so a **probe** is used: a logistic regression, fitted on the training rows, on the mean of the frozen
+# model's last hidden states. It shows how much of the task these states already contain. The thin bars are one standard error.
 
 # %%
 from tinybert_lite.stages.evaluation import probe_answers
@@ -167,10 +169,10 @@ answers = {
 plots.accuracy_and_agreement(answers, predict(models["teacher"].model, dev).argmax(1), dev.labels)
 
 # %% [markdown]
-# ## Along the stages
+# ## The probe after each stage
 #
-# The same probe on all of them, the finished student and its teacher too, beside the scores of their own classifiers and the student that had no teacher: the picture
-# that the report of `run_all` shows.
+# The same probe on all students and on the teacher, with the scores of the classifiers of the finished student, the teacher and the undistilled
+# student. The report of `run_all` has the same picture.
 
 # %%
 from tinybert_lite.pipeline.results import gather
@@ -179,9 +181,9 @@ results = gather(workspace, settings)
 plots.along_the_stages(results)
 
 # %% [markdown]
-# ## The bill
+# ## The cost
 #
-# What all of it was for. Parameters take memory and multiply-adds take time. How fast a model really is depends on the machine;
+# Parameters determine the memory, and multiply-adds most of the time. The real speed depends on the machine;
 # `python -m tinybert_lite.run_all --only report` measures it on yours. In the first panel the pale part of a bar is the encoder, the layers.
 
 # %%
@@ -205,7 +207,8 @@ pd.DataFrame(bill).assign(ratio=lambda t: t["teacher"] / t["student"]).round(2)
 # %% [markdown]
 # ## Where the teacher was right and the student was not
 #
-# And where it was the other way round. Read them before you trust any number above: are these sentences hard, or are the labels doubtful?
+# And the sentences where the student is right and the teacher is not. Read them before you trust the numbers above: are these sentences hard, or are
+# the labels doubtful?
 
 # %%
 pd.set_option("display.max_colwidth", None)
@@ -219,12 +222,13 @@ parted = pd.DataFrame(
 parted[parted["teacher"] != parted["student"]][["sentence", "gold", "teacher", "student"]].head(8)
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# Chance has another door: the seed. It decides the student's first weights, the order of the rows, the augmentation.
-# `python -m tinybert_lite.run_all --seed 43 --baseline --workspace another_folder` runs everything with another one; compare its numbers with those above: the spread between
-# seeds is often as large as the difference between two papers. How many sentences would a difference of one point need, for two models that share nothing? (Paired answers that mostly agree need fewer.) For each
-# number of sentences the table gives two standard errors: a smaller difference may be chance. 300 is our test set, 872 the dev set of the real SST-2.
+# The seed is another source of chance. It determines the student's initial weights, the order of the rows and the augmentation.
+# `python -m tinybert_lite.run_all --seed 43 --baseline --workspace another_folder` runs everything with another seed; compare its numbers with those
+# above: the differences between seeds are often as large as the difference between two papers. How many sentences are needed to show a difference of
+# one point between two independent models? (If the predictions of two models mostly agree, fewer are enough.) For each number of sentences the table
+# gives two standard errors: a smaller difference may be chance. 300 is our test set, 872 the dev set of the real SST-2.
 
 # %%
 p = accuracy["test"]["teacher"]
@@ -233,12 +237,13 @@ pd.Series(
 ).rename_axis("test sentences").to_frame("points, two standard errors")
 
 # %% [markdown]
-# ## In three sentences
+# ## Summary
 #
-# A distilled student is measured against its teacher and against itself without one. Dev chooses, test judges, and a difference without an error
-# bar is an anecdote. What remains after that is the reason for all of this: nearly the same answers for a fraction of the parameters.
+# A distilled student is compared with its teacher and with the same student trained without one. The dev set is for choosing, the test set for the
+# final score, and a difference needs an error bar. The result of distillation: nearly the same predictions with a fraction of the parameters.
 #
-# **Exercises:** [three of them](exercises/06_evaluate_and_compare.ipynb), to do with your own hands.
+# **Exercises:** [three exercises](exercises/06_evaluate_and_compare.ipynb).
 #
-# **The way on:** [07 · Your own data](07_your_own_data.ipynb) starts from a file of yours, and [08 · Eight bits](08_q8bert.ipynb) makes the student four times smaller once more. Your own teacher: `python -m tinybert_lite.run_all` runs all of this with one command, and the README, under *Your own teacher, data, settings*, says with what.
-# `--profile paper` with a real BERT in `teacher_model/` is the real thing.
+# **Next:** [07 · Your own data](07_your_own_data.ipynb) starts from a file of yours, and [08 · Eight bits](08_q8bert.ipynb) makes the student's
+# file four times smaller again. `python -m tinybert_lite.run_all` runs all stages with one command; the README, under *Your own teacher, data,
+# settings*, lists what you can change. For the paper's settings use `--profile paper` with a real BERT in `teacher_model/`.

@@ -1,26 +1,26 @@
 # %% [markdown]
 # # 07 · Your own data
 #
-# **Claim: three hundred rows in a spreadsheet are enough to begin, and a classifier that you already have is a teacher.** So far the rows and
-# the teacher came with the course. Now you bring a file of your own, in your own columns and with your own words as labels, and end with a small
-# model that answers new texts. Then you bring a fine-tuned classifier too, which is not a BERT, and distil it by one command.
+# **Claim: three hundred rows in a spreadsheet are enough to begin, and a classifier that you already have can be the teacher.** So far the rows and the
+# teacher came with the course. Now you use your own file, with your own columns and labels, and get a small model that classifies new texts. Then you
+# also use your own fine-tuned classifier, which is not a BERT, and distil it with one command.
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
 # [02 pregenerate](02_pregenerate_training_data.ipynb) · [03 general distillation](03_general_distill.ipynb) ·
 # [04 intermediate layers](04_task_distill_mid.ipynb) · [05 prediction layer](05_task_distill_out.ipynb) ·
-# [06 evaluate](06_evaluate_and_compare.ipynb) · **07 your own data** · [words](../docs/glossary.md)
+# [06 evaluate](06_evaluate_and_compare.ipynb) · **07 your own data** · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
-# | import | a CSV with four worded classes, and look at what was understood |
-# | work out | why accuracy flatters where classes are uneven, and what macro-F1 does about it |
-# | run | all stages on it, and read which class is taken for which |
-# | ask | the finished student about new texts |
-# | try | pairs and numbers, by the same commands |
-# | distil | a RoBERTa classifier in one call, and open the student in transformers |
+# | import | a CSV with four classes, and check how it was read |
+# | work out | why accuracy is misleading if the classes are imbalanced, and what macro-F1 measures |
+# | run | all stages on it, and read the confusion matrix |
+# | predict | new texts with the finished student |
+# | try | pairs and numbers, with the same commands |
+# | distil | a RoBERTa classifier with one command, and open the student in transformers |
 #
-# About 4 minutes. Reads `notebooks/data/desk.csv` and the general student of stage 3; writes `desk/`, sub-folders called `desk` beside
-# the results that you have, which stay, and `my_classifier/` and `my_run/`.
+# About 4 minutes. Reads `notebooks/data/desk.csv` and the general student of stage 3; writes `desk/`, sub-folders `desk` in the stages' folders (your
+# earlier results are left unchanged), `my_classifier/` and `my_run/`.
 
 # %%
 try:
@@ -42,8 +42,8 @@ workspace, settings = lessons.setup()
 # %% [markdown]
 # ## The file
 #
-# Messages to the help desk of a city library, invented for this course. Somebody has sorted most of them into four topics; for the others there was no time.
-# Open it in a spreadsheet if you like: it is an ordinary CSV, with a column that has nothing to do with the task.
+# Messages to the help desk of a city library, invented for this course. Most of them are labelled with one of four topics; the others have no label.
+# You can open the file in a spreadsheet: it is an ordinary CSV, with one column that has nothing to do with the task.
 
 # %%
 DESK = SHIPPED / "notebooks" / "data" / "desk.csv"
@@ -52,9 +52,9 @@ rows = pd.read_csv(DESK)
 rows.fillna("").head(6)
 
 # %% [markdown]
-# ## What is understood of it
+# ## Making a task of it
 #
-# You name the file and its columns; the rest is found out. In a terminal the next cell is
+# You name the file and its columns; the labels are found in the file. In a terminal the next cell is
 # `python -m tinybert_lite.own_data notebooks/data/desk.csv --text message --label topic --metric macro_f1 --dev_share 0.2`.
 
 # %%
@@ -63,8 +63,8 @@ folder = own_data.make(
 )
 
 # %% [markdown]
-# A fifth of each class was drawn to measure on (`dev`), and no text stands on both sides. Rows without a label went to `train`:
-# no label can teach there, but the teacher's answers can. What cannot be used is refused in one sentence, with the cure:
+# A fifth of each class was drawn as `dev`, and no text is in both sets. Rows without a label are in `train`: the student can learn the teacher's soft
+# targets for them. Input that cannot be used is refused with a message that says how to fix it:
 
 # %%
 from tinybert_lite.system.errors import UserError
@@ -75,18 +75,18 @@ except UserError as error:
     print(str(error).replace(str(DESK), DESK.name))
 
 # %% [markdown]
-# ## Uneven classes
+# ## Imbalanced classes
 #
-# As a picture: the dashed line is where all bars would end if the classes were even.
+# The dashed line is the height that all bars would have if the classes were balanced.
 
 # %%
 counts = rows["topic"].value_counts()
 plots.class_balance(counts.to_dict(), int(rows["topic"].isna().sum()))
 
 # %% [markdown]
-# A model that says *loans* to everything is right on $90$ of $240$ rows. That is an accuracy of $0.375$, for nothing. **Macro-F1** gives each class its
-# own $F_1 = 2\,TP / (2\,TP + FP + FN)$ and takes the plain mean. Here *loans* has $180/330$ and the other three have $0$: together $0.136$. That is
-# why `--metric macro_f1` decides which step of a training is kept. Check it with the package's own measure:
+# A model that always predicts *loans* is right on $90$ of $240$ rows, an accuracy of $0.375$, although it has learnt nothing. **Macro-F1** is the mean
+# over the classes of $F_1 = 2\,TP / (2\,TP + FP + FN)$. Here $F_1$ is $180/330$ for *loans* and $0$ for the other three classes: the mean is $0.136$.
+# So with `--metric macro_f1` the best step of a training is chosen by macro-F1. Check the numbers with the package's function:
 
 # %%
 import numpy as np
@@ -103,9 +103,8 @@ assert abs(found["macro_f1"] - 180 / 330 / 4) < 1e-9
 # %% [markdown]
 # ## All stages, as before
 #
-# The stages are those you know, on other rows: `python -m tinybert_lite.run_all --task desk`. The general student of stage 3 knows
-# no task, so it serves this one too. One setting is changed: with so few rows an epoch is soon over, and the teacher gets more of them. First
-# your guess:
+# The stages are the same, on other rows: `python -m tinybert_lite.run_all --task desk`. The general student of stage 3 does not depend on the task, so
+# it is used here too. One setting is changed: with so few rows an epoch has few steps, so the teacher is trained for more epochs. First guess:
 
 # %%
 lessons.predict("macro", "the student's macro-F1 on the dev rows", "of 1")
@@ -120,7 +119,7 @@ results = {stage.name: stage.run(desk, settings) for stage in run_all.needed(des
 pd.Series({name: result.skipped or "ran" for name, result in results.items()}).to_frame("desk")
 
 # %% [markdown]
-# ## What came of it
+# ## Results
 #
 # Both scores of both models, on the dev rows.
 
@@ -137,27 +136,27 @@ table = {name: scores(desk.task, found, np.array(labels)) for name, found in sur
 pd.DataFrame(table).T.round(3)
 
 # %% [markdown]
-# And what did you expect?
+# Compare with your guess:
 
 # %%
 lessons.reveal("macro", table["student"]["macro_f1"])
 
 # %% [markdown]
-# ## What is taken for what
+# ## The confusion matrix
 #
-# One number says how good a model is; this picture says what to do about it. A row is a class, a column an answer, and what is right stands on the
-# diagonal. The shade is the share of the class.
+# The confusion matrix shows which classes a model confuses. A row is a gold class, a column a predicted class; correct predictions are on the diagonal.
+# The shade is the share of the gold class.
 
 # %%
 answers = {name: found.argmax(1) for name, found in sure.items()}
 plots.confusion(answers, labels, desk.task.labels)
 
 # %% [markdown]
-# **What you should see.** A dark diagonal, with a few rows beside it; the teacher is weakest on *events*, the smallest class. The student may well be ahead of its
-# teacher, by a handful of messages: it has met more texts, the augmented ones and those without a label. A dark column would be a class that is
-# said too often. In the smoke profile that is all you get: twelve steps teach next to nothing.
+# **What you should see.** A dark diagonal, with a few messages beside it; the teacher is weakest on *events*, the smallest class. The student can be
+# better than its teacher by a few messages, since it was trained on more texts: the augmented ones and those without a label. A dark column is a class
+# that is predicted too often. In the smoke profile you see only such columns, since almost nothing is learnt in twelve steps.
 #
-# The messages that the student gets wrong. Read them: which would you have sorted otherwise yourself?
+# The next cell shows the messages that the student gets wrong. Which of them would you have labelled differently?
 
 # %%
 wrong = [i for i, label in enumerate(labels) if answers["student"][i] != label]
@@ -168,8 +167,8 @@ pd.DataFrame({"message": texts, **columns}).iloc[wrong].head(6)
 # %% [markdown]
 # ## New texts
 #
-# The finished folder is all that is needed: weights, vocabulary and, in `config.json`, the words of the labels. In a terminal:
-# `python -m tinybert_lite.predict --task desk "My card is gone."`; whole files go in with `--file` and come out with `--output`. Write your own messages below.
+# Only the student's folder is needed: it contains the weights, the vocabulary and, in `config.json`, the names of the labels. In a terminal:
+# `python -m tinybert_lite.predict --task desk "My card is gone."`; for a file of texts use `--file` and `--output`. Write your own messages below.
 
 # %%
 new = [
@@ -183,14 +182,14 @@ student = models["student"]
 pd.DataFrame(student.predict(new), index=new, columns=student.labels).round(2)
 
 # %% [markdown]
-# Look at the last row: a text that fits no class gets an answer all the same. A classifier knows only the classes it was given, so look at the
-# probability too, and give doubtful texts to a person.
+# Look at the last row: a text that fits no class also gets a prediction, since a classifier can only predict the classes it was trained on. So look at
+# the probability too, and let a person decide uncertain texts.
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# What did the 60 rows without a label bring? `KEPT` says how many of them stay. The same dev rows are drawn, and the same teacher answers; only the rows that the
-# student learns from differ. Labelling 60 messages would have taken an hour: guess first, then try 0, 20 and 60.
+# What do the 60 rows without a label add? `KEPT` is the number of them that are used. The dev rows and the teacher are the same; only the rows that the
+# student learns from differ. Guess first, then try 0, 20 and 60.
 
 # %%
 KEPT = 0
@@ -208,13 +207,13 @@ kept = {f"{KEPT} rows without a label": scores(desk.task, found, np.array(labels
 pd.DataFrame({"60 rows without a label": table["student"], **kept}).T.round(3)
 
 # %% [markdown]
-# Do not read too much into it: of 48 dev rows each is two points of accuracy. Rows without a label pay where there are many more of them than
-# labelled ones, as in most offices. And they pay only in distillation: a training on labels alone has no use for them.
+# The result is not precise: there are 48 dev rows, so one row is two points of accuracy. Rows without a label help most if there are many more of them
+# than labelled rows. And they help only in distillation: training on labels cannot use them.
 #
 # ## Pairs, in JSON Lines
 #
-# With `--text_b` two texts belong to one label: a question and an answer, a claim and a source. Here two messages and whether they are about the same thing. A JSON
-# file has one object a line, and its `true` and `false` become the labels' words.
+# With `--text_b` two texts belong to one label: a question and an answer, a claim and a source. Here the pairs are two messages, and the label says
+# whether both have the same topic. The JSON file has one object per line; its `true` and `false` become the names of the labels.
 
 # %%
 labelled = rows[rows["topic"].notna()]
@@ -227,8 +226,8 @@ made = own_data.make(workspace.root, path, "one", "same", "other")
 # %% [markdown]
 # ## Numbers, on any scale
 #
-# With `--regression` the label is a number: a price, a grade, minutes. Here how many words a message has, which is easy to check. It is learnt on a scale of its own, around 0
-# (`offset` and `scale` in `task.json`), and answered in your unit.
+# With `--regression` the label is a number: a price, a grade, minutes. Here the label is the number of words of a message, which is easy to check. In
+# training the numbers are scaled to mean 0 (`offset` and `scale` in `task.json`); predictions are in your unit.
 
 # %%
 path = folder / "length.csv"
@@ -236,8 +235,8 @@ rows.assign(words=rows["message"].str.split().str.len()).to_csv(path, index=Fals
 made = own_data.make(workspace.root, path, "message", "words", regression=True)
 
 # %% [markdown]
-# Both go through the same stages. To save your time they do so in the smoke profile, a dozen steps each: it shows that everything runs, and teaches
-# next to nothing.
+# Both tasks use the same stages. To save time they are run in the smoke profile, with twelve steps per stage: this shows that everything runs, but
+# almost nothing is learnt.
 
 # %%
 finished = {}
@@ -249,7 +248,7 @@ for name in ("same_topic", "length"):
     finished[name] = Predictor(place.final_student, "cpu")
 
 # %% [markdown]
-# A pair gets a probability for each word, a regression a number in your unit, which here is words.
+# For a pair the model gives a probability per label; for a regression it gives a number in your unit, here words.
 
 # %%
 pair = finished["same_topic"].predict(["My card is lost."], ["I need a new card."])
@@ -260,11 +259,11 @@ print("within the range of the labels:", bool(1 <= words[0, 0] <= 20))
 # %% [markdown]
 # ## Distil my classifier
 #
-# Many people begin elsewhere: they have a classifier, fine-tuned by themselves or a colleague, in a folder as `transformers` saved it, and want the same answers
-# from a smaller model. That folder and the rows are enough. Most such classifiers are not BERTs, so this one is a RoBERTa: its tokenizer is a byte-level BPE, it has no
-# segments, and its positions begin after that of the padding token. A program of the repository makes it: it learns the BPE and the masked LM from the text of the course, fine-tunes
-# the model on the messages, and saves it. It has a fifth of the parameters of the teacher above, and is weaker; only the way matters here. The rows go into a workspace of their own,
-# `my_run`, because the general student of the course learnt from another teacher, and it stays. In a terminal:
+# You may already have a classifier, fine-tuned and saved with `transformers`, and want a smaller model with the same behaviour. That folder and the
+# rows are enough. Many such classifiers are not BERTs, so this one is a RoBERTa: a byte-level BPE tokenizer, no segments, and positions that are
+# counted from the padding id + 1. `tools/make_teacher.py` makes it: it trains the BPE and a masked LM on the course's text, fine-tunes the model on the
+# messages, and saves it. The model has a fifth of the parameters of the teacher above and is weaker; it only serves to show the steps. The rows are put
+# into a separate workspace, `my_run`, so that the course's general student, which was distilled from another teacher, is left unchanged. In a terminal:
 # `python tools/make_teacher.py --task desk --workspace my_run --output_dir my_classifier`.
 
 # %%
@@ -274,7 +273,8 @@ made = own_data.make(my_run, DESK, **columns)
 %run "{tool}" --task desk --workspace "{my_run}" --output_dir "{mine}" --profile {settings.profile}
 
 # %% [markdown]
-# What is in the folder? No `vocab.txt`, and a classifier where stage 1 had a masked-LM head. The pieces keep the blank before a word, written Ġ:
+# What is in the folder? There is no `vocab.txt`, and the model has a classifier but no masked-LM head. Pieces include the space before a word, written
+# Ġ:
 
 # %%
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -289,11 +289,11 @@ print(type(original).__name__, tokenizer.tokenize("May I keep the atlas?"))
 # %% [markdown]
 # ## The plan
 #
-# One command, with the classifier as its only model. `--dry-run` opens and checks the model, prints the plan and stops. In a terminal:
+# The command gets the classifier as its only model. With `--dry-run` it opens and checks the model, prints the plan and stops. In a terminal:
 # `python -m tinybert_lite.run_all --workspace my_run --task desk --task_teacher my_classifier --dry-run`.
 #
-# Read it and find three things: where the candidates of stage 1 come from, which student was derived, and which two stages are not needed. Then guess how much of the
-# teacher's macro-F1 the student will keep.
+# Find three things in the plan: where the candidates of stage 1 come from, which student is derived, and which two stages are not needed. Then guess
+# what share of the teacher's macro-F1 the student will reach.
 
 # %%
 task = ["--workspace", str(my_run), "--task", "desk"]
@@ -302,11 +302,11 @@ code = run_all.main([*task, *models, "--dry-run"])
 lessons.predict("kept", "the student's share of its teacher's macro-F1", "%")
 
 # %% [markdown]
-# - **Stage 1** has no masked LM to ask, so every word is replaced by its nearest word vectors. `--augmentation_model` names a model that has
-#   one, for example `teacher_model/classroom`.
-# - **The general teacher** is the encoder of the classifier: stages 2 and 3 read it, and nothing is fine-tuned.
-# - **The student** is derived: the teacher's family and tokenizer, two of its four layers, half of its width, as many heads. Behind it stand its parameters and the factor
-#   to the teacher's. `--student layers=2,width=96` chooses another.
+# - **Stage 1** has no masked LM, so the candidates for a word are the words with the nearest vectors. `--augmentation_model` names a model with a
+#   masked-LM head, for example `teacher_model/classroom`.
+# - **The general teacher** is the classifier's encoder: stages 2 and 3 use it, and no fine-tuning is needed.
+# - **The student** is derived: the teacher's family and tokenizer, two layers instead of four, half of the width, as many attention heads. The plan
+#   also prints its number of parameters and how many times as many the teacher has. `--student layers=2,width=96` chooses another size.
 #
 # Now the same command without `--dry-run`:
 
@@ -315,7 +315,7 @@ code = run_all.main([*task, *models])
 assert code == 0
 
 # %% [markdown]
-# What was measured is in `results.json`; one of 48 dev rows is two points of accuracy.
+# The measured scores are in `results.json`; one of 48 dev rows is two points of accuracy.
 
 # %%
 distilled = Workspace.find(my_run, "desk").final_student
@@ -327,8 +327,8 @@ pd.DataFrame({name: {**found[name], "parameters": found["parameters"][name]}
 # %% [markdown]
 # ## Back to transformers
 #
-# The student answers here (`python -m tinybert_lite.predict --workspace my_run --task desk "…"`), and exported it opens wherever its teacher did: a RoBERTa again, with the same
-# tokenizer and the labels' words. Both must give the same probabilities:
+# Here `predict` uses the student (`python -m tinybert_lite.predict --workspace my_run --task desk "…"`). Exported, it is a RoBERTa with the same
+# tokenizer and label names, which transformers opens like its teacher. Both must give the same probabilities:
 
 # %%
 from tinybert_lite import export
@@ -343,13 +343,15 @@ assert np.allclose(theirs, Predictor(distilled, "cpu").predict(new), atol=1e-5)
 pd.DataFrame(theirs, index=new, columns=exported.config.id2label.values()).round(2)
 
 # %% [markdown]
-# ## In four sentences
+# ## Summary
 #
-# A task of your own is a file, the names of its columns, and the stages you know. Uneven classes need a measure that counts each of them, and a
-# picture of what is taken for what. Rows without a label are of use here, for the student learns from the teacher's answers. A fine-tuned classifier of
-# [nearly any family](../docs/families.md) is enough for a whole run: its student has the same family and tokenizer, and opens in the same programs.
+# For a task of your own you need a file and the names of its columns; the stages are the same. If classes are imbalanced, use macro-F1, and read the
+# confusion matrix. Rows without a label are useful, since the student learns the teacher's soft targets. A fine-tuned classifier of a
+# [listed family](../docs/families.md) is enough for a whole run: its student keeps the tokenizer and, for most families, the architecture, and opens
+# with the same classes of transformers.
 #
-# **Exercises:** [three of them](exercises/07_your_own_data.ipynb), to do with your own hands.
+# **Exercises:** [three exercises](exercises/07_your_own_data.ipynb).
 #
-# **The way on:** your own file, and [your own classifier](../docs/own_classifier.md). If the answers stay weak, label more rows of the classes that are mixed up, put a real BERT into `teacher_model/`,
-# and bring all the unlabelled text you have. Then [08 · Eight bits](08_q8bert.ipynb) makes of it a file that is small and quick to serve.
+# **Next:** your own file, and [your own classifier](../docs/own_classifier.md). If the predictions are poor, label more rows of the classes that
+# are confused, put a real BERT into `teacher_model/`, and add all the unlabelled text you have. Then [08 · Eight bits](08_q8bert.ipynb) makes the
+# student smaller and faster to serve.

@@ -1,23 +1,25 @@
 # %% [markdown]
 # # 09 · Chinese
 #
-# **Claim: BERT reads Chinese by characters, but thinks in words; so what we replace and what we hide should be words.** Chinese is written without blanks.
-# The pipeline that you know from English runs as it is; only two of its steps ask where a word begins, and here you see what goes wrong if nobody tells them.
+# **Claim: Chinese BERT reads characters, but augmentation should replace words, and masking should mask words.** Chinese is written without spaces
+# between words. The stages are the same as for English; only augmentation and masking need to know where words begin. Here you see what happens without
+# this knowledge.
 #
 # *You are here:* [00 start](00_start_here.ipynb) · [01 augment](01_data_augmentation.ipynb) ·
 # [02 pregenerate](02_pregenerate_training_data.ipynb) · [03 general distillation](03_general_distill.ipynb) ·
 # [04 intermediate layers](04_task_distill_mid.ipynb) · [05 prediction layer](05_task_distill_out.ipynb) ·
-# [06 evaluate](06_evaluate_and_compare.ipynb) · **09 Chinese** · [words](../docs/glossary.md)
+# [06 evaluate](06_evaluate_and_compare.ipynb) · **09 Chinese** · [glossary](../docs/glossary.md)
 #
 # | In this notebook you | |
 # |---|---|
 # | cut | a sentence into characters as BERT does, and into words as a segmenter does |
-# | work out | which of two readings of a sentence is the more probable one |
-# | compare | replacing and hiding characters with replacing and hiding words |
-# | run | all stages on reviews in Chinese, and ask the student about new ones |
+# | work out | which of two segmentations of a sentence is more probable |
+# | compare | replacing and masking characters with replacing and masking words |
+# | run | all stages on Chinese reviews, and predict new sentences with the student |
 #
-# About 3 minutes. Reads `ChnSentiCorp/`, and the sub-folders `zh/` of `teacher_model/` and `1_pre_data/`; writes sub-folders called `zh` or `ChnSentiCorp` beside the results that
-# you have, which stay. You need not read Chinese: what matters is translated. Where no font of your machine has Chinese letters, a picture shows □ and says so.
+# About 3 minutes. Reads `ChnSentiCorp/`, and the sub-folders `zh/` of `teacher_model/` and `1_pre_data/`; writes sub-folders called `zh` or
+# `ChnSentiCorp`; your earlier results are left unchanged. You need not read Chinese: what matters is translated. If no font on your computer has
+# Chinese characters, pictures show □ and a note.
 
 # %%
 try:
@@ -37,7 +39,8 @@ from tinybert_lite import run_all, undistilled
 workspace, settings = lessons.setup(task="ChnSentiCorp")
 
 # %% [markdown]
-# The task's name, `ChnSentiCorp`, borrowed from a well-known collection of reviews, is all you need to say: the task knows its language, and the language its folders. If no teacher is missing, the next cell is silent.
+# The task's name, `ChnSentiCorp` (taken from a well-known collection of reviews), is the only setting: it determines the language, and the language
+# determines the folders. If no teacher is missing, the next cell prints nothing.
 
 # %%
 lessons.ensure(workspace, settings, "data_augmentation")
@@ -45,15 +48,15 @@ lessons.ensure(workspace, settings, "data_augmentation")
 # %% [markdown]
 # ## Characters are the pieces
 #
-# 这家酒店不便宜，但是床很舒服。 *This hotel is not cheap, but the bed is comfortable.* Ten words if you count comma and full stop. Into how many pieces does
-# the teacher's tokenizer cut them?
+# 这家酒店不便宜，但是床很舒服。 *This hotel is not cheap, but the bed is comfortable.* These are ten words, comma and full stop included. Into how many pieces does
+# the teacher's tokenizer split them?
 
 # %%
 lessons.predict("pieces", "How many word pieces has the sentence?", "pieces")
 
 # %% [markdown]
-# Without blanks a whole clause would be one word, of which no vocabulary has heard. So BERT's tokenizer puts a blank on either side of every Chinese character before it does
-# anything else. In Latin script nothing changes: `wifi` stays together.
+# Without spaces a whole clause would be one word, which is in no vocabulary. So BERT's tokenizer first puts a space before and after every Chinese
+# character. Latin script does not change: `wifi` remains one word.
 
 # %%
 from tinybert_lite.data.tokens import words
@@ -73,8 +76,9 @@ lessons.reveal("pieces", len(parted(text)))
 " ".join(tokenizer.tokenize(text))
 
 # %% [markdown]
-# A few thousand characters, and nearly every text can be written. The other side of it: a rare English word falls into smaller pieces, down to its letters, but a character has no
-# smaller pieces. One that the vocabulary lacks becomes `[UNK]`, *unknown*, and all unknown ones look the same to the model. Here 膝 of 膝盖, *knee*, is lost. How often does that happen?
+# A few thousand characters are enough for nearly every text. But while a rare English word is split into smaller pieces, down to its letters, a
+# character has no smaller pieces. A character that is not in the vocabulary becomes `[UNK]`, *unknown*, and all unknown characters are the same for the
+# model. Here 膝 of 膝盖, *knee*, is lost. How often does that happen?
 
 # %%
 from tinybert_lite.data.tables import read_table
@@ -94,11 +98,12 @@ pd.Series(
 ).to_frame("characters")
 
 # %% [markdown]
-# ## Words, which no blanks show
+# ## Words without spaces
 #
-# A **segmenter** finds them, with a dictionary that says how frequent each word is. Take 研究生命起源, *to study the origin of life*: 研究 is *to study*, 生命 *life*,
-# 起源 *origin*. But 研究生 is *a graduate student*, and 命 alone is *fate*. Take the longest word first, and you read *graduate student, fate, origin*. Better take the reading whose
-# words are together the most probable. With the shares below: $0.04 \cdot 0.03 \cdot 0.02 = 24 \cdot 10^{-6}$ against $0.01 \cdot 0.01 \cdot 0.02 = 2 \cdot 10^{-6}$, twelve times as much.
+# A **segmenter** finds them, with a dictionary that says how frequent each word is. Take 研究生命起源, *to study the origin of life*: 研究 is *to study*, 生命
+# *life*, 起源 *origin*. But 研究生 is *a graduate student*, and 命 alone is *fate*. If the longest word is taken first, the result is *graduate student,
+# fate, origin*. It is better to take the segmentation with the largest product of word probabilities. With the probabilities below:
+# $0.04 \cdot 0.03 \cdot 0.02 = 24 \cdot 10^{-6}$ against $0.01 \cdot 0.01 \cdot 0.02 = 2 \cdot 10^{-6}$, twelve times as much.
 
 # %%
 from tinybert_lite.data.chinese import segment
@@ -121,7 +126,8 @@ assert abs(reading("研究生命起源")[0] - 24e-6) < 1e-12
 assert reading("研究生命起源")[1] == segment("研究生命起源")
 
 # %% [markdown]
-# The package leaves that to a small optional one, `rjieba`, whose dictionary has some 350,000 words. Nothing but Chinese text asks for it. Without it, a stage ends with this sentence:
+# For segmentation the package uses a small optional package, `rjieba`, whose dictionary has about 350,000 words. It is needed for Chinese text only.
+# Without it, a stage stops with this message:
 
 # %%
 import sys
@@ -136,7 +142,7 @@ with patch.dict(sys.modules, rjieba=None):  # as if it were not installed
         print(error)
 
 # %% [markdown]
-# Now the same sentence twice, the words on two colours in turn. Joined, the words are the text again, whatever the segmenter thinks of it.
+# The same sentence as pieces and as words, in two alternating colours. Whatever the segmentation is, the words joined together are the text again.
 
 # %%
 assert "".join(segment(text)) == text
@@ -154,9 +160,9 @@ colours = {"word": plots.TEACHER, "next word": plots.STUDENT}
 plots.word_rows(rows, ["characters", "words"], colours)
 
 # %% [markdown]
-# **What you should see.** Fifteen characters, ten words with comma and full stop: 这家 *this*, 酒店 *hotel*, 不 *not*, 便宜 *cheap*, 但是 *but*, 床 *bed*, 很 *very*, 舒服 *comfortable*. Most words have one
-# character or two. A segmenter errs: the ping-pong bats (乒乓球拍) that are sold out (卖完了) become an *auction*, 拍卖. Nobody is harmed, since the model still reads
-# characters: words are asked for only where something is replaced or hidden.
+# **What you should see.** Fifteen characters, ten words with comma and full stop: 这家 *this*, 酒店 *hotel*, 不 *not*, 便宜 *cheap*, 但是 *but*, 床 *bed*, 很
+# *very*, 舒服 *comfortable*. Most words have one character or two. A segmenter makes mistakes: in *the ping-pong bats* (乒乓球拍) *are sold out* (卖完了) it
+# finds an *auction*, 拍卖. This has little effect, since the model still reads characters: words are needed only for replacing and masking.
 
 # %%
 " / ".join(segment("乒乓球拍卖完了"))
@@ -164,8 +170,8 @@ plots.word_rows(rows, ["characters", "words"], colours)
 # %% [markdown]
 # ## Augmentation replaces words
 #
-# As in notebook 01: a word that is *one* piece, here one character, is masked, and the teacher's masked language model proposes others. A word of several characters gets its nearest
-# neighbours among word vectors, which are vectors of words too (`1_pre_data/zh/`). Function words such as 不 stay.
+# As in notebook 01: a word that is *one* piece, here one character, is masked, and the teacher's masked language model proposes others. The candidates
+# for a word of several characters are its nearest neighbours among word vectors (`1_pre_data/zh/`). Function words such as 不 are not replaced.
 
 # %%
 from tinybert_lite.data.vectors import WordVectors
@@ -186,7 +192,8 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# What if nobody had told it about words? Then each character is a word of its own, and each is replaced by itself. For a word of two characters that means: one half stays, the other is guessed.
+# Without segmentation each character is treated as a word and replaced on its own. Of a word of two characters, one is then kept and the other
+# predicted.
 
 # %%
 by_character = Augmenter(*parts, language="en")  # for which blanks and characters part words
@@ -208,8 +215,9 @@ plots.word_rows(
 )
 
 # %% [markdown]
-# By word a variant is a sentence of words, if not always a wise one. By character it is often not even that, and the 不, *not*, goes as easily as any other. How often is what comes out still a
-# word? Take the words of two characters in some reviews, replace one half by one of its candidates, drawn evenly as for a variant, and look the result up in the list of the word vectors.
+# By word a variant consists of words, although it does not always make sense. By character it often does not consist of words, and 不, *not*, is
+# replaced like any other character. How often is the result still a word? Take the words of two characters in some reviews, replace one character by
+# one of its candidates, each with the same probability as for a variant, and look the result up in the list of the word vectors.
 
 # %%
 texts = [row.text_a for row in reviews["dev"][:20]]
@@ -226,20 +234,20 @@ kept = np.mean([word in vectors.place for word in made])
 print(f"{len(made)} halves replaced, {100 * kept:.0f} % of the results are words of the list")
 
 # %% [markdown]
-# By word it is all of them: candidates of a word come from that list.
+# By word it would be all of them, since the candidates come from that list.
 
 # %% [markdown]
-# ## Hiding words: what a half gives away
+# ## Masking words
 #
-# To learn the language, a model guesses hidden characters. 15 % of them are hidden, so of a word of two most often only one. Does the visible half give the other away? We need no model
-# to find out. Take the words of two characters in 100 documents, and note for each first character which second one follows it most often. With this table, guess the second characters of
-# the words in other documents.
+# To learn the language, a model predicts masked characters. 15 % of the characters are masked, so of a word of two characters usually only one. How
+# well can it be predicted from the other? We can measure this without a model. Take the words of two characters in 100 documents, and store for each
+# first character the most frequent second one. With this table, predict the second characters of the words in other documents.
 
 # %%
 lessons.predict("half", "How many of 100 second characters does the table guess?", "of 100")
 
 # %% [markdown]
-# Beside it the guess of one who sees nothing of the word: always the most frequent second character.
+# For comparison, a prediction that does not use the first character: always the most frequent second character.
 
 # %%
 from tinybert_lite.data.corpus import read_documents
@@ -261,9 +269,10 @@ lessons.reveal("half", 100 * half)
 pd.Series({"first half visible": half, "nothing visible": blind}).round(3).to_frame("guessed")
 
 # %% [markdown]
-# A table that understands nothing guesses so many. A model that can earn its marks like this has little reason to read the sentence. So **whole-word masking** hides the characters of a
-# word together or not at all. For that stage 2 has to know which characters continue a word. It notes that while it tokenises, with a mark that no text can hold, and takes it off again when it
-# writes the sequences. The mark by hand, held against what the package makes of the corpus:
+# A simple table predicts that many. If a model can predict masked characters in this way, it need not use the sentence. So **whole-word masking** masks
+# the characters of a word together or not at all. For that, stage 2 has to know which characters continue a word. It adds a mark, which no text can
+# contain, to these characters when it tokenises, and removes the mark when it writes the sequences. The next cell adds the mark by hand and compares
+# the result with the package's:
 
 # %%
 import tempfile
@@ -288,7 +297,8 @@ with tempfile.TemporaryDirectory() as folder:
 assert [marked(line) for document in documents for line in document][:100] == lines
 
 # %% [markdown]
-# Now mask those hundred sentences a few times, and count the words of several characters that were hit: how many of them were left half-visible?
+# Now mask those hundred sentences a few times, and count the words of several characters with a masked character: how many of them are only partly
+# masked?
 
 
 # %%
@@ -309,11 +319,12 @@ assert halves["by word"] == 0
 pd.Series(halves).round(2).to_frame("words hit that stay half-visible")
 
 # %% [markdown]
-# ## One knob to turn
+# ## One setting to change
 #
-# The same sentence, masked by character and by word. Move the seed and the share (`probability`), and look for 酒店, *hotel*, and 舒服, *comfortable*: without *whole words* one half
-# often stays. In the stage it is `settings.override(["pregenerate_training_data.do_whole_word_mask=true"])`. (Under the draws stands a larger share than you set: it is of the pieces that
-# may be chosen.)
+# The same sentence, masked by character and by word. Move the seed and the share (`probability`), and look for 酒店, *hotel*, and 舒服, *comfortable*:
+# without *whole words* one character often remains visible. For the stage, write
+# `settings.override(["pregenerate_training_data.do_whole_word_mask=true"])`. (The share shown below the draws is larger than the one you set, because
+# it is a share of the pieces that may be chosen.)
 
 # %%
 widgets.masking_viewer(["[CLS]", *marked(text), "[SEP]"], pieces=["书", "月"], probability=0.3)
@@ -321,15 +332,16 @@ widgets.masking_viewer(["[CLS]", *marked(text), "[SEP]"], pieces=["书", "月"],
 # %% [markdown]
 # ## All stages on Chinese reviews
 #
-# 640 short reviews of hotels, books, computers and phones, half of them positive (1), written for this course. The teacher has four layers of width 192 and has read some Chinese; the student has two layers.
-# In a terminal: `python -m tinybert_lite.run_all --task ChnSentiCorp --baseline`. Two settings are changed: stage 2 hides whole
-# words, and the teacher gets ten epochs, for with so few rows an epoch is soon over. An undistilled student is trained to compare with.
+# 640 short reviews of hotels, books, computers and phones, half of them positive (1), written for this course. The teacher has four layers of width 192
+# and was pre-trained on a little Chinese text; the student has two layers. In a terminal:
+# `python -m tinybert_lite.run_all --task ChnSentiCorp --baseline`. Two settings are changed: stage 2 masks whole words, and the teacher is trained for
+# ten epochs, since with so few rows an epoch has few steps. An undistilled student is trained for comparison.
 
 # %%
 lessons.predict("margin", "student minus undistilled student, in points of test accuracy")
 
 # %% [markdown]
-# This takes the most of the three minutes. The dev score is printed while the models learn:
+# This takes most of the three minutes. The dev score is printed during training:
 
 # %%
 settings = settings.override(
@@ -345,9 +357,9 @@ pd.Series({name: result.skipped or "ran" for name, result in results.items()}).t
 )
 
 # %% [markdown]
-# ## What came of it
+# ## Results
 #
-# Accuracy on both sets; how often a model answers as the teacher does on test; and what it costs.
+# The next cell defines a function for the accuracy on both sets, the agreement with the teacher on test, and the cost.
 
 # %%
 from scipy.special import softmax
@@ -373,7 +385,7 @@ def positive(texts):
 
 
 # %% [markdown]
-# With that function the table is short. Dev chose each model's best step; test chose nothing.
+# The table. The best step of each model was chosen on dev; the test set was not used for any choice.
 
 # %%
 table = pd.DataFrame(index=list(models))
@@ -389,13 +401,15 @@ lessons.reveal("margin", 100 * (table["test"]["student"] - table["test"]["undist
 table.round(3)
 
 # %% [markdown]
-# **What you should see.** A teacher well above the 50 % of guessing, a student near it with a fraction of the parameters, and the undistilled one below it on test. On dev that one may look as good as
-# its betters: it is the best of fifteen looks at the dev set. On 160 reviews one standard error is nearly 3 points, so read the order of the models and not the decimals. In the smoke profile all of them guess.
+# **What you should see.** The teacher is well above the 50 % of chance, the student is near the teacher with a fraction of the parameters, and the
+# undistilled student is below both on test. On dev the undistilled student may look as good as the others: its score is the best of fifteen dev
+# evaluations. On 160 reviews one standard error is nearly 3 points, so look at the order of the models and not at the decimals. In the smoke profile
+# all of them are at chance level.
 
 # %% [markdown]
 # ## New sentences, and the word *not*
 #
-# 不 and 没 turn a sentence round, and they are one character each. Here are some that neither set contains, in pairs.
+# 不 and 没 (*not*) reverse the meaning of a sentence, and each is a single character. Here are pairs of sentences that are in neither set.
 
 # %%
 asked = {
@@ -413,12 +427,13 @@ answered.insert(0, "in English", list(asked.values()))
 answered.set_axis(list(asked))
 
 # %% [markdown]
-# **What you should see.** Where both answers of a pair lie on one side of a half, the little word was not heard, and that is so in every pair. The models are right on most reviews
-# because they know what sort of words stand in them, *comfortable* or *regret*; what a 不 before such a word does they have not learnt from 640 reviews. The student is as deaf, and as sure of
-# itself, as its teacher: it copies what the teacher knows and what it does not. No loss cures that, only a teacher that has read more, or rows that teach it.
+# **What you should see.** If both probabilities of a pair are on the same side of one half, the negation has no effect on the prediction; this is so in
+# every pair. The models are right on most reviews because of single words such as *comfortable* or *regret*; they have not learnt the effect of 不
+# before such a word from 640 reviews. The student makes the same mistakes as its teacher, with the same certainty, since it learns the teacher's
+# predictions, right or wrong. Another loss does not help; a teacher that was pre-trained on more text does, or rows with negations.
 
 # %% [markdown]
-# ## The real thing
+# ## A full run in Chinese
 #
 # | you want | you do |
 # |---|---|
@@ -427,17 +442,18 @@ answered.set_axis(list(asked))
 # | pairs of sentences | `--task XNLI-zh --data_dir path/to/XNLI`, with the files as they were published |
 # | rows of your own | `python -m tinybert_lite.own_data` with `--language zh` |
 # | more text for stages 2 and 3 | put it into `1_pre_data/zh/documents.txt`, and word vectors beside it, as `glove*.txt` with the words that a segmenter finds |
-# | a teacher made from your text | `python -m tinybert_lite.pretrain --language zh --text FILE … --output_dir DIR`; `--vocab_file` takes a vocabulary, `--model_dir` goes on from a BERT |
+# | a teacher made from your text | `python -m tinybert_lite.pretrain --language zh --text FILE … --output_dir DIR`; `--vocab_file` takes a vocabulary, `--model_dir` continues the training of a BERT |
 # | stage 2 alone | `python -m tinybert_lite.pregenerate_training_data --language zh --do_whole_word_mask` with `--train_corpus`, `--bert_model` and `--output_dir` |
 #
-# With all of that in place, `python -m tinybert_lite.run_all --task ChnSentiCorp --profile paper` is the paper's recipe in Chinese.
+# Then `python -m tinybert_lite.run_all --task ChnSentiCorp --profile paper` runs the paper's settings in Chinese.
 
 # %% [markdown]
-# ## In three sentences
+# ## Summary
 #
-# BERT reads Chinese character by character, and all that distillation compares, attention, hidden states, answers, is as in English. Words matter where something is replaced or hidden: half of a word
-# replaced is often no word, and half of a word hidden is often no riddle. A segmenter says where words begin, and the language of the task sees to the rest.
+# BERT reads Chinese character by character, and distillation itself (attention scores, hidden states, predictions) is the same as for English. Words
+# matter for replacing and masking: a word with one character replaced is often not a word, and one masked character of a word is often easy to predict.
+# A segmenter finds the words; everything else follows from the language of the task.
 #
-# **Exercises:** [three of them](exercises/09_chinese.ipynb), to do with your own hands.
+# **Exercises:** [three exercises](exercises/09_chinese.ipynb).
 #
-# **The way on:** a real BERT in `teacher_model/zh/`, and reviews, messages or pairs of your own.
+# **Next:** a real BERT in `teacher_model/zh/`, and reviews, messages or pairs of your own.
