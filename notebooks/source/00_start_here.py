@@ -179,9 +179,9 @@ pd.DataFrame(
 # English prose. Its card, `teacher_model/classroom/README.md`, says on what and how well.
 
 # %%
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
-teacher = load_bert(workspace.teacher, masked_lm=True)
+teacher = load_with_tokenizer(workspace.teacher, masked_lm=True)
 config = teacher.model.config
 pd.Series(
     {

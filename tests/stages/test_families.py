@@ -12,7 +12,7 @@ from tests.makers import power_cut_after
 from tests.makers.commands import RUN, call, outcome, results_of, states
 from tests.makers.families import make_family, tokenizer_of
 from tinybert_lite.models.families import ENCODERS, STUDENT_IS_BERT, WITH_SCORES
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
 # One of each mechanism: byte-level BPE without segments and a norm after the layers, SentencePiece,
 # a configuration with names of its own, no scores.
@@ -43,7 +43,7 @@ def test_all_stages_and_an_export_that_transformers_opens(alone, family):
     assert ran.code == 0, ran.err
     left = {name for name, state in states(ran.out).items() if state != "to do"}
     assert left == {"pretrain"}
-    student = load_bert(alone / "5_task_distill_out", projection="none")
+    student = load_with_tokenizer(alone / "5_task_distill_out", projection="none")
     expected = "bert" if family in STUDENT_IS_BERT else family
     assert student.model.config.model_type == expected
     assert student.tokenizer.get_vocab() == tokenizer_of(family).get_vocab()

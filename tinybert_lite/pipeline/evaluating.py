@@ -80,12 +80,12 @@ def _load(
     lower_case: bool | None,
     device: str,
     runtime: str | None = None,
-) -> loading.LoadedBert:
+) -> loading.LoadedModel:
     """Load the model, with its outputs in the order of the task's labels."""
     place = ModelFolder.at(place)
     if runtime or place.served_file:
         served = Served(place, runtime).in_the_tasks_order(task)
-        return loading.LoadedBert(served, served.tokenizer, place, [])
+        return loading.LoadedModel(served, served.tokenizer, place, [])
     found = loading.load_classifier(place, task, lower_case)
     if "classifier" in found.new_parts:
         remark(f"warning: {place} has no classifier, its scores are random: fine-tune it first")

@@ -20,7 +20,7 @@ from tinybert_lite.exports.serving import MODELS, Served
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.labels import OutputLabels
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import remark, say
@@ -113,7 +113,7 @@ def _fine_tuned(folder: ModelFolder):
             f"{folder} holds no {'PyTorch ' if folder.served_file else ''}model: name a finished "
             "model with --student_model, or make one with run_all"
         )
-    found = load_bert(folder, projection="none")
+    found = load_with_tokenizer(folder, projection="none")
     if found.model.classifier is None:
         raise UserError(
             f"{folder} holds a model without a classifier, so it cannot predict; name a "

@@ -198,7 +198,7 @@ class Workspace(Folders):
         return ModelFolder(self.given_logits or self.given_task_teacher or self.tuned_teacher)
 
     @property
-    def without_layers(self) -> str:
+    def why_layers_are_not_matched(self) -> str:
         """The reason why stage 4 is left out: the task teacher has no layers to match; else ""."""
         if self.given_logits:
             return "a file of logits has no layers to match"
@@ -273,7 +273,9 @@ class Workspace(Folders):
     def student_for_prediction(self) -> ModelFolder:
         """The student that stage 5 starts from: stage 4's, or without stage 4 its input."""
         return (
-            self.general_or_given_student if self.without_layers else ModelFolder(self.mid_student)
+            self.general_or_given_student
+            if self.why_layers_are_not_matched
+            else ModelFolder(self.mid_student)
         )
 
 

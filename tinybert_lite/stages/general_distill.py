@@ -20,8 +20,8 @@ from tinybert_lite.system.outputs import scratch
 
 def work(job: Job) -> dict:
     options, folder, sequences = job.options, job.folder, job.reads["sequences"]
-    bert = job.load("teacher")
-    teacher, tokenizer = bert.model, bert.tokenizer
+    loaded = job.load("teacher")
+    teacher, tokenizer = loaded.model, loaded.tokenizer
     vocab_size = teacher.config.vocab_size
     student, new = load_model(
         job.reads["student"],

@@ -20,12 +20,12 @@ from tinybert_lite.method.auto_models import positions_of
 from tinybert_lite.models.configuration import SIZES
 from tinybert_lite.models.cost import (
     card,
-    counted,
+    count_multiply_adds,
     milliseconds_a_row,
     parameters_by_block,
     parts_of,
 )
-from tinybert_lite.models.folder import LOGITS, ModelFolder
+from tinybert_lite.models.folder import KIND_LOGITS, ModelFolder
 from tinybert_lite.models.tokenizers import SAFELY
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.system import processes
@@ -128,6 +128,7 @@ class OtherClassifier:
             )
         return on_the_scale(found[place], self.task)
 
+    @torch.inference_mode()
     def cost(self, rows: list[Row]) -> dict:
         """The same as `models.cost.cost`; multiply-adds are counted in a forward pass of a row."""
         batches = [
@@ -139,7 +140,7 @@ class OtherClassifier:
         one = {name: ids[:1, :1].expand(1, length).contiguous() for name, ids in batches[0].items()}
         return card(
             parameters_by_block(self.model),
-            counted(lambda: self.model(**one)),
+            count_multiply_adds(lambda: self.model(**one)),
             length,
             milliseconds_a_row(lambda batch: self.model(**batch).logits, batches),
         )
@@ -197,7 +198,7 @@ def _check_sizes(path: Path, get: Callable) -> None:
 def check_other_teacher(workspace) -> None:
     """Raise UserError, before a stage runs, for logits or a classifier that do not fit the task."""
     teacher = workspace.task_teacher
-    if teacher.kind == LOGITS:
+    if teacher.kind == KIND_LOGITS:
         read_logits(teacher.path, workspace.task, workspace.task_rows)
-    elif workspace.given_task_teacher and workspace.without_layers:
+    elif workspace.given_task_teacher and workspace.why_layers_are_not_matched:
         class_order(teacher, workspace.task)
