@@ -260,7 +260,7 @@ def test_what_the_graph_cannot_say_is_refused(tmp_path, monkeypatch):
     ):
         with pytest.raises(UserError, match=said):
             onnx_bytes(model)
-    monkeypatch.setattr(onnx_graph, "LARGEST", 1000)
+    monkeypatch.setattr(onnx_graph, "LARGEST_MESSAGE_BYTES", 1000)
     with pytest.raises(UserError, match="larger than the 2 GB"):
         onnx_bytes(small(tmp_path)[1])
 

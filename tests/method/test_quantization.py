@@ -247,7 +247,7 @@ def test_more_padding_changes_nothing():
 
 def test_training_mends_what_rounding_broke(monkeypatch):
     """With five levels instead of 255, so that something breaks in so small a model."""
-    monkeypatch.setattr(quantization, "MOST", 2)
+    monkeypatch.setattr(quantization, "LARGEST_INT8", 2)
     model, examples = bert(1, dropout=0, num_labels=2), rows(40)
     loop(
         model,

@@ -25,7 +25,7 @@ from tests.tensorflow_writer import (
     write_folder,
 )
 from tinybert_lite.data.fingerprints import fingerprint
-from tinybert_lite.method.auto_models import prepared
+from tinybert_lite.method.auto_models import with_our_attention
 from tinybert_lite.method.objectives import Intermediate, Prediction
 from tinybert_lite.models import tensor_bundle, tensorflow_checkpoint
 from tinybert_lite.models.configuration import find_config, read_config
@@ -102,7 +102,7 @@ def test_a_classifier_that_tensorflow_wrote_gives_the_golden_logits():
     model, new = load_model(REAL / "classifier")
     assert new == [] and model.config.classifier_head == "huggingface"
     model.config.classifier_head = "relu"  # the golden model's, the original project's
-    prepared(model.auto)
+    with_our_attention(model.auto)
     found = model.eval()(batch, logits=True).logits
     check(found, expected["task_prediction"]["student_logits"])
     assert torch.equal(

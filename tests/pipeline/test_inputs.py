@@ -164,7 +164,7 @@ def test_a_corpus_that_gives_no_sequences_is_refused_at_the_plan(text, says, wor
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of a few thousand bytes, so that a small file has a head, a middle and a tail."""
-    for name, value in (("ALL", 6000), ("LEAST", 2000), ("MOST", 2000)):
+    for name, value in (("ALL", 6000), ("LEAST_BYTES", 2000), ("MOST_BYTES", 2000)):
         monkeypatch.setattr(corpus_parts, name, value)
 
 

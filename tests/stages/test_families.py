@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tests.makers import power_cut_after
 from tests.makers.commands import RUN, call, outcome, results_of, states
 from tests.makers.families import make_family, tokenizer_of
-from tinybert_lite.models.families import ENCODERS, STUDENT_IS_BERT, WITH_SCORES
+from tinybert_lite.models.families import MATCHED_FAMILIES, STUDENT_IS_BERT, WITH_SCORES
 from tinybert_lite.models.loading import load_with_tokenizer
 
 # One of each mechanism: byte-level BPE without segments and a norm after the layers, SentencePiece,
@@ -35,7 +35,7 @@ def alone(workspace):
 
 
 @pytest.mark.parametrize(
-    "family", chosen(family for family in ENCODERS if family not in WITHOUT_CLASSIFIER)
+    "family", chosen(family for family in MATCHED_FAMILIES if family not in WITHOUT_CLASSIFIER)
 )
 def test_all_stages_and_an_export_that_transformers_opens(alone, family):
     make_family(alone / "teacher", family)
@@ -73,7 +73,7 @@ def test_all_stages_and_an_export_that_transformers_opens(alone, family):
         assert float(row[1]) == pytest.approx(float(probabilities.max()), abs=1e-3)
 
 
-@pytest.mark.parametrize("family", chosen(ENCODERS))
+@pytest.mark.parametrize("family", chosen(MATCHED_FAMILIES))
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(alone, family):
     kind = "encoder" if family in WITHOUT_CLASSIFIER else "masked_lm"
     make_family(alone / "teacher", family, kind)

@@ -21,7 +21,7 @@ from tinybert_lite.method.quantization import is_quantized
 from tinybert_lite.system.errors import UserError
 
 OPSET, IR_VERSION = 20, 9  # of ONNX 1.15 (2023), for ONNX Runtime from 1.17 on
-LARGEST = 2**31 - 1  # bytes of a protobuf message
+LARGEST_MESSAGE_BYTES = 2**31 - 1  # bytes of a protobuf message
 
 Activation = Callable[[Graph, str], str]
 ACTIVATIONS: dict[str, Activation] = {
@@ -144,7 +144,7 @@ def onnx_bytes(model: Encoder) -> bytes:
     Raises UserError as `onnx_model`, and if the model is too large for one file.
     """
     found = onnx_model(model)
-    if found.ByteSize() > LARGEST:
+    if found.ByteSize() > LARGEST_MESSAGE_BYTES:
         raise UserError(
             "this model is larger than the 2 GB that an ONNX file holds; serve it with PyTorch "
             "(--format classifier)"

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedConfig
 
 from tinybert_lite.models.configuration import RELU_HEAD, family_of, find_config, read_config
-from tinybert_lite.models.families import ENCODERS, WITH_SCORES
+from tinybert_lite.models.families import MATCHED_FAMILIES, WITH_SCORES
 from tinybert_lite.models.parameter_names import ParameterNames, as_in_files, names_of_family
 from tinybert_lite.models.tokenizers import (
     find_vocabulary,
@@ -64,7 +64,7 @@ class ModelFolder(os.PathLike):
         """One of the kinds above; KIND_ENCODER also without a config.json."""
         if self.path.is_file():
             return KIND_LOGITS
-        return KIND_ENCODER if self.family in ENCODERS else KIND_OTHER_CLASSIFIER
+        return KIND_ENCODER if self.family in MATCHED_FAMILIES else KIND_OTHER_CLASSIFIER
 
     @cached_property
     def family(self) -> str:

@@ -7,7 +7,7 @@ each is refused here, or returned in the list of new parts.
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from tinybert_lite.method.auto_models import auto_class, prepared
+from tinybert_lite.method.auto_models import auto_class, with_our_attention
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import RANGE
 from tinybert_lite.models.folder import ModelFolder
@@ -78,7 +78,7 @@ def load_tensors(
                 f"({names.prefix}pooler.*); use another checkpoint"
             )
         new.append(POOLER_PART)
-    return prepared(auto.train()), new
+    return with_our_attention(auto.train()), new
 
 
 def _check_shapes(mismatched: list[tuple], state: State, folder: ModelFolder) -> None:

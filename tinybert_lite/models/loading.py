@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig
 from tinybert_lite.method.auto_models import new_auto
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import is_quantized, quantize
-from tinybert_lite.models.families import OF_ANY_FAMILY
+from tinybert_lite.models.families import VOCABULARY_FIELDS
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.labels import OutputLabels
 from tinybert_lite.models.load_tensors import (
@@ -61,7 +61,7 @@ def load_model(
     names = names_of_family(config.model_type)
     stored = state.get(names.classifier_weight) if names.classifier & state.keys() else None
     if like and not state:
-        for name in OF_ANY_FAMILY:
+        for name in VOCABULARY_FIELDS:
             setattr(config, name, getattr(like, name, None))
     if from_scratch and hasattr(config, "bits"):  # the scales of 8 bits are measured on data
         del config.bits
@@ -129,7 +129,7 @@ def load_with_tokenizer(folder: Place, lower_case: bool | None = None, **parts) 
     folder = ModelFolder.at(folder)
     model, new_parts = load_model(folder, **parts)
     tokenizer = folder.tokenizer(lower_case)
-    tokenizer.model_max_length = min(tokenizer.model_max_length, model.positions)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, model.max_tokens)
     check_pieces(tokenizer, model.config.vocab_size, folder.need_tokenizer(), folder.config_file)
     if MASKED_LM_PART in new_parts and folder.weights_file:
         raise UserError(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.models.student import described
+from tinybert_lite.models.student import describe
 from tinybert_lite.pipeline.estimate import Estimate, free_memory
 from tinybert_lite.pipeline.folders import GROWN
 from tinybert_lite.pipeline.workspace import Workspace
@@ -114,7 +114,7 @@ def print_plan(
         f" · seed {settings.seed}\n"
         f"workspace {workspace.root}\n"
         f"teacher {teacher} · student {shown(student, workspace)} "
-        f"({described(student, workspace.teacher)})\n"
+        f"({describe(student, workspace.teacher)})\n"
         f"device {device} · {set_threads(settings.threads)} threads · {machine()}\n"
     )
     todo = to_do(plan)

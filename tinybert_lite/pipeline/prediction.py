@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tinybert_lite.data.asked import Asked, Texts
+from tinybert_lite.data.rows_to_predict import RowToPredict, Texts
 from tinybert_lite.data.saved_datasets import PARQUET
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.exports.serving import MODELS, Served
@@ -122,9 +122,11 @@ def _fine_tuned(folder: ModelFolder):
     return found
 
 
-def answered(predictor: Predictor, rows: Iterable[Asked]) -> Iterator[tuple[Asked, Answer]]:
+def answered(
+    predictor: Predictor, rows: Iterable[RowToPredict]
+) -> Iterator[tuple[RowToPredict, Answer]]:
     """Yield each row with its answer."""
-    waiting: deque[Asked] = deque()
+    waiting: deque[RowToPredict] = deque()
 
     def texts() -> Iterator[Texts | None]:
         for row in rows:
@@ -144,7 +146,7 @@ def cells(answer: Answer, regression: bool = False) -> list[str]:
 
 def write_answers(
     path: Path,
-    found: Iterable[tuple[Asked, Answer]],
+    found: Iterable[tuple[RowToPredict, Answer]],
     regression: bool,
     pairs: bool,
     others: Sequence[str] = (),

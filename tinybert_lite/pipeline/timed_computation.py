@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tinybert_lite.data.masked_lm import IGNORED
-from tinybert_lite.method.auto_models import positions_of
+from tinybert_lite.method.auto_models import max_tokens_of
 from tinybert_lite.models.cost import count_multiply_adds
 from tinybert_lite.system.device import Device
 
@@ -50,7 +50,7 @@ class Computation:
     @property
     def max_length(self) -> int:
         """The largest number of tokens that the model, and its teacher, have positions for."""
-        return min(map(positions_of, filter(None, (self.model, self.teacher))))
+        return min(map(max_tokens_of, filter(None, (self.model, self.teacher))))
 
     def batch(self, rows: int, length: int) -> Batch:
         """Make a batch of arbitrary tokens, (rows, length); all but the first row are padded."""

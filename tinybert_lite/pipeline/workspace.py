@@ -13,7 +13,11 @@ from tinybert_lite.models.folder import PRE_DATA, ModelFolder
 from tinybert_lite.models.loading import shares_layers
 from tinybert_lite.models.student import derived_student, read_shape
 from tinybert_lite.pipeline.folders import SHIPPED, STUDENT_MODEL, Folders, rows_elsewhere
-from tinybert_lite.pipeline.model_choice import is_ancestor, resolve_teacher, shipped_student
+from tinybert_lite.pipeline.model_choice import (
+    may_be_pretrained_version_of,
+    resolve_teacher,
+    shipped_student,
+)
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
 
@@ -177,7 +181,7 @@ class Workspace(Folders):
         if not self.given_teacher and task.has_layers and task.weights_file:
             student = ModelFolder(self.given_student or self.root / "none")
             fits = not student.weights_file or shares_layers(task, student)
-            if fits and not is_ancestor(resolve_teacher(own, self), task):
+            if fits and not may_be_pretrained_version_of(resolve_teacher(own, self), task):
                 return task
         return resolve_teacher(own, self)
 

@@ -49,7 +49,7 @@ def work(job: Job) -> dict:
     if options.start == "embeddings" and not options.continue_train:
         start_from_embeddings(student, teacher)
     save_model_folder(student, tokenizer, folder)
-    length = min(options.max_seq_length, student.positions, teacher.positions)
+    length = min(options.max_seq_length, student.max_tokens, teacher.max_tokens)
     with scratch(folder) as ids:
         batches = Batches(
             lambda epoch: read_epoch(

@@ -117,7 +117,7 @@ def load_student(job: Job, teacher: LoadedModel | None = None, **parts) -> Loade
     student = job.classifier("student", classifier_head=head, **parts)
     check_same_tokenizer(student, teacher)
     both = (student, teacher)
-    length = min(min(loaded.model.positions, loaded.tokenizer.model_max_length) for loaded in both)
+    length = min(min(loaded.model.max_tokens, loaded.tokenizer.model_max_length) for loaded in both)
     for loaded in both:
         loaded.tokenizer.model_max_length = length
     return student

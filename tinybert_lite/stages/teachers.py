@@ -16,7 +16,7 @@ import transformers
 from tinybert_lite.data.logits import on_the_scale, read_logits
 from tinybert_lite.data.tables import Row
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.method.auto_models import positions_of
+from tinybert_lite.method.auto_models import max_tokens_of
 from tinybert_lite.models.configuration import SIZES
 from tinybert_lite.models.cost import (
     card,
@@ -26,7 +26,7 @@ from tinybert_lite.models.cost import (
     parts_of,
 )
 from tinybert_lite.models.folder import KIND_LOGITS, ModelFolder
-from tinybert_lite.models.tokenizers import SAFELY
+from tinybert_lite.models.tokenizers import LOCAL_WITHOUT_CODE
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, say
@@ -62,9 +62,15 @@ class OtherClassifier:
             )
         read_weights(folder.weights_file)  # refuses pointers, NaN and pickles that hold code
         try:
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **SAFELY)
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, **LOCAL_WITHOUT_CODE
+            )
             model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
-                folder, weights_only=True, dtype=torch.float32, output_loading_info=True, **SAFELY
+                folder,
+                weights_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **LOCAL_WITHOUT_CODE,
             )
             self.model = model.eval().to(device)
         except (
@@ -84,7 +90,7 @@ class OtherClassifier:
                 f"{self.tokenizer.pad_token}, does not belong to a model of {places}: put the "
                 f"model's own tokenizer files there"
             )
-        self.max_length = min(max_length, self.tokenizer.model_max_length, positions_of(model))
+        self.max_length = min(max_length, self.tokenizer.model_max_length, max_tokens_of(model))
 
     def batch(self, texts: list[Text]) -> dict[str, torch.Tensor]:
         """Tokenise texts into the model's inputs, (B, L) each."""
@@ -165,7 +171,7 @@ def class_order(folder: ModelFolder, task: Task) -> list[int]:
     path = folder.config_file
     _check_sizes(path, read_json(path).get)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, **SAFELY)
+        config = transformers.AutoConfig.from_pretrained(folder, **LOCAL_WITHOUT_CODE)
         words = [str(config.id2label[number]) for number in range(config.num_labels)]
     except Exception as error:  # transformers raises errors of many kinds for invalid values
         raise _unusable(folder, error) from None
