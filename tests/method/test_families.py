@@ -86,7 +86,7 @@ def test_heads_are_the_stock_models(family):
     expected = stock(**model.inputs(batch)).logits
     found = model(batch, logits=True).logits
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert model.classifier.out_features == 3 and not model.has_masked_lm
+    assert model.output_layer.out_features == 3 and not model.has_masked_lm
     stock, model = both(family, "masked_lm", masked_lm=True)
     places = torch.zeros_like(batch["attention_mask"]).bool()
     places[0, 3] = places[2, 1] = True
@@ -94,7 +94,7 @@ def test_heads_are_the_stock_models(family):
     torch.testing.assert_close(
         model(batch, masked_lm=places).masked_lm, expected, rtol=1e-4, atol=1e-5
     )
-    assert model.classifier is None and model.has_masked_lm
+    assert model.output_layer is None and model.has_masked_lm
 
 
 @pytest.mark.parametrize("family", WITHOUT_SCORES)

@@ -118,7 +118,7 @@ def test_without_the_rule_for_neighbours_they_would():
 
 
 def test_ranges_follow_as_worked_out_by_hand():
-    layer = quantize(bert(1, num_labels=2)).classifier
+    layer = quantize(bert(1, num_labels=2)).output_layer
     layer.train()
     by_hand = None
     for most in (4.0, 2.0, 10.0):

@@ -178,8 +178,8 @@ def three_classes(folder, **config):
 def test_a10_label2id_alone_serves(tmp_path, capsys):
     words = ("entailment", "neutral", "contradiction")
     folder = three_classes(tmp_path, label2id={word: i for i, word in enumerate(words)})
-    plain = load_model(folder)[0].classifier.weight
-    found = load_classifier(folder, TASKS["MNLI"]).model.classifier.weight
+    plain = load_model(folder)[0].output_layer.weight
+    found = load_classifier(folder, TASKS["MNLI"]).model.output_layer.weight
     assert torch.equal(found, plain[[2, 0, 1]])
     assert "reordered" in capsys.readouterr().out
 

@@ -120,9 +120,9 @@ def onnx_model(model: Encoder):
     pooled = graph.add("Tanh", graph.linear(x, model.body.pooler.dense))
     if getattr(config, "classifier_head", "huggingface") == "relu":
         pooled = graph.add("Relu", pooled)
-    logits = graph.linear(pooled, model.classifier)
+    logits = graph.linear(pooled, model.output_layer)
     graph.nodes.append(helper.make_node("Identity", [logits], ["logits"], "logits"))
-    value, K = helper.make_tensor_value_info, model.classifier.out_features
+    value, K = helper.make_tensor_value_info, model.output_layer.out_features
     whole = helper.make_graph(
         graph.nodes,
         "classifier",

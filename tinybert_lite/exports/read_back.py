@@ -37,7 +37,9 @@ def answers(model: Encoder) -> Answers:
     batch = probe(model.config)
     real = batch["attention_mask"].bool()
     found = model.eval()(
-        batch, logits=model.classifier is not None, masked_lm=real if model.has_masked_lm else None
+        batch,
+        logits=model.output_layer is not None,
+        masked_lm=real if model.has_masked_lm else None,
     )
     said = {
         "logits": found.logits,
@@ -58,7 +60,7 @@ def by_transformers(source: Source, folder: Path) -> Answers:
     model, batch, options = source.model, probe(source.model.config), LOCAL_WITHOUT_CODE
     if source.has_relu_head:  # our own class, which the folder has a copy of
         kind, what, options = BertReluHeadForSequenceClassification, "logits", {}
-    elif model.classifier is not None:
+    elif model.output_layer is not None:
         kind, what = transformers.AutoModelForSequenceClassification, "logits"
     elif model.has_masked_lm:
         kind, what = transformers.AutoModelForMaskedLM, "masked-LM logits"

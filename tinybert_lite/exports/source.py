@@ -35,7 +35,7 @@ class Source:
     @property
     def has_relu_head(self) -> bool:
         head = getattr(self.model.config, "classifier_head", "")
-        return self.model.classifier is not None and head == "relu"
+        return self.model.output_layer is not None and head == "relu"
 
     def others(self, *kept: str) -> dict[str, Tensor]:
         """Return the stored tensors of other heads whose names hold one of these; print others."""
@@ -117,7 +117,7 @@ def check_servable(source: Source) -> None:
             f"{source.folder.config_file}: --format serving writes the graph of a BERT only, not "
             f"of a {source.model.config.model_type}; use --format huggingface"
         )
-    if source.model.classifier is None:
+    if source.model.output_layer is None:
         raise UserError(
             f"{source.folder} holds no classifier, so it cannot predict; export a model after "
             f"stage 5"

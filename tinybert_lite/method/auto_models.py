@@ -41,7 +41,7 @@ def max_tokens_of(model: nn.Module) -> int:
     return places - first if places > 0 else UNLIMITED  # XLNet has no limit: -1
 
 
-def output_layer(auto: PreTrainedModel) -> str:
+def output_layer_name(auto: PreTrainedModel) -> str:
     """The name of a classifier's last layer, the last Linear outside of the encoder."""
     prefix = f"{auto.base_model_prefix}."
     linear = (name for name, part in auto.named_modules() if isinstance(part, nn.Linear))

@@ -163,7 +163,7 @@ def calibrate(model: Encoder, batches: Iterable[dict[str, Tensor]]) -> Encoder:
     for layer in layers:
         layer.calibrating = True
     for batch in batches:
-        model(batch, logits=model.classifier is not None)
+        model(batch, logits=model.output_layer is not None)
         follow_ranges(model)
     for layer in layers:
         layer.calibrating = False

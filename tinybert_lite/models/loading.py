@@ -162,7 +162,7 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
             f"{loaded.folder}: its labels {', '.join(words)} are reordered to the order of "
             f"{task.name}"
         )
-        for parameter in loaded.model.classifier.parameters():
+        for parameter in loaded.model.output_layer.parameters():
             parameter.data = parameter.data[order]
         loaded.model.config.id2label = dict(enumerate(task.labels))
     return loaded

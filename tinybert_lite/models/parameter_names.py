@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoModelForPreTraining
 
-from tinybert_lite.method.auto_models import auto_class, output_layer
+from tinybert_lite.method.auto_models import auto_class, output_layer_name
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def names_of_family(model_type: str) -> ParameterNames:
             continue
         of_kind[kind] = {name for name in model.state_dict() if not name.startswith(prefix)}
         if kind is auto_class(num_labels=2):
-            classifier_weight = f"{output_layer(model)}.weight"
+            classifier_weight = f"{output_layer_name(model)}.weight"
         elif kind is auto_class(masked_lm=True):
             tied = model._tied_weights_keys or ()
     classifier, masked_lm, _ = of_kind.values()

@@ -114,7 +114,7 @@ def _fine_tuned(folder: ModelFolder):
             "model with --student_model, or make one with run_all"
         )
     found = load_with_tokenizer(folder, projection="none")
-    if found.model.classifier is None:
+    if found.model.output_layer is None:
         raise UserError(
             f"{folder} holds a model without a classifier, so it cannot predict; name a "
             "model of stage 5"
