@@ -108,23 +108,16 @@ def _check_layers(
     stage: str, student: ModelFolder, teacher: ModelFolder, settings: Settings
 ) -> None:
     """Raise UserError, with the setting that helps, for layers or heads that do not map."""
-    options = getattr(settings, stage)
-    student_config, teacher_config = student.config, teacher.config
+    options, configs = getattr(settings, stage), (student.config, teacher.config)
+    M, N = (config.num_hidden_layers for config in configs)
     try:
-        layer_mapping(
-            options.mapping, student_config.num_hidden_layers, teacher_config.num_hidden_layers
-        )
+        layer_mapping(options.mapping, M, N)
     except UserError as error:
-        cure = f" (--set {stage}.mapping=top)"
-        fits = student_config.num_hidden_layers <= teacher_config.num_hidden_layers
-        raise UserError(f"{stage}: {error}{cure * fits}") from None
+        cure = f" (--set {stage}.mapping=top)" * (M <= N)
+        raise UserError(f"{stage}: {error}{cure}") from None
     if options.attention_weight and teacher.yields_scores and student.yields_scores:
         try:
-            check_heads(
-                student_config.num_attention_heads,
-                teacher_config.num_attention_heads,
-                options.heads,
-            )
+            check_heads(*(config.num_attention_heads for config in configs), options.heads)
         except UserError as error:
             raise UserError(f"{stage}: {error} (--set {stage}.heads=skip)") from None
     elif options.attention_weight:
