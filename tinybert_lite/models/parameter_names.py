@@ -71,11 +71,9 @@ def as_in_files(names: Iterable[str], family: ParameterNames) -> dict[str, str]:
     Taken off: a prefix that all names have (`module.`, `_orig_mod.`, `model.`). Added: the prefix
     of the encoder, which a file of the encoder alone lacks.
     """
-    names = list(map(str, names))
-    embeddings = [name for name in names if name.endswith(family.word_embeddings)]
-    own = min(embeddings, key=len, default=family.word_embeddings).removesuffix(
-        family.word_embeddings
-    )
+    names, end = list(map(str, names)), family.word_embeddings
+    embeddings = [name for name in names if name.endswith(end)]
+    own = min(embeddings, key=len, default=end).removesuffix(end)
     common = own.removesuffix(family.prefix)
     if not all(name.startswith(common) for name in names):
         common = ""
@@ -83,7 +81,6 @@ def as_in_files(names: Iterable[str], family: ParameterNames) -> dict[str, str]:
     for name in names:
         short = name.removeprefix(common)
         bare = own in ("", common) and short.split(".")[0] in family.encoder_modules
-        found[name] = (
-            f"{family.prefix}{short}" if bare and short not in family.of_all_heads else short
-        )
+        bare = bare and short not in family.of_all_heads
+        found[name] = family.prefix * bare + short
     return found

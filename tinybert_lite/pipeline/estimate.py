@@ -133,7 +133,7 @@ def estimate(works: dict[str, Work], computations: Computations, settings: Setti
         disk = [found.disk(work, settings, name) for name, work in works.items()]
     if "report" in seconds:
         seconds["report"] += REPORT_PICTURES_SECONDS
-    kept, states = (sum(part[0] for part in disk), max((part[1] for part in disk), default=0))
+    kept, states = sum(part[0] for part in disk), max((part[1] for part in disk), default=0)
     return Estimate(seconds, round(own + max(memory, default=0)), round(kept + states))
 
 

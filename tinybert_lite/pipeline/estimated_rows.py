@@ -54,13 +54,12 @@ def estimate_rows(
     """Count the rows of files that exist, and estimate those that the stages will write."""
     names = {stage.name for stage in todo}
     train = inputs.rows.get("train")
-    dev = inputs.those(workspace.task.dev_files)
     augmented = None
     if "data_augmentation" in names:
         augmented = estimate_augmentation(inputs, settings)
     return EstimatedRows(
         train,
-        dev,
+        inputs.those(workspace.task.dev_files),
         inputs.tests,
         augmented.rows if augmented else inputs.rows.get("rows", train),
         augmented,
