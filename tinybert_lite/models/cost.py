@@ -29,7 +29,6 @@ def parameters_by_block(model: Encoder | PreTrainedModel) -> dict[str, int]:
     return found
 
 
-@torch.inference_mode()
 def multiply_adds(model: Encoder, length: int) -> int:
     """Count the multiply-adds of an encoder for one row of L = `length` tokens."""
     ones = torch.ones(1, length, dtype=torch.long, device=next(model.parameters()).device)

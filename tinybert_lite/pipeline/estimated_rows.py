@@ -54,9 +54,8 @@ def estimate_rows(
     """Count the rows of files that exist, and estimate those that the stages will write."""
     names = {stage.name for stage in todo}
     train = inputs.rows.get("train")
-    augmented = None
-    if "data_augmentation" in names:
-        augmented = estimate_augmentation(inputs, settings)
+    augmenting = "data_augmentation" in names
+    augmented = estimate_augmentation(inputs, settings) if augmenting else None
     return EstimatedRows(
         train,
         inputs.those(workspace.task.dev_files),

@@ -134,7 +134,6 @@ class OtherClassifier:
             )
         return on_the_scale(found[place], self.task)
 
-    @torch.inference_mode()
     def cost(self, rows: list[Row]) -> dict:
         """The same as `models.cost.cost`; multiply-adds are counted in a forward pass of a row."""
         batches = [
