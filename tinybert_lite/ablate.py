@@ -51,9 +51,10 @@ def main(argv: list[str]) -> int:
             f"{base.teacher} has no teacher yet: make one with run_all, "
             "or name one with --teacher_model"
         )
-    if base.without_layers:
+    if base.why_layers_are_not_matched:
         raise UserError(
-            f"--task_teacher: {base.without_layers}, but an ablation needs stage 4: name a BERT"
+            f"--task_teacher: {base.why_layers_are_not_matched}, but an ablation needs stage 4: "
+            f"name a BERT"
         )
     check_inputs(base, [*STAGES])
     return 2 if run(base, settings, variants, args.seeds, args.dry_run) else 0

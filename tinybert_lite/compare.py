@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
             f"the vocabulary of {args.student_model} has {vocab_size} entries and that of "
             f"{args.teacher_model} has {others}; compare models with the same vocabulary"
         )
-    most = min(model.positions for model in (teacher, student))
+    most = min(model.max_tokens for model in (teacher, student))
     batch = read_batch(args.batch, vocab_size, most)
     options = args.mapping, args.padding, args.heads, args.temperature
     print(json.dumps(compare(student, teacher, batch, *options)))

@@ -7,7 +7,7 @@ Rows without a label are kept for distillation, in which soft targets replace th
 
 from pathlib import Path
 
-from tinybert_lite.data.records import KINDS
+from tinybert_lite.data.row_files import KINDS
 from tinybert_lite.pipeline.own_data import LANGUAGES, METRICS, make
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings

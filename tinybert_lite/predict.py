@@ -8,8 +8,8 @@ python -m tinybert_lite.predict --runtime int8 --file SST-2/test.tsv
 from argparse import Namespace
 from pathlib import Path
 
-from tinybert_lite.data.asked import Asked, read_asked
-from tinybert_lite.data.records import KINDS
+from tinybert_lite.data.row_files import KINDS
+from tinybert_lite.data.rows_to_predict import RowToPredict, read_rows_to_predict
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK
 from tinybert_lite.exports.serving import MODELS
 from tinybert_lite.pipeline import prediction
@@ -63,9 +63,9 @@ def main(argv: list[str]) -> None:
     model = prediction.answering_folder(args.student_model, args.runtime, workspace)
     predictor = prediction.Predictor(model, args.device, args.max_seq_length, runtime=args.runtime)
     seconds, others = args.texts[1::2] if pairs else [None] * len(args.texts), []
-    found = map(Asked, zip(args.texts[:: 1 + pairs], seconds))
+    found = map(RowToPredict, zip(args.texts[:: 1 + pairs], seconds))
     if args.file:
-        found, others = read_asked(args.file, workspace.task, args.text, args.text_b)
+        found, others = read_rows_to_predict(args.file, workspace.task, args.text, args.text_b)
     found = prediction.answered(predictor, found)
     if args.file:
         found = progress(found, "prediction, rows", prediction.count_lines(args.file), remark)

@@ -67,10 +67,10 @@ def main(argv: list[str]) -> None:
     student = args.load_ckpt_path and places.model_folder(args.load_ckpt_path)
     teacher = args.teacher_model and local_folder(args.teacher_model)
     if student or rows:
-        rows = places.split_file(rows, "train", workspace)
+        rows = places.given_split_file(rows, "train", workspace)
     reads = STAGE.reads(workspace, teacher, rows, student, args.labels_alone)
     for split in workspace.task.dev_files:
-        reads[split] = places.split_file(args.eval_data_dir, split, workspace)
+        reads[split] = places.given_split_file(args.eval_data_dir, split, workspace)
     settings = run_settings(args, workspace.task, quantize=Quantizing.of(args))
     own = workspace.int8_student if args.do_quant else workspace.float32_student
     STAGE.execute(reads, args.output_dir or own, settings)

@@ -7,7 +7,7 @@ python -m tinybert_lite.reset --make_ready FOLDER
 
 from pathlib import Path
 
-from tinybert_lite.classroom.ready import CHOICES, make_ready, number_of, put_in_place, reset
+from tinybert_lite.classroom.ready import CHOICES, make_ready, put_in_place, reset, stage_key
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
@@ -19,10 +19,10 @@ def main(argv: list[str]) -> None:
     parser = Parser("reset", "Reset a stage, or put ready results of it in place.")
     add, choice = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
     choice.add_argument(
-        "--stage", choices=CHOICES, type=number_of, help="move the files of this stage into aside/"
+        "--stage", choices=CHOICES, type=stage_key, help="move the files of this stage into aside/"
     )
     ready = "put ready results of this stage, and of the stages that it needs, in place"
-    choice.add_argument("--ready", choices=CHOICES, type=number_of, help=ready)
+    choice.add_argument("--ready", choices=CHOICES, type=stage_key, help=ready)
     choice.add_argument(
         "--make_ready",
         metavar="FOLDER",

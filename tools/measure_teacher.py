@@ -27,7 +27,7 @@ from tinybert_lite.data.batches import in_order
 from tinybert_lite.data.corpus import documents_of, is_held_out, plain
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.data.tokens import encode, words
-from tinybert_lite.models.loading import LoadedBert, load_bert
+from tinybert_lite.models.loading import LoadedModel, load_with_tokenizer
 from tinybert_lite.training.history import read_history
 
 SST = find_task("SST-2")
@@ -80,7 +80,7 @@ def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
             yield " ".join(waiting)
 
 
-def hide(bert: LoadedBert, text: str, seed: str) -> tuple[str, list[str]]:
+def hide(bert: LoadedModel, text: str, seed: str) -> tuple[str, list[str]]:
     """The text with 15 % of its words masked, one [MASK] per word piece; and those words."""
     rng, unknown = random.Random(seed), bert.tokenizer.unk_token
     found = [
@@ -99,7 +99,7 @@ def hide(bert: LoadedBert, text: str, seed: str) -> tuple[str, list[str]]:
 
 
 @torch.inference_mode()
-def measure(bert: LoadedBert, texts: list[str]) -> tuple[int, float, float]:
+def measure(bert: LoadedModel, texts: list[str]) -> tuple[int, float, float]:
     """Hidden words, the share guessed right, and the perplexity of a word."""
     bert.model.eval()
     masked, answers = zip(*(hide(bert, text, f"{number}") for number, text in enumerate(texts)))
@@ -123,7 +123,7 @@ def measure(bert: LoadedBert, texts: list[str]) -> tuple[int, float, float]:
     return int(count), right / count, math.exp(loss / count)
 
 
-def unigram(bert: LoadedBert, texts: list[str], frequencies: Counter) -> tuple[float, float]:
+def unigram(bert: LoadedModel, texts: list[str], frequencies: Counter) -> tuple[float, float]:
     """The share and the perplexity of always guessing by frequency, for each word piece that is
     hidden.
     """
@@ -142,7 +142,7 @@ def unigram(bert: LoadedBert, texts: list[str], frequencies: Counter) -> tuple[f
     return answers.count([most]) / len(answers), math.exp(loss / len(answers))
 
 
-def count_pieces(bert: LoadedBert, sources: list[Path], held_out: int) -> Counter:
+def count_pieces(bert: LoadedModel, sources: list[Path], held_out: int) -> Counter:
     """How often each word piece stands in the words of the training documents."""
     seen: Counter = Counter()
     for source in sources:
@@ -157,7 +157,7 @@ def count_pieces(bert: LoadedBert, sources: list[Path], held_out: int) -> Counte
 
 
 @torch.inference_mode()
-def gaps(bert: LoadedBert) -> list[str]:
+def gaps(bert: LoadedModel) -> list[str]:
     """A line of a table for each sentence: the sentence, the word expected, the five guesses."""
     bert.model.eval()
     lines, first, five = [], 0, 0
@@ -214,7 +214,7 @@ def main(argv: list[str] | None = None) -> None:
         plots.pretraining([read_history(path) for path in args.curve[1:]]).savefig(
             args.curve[0], dpi=110
         )
-    berts = [load_bert(folder, masked_lm=True) for folder in args.models]
+    berts = [load_with_tokenizer(folder, masked_lm=True) for folder in args.models]
 
     if args.text:
         frequencies = count_pieces(berts[0], args.text, args.held_out)

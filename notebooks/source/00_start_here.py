@@ -180,9 +180,9 @@ pd.DataFrame(
 # `teacher_model/classroom/README.md`, describes the texts and the results.
 
 # %%
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
-teacher = load_bert(workspace.teacher, masked_lm=True)
+teacher = load_with_tokenizer(workspace.teacher, masked_lm=True)
 config = teacher.model.config
 pd.Series(
     {

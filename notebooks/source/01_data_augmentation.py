@@ -60,10 +60,10 @@ lessons.predict("eligible", "How many words of the sentence may be replaced?", "
 # %%
 from tinybert_lite.data.tokens import words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
 teacher, vectors = (
-    load_bert(workspace.teacher, masked_lm=True),
+    load_with_tokenizer(workspace.teacher, masked_lm=True),
     WordVectors.read(workspace.vectors),
 )
 options = replace(settings.data_augmentation, N=4)

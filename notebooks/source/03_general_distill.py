@@ -92,10 +92,10 @@ assert broken < 1e-12 and fixed == 17
 # %%
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.method.objectives import Intermediate
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
 torch.manual_seed(settings.seed)
-teacher, options = load_bert(workspace.teacher), settings.general_distill
+teacher, options = load_with_tokenizer(workspace.teacher), settings.general_distill
 width = teacher.model.config.hidden_size
 untrained, _ = load_model(
     workspace.student_source,
@@ -232,7 +232,7 @@ except UserError as error:
 # to the student's layer 1.
 
 # %%
-student = load_bert(workspace.general_student)
+student = load_with_tokenizer(workspace.general_student)
 with torch.inference_mode():
     before, after = (
         {name: float(value) for name, value in objective(m.eval(), batch).items()}

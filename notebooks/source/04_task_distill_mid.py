@@ -61,12 +61,12 @@ from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.metrics import chance
 from tinybert_lite.models.loading import load_model
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
 torch.manual_seed(settings.seed)
 teacher, raw = (
-    load_bert(workspace.task_teacher),
-    load_bert(workspace.teacher, num_labels=task.num_labels),
+    load_with_tokenizer(workspace.task_teacher),
+    load_with_tokenizer(workspace.teacher, num_labels=task.num_labels),
 )
 dev_rows = read_table(workspace.data_file(task.dev_files[0]), task)
 dev = encode_table(dev_rows, task, teacher.tokenizer, settings.task_distill_mid.max_seq_length)
@@ -160,7 +160,7 @@ plots.loss_curves(read_history(workspace.mid_student / "history.jsonl"), "stage 
 from tinybert_lite.method.objectives import Intermediate
 
 options = settings.task_distill_mid
-general, student = load_bert(workspace.general_or_given_student), load_bert(workspace.mid_student)
+general, student = load_with_tokenizer(workspace.general_or_given_student), load_with_tokenizer(workspace.mid_student)
 objective = Intermediate(
     student.model, teacher.model, options.mapping, options.padding, options.heads
 )

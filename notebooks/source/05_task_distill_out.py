@@ -102,9 +102,9 @@ from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.metrics import agreement, chance
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
-teacher, student = load_bert(workspace.task_teacher), load_bert(workspace.final_student)
+teacher, student = load_with_tokenizer(workspace.task_teacher), load_with_tokenizer(workspace.final_student)
 rows = read_table(workspace.data_file(task.dev_files[0]), task)
 dev = encode_table(rows, task, teacher.tokenizer, settings.task_distill_out.max_seq_length)
 logits = {"teacher": predict(teacher.model, dev), "student": predict(student.model, dev)}
@@ -168,7 +168,7 @@ task_distill.OUT.execute(
     {**reads, "student": workspace.general_or_given_student}, first, settings
 )
 task_distill.MID.execute({**reads, "student": first}, second, settings)
-swapped = load_bert(second)
+swapped = load_with_tokenizer(second)
 found = {
     "broken: swapped": predict(swapped.model, dev),
     "fixed: intermediate first": logits["student"],

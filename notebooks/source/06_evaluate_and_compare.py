@@ -86,14 +86,14 @@ pd.Series(
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.stages.evaluation import predict
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
 folders = {
     "teacher": workspace.task_teacher,
     "student": workspace.final_student,
     "undistilled": workspace.baseline,
 }
-models = {name: load_bert(folder) for name, folder in folders.items()}
+models = {name: load_with_tokenizer(folder) for name, folder in folders.items()}
 tokenizer, longest = models["teacher"].tokenizer, settings.task_distill_out.max_seq_length
 tables, examples, correct = {}, {}, {}
 for split in ("dev", "test"):
@@ -161,9 +161,9 @@ dev, train = examples["dev"], read_table(workspace.data_file("train"), task)
 train = encode_table(train, task, tokenizer, longest, max_rows=1000)
 answers = {
     "3 general\ndistillation": probe_answers(
-        load_bert(workspace.general_student).model, train, dev
+        load_with_tokenizer(workspace.general_student).model, train, dev
     ),
-    "4 intermediate\nlayers": probe_answers(load_bert(workspace.mid_student).model, train, dev),
+    "4 intermediate\nlayers": probe_answers(load_with_tokenizer(workspace.mid_student).model, train, dev),
     "5 prediction\nlayer": predict(models["student"].model, dev).argmax(1),
 }
 plots.accuracy_and_agreement(answers, predict(models["teacher"].model, dev).argmax(1), dev.labels)

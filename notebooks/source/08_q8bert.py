@@ -83,9 +83,9 @@ print(f"cut off: {int((x / s > 127.5).sum() + (x / s < -128.5).sum())} of {len(x
 # values, and most weights become 0.
 
 # %%
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
-student = load_bert(workspace.final_student)
+student = load_with_tokenizer(workspace.final_student)
 weight = student.model.body.encoder.layer[0].attention.self.query.weight
 widgets.rounding_explorer(weight)
 
@@ -339,7 +339,7 @@ pd.Series(dev_scores, dtype=float).round(3).to_frame(f"dev {task.metric}, ONNX R
 # %%
 from tinybert_lite.models.cost import milliseconds_a_row
 
-trained, one = load_bert(workspace.int8_student).model.eval(), dev.first.batch([0])
+trained, one = load_with_tokenizer(workspace.int8_student).model.eval(), dev.first.batch([0])
 ways = {
     "PyTorch, float32": lambda batch: student.model(batch, logits=True).logits,
     "PyTorch, 8 bits simulated": lambda batch: trained(batch, logits=True).logits,

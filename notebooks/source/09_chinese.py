@@ -176,10 +176,10 @@ plots.word_rows(rows, ["characters", "words"], colours)
 # %%
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.stages.data_augmentation import Augmenter
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 
 teacher, vectors = (
-    load_bert(workspace.teacher, masked_lm=True),
+    load_with_tokenizer(workspace.teacher, masked_lm=True),
     WordVectors.read(workspace.vectors),
 )
 parts = teacher.model, tokenizer, vectors, settings.data_augmentation
@@ -373,7 +373,7 @@ folders = {
     "student": workspace.final_student,
     "undistilled": workspace.baseline,
 }
-models = {name: load_bert(folder).model for name, folder in folders.items()}
+models = {name: load_with_tokenizer(folder).model for name, folder in folders.items()}
 
 
 def positive(texts):

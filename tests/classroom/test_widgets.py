@@ -17,7 +17,7 @@ from tinybert_lite import plots
 from tinybert_lite.classroom import widgets
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.stages.data_augmentation import Augmenter
 from tinybert_lite.stages.settings import Augmenting
 from tinybert_lite.system.errors import UserError
@@ -30,8 +30,8 @@ MAPPING = [0, 2, 4]
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     return (
-        load_bert(make_bert_folder(folder / "student", layers=2, heads=2, seed=1)),
-        load_bert(
+        load_with_tokenizer(make_bert_folder(folder / "student", layers=2, heads=2, seed=1)),
+        load_with_tokenizer(
             make_bert_folder(folder / "teacher", layers=4, width=32, heads=4), masked_lm=True
         ),
     )

@@ -43,7 +43,7 @@ def test_the_classes_of_the_benchmark():
 
 
 @pytest.mark.parametrize("name", ["CMNLI", "OCNLI"])
-def test_rows_without_a_verdict_are_left_out_with_a_count(tmp_path, capsys, name):
+def test_rows_without_agreement_are_left_out_with_a_count(tmp_path, capsys, name):
     row = CLUE[name][0]
     path = save(tmp_path / "train.json", row, {**row, "label": "-"}, row)
     table = read_table(path, TASKS[name])

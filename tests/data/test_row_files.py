@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 from tests.makers import write_tsv
 from tests.makers.row_files import KINDS, write_kind
 from tinybert_lite.data.left_out import left_out
-from tinybert_lite.data.records import records
+from tinybert_lite.data.row_files import open_row_file
 from tinybert_lite.data.split_files import has_rows, split_file, splits_in
 from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tasks import TASKS
@@ -92,7 +92,7 @@ def test_a_saved_dataset_of_several_splits(tmp_path):
         "test": tmp_path / "saved/test",
     }
     with pytest.raises(UserError, match="saved is a saved dataset of several parts; name one"):
-        records(tmp_path / "saved")
+        open_row_file(tmp_path / "saved")
 
 
 UNLABELLED = ["-1", "", "-"]
@@ -167,7 +167,7 @@ def test_what_holds_no_rows_is_refused_in_one_sentence(tmp_path, name, content, 
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=f"{name}.*{says}") as error:
-        list(records(tmp_path / name).rows)
+        list(open_row_file(tmp_path / name).rows)
     assert len(str(error.value)) < 400
 
 
@@ -176,7 +176,7 @@ def test_a_saved_dataset_whose_data_is_a_pointer_is_named(tmp_path):
     (file,) = path.glob("*.arrow")
     file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(UserError, match="00001.arrow is a Git LFS pointer"):
-        records(path)
+        open_row_file(path)
 
 
 def test_a_long_cell_is_read(tmp_path):

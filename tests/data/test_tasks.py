@@ -74,7 +74,7 @@ def test_xnli_reads_its_own_language_alone(tmp_path):
     assert label_ids(read_table(train, task).rows, task) == [0.0]
 
 
-def test_rows_without_a_verdict_are_counted_and_left_out(tmp_path):
+def test_rows_without_agreement_are_counted_and_left_out(tmp_path):
     """SNLI as its authors publish it: the label "-" where annotators did not agree."""
     header = f"gold_label {MNLI_PARSES} sentence1 sentence2 captionID pairID label1".split()
     rows = [

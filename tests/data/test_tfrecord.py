@@ -21,7 +21,7 @@ from tinybert_lite.data import tfrecord
 from tinybert_lite.data.conversions import tables_to_records
 from tinybert_lite.data.epochs import count_sequences, epoch_file, read_epoch
 from tinybert_lite.data.fingerprints import fingerprint
-from tinybert_lite.data.id_rows import id_rows, record_files
+from tinybert_lite.data.id_rows import id_rows, tfrecord_files
 from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import holds_ids, stream_table
 from tinybert_lite.data.tasks import TASKS
@@ -306,7 +306,7 @@ def test_epochs_come_back_byte_for_byte_and_are_read_alike_on_the_way(workspace,
         call("convert_rows made --to tfrecord --bert_model teacher_model --output_dir there").code
         == 0
     )
-    assert [path.name for path in record_files(there)] == [
+    assert [path.name for path in tfrecord_files(there)] == [
         "epoch_0.tfrecord",
         "epoch_2.tfrecord",
         "epoch_10.tfrecord",

@@ -299,9 +299,14 @@ MODELS = {
         ["teacher_model/tokenizer_config.json"],
     ),
     "weights that are no weights": (
-        write("tuned/pytorch_model.bin", b"<html>not found</html>"),
+        write("tuned/pytorch_model.bin", b"not found"),
         MID,
         ["tuned/pytorch_model.bin", "plain tensors"],
+    ),
+    "a web page in place of weights": (
+        write("tuned/pytorch_model.bin", b"<html>not found</html>"),
+        MID,
+        ["tuned/pytorch_model.bin", "web page"],
     ),
     "a damaged safetensors file": (
         write("tuned/model.safetensors", b"\xff" * 64),

@@ -380,7 +380,7 @@ def test_a_damaged_archive_leaves_no_half_file(server, tmp_path, spoil, said):
 
 
 def test_a_member_of_boundless_size_is_refused(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(unpack, "MOST", 1000)
+    monkeypatch.setattr(unpack, "LARGEST_UNPACKED_BYTES", 1000)
     item = Item(
         "T",
         "",

@@ -30,7 +30,7 @@ from tinybert_lite.exports import read_back
 from tinybert_lite.exports.formats import export
 from tinybert_lite.exports.source import open_source
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.saving import save_weights
 from tinybert_lite.pipeline.prediction import Predictor
 from tinybert_lite.system.errors import UserError
@@ -137,12 +137,14 @@ def test_every_kind_comes_out_in_every_format_with_its_logits(tmp_path, modules,
         f"{' '.join(epoch)}"
     )
     assert ran.code == 0, ran.err
-    found = load_bert(tmp_path / "out")
+    found = load_with_tokenizer(tmp_path / "out")
     torch.testing.assert_close(found.model.eval()(BATCH, logits=True).logits, logits, **CLOSE)
     assert (
         found.model.config.id2label == LABELS
         and found.tokenizer.get_vocab()
-        == load_bert(folder, weights=next(folder.glob("model_epoch*"), None)).tokenizer.get_vocab()
+        == load_with_tokenizer(
+            folder, weights=next(folder.glob("model_epoch*"), None)
+        ).tokenizer.get_vocab()
     )
     relu = found.model.config.classifier_head == "relu"
     if format == "huggingface" or format == "classifier" and not relu:
@@ -387,8 +389,8 @@ def test_the_tokenizer_is_transformers_own_too(tmp_path, cased):
     export(open_source(folder), "huggingface", tmp_path / "out")
     texts = ["The good Film, was WARM!", "a plot"], ["so long", "Sad"]
     ours, again, theirs = (
-        load_bert(folder).tokenizer,
-        load_bert(tmp_path / "out").tokenizer,
+        load_with_tokenizer(folder).tokenizer,
+        load_with_tokenizer(tmp_path / "out").tokenizer,
         AutoTokenizer.from_pretrained(tmp_path / "out"),
     )
     expected = ours(*texts, padding=True).data
@@ -432,7 +434,7 @@ def test_a_stock_class_forced_on_it_misses_its_classifier_and_the_tokenizer_open
     assert set(report["missing_keys"]) == {"classifier.weight", "classifier.bias"}
     assert (
         AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab()
-        == load_bert(relu[0]).tokenizer.get_vocab()
+        == load_with_tokenizer(relu[0]).tokenizer.get_vocab()
     )
 
 
@@ -463,7 +465,7 @@ def test_a_student_made_of_it_is_a_plain_folder_again(relu, tmp_path):
     """Stages write config.json anew: nothing in it points to code, or to files of an export."""
     from tinybert_lite.models.saving import save_model_folder
 
-    bert = load_bert(relu[0])
+    bert = load_with_tokenizer(relu[0])
     save_model_folder(bert.model, bert.tokenizer, tmp_path / "next")
     save_weights(bert.model, tmp_path / "next")
     config = json.loads((tmp_path / "next/config.json").read_text())

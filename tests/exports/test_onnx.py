@@ -38,7 +38,7 @@ from tinybert_lite.exports.serving import Served, rms, unrounded
 from tinybert_lite.exports.source import open_source, with_eight_bits
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import calibrate, quantize, weight_scale
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.saving import named_tensors, save_config, save_weights
 from tinybert_lite.pipeline.prediction import Predictor
 from tinybert_lite.stages.evaluation import DevSet
@@ -260,7 +260,7 @@ def test_what_the_graph_cannot_say_is_refused(tmp_path, monkeypatch):
     ):
         with pytest.raises(UserError, match=said):
             onnx_bytes(model)
-    monkeypatch.setattr(onnx_graph, "LARGEST", 1000)
+    monkeypatch.setattr(onnx_graph, "LARGEST_MESSAGE_BYTES", 1000)
     with pytest.raises(UserError, match="larger than the 2 GB"):
         onnx_bytes(small(tmp_path)[1])
 
@@ -362,7 +362,7 @@ def finished(workspace):
             {**config, "id2label": {"0": "bad", "1": "good"}, "label2id": {"bad": 0, "good": 1}}
         )
     )
-    found = load_bert(folder)
+    found = load_with_tokenizer(folder)
     calibrate(quantize(found.model), [random_batch([12, 9, 14], seed=n) for n in range(4)])
     (folder / "int8").mkdir()
     for name in ("vocab.txt",):
@@ -517,13 +517,13 @@ def test_the_dev_score_is_the_same(finished, tmp_path):
     write_toy_data(tmp_path / "SST-2", dev=60)
     export(with_eight_bits(open_source(finished), finished / "int8"), "serving", tmp_path / "out")
     files = {split: tmp_path / "SST-2" / f"{split}.tsv" for split in ("train", "dev")}
-    dev = DevSet(TASKS["SST-2"], files, load_bert(finished).tokenizer, 128)
+    dev = DevSet(TASKS["SST-2"], files, load_with_tokenizer(finished).tokenizer, 128)
     for runtime, place in (("onnx", finished), ("int8", finished / "int8")):
         logits = Served(tmp_path / "out", runtime, threads=1).logits
         assert dev.scores_of(lambda name, logits=logits: logits(dev.parts[name], 16)) == dev(
-            load_bert(place).model
+            load_with_tokenizer(place).model
         ), runtime
-    assert dev(load_bert(finished).model)["accuracy"] > 0.9
+    assert dev(load_with_tokenizer(finished).model)["accuracy"] > 0.9
 
 
 def test_evaluate_scores_a_serving_folder_in_the_tasks_order_of_labels(finished, tmp_path):
@@ -564,7 +564,7 @@ def test_no_other_command_takes_a_serving_folder_for_a_model(finished):
     ran = call("export --model 5_task_distill_out/serving --format classifier --output_dir out")
     assert ran.code == 2 and "holds no weights" in ran.err
     with pytest.raises(UserError, match="bert_onnx' is not supported"):
-        load_bert(finished / "serving")
+        load_with_tokenizer(finished / "serving")
 
 
 @pytest.mark.parametrize(

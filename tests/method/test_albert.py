@@ -19,7 +19,7 @@ from transformers import (
 from tests.makers import VOCABULARY, config_values, make_bert_folder, random_batch, write_vocabulary
 from tests.makers.commands import RUN, call, results_of, states
 from tests.makers.workspaces import make_student_config
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.saving import save_config, save_safetensors, save_weights
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.system.errors import UserError
@@ -188,7 +188,7 @@ def without_vocabulary(folder):
 def test_one_that_does_not_fit_is_refused_in_one_sentence(tmp_path, make, says):
     make(tmp_path)
     with pytest.raises(UserError) as refused:
-        load_bert(tmp_path)
+        load_with_tokenizer(tmp_path)
     assert (
         says in str(refused.value)
         and str(tmp_path) in str(refused.value)

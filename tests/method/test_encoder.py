@@ -187,5 +187,5 @@ def test_dropout_acts_in_training_alone():
 def test_new_heads_are_drawn_with_the_configs_range():
     config = stock_bert(BertModel, width=64, initializer_range=0.02).config
     model = Encoder(config, num_labels=200, projection="per_layer", teacher_width=200)
-    for layer in (model.classifier, *model.fit_denses):
+    for layer in (model.output_layer, *model.fit_denses):
         assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05) and layer.bias.eq(0).all()

@@ -5,7 +5,7 @@ import torch
 
 from tests.makers.families import config_of, stock_of
 from tinybert_lite.method.encoder import Encoder
-from tinybert_lite.models.families import ENCODERS, WITH_SCORES, WITHOUT_SCORES
+from tinybert_lite.models.families import MATCHED_FAMILIES, WITH_SCORES, WITHOUT_SCORES
 
 LENGTHS = torch.tensor([[12], [7], [4]])
 
@@ -28,7 +28,7 @@ def both(family: str, kind: str = "encoder", **parts):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("family", ENCODERS)
+@pytest.mark.parametrize("family", MATCHED_FAMILIES)
 def test_hidden_states_are_eager_attentions_to_the_bit(family):
     stock, model = both(family)
     batch = batch_of(family)
@@ -60,7 +60,7 @@ def test_scores_after_the_softmax_are_eager_attentions_probabilities(family):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("family", ENCODERS)
+@pytest.mark.parametrize("family", MATCHED_FAMILIES)
 def test_chosen_scores_and_fewer_layers_change_nothing(family):
     _, model = both(family)
     batch, scored = batch_of(family), family in WITH_SCORES
@@ -77,14 +77,16 @@ def test_chosen_scores_and_fewer_layers_change_nothing(family):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("family", [family for family in ENCODERS if family != "bert-generation"])
+@pytest.mark.parametrize(
+    "family", [family for family in MATCHED_FAMILIES if family != "bert-generation"]
+)
 def test_heads_are_the_stock_models(family):
     batch = batch_of(family)
     stock, model = both(family, "classifier", num_labels=3)
     expected = stock(**model.inputs(batch)).logits
     found = model(batch, logits=True).logits
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert model.classifier.out_features == 3 and not model.has_masked_lm
+    assert model.output_layer.out_features == 3 and not model.has_masked_lm
     stock, model = both(family, "masked_lm", masked_lm=True)
     places = torch.zeros_like(batch["attention_mask"]).bool()
     places[0, 3] = places[2, 1] = True
@@ -92,7 +94,7 @@ def test_heads_are_the_stock_models(family):
     torch.testing.assert_close(
         model(batch, masked_lm=places).masked_lm, expected, rtol=1e-4, atol=1e-5
     )
-    assert model.classifier is None and model.has_masked_lm
+    assert model.output_layer is None and model.has_masked_lm
 
 
 @pytest.mark.parametrize("family", WITHOUT_SCORES)

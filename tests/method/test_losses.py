@@ -375,7 +375,7 @@ def test_teachers_take_no_part_in_learning():
     )
     assert (
         student.fit_dense.weight.grad.abs().sum() > 0
-        and student.classifier.weight.grad.abs().sum() > 0
+        and student.output_layer.weight.grad.abs().sum() > 0
     )
 
 

@@ -118,7 +118,7 @@ def test_without_the_rule_for_neighbours_they_would():
 
 
 def test_ranges_follow_as_worked_out_by_hand():
-    layer = quantize(bert(1, num_labels=2)).classifier
+    layer = quantize(bert(1, num_labels=2)).output_layer
     layer.train()
     by_hand = None
     for most in (4.0, 2.0, 10.0):
@@ -247,7 +247,7 @@ def test_more_padding_changes_nothing():
 
 def test_training_mends_what_rounding_broke(monkeypatch):
     """With five levels instead of 255, so that something breaks in so small a model."""
-    monkeypatch.setattr(quantization, "MOST", 2)
+    monkeypatch.setattr(quantization, "LARGEST_INT8", 2)
     model, examples = bert(1, dropout=0, num_labels=2), rows(40)
     loop(
         model,

@@ -10,7 +10,12 @@ import pytest
 import torch
 
 from tests.makers import make_bert_folder
-from tinybert_lite.models.folder import CLASSIFIER, ENCODER, LOGITS, ModelFolder
+from tinybert_lite.models.folder import (
+    KIND_ENCODER,
+    KIND_LOGITS,
+    KIND_OTHER_CLASSIFIER,
+    ModelFolder,
+)
 from tinybert_lite.system.errors import UserError
 
 
@@ -23,26 +28,26 @@ def configured(folder: Path, **values) -> ModelFolder:
 @pytest.mark.parametrize(
     "values, kind",
     [
-        ({}, ENCODER),
-        ({"model_type": "bert"}, ENCODER),
-        ({"model_type": "bert_relu_head"}, ENCODER),
-        ({"model_type": "albert"}, ENCODER),
-        ({"model_type": "modernbert"}, ENCODER),
-        ({"model_type": "deberta-v2"}, ENCODER),
-        ({"model_type": "gpt2"}, CLASSIFIER),
-        ({"model_type": ["bert"]}, CLASSIFIER),
-        ({"model_type": "bert_onnx"}, CLASSIFIER),
+        ({}, KIND_ENCODER),
+        ({"model_type": "bert"}, KIND_ENCODER),
+        ({"model_type": "bert_relu_head"}, KIND_ENCODER),
+        ({"model_type": "albert"}, KIND_ENCODER),
+        ({"model_type": "modernbert"}, KIND_ENCODER),
+        ({"model_type": "deberta-v2"}, KIND_ENCODER),
+        ({"model_type": "gpt2"}, KIND_OTHER_CLASSIFIER),
+        ({"model_type": ["bert"]}, KIND_OTHER_CLASSIFIER),
+        ({"model_type": "bert_onnx"}, KIND_OTHER_CLASSIFIER),
     ],
 )
 def test_the_kind_of_a_teacher_and_whether_its_layers_can_be_matched(tmp_path, values, kind):
     folder = configured(tmp_path, **values)
-    assert (folder.kind, folder.has_layers) == (kind, kind == ENCODER)
+    assert (folder.kind, folder.has_layers) == (kind, kind == KIND_ENCODER)
 
 
 def test_a_file_is_one_of_logits_and_an_unmade_folder_counts_as_a_bert(tmp_path):
     (tmp_path / "logits.npy").write_bytes(b"")
     logits, unmade = ModelFolder(tmp_path / "logits.npy"), ModelFolder(tmp_path / "none")
-    assert (logits.kind, logits.has_layers, unmade.kind) == (LOGITS, False, ENCODER)
+    assert (logits.kind, logits.has_layers, unmade.kind) == (KIND_LOGITS, False, KIND_ENCODER)
     assert not unmade.has_config and unmade.weights_file is None and unmade.weight_names == set()
 
 

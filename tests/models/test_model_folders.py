@@ -132,13 +132,13 @@ def test_new_parts_are_named_and_stored_ones_kept(tmp_path):
     folder = make_bert_folder(tmp_path, masked_lm=False, num_labels=3)
     model, new = load_model(folder)
     assert new == [] and torch.equal(
-        model.classifier.weight, weights_of(folder)["classifier.weight"]
+        model.output_layer.weight, weights_of(folder)["classifier.weight"]
     )
     assert load_model(folder, masked_lm=True, projection="per_layer", teacher_width=8)[1] == [
         "masked-LM head",
         "fit_denses",
     ]
-    assert load_model(folder, num_labels=0)[0].classifier is None
+    assert load_model(folder, num_labels=0)[0].output_layer is None
     change(
         folder,
         lambda state: {

@@ -25,12 +25,12 @@ from tests.tensorflow_writer import (
     write_folder,
 )
 from tinybert_lite.data.fingerprints import fingerprint
-from tinybert_lite.method.auto_models import prepared
+from tinybert_lite.method.auto_models import with_our_attention
 from tinybert_lite.method.objectives import Intermediate, Prediction
 from tinybert_lite.models import tensor_bundle, tensorflow_checkpoint
 from tinybert_lite.models.configuration import find_config, read_config
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.weights import find_weights, read_weights
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.errors import UserError
@@ -102,7 +102,7 @@ def test_a_classifier_that_tensorflow_wrote_gives_the_golden_logits():
     model, new = load_model(REAL / "classifier")
     assert new == [] and model.config.classifier_head == "huggingface"
     model.config.classifier_head = "relu"  # the golden model's, the original project's
-    prepared(model.auto)
+    with_our_attention(model.auto)
     found = model.eval()(batch, logits=True).logits
     check(found, expected["task_prediction"]["student_logits"])
     assert torch.equal(
@@ -289,7 +289,7 @@ def test_a_pretrained_checkpoint_serves_as_teacher_as_the_same_weights_do(rooms)
     assert (
         found.teacher.path == teacher.resolve()
         and found.teacher.config.hidden_size == 32
-        and load_bert(teacher, masked_lm=True).new_parts == []
+        and load_with_tokenizer(teacher, masked_lm=True).new_parts == []
     )
     for model in ("teacher_model", "kept"):
         for line in (

@@ -15,8 +15,8 @@ from tinybert_lite.data.corpus_parts import check_parts
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.pipeline import corpus_sample
-from tinybert_lite.pipeline.corpus_sample import Corpus
-from tinybert_lite.pipeline.foreseen import foresee
+from tinybert_lite.pipeline.corpus_sample import CorpusSample
+from tinybert_lite.pipeline.estimated_rows import estimate_rows
 from tinybert_lite.pipeline.inputs import read_inputs
 from tinybert_lite.pipeline.plan import stages
 from tinybert_lite.pipeline.profiles import profile
@@ -102,10 +102,11 @@ def test_files_are_read_once_for_check_and_count(workspace):
     todo = [stage for stage in stages() if stage.name != "pretrain"]
     inputs = read_inputs(todo, True, places, settings)
     rows = read_table(workspace / "SST-2/train.tsv", TASKS["SST-2"]).rows
-    assert inputs.rows["train"].count == len(rows) == 24 and inputs.rows["dev"].count == 24
+    train = inputs.rows["train"]
+    assert train.count == len(rows) == 24 and inputs.rows["dev"].count == 24
     assert [test.count for test in inputs.tests] == [8]
-    assert inputs.rows["train"].length(128) == 10 + 2 and inputs.rows["train"].length(5) == 5
-    assert inputs.rows["train"].longest(128) == 12
+    assert train.mean_length(128) == 10 + 2 and train.mean_length(5) == 5
+    assert train.max_length(128) == 12
 
 
 def test_variants_that_augmentation_draws_twice_are_not_counted_twice(workspace):
@@ -115,7 +116,7 @@ def test_variants_that_augmentation_draws_twice_are_not_counted_twice(workspace)
     few = settings.override(["data_augmentation.p=0.01"])
     many = settings.override(["data_augmentation.p=0.9"])
     counts = [
-        foresee(todo, read_inputs(todo, False, places, one), places, one).task_rows.count
+        estimate_rows(todo, read_inputs(todo, False, places, one), places, one).task_rows.count
         for one in (few, many)
     ]
     assert 24 < counts[0] < 24 * 20 < counts[1] <= 24 * 31
@@ -124,25 +125,29 @@ def test_variants_that_augmentation_draws_twice_are_not_counted_twice(workspace)
 # Corpora
 
 
-def test_sequences_are_foreseen_exactly_if_the_corpus_is_small(workspace, tmp_path):
+def test_sequences_are_estimated_exactly_if_the_corpus_is_small(workspace, tmp_path):
     text = write_toy_corpus(tmp_path / "documents.txt", documents=12)
     options = Pregenerating(max_seq_len=32, epochs_to_generate=1)
     settings = Settings(pregenerate_training_data=options)
     vocabulary = workspace / "teacher_model/vocab.txt"
-    foreseen = Corpus.read([text], "en", False).sequences(vocabulary, settings)
+    estimated = CorpusSample.read([text], "en", False).sequences(vocabulary, settings)
     (made,) = pregenerate(text, vocabulary, tmp_path / "made", options, settings.seed)
-    assert foreseen.count == made and 10 < foreseen.length(128) <= 32 and foreseen.bytes > 100
+    assert (
+        estimated.count == made
+        and 10 < estimated.mean_length(128) <= 32
+        and estimated.bytes_per_row > 100
+    )
 
 
-def test_sequences_of_a_large_corpus_are_foreseen_from_a_sample(workspace, tmp_path, monkeypatch):
+def test_sequences_of_a_large_corpus_are_estimated_from_a_sample(workspace, tmp_path, monkeypatch):
     text = write_toy_corpus(tmp_path / "documents.txt", documents=12)
     content = text.read_text(encoding="utf-8")
     text.write_text("\n".join([content] * 20), encoding="utf-8")
-    monkeypatch.setattr(corpus_sample, "SAMPLE", len(content))
+    monkeypatch.setattr(corpus_sample, "SAMPLE_BYTES", len(content))
     options = Pregenerating(max_seq_len=32, epochs_to_generate=1, dupe_factor=2)
     settings = Settings(pregenerate_training_data=options)
     vocabulary = workspace / "teacher_model/vocab.txt"
-    corpus = Corpus.read([text], "en", False)
+    corpus = CorpusSample.read([text], "en", False)
     assert corpus.share == pytest.approx(1 / 20, rel=0.1)
     (made,) = pregenerate(text, vocabulary, tmp_path / "made", options, settings.seed)
     found = corpus.sequences(vocabulary, settings).count
@@ -159,7 +164,7 @@ def test_a_corpus_that_gives_no_sequences_is_refused_at_the_plan(text, says, wor
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of a few thousand bytes, so that a small file has a head, a middle and a tail."""
-    for name, value in (("ALL", 6000), ("LEAST", 2000), ("MOST", 2000)):
+    for name, value in (("ALL", 6000), ("LEAST_BYTES", 2000), ("MOST_BYTES", 2000)):
         monkeypatch.setattr(corpus_parts, name, value)
 
 

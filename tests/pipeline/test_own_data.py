@@ -361,11 +361,11 @@ def test_test_rows_whose_labels_are_all_the_same_sign_have_none(tmp_path, label)
     assert "-1" not in find_task("t", tmp_path / "t").labels
 
 
-def test_rows_without_a_verdict_are_left_out_of_ones_own_data(tmp_path):
+def test_rows_without_agreement_are_left_out_of_ones_own_data(tmp_path):
     rows = [(f"t{n}", ("yes", "no", "-")[n % 3]) for n in range(30)]
     ran = own(tmp_path, save(tmp_path / "a.csv", as_csv(rows)))
     assert ran.code == 0 and "a.csv: 10 rows are left out, the first in line 4" in ran.err
-    assert "left out   10 rows without a verdict" in ran.out
+    assert "left out   10 rows without a gold label" in ran.out
     assert find_task("t", tmp_path / "t").labels == ("no", "yes")
 
 

@@ -1,4 +1,4 @@
-"""The plan's promise: the counted work of each stage. No time is judged."""
+"""The plan's estimates: the counted work of each stage. No time is judged."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tests.makers import make_bert_folder
 from tests.makers.commands import call, snapshot
 from tests.makers.teachers import make_distilbert
 from tinybert_lite.models.cost import multiply_adds
+from tinybert_lite.pipeline import estimate as estimating
 from tinybert_lite.pipeline import plan as planning
-from tinybert_lite.pipeline import promise as promising
 from tinybert_lite.pipeline import rate as rates
-from tinybert_lite.pipeline.computations import Computations
 from tinybert_lite.pipeline.counted import Rows
-from tinybert_lite.pipeline.foreseen import Augmented, Foreseen
+from tinybert_lite.pipeline.estimate import Estimate, Estimator
+from tinybert_lite.pipeline.estimated_rows import Augmented, EstimatedRows
 from tinybert_lite.pipeline.plan import REPORT, make_plan, stages
 from tinybert_lite.pipeline.profiles import profile
-from tinybert_lite.pipeline.promise import Promise, Promising
 from tinybert_lite.pipeline.rate import measure
+from tinybert_lite.pipeline.run_computations import Computations
 from tinybert_lite.pipeline.running import prepare
 from tinybert_lite.pipeline.work import WORK, Work
 from tinybert_lite.pipeline.workspace import Workspace
@@ -40,14 +40,14 @@ def rows(count: int, length: int = 10) -> Rows:
     return Rows(count, np.full(5, length))
 
 
-def foreseen(scale: int = 1, length: int = 10) -> Foreseen:
+def estimated(scale: int = 1, length: int = 10) -> EstimatedRows:
     """A run of 320 training rows; all files `scale` times as large."""
     train, dev = rows(320 * scale, length), rows(64 * scale, length)
     several = rows(6400 * scale, length)
     augmented = Augmented(several, 5000.0 * scale, length)
-    corpus = type("Corpus", (), {"bytes": 40_000.0 * scale})()
+    corpus = type("Corpus", (), {"total_bytes": 40_000.0 * scale})()
     sequences = [rows(320 * scale, length)] * 2
-    return Foreseen(train, [dev], [dev], several, augmented, sequences, corpus)
+    return EstimatedRows(train, [dev], [dev], several, augmented, sequences, corpus)
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def counting(workspace):
     settings = profile("paper", "SST-2")
     computations = Computations(Workspace.find(workspace), settings, choose_device("cpu"))
     return lambda works: sum(
-        Promising(computations).multiply_adds(passes) for work in works for passes in work.passes
+        Estimator(computations).multiply_adds(passes) for work in works for passes in work.passes
     )
 
 
-def work(name: str, found: Foreseen, *assignments: str) -> Work:
+def work(name: str, found: EstimatedRows, *assignments: str) -> Work:
     return WORK[name](found, profile("paper", "SST-2").override(list(assignments)))
 
 
@@ -70,15 +70,15 @@ def test_the_table_of_work_has_every_stage_and_the_report():
 
 @pytest.mark.parametrize("name", [name for name in WORK if name != "pregenerate_training_data"])
 def test_twice_as_many_rows_are_twice_the_work(name, counting):
-    once, twice = counting([work(name, foreseen())]), counting([work(name, foreseen(2))])
-    fixed = counting([replace(work(name, foreseen(0)))]) if name == REPORT else 0
+    once, twice = counting([work(name, estimated())]), counting([work(name, estimated(2))])
+    fixed = counting([replace(work(name, estimated(0)))]) if name == REPORT else 0
     assert once > 0 and 1.95 < (twice - fixed) / (once - fixed) < 2.05
 
 
 def test_the_time_of_sequences_is_that_of_the_sample():
     def seconds(count):
-        epoch = replace(rows(count), seconds=0.01)
-        return work("pregenerate_training_data", Foreseen(sequences=[epoch] * 3)).text_seconds
+        epoch = replace(rows(count), seconds_per_row=0.01)
+        return work("pregenerate_training_data", EstimatedRows(sequences=[epoch] * 3)).text_seconds
 
     assert seconds(100) == pytest.approx(3) and seconds(200) == pytest.approx(6)
 
@@ -86,7 +86,7 @@ def test_the_time_of_sequences_is_that_of_the_sample():
 @pytest.mark.parametrize("name", TRAINING)
 def test_twice_as_many_epochs_are_twice_the_updates_and_a_limit_of_steps_is_kept(name):
     def updates(*assignments):
-        return max(passes.updates for passes in work(name, foreseen(), *assignments).passes)
+        return max(passes.updates for passes in work(name, estimated(), *assignments).passes)
 
     once = updates(f"{name}.num_train_epochs=1")
     assert updates(f"{name}.num_train_epochs=2") == 2 * once > 0
@@ -98,18 +98,18 @@ def test_twice_as_many_epochs_are_twice_the_updates_and_a_limit_of_steps_is_kept
 def test_dev_rows_are_read_after_each_epoch_and_at_each_evaluation(name):
     def read(*assignments):
         settings = ["quantize.do_quant=false", *assignments]
-        passes = work(name, foreseen(), f"{name}.num_train_epochs=2", *settings).passes
+        passes = work(name, estimated(), f"{name}.num_train_epochs=2", *settings).passes
         return sum(each.rows for each in passes if not each.updates)
 
     updates = max(
-        passes.updates for passes in work(name, foreseen(), f"{name}.num_train_epochs=2").passes
+        passes.updates for passes in work(name, estimated(), f"{name}.num_train_epochs=2").passes
     )
     assert read(f"{name}.eval_step=5") - read() == 64 * (updates // 5)
 
 
 def test_rows_after_the_limit_and_tokens_after_the_cut_are_no_work(counting):
     def cost(*assignments, length=10):
-        return counting([work("task_distill_mid", foreseen(length=length), *assignments)])
+        return counting([work("task_distill_mid", estimated(length=length), *assignments)])
 
     assert cost("task_distill_mid.max_rows=640") < cost() / 8
     cut = "task_distill_mid.max_seq_length=10"
@@ -117,7 +117,7 @@ def test_rows_after_the_limit_and_tokens_after_the_cut_are_no_work(counting):
 
 
 def test_without_candidates_to_ask_for_augmentation_is_no_work(counting):
-    found = replace(foreseen(), augmented=Augmented(rows(640)))
+    found = replace(estimated(), augmented=Augmented(rows(640)))
     assert counting([work("data_augmentation", found)]) == 0
 
 
@@ -154,20 +154,20 @@ def test_every_computation_of_a_run_is_counted_and_timed(workspace):
         one = computations[name]
         assert one.trains == (name in TRAINING) and one.bytes_per_row(8) > 0
         rate = measure(one, 8, 4, one.multiply_adds(8))
-        assert rate.multiply_adds > 0 and (rate.batch > 0) == one.trains
+        assert rate.multiply_adds_per_second > 0 and (rate.seconds_per_batch > 0) == one.trains
         assert all(parameter.grad is None for parameter in one.model.parameters())
 
 
-def test_a_large_batch_is_foreseen_from_two_smaller_ones(workspace, monkeypatch):
+def test_a_large_batch_is_estimated_from_two_smaller_ones(workspace, monkeypatch):
     """A row takes 2 seconds and a batch 3 more."""
     computation = Computations(Workspace.find(workspace), profile(), choose_device("cpu"))[
         "student"
     ]
     monkeypatch.setattr(rates, "_seconds", lambda computation, rows, length: 3 + 2 * rows)
-    monkeypatch.setattr(rates, "MOST", 16 * 100)
-    assert measure(computation, 8, 64, each=100) == rates.Rate(pytest.approx(50), pytest.approx(3))
-    assert measure(computation, 8, 16, each=100) == rates.Rate(pytest.approx(1600 / 35))
-    assert measure(computation, 8, 16, each=1600) == rates.Rate(pytest.approx(1600 / 5))
+    monkeypatch.setattr(rates, "MOST_MULTIPLY_ADDS", 16 * 100)
+    assert measure(computation, 8, 64, 100) == rates.Rate(pytest.approx(50), pytest.approx(3))
+    assert measure(computation, 8, 16, 100) == rates.Rate(pytest.approx(1600 / 35))
+    assert measure(computation, 8, 16, 1600) == rates.Rate(pytest.approx(1600 / 5))
 
 
 def test_a_teacher_of_another_family_is_counted_as_it_is(workspace):
@@ -182,8 +182,8 @@ def test_memory_and_disk_grow_with_the_model_and_the_batch(workspace):
         folder = make_bert_folder(workspace / f"{layers}", layers=layers, width=64, heads=2)
         settings = profile("paper").override(list(assignments))
         places = Workspace.find(workspace, teacher_model=folder)
-        found = Promising(Computations(places, settings, choose_device("cpu")))
-        stage = WORK["finetune_teacher"](foreseen(), settings)
+        found = Estimator(Computations(places, settings, choose_device("cpu")))
+        stage = WORK["finetune_teacher"](estimated(), settings)
         return found.memory(stage, settings, "finetune_teacher"), sum(
             found.disk(stage, settings, "finetune_teacher")
         )
@@ -204,10 +204,10 @@ def prepared(root, *assignments):
 
 
 def test_the_plan_names_what_each_stage_and_the_run_need(workspace):
-    promised = prepared(workspace)
-    assert {*promised.seconds} == {*ALL, REPORT} - {"pretrain"}
-    assert all(seconds > 0 for seconds in promised.seconds.values())
-    assert promised.memory > 10**8 and promised.disk > 10**5
+    estimated = prepared(workspace)
+    assert {*estimated.seconds} == {*ALL, REPORT} - {"pretrain"}
+    assert all(seconds > 0 for seconds in estimated.seconds.values())
+    assert estimated.memory > 10**8 and estimated.disk > 10**5
     said = call("run_all --profile smoke --device cpu --baseline --int8 --dry-run").out
     assert said.count(" about ") == 8 + 2 and "8 stages and the report" in said
     assert "GB of memory" in said and "MB on disk" in said
@@ -222,12 +222,12 @@ def test_planning_draws_no_random_numbers_and_writes_nothing(workspace):
 
 
 def test_nothing_is_measured_if_nothing_is_to_do(workspace, monkeypatch):
-    monkeypatch.setattr(promising, "measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(estimating, "measure", lambda *_: pytest.fail("measured"))
     places, settings = Workspace.find(workspace), profile("smoke")
     assert prepare(make_plan(places, settings, ["pretrain"]), places, settings, True) is None
 
 
-PROMISED = Promise({}, 5 * 10**9, 10**9)
+ESTIMATE = Estimate({}, 5 * 10**9, 10**9)
 
 
 @pytest.mark.parametrize("memory, disk", [(10**10, 10**10), (10**9, 10**10), (10**10, 10**6)])
@@ -237,17 +237,17 @@ def test_too_little_memory_is_said_and_too_small_a_disk_refused(
     monkeypatch.setattr(planning, "free_memory", lambda device: memory)
     monkeypatch.setattr(planning.shutil, "disk_usage", lambda place: type("", (), {"free": disk}))
     places, settings = Workspace.find(workspace), profile("smoke")
-    if disk < PROMISED.disk:
+    if disk < ESTIMATE.disk:
         with pytest.raises(UserError, match="needs about 1,000 MB and 1 MB are free"):
-            planning.print_plan([], places, settings, PROMISED)
+            planning.print_plan([], places, settings, ESTIMATE)
     else:
-        planning.print_plan([], places, settings, PROMISED)
+        planning.print_plan([], places, settings, ESTIMATE)
         warned = "warning: the run needs about 5.0 GB of memory and 1.0 GB are free"
-        assert (warned in capsys.readouterr().err) == (memory < PROMISED.memory)
+        assert (warned in capsys.readouterr().err) == (memory < ESTIMATE.memory)
 
 
 def test_free_memory_is_the_machines():
-    assert 0 < promising.free_memory("cpu") <= psutil.virtual_memory().total
+    assert 0 < estimating.free_memory("cpu") <= psutil.virtual_memory().total
 
 
 def test_durations_are_in_their_largest_unit():
@@ -258,7 +258,7 @@ def test_durations_are_in_their_largest_unit():
 @pytest.mark.parametrize("which", ["--until 1", "--from 5", "--only 4", "--only teacher"])
 def test_a_stage_is_chosen_by_its_number_as_by_its_name(which, workspace):
     flag, number = which.split()
-    by_name = f"{flag} {planning.NUMBERS[number].name}"
+    by_name = f"{flag} {planning.STAGE_KEYS[number].name}"
     plans = [
         call(f"run_all --profile smoke --device cpu --dry-run {how}").out
         for how in (which, by_name)
@@ -270,7 +270,7 @@ def test_a_stage_is_chosen_by_its_number_as_by_its_name(which, workspace):
 
 
 def test_numbers_are_those_of_the_titles():
-    titles = {number: stage.title.split()[0] for number, stage in planning.NUMBERS.items()}
+    titles = {number: stage.title.split()[0] for number, stage in planning.STAGE_KEYS.items()}
     assert all(title.strip(",") in (number, "teacher") for number, title in titles.items())
 
 

@@ -19,7 +19,7 @@ from tests.makers import make_bert_folder, write_tsv
 from tests.makers.commands import call
 from tests.makers.row_files import KINDS, write_kind
 from tinybert_lite import predict
-from tinybert_lite.data.asked import read_asked
+from tinybert_lite.data.rows_to_predict import read_rows_to_predict
 from tinybert_lite.data.tasks import find_task
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline import prediction
@@ -259,14 +259,14 @@ def test_rows_in_a_file_of_any_kind(tmp_path, folder, kind):
 def test_clues_test_files_need_no_names_of_columns(tmp_path):
     for name, (_, row) in CLUE.items():
         (tmp_path / "test.json").write_text(json.dumps(row) + "\n", encoding="utf-8")
-        (asked,), _ = read_asked(tmp_path / "test.json", find_task(name))
-        assert asked.texts and asked.others["id"] == str(row["id"]), name
+        (found,), _ = read_rows_to_predict(tmp_path / "test.json", find_task(name))
+        assert found.texts and found.others["id"] == str(row["id"]), name
 
 
 def test_snlis_rows_with_more_fields_than_the_header_are_predicted(tmp_path):
     header = ["sentence1", "sentence2", "gold_label"]
     write_tsv(tmp_path / "test.tsv", [["a", "b", "x"], ["c", "d", "x", "y", "z"]], header)
-    rows, _ = read_asked(tmp_path / "test.tsv", find_task("snli"))
+    rows, _ = read_rows_to_predict(tmp_path / "test.tsv", find_task("snli"))
     assert [row.texts for row in rows] == [("a", "b"), ("c", "d")]
 
 
@@ -353,7 +353,7 @@ def test_a_tasks_own_columns_need_no_names(tmp_path, name, file, header, rows, w
         )
     else:
         write_tsv(tmp_path / file, rows, header)
-    rows, _ = read_asked(tmp_path / file, find_task(name))
+    rows, _ = read_rows_to_predict(tmp_path / file, find_task(name))
     assert [row.texts for row in rows] == wanted
 
 

@@ -24,7 +24,7 @@ from tests.makers.workspaces import (
 )
 from tinybert_lite import task_distill
 from tinybert_lite.pipeline import running as run_all
-from tinybert_lite.pipeline.foreseen import foresee
+from tinybert_lite.pipeline.estimated_rows import estimate_rows
 from tinybert_lite.pipeline.inputs import read_inputs
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.work import WORK
@@ -438,7 +438,7 @@ def test_what_the_plan_counts_is_what_the_stages_then_do(smoke):
     root, settings = smoke[0], profile("smoke")
     places = Workspace.find(root, teacher_model="grow")
     todo = [stage for stage in run_all.stages(baseline=True) if stage.name != "pretrain"]
-    found = foresee(todo, read_inputs(todo, True, places, settings), places, settings)
+    found = estimate_rows(todo, read_inputs(todo, True, places, settings), places, settings)
     done = {stage.name: read_manifest(stage.folder(places))["metrics"] for stage in todo}
     for name, metrics in done.items():
         if "steps" in metrics:

@@ -15,7 +15,7 @@ from tests.makers.workspaces import make_student_config, make_toy_teacher, toy_r
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import words
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import load_bert, load_classifier, load_model
+from tinybert_lite.models.loading import load_classifier, load_model, load_with_tokenizer
 from tinybert_lite.system.errors import UserError
 
 
@@ -74,14 +74,14 @@ def test_a2_added_tokens_are_whole_pieces_in_every_stage_and_export(workspace):
     ran = call("export --model 5_task_distill_out --format huggingface --output_dir out")
     assert ran.code == 0, ran.err
     for made in ("5_task_distill_out", "out"):
-        found = load_bert(workspace / made, projection="none").tokenizer
+        found = load_with_tokenizer(workspace / made, projection="none").tokenizer
         ids = found("the [E1] covid19 film")["input_ids"]
         assert ids[2:4] == [len(VOCABULARY), len(VOCABULARY) + 1] and len(ids) == 6
 
 
 def test_a3_a_lost_line_of_the_vocabulary_is_said(tuned, capsys):
     (tuned / "vocab.txt").write_text("\n".join(VOCABULARY[:50] + VOCABULARY[51:]) + "\n")
-    load_bert(tuned)
+    load_with_tokenizer(tuned)
     said = capsys.readouterr().err
     assert f"holds {len(VOCABULARY) - 1} pieces" in said and f"vocab_size {len(VOCABULARY)}" in said
 
@@ -90,13 +90,13 @@ def test_a3_a_lost_line_of_the_vocabulary_is_said(tuned, capsys):
 def test_a5_and_a17_a_case_that_contradicts_the_folder_is_refused(tuned, flag):
     edit(tuned, "tokenizer_config.json", do_lower_case=flag == "false")
     with pytest.raises(UserError, match=f"--do_lower_case {flag} contradicts"):
-        load_bert(tuned, lower_case=flag == "true")
+        load_with_tokenizer(tuned, lower_case=flag == "true")
 
 
 def test_a5_an_implausible_case_is_said_and_two_cases_are_refused(workspace, capsys):
     cased = make_toy_teacher(workspace / "cased", classifier=True)
     edit(cased, "tokenizer_config.json", do_lower_case=False)
-    load_bert(cased)
+    load_with_tokenizer(cased)
     assert "no piece with capital letters" in capsys.readouterr().err
     make_bert_folder(workspace / "student", layers=1, width=32, masked_lm=False)
     ran = call(f"{RUN} --task_teacher cased --student_model student --teacher_model teacher_model")
@@ -114,10 +114,10 @@ def test_a6_accents_chinese_and_renamed_tokens_are_honoured_and_kept(workspace):
     folder = make_bert_folder(workspace / "accents", vocab=vocab, num_labels=2)
     edit(folder, "tokenizer_config.json", do_lower_case=True, strip_accents=False)
     edit(folder, "tokenizer_config.json", mask_token="[unused1]")
-    found = load_bert(folder).tokenizer
+    found = load_with_tokenizer(folder).tokenizer
     assert found.tokenize("Café") == ["café"] and found.mask_token == "[unused1]"
     assert call(f"export --model {folder} --format classifier --output_dir out").code == 0
-    again = load_bert(workspace / "out").tokenizer
+    again = load_with_tokenizer(workspace / "out").tokenizer
     assert again.tokenize("Café") == ["café"] and again.mask_token == "[unused1]"
 
 
@@ -178,8 +178,8 @@ def three_classes(folder, **config):
 def test_a10_label2id_alone_serves(tmp_path, capsys):
     words = ("entailment", "neutral", "contradiction")
     folder = three_classes(tmp_path, label2id={word: i for i, word in enumerate(words)})
-    plain = load_model(folder)[0].classifier.weight
-    found = load_classifier(folder, TASKS["MNLI"]).model.classifier.weight
+    plain = load_model(folder)[0].output_layer.weight
+    found = load_classifier(folder, TASKS["MNLI"]).model.output_layer.weight
     assert torch.equal(found, plain[[2, 0, 1]])
     assert "reordered" in capsys.readouterr().out
 
@@ -203,7 +203,7 @@ def test_a10_another_order_that_fits_far_better_is_named_in_every_profile(worksp
 def test_a11_a_tokenizer_that_cannot_be_read_is_named_by_its_class(tuned):
     edit(tuned, "tokenizer_config.json", tokenizer_class="BertJapaneseTokenizer")
     with pytest.raises(UserError, match="BertJapaneseTokenizer"):
-        load_bert(tuned)
+        load_with_tokenizer(tuned)
 
 
 def test_a11_another_kind_of_tokenizer_beside_a_bert_serves(workspace):
@@ -448,7 +448,7 @@ def test_sentences_of_byte_level_bpe_are_joined_with_a_blank(workspace):
 @pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta"])
 def test_a2_added_tokens_are_words_of_their_own_in_stage_1(tmp_path, family):
     folder = make_family(tmp_path, family)
-    tokenizer = load_bert(folder, masked_lm=True).tokenizer
+    tokenizer = load_with_tokenizer(folder, masked_lm=True).tokenizer
     tokenizer.add_tokens(["<user>", "[URL]"])
     found = words(tokenizer, "the film <user> liked [URL].")
     assert {"<user>", "[URL]"} <= {*found} and "user" not in found
@@ -502,7 +502,7 @@ def test_no_problem_type_of_a_teacher_reaches_the_student(workspace):
 )
 def test_settings_of_another_program_are_no_hindrance(tmp_path, values):
     folder = edit(make_family(tmp_path, "roberta", "classifier"), **values)
-    found = load_bert(folder)
+    found = load_with_tokenizer(folder)
     batch = found.tokenizer(["the film", "bad"], padding=True, return_tensors="pt")
     batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
     assert found.model.eval()(batch, logits=True, scores=[1]).logits.shape == (2, 2)

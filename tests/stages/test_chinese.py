@@ -30,7 +30,7 @@ from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
 from tinybert_lite.method.initial_weights import start_from_vectors
 from tinybert_lite.method.masking import mask_tokens, random_pieces, with_inner, without_inner
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.data_augmentation import Augmenter, augment_table
 from tinybert_lite.stages.pregenerate_training_data import pregenerate
@@ -305,7 +305,9 @@ def test_a_vocabulary_holds_characters_seen_twice_and_words_of_letters_seen_ten_
 
 
 def test_vectors_of_words_that_are_no_pieces_do_no_harm(tmp_path):
-    bert = load_bert(make_bert_folder(tmp_path / "bert", vocab=VOCABULARY), masked_lm=True)
+    bert = load_with_tokenizer(
+        make_bert_folder(tmp_path / "bert", vocab=VOCABULARY), masked_lm=True
+    )
     before = bert.model.body.embeddings.word_embeddings.weight.detach().clone()
     assert (
         start_from_vectors(
@@ -366,7 +368,9 @@ def test_a_given_vocabulary_has_its_own_size(corpus, vocabulary, tmp_path, monke
 @pytest.fixture
 def make_augmenter(tmp_path):
     def make(**changes):
-        bert = load_bert(make_bert_folder(tmp_path / "bert", vocab=VOCABULARY), masked_lm=True)
+        bert = load_with_tokenizer(
+            make_bert_folder(tmp_path / "bert", vocab=VOCABULARY), masked_lm=True
+        )
         vectors = WordVectors.read(write_toy_vectors(tmp_path / "glove.txt", VECTORS))
         return Augmenter(
             bert.model,

@@ -14,7 +14,7 @@ from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.stages import data_augmentation
 from tinybert_lite.stages.data_augmentation import Augmenter, augment_table
 from tinybert_lite.stages.settings import Augmenting
@@ -44,7 +44,7 @@ def vectors(tmp_path_factory):
 @pytest.fixture
 def make_augmenter(model_folder, vectors):
     def make(**changes):
-        loaded = load_bert(model_folder, masked_lm=True)
+        loaded = load_with_tokenizer(model_folder, masked_lm=True)
         return Augmenter(loaded.model, loaded.tokenizer, vectors, replace(SETTINGS, **changes))
 
     return make
@@ -211,7 +211,7 @@ def test_a_masked_place_that_was_cut_off_costs_only_its_own_candidates(make_augm
 
 def test_a_cased_model_keeps_capital_letters(tmp_path, vectors):
     cased = [*VOCABULARY, "Good", "Film", "River"]
-    loaded = load_bert(make_bert_folder(tmp_path / "cased", vocab=cased), masked_lm=True)
+    loaded = load_with_tokenizer(make_bert_folder(tmp_path / "cased", vocab=cased), masked_lm=True)
     augmenter = Augmenter(
         loaded.model, loaded.tokenizer, vectors, replace(SETTINGS, M=len(cased), p=0.0)
     )

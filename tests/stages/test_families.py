@@ -11,8 +11,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tests.makers import power_cut_after
 from tests.makers.commands import RUN, call, outcome, results_of, states
 from tests.makers.families import make_family, tokenizer_of
-from tinybert_lite.models.families import ENCODERS, STUDENT_IS_BERT, WITH_SCORES
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.families import MATCHED_FAMILIES, STUDENT_IS_BERT, WITH_SCORES
+from tinybert_lite.models.loading import load_with_tokenizer
 
 # One of each mechanism: byte-level BPE without segments and a norm after the layers, SentencePiece,
 # a configuration with names of its own, no scores.
@@ -35,7 +35,7 @@ def alone(workspace):
 
 
 @pytest.mark.parametrize(
-    "family", chosen(family for family in ENCODERS if family not in WITHOUT_CLASSIFIER)
+    "family", chosen(family for family in MATCHED_FAMILIES if family not in WITHOUT_CLASSIFIER)
 )
 def test_all_stages_and_an_export_that_transformers_opens(alone, family):
     make_family(alone / "teacher", family)
@@ -43,7 +43,7 @@ def test_all_stages_and_an_export_that_transformers_opens(alone, family):
     assert ran.code == 0, ran.err
     left = {name for name, state in states(ran.out).items() if state != "to do"}
     assert left == {"pretrain"}
-    student = load_bert(alone / "5_task_distill_out", projection="none")
+    student = load_with_tokenizer(alone / "5_task_distill_out", projection="none")
     expected = "bert" if family in STUDENT_IS_BERT else family
     assert student.model.config.model_type == expected
     assert student.tokenizer.get_vocab() == tokenizer_of(family).get_vocab()
@@ -73,7 +73,7 @@ def test_all_stages_and_an_export_that_transformers_opens(alone, family):
         assert float(row[1]) == pytest.approx(float(probabilities.max()), abs=1e-3)
 
 
-@pytest.mark.parametrize("family", chosen(ENCODERS))
+@pytest.mark.parametrize("family", chosen(MATCHED_FAMILIES))
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(alone, family):
     kind = "encoder" if family in WITHOUT_CLASSIFIER else "masked_lm"
     make_family(alone / "teacher", family, kind)

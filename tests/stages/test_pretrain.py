@@ -23,7 +23,7 @@ from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.data.vocabulary import build_vocabulary
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.initial_weights import start_from_vectors, start_from_waves
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.saving import save_safetensors
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.pipeline.workspace import SHIPPED
@@ -154,7 +154,7 @@ def test_wikitexts_marks_are_resolved():
 
 
 def test_scores_are_those_of_a_loop_over_the_places(tokenised, tmp_path):
-    bert = load_bert(make_bert_folder(tmp_path / "bert"), masked_lm=True)
+    bert = load_with_tokenizer(make_bert_folder(tmp_path / "bert"), masked_lm=True)
     held = Masked(packed(tokenised, bert.tokenizer, 32, 0.1, seed=3), bert.tokenizer, 0.3, seed=5)
     right, losses = [], []
     for row in range(len(held)):
@@ -173,7 +173,7 @@ def test_scores_are_those_of_a_loop_over_the_places(tokenised, tmp_path):
 
 
 def test_half_precision_weights_open_here_and_in_the_stock_classes(bert_folder, tmp_path):
-    bert = load_bert(bert_folder, masked_lm=True)
+    bert = load_with_tokenizer(bert_folder, masked_lm=True)
     save_safetensors(bert.model, bert_folder, torch.half)
     (bert_folder / "pytorch_model.bin").unlink()
     again, new = load_model(bert_folder, masked_lm=True)
@@ -206,7 +206,7 @@ def test_the_same_text_gives_the_same_vocabulary(corpus, tmp_path):
 def test_embeddings_that_start_from_vectors_keep_their_cosines(tmp_path):
     torch.manual_seed(0)
     bert, vectors = (
-        load_bert(make_bert_folder(tmp_path / "bert"), masked_lm=True),
+        load_with_tokenizer(make_bert_folder(tmp_path / "bert"), masked_lm=True),
         WordVectors.read(write_toy_vectors(tmp_path / "glove.txt")),
     )
     before = bert.model.body.embeddings.word_embeddings.weight.detach().clone()
@@ -343,7 +343,7 @@ CLASSROOM = SHIPPED / "teacher_model/classroom"
 
 
 def test_the_shipped_teacher_is_what_its_card_says():
-    bert = load_bert(CLASSROOM, masked_lm=True)
+    bert = load_with_tokenizer(CLASSROOM, masked_lm=True)
     config = bert.model.config
     assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (6, 256, 4)
     assert 7_500 <= len(bert.tokenizer) <= 8_500 and bert.new_parts == []
@@ -366,7 +366,7 @@ def test_it_guesses_words_of_sentences_it_has_not_read(tokenizer):
     """The classroom test sentences: a third of all masked pieces; always guessing the most frequent
     one gets a twentieth.
     """
-    bert = load_bert(CLASSROOM, masked_lm=True)
+    bert = load_with_tokenizer(CLASSROOM, masked_lm=True)
     examples = encode(
         [row.text_a for row in read_table(SHIPPED / "SST-2/test.tsv", SST2).rows],
         None,
@@ -398,7 +398,7 @@ def test_positions_begin_as_waves_that_tell_near_from_far():
 def test_the_chinese_teacher_is_what_its_card_says():
     folder = SHIPPED / "teacher_model/zh/classroom"
     bert, card = (
-        load_bert(folder, masked_lm=True),
+        load_with_tokenizer(folder, masked_lm=True),
         (folder / "README.md").read_text(encoding="utf-8"),
     )
     config = bert.model.config

@@ -12,7 +12,7 @@ from tests.makers import make_bert_folder, write_tsv
 from tests.makers.commands import call, snapshot
 from tests.makers.workspaces import make_toy_teacher, toy_rows
 from tinybert_lite.method.quantization import is_quantized, quantized_layers
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
@@ -219,7 +219,7 @@ def test_it_runs_again_only_where_something_changed(folder):
     first, second = quantize.run(workspace, settings), quantize.run(workspace, settings)
     changed = quantize.run(workspace, settings.override(["quantize.learning_rate=1e-3"]))
     assert (first.skipped, second.skipped, changed.skipped) == ("", "up to date", "")
-    student = load_bert(workspace.int8_student)
+    student = load_with_tokenizer(workspace.int8_student)
     dev = DevSet(
         workspace.task, workspace.task_files, student.tokenizer, settings.quantize.max_seq_length
     )

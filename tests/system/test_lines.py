@@ -106,7 +106,7 @@ def test_an_endless_line_is_not_read_to_its_end(tmp_path, monkeypatch):
     )
     with pytest.raises(UserError, match="line 1: longer"):
         list(lines_of(write(tmp_path / "f", b"x" * 10_000_000)))
-    assert sum(read) <= lines.LONGEST + lines.BLOCK
+    assert sum(read) <= lines.LONGEST_LINE_BYTES + lines.BLOCK
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_file_as_a_whole_is_checked_like_its_lines(tmp_path, monkeypatch):
     assert text_of(write(tmp_path / "f", "\ufeff" + PLAIN)) == PLAIN
     with pytest.raises(UserError, match="line 2: not UTF-8"):
         text_of(write(tmp_path / "f", b"one\ncaf\xe9"))
-    monkeypatch.setattr(lines, "LARGEST", 10)
+    monkeypatch.setattr(lines, "LARGEST_FILE_BYTES", 10)
     with pytest.raises(UserError, match="is larger than 10 bytes; write one row per line"):
         text_of(write(tmp_path / "f", PLAIN))
 

@@ -15,7 +15,7 @@ from serving_models import DYNAMIC, INT8, ONNX, PYTORCH, SIMULATED, STOCK, of_a_
 from tests.makers import make_bert_folder, write_vocabulary
 from tests.makers.workspaces import make_toy_teacher, write_toy_data
 from tinybert_lite import plots
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet
@@ -198,7 +198,7 @@ def test_a_run_holds_every_setting_of_both_pairs(results):
 def test_the_scores_are_those_of_the_models(folder, results):
     workspace = Workspace.find(folder)
     for name, place in (("teacher", workspace.task_teacher), ("student", workspace.final_student)):
-        found = load_bert(place, num_labels=2, projection="none")
+        found = load_with_tokenizer(place, num_labels=2, projection="none")
         wanted = DevSet(workspace.task, workspace.task_files, found.tokenizer, 8)(found.model)[
             "accuracy"
         ]
@@ -214,7 +214,7 @@ def test_a_trained_8_bit_student_is_taken_where_there_is_one(folder):
     try:
         save_model_folder(
             trained,
-            load_bert(workspace.final_student, projection="none").tokenizer,
+            load_with_tokenizer(workspace.final_student, projection="none").tokenizer,
             workspace.int8_student,
         )
         save_weights(trained, workspace.int8_student)

@@ -653,7 +653,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved(as_it_was, tmp_p
 def test_a_loss_that_overflows_at_every_scale_is_named(as_it_was):
     model = bert(1, dropout=0, num_labels=2)
     with torch.no_grad():
-        model.classifier.weight.fill_(float("nan"))
+        model.output_layer.weight.fill_(float("nan"))
     with pytest.raises(UserError, match="the loss became nan at step 1"):
         loop(
             model,

@@ -13,7 +13,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from tinybert_lite.data.tasks import OWN, TASKS
 from tinybert_lite.pipeline.folders import CLASSROOM, GROWN
-from tinybert_lite.pipeline.plan import NUMBERS, STAGES
+from tinybert_lite.pipeline.plan import STAGE_KEYS, STAGES
 from tinybert_lite.pipeline.profiles import PROFILES, profile
 from tinybert_lite.pipeline.running import agreed, needed
 from tinybert_lite.pipeline.workspace import CLASSROOM_VECTORS, Workspace
@@ -36,9 +36,9 @@ NOTES = (HISTORY, MANIFEST)  # packed beside the results
 CHOICES = ("1", "2", "3", "4", "5", "teacher", "all")
 
 
-def number_of(name: str) -> str:
+def stage_key(name: str) -> str:
     """Return the number of the stage of this name; any other text is returned unchanged."""
-    return next((number for number, stage in NUMBERS.items() if stage.name == name), name)
+    return next((number for number, stage in STAGE_KEYS.items() if stage.name == name), name)
 
 
 # A clean folder -----------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def _folders(workspace: Workspace, which: str) -> list[Path]:
         return [folder for name in CHOICES[:-1] for folder in _folders(workspace, name)]
     if which == "teacher":
         return [workspace.tuned_teacher, workspace.grown_teacher, workspace.grown_teacher.parent]
-    return [NUMBERS[which].folder(workspace)]
+    return [STAGE_KEYS[which].folder(workspace)]
 
 
 # Ready results ------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def make_ready(workspace: Workspace, target: Path) -> None:
 
 
 def archive_of(stage: Stage, folder: Path) -> Path:
-    return folder / f"stage_{number_of(stage.name)}.zip"
+    return folder / f"stage_{stage_key(stage.name)}.zip"
 
 
 def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
@@ -164,7 +164,7 @@ def put_in_place(workspace: Workspace, which: str, source: Path) -> None:
 
 def _with_what_it_needs(workspace: Workspace, which: str, source: Path) -> list[Stage]:
     if which != "all":
-        return [*needed(workspace, NUMBERS[which].name), NUMBERS[which]]
+        return [*needed(workspace, STAGE_KEYS[which].name), STAGE_KEYS[which]]
     return [stage for stage in STAGES if archive_of(stage, source).is_file()] or list(STAGES[1:])
 
 

@@ -17,7 +17,7 @@ from tinybert_lite.data.id_rows import (
     SEGMENTS,
     IdRow,
     id_rows,
-    record_files,
+    tfrecord_files,
 )
 from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.data.tables import stream_table
@@ -44,7 +44,7 @@ def epochs_to_records(
     that is not a sequence of this vocabulary; also for an output file that exists.
     """
     files = epochs.epoch_files(source)
-    if record_files(source) == files:
+    if tfrecord_files(source) == files:
         raise UserError(
             f"{source} already holds TFRecord files; name a folder of epoch_i.json, or --to epochs"
         )
@@ -99,7 +99,7 @@ def records_to_epochs(source: Path, output: Path, tokenizer) -> None:
     Raises UserError if there is no such file, for damaged records, and for an output file that
     exists.
     """
-    files = record_files(source)
+    files = tfrecord_files(source)
     if not files:
         raise UserError(
             f"{source} holds no .tfrecord or .tf_record file; name a folder of such files, or one "

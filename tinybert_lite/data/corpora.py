@@ -18,7 +18,7 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 from tinybert_lite.system.optional import optional
 
-LONGEST = 16_000_000  # bytes in a line: in JSON Lines an article, or a book, is one line
+ARTICLE_BYTES = 16_000_000  # bytes in a line: in JSON Lines an article, or a book, is one line
 PEEK = 100  # number of first lines from which a file's kind is found
 DUMP = re.compile(r"<(\?xml|mediawiki|page)\b", re.IGNORECASE)
 DOC = re.compile(r"<doc\b.*>")
@@ -113,7 +113,7 @@ def read_corpora(
 
 def reader_of(path: Path) -> Reader:
     """Return the function that reads this file's kind as documents of paragraphs."""
-    head = list(islice(lines_of(path, "put a corpus there or name another", LONGEST), PEEK))
+    head = list(islice(lines_of(path, "put a corpus there or name another", ARTICLE_BYTES), PEEK))
     first = next(filter(None, map(str.strip, head)), "")
     if DUMP.match(first):
         raise UserError(
@@ -133,7 +133,7 @@ def _wiki_extractor(path: Path) -> Iterator[list[str]]:
     In these files &, < and > are escaped as in HTML.
     """
     begun, title, paragraphs = 0, "", []
-    for number, line in enumerate(map(str.strip, lines_of(path, longest=LONGEST)), 1):
+    for number, line in enumerate(map(str.strip, lines_of(path, longest=ARTICLE_BYTES)), 1):
         begins = DOC.fullmatch(line)
         if begins and begun:
             break
@@ -161,7 +161,7 @@ def _json_lines(path: Path) -> Iterator[list[str]]:
 
     WikiExtractor writes such files with --json.
     """
-    for number, found in json_objects(path, "text", LONGEST):
+    for number, found in json_objects(path, "text", ARTICLE_BYTES):
         text = found.get("text")
         if not isinstance(text, str):
             raise UserError(
@@ -187,7 +187,7 @@ def _without_title(paragraphs: list[str], title: str) -> list[str]:
 def _wikitext(path: Path) -> Iterator[list[str]]:
     """Yield documents: ` = Title = ` begins one; headings of deeper levels are left out."""
     paragraphs: list[str] = []
-    for line in lines_of(path, longest=LONGEST):
+    for line in lines_of(path, longest=ARTICLE_BYTES):
         if not HEADING.fullmatch(line):
             paragraphs.append(plain(line.strip()))
         elif not line.strip().startswith("= = "):

@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tinybert_lite.data.chinese import word_starts
-from tinybert_lite.data.frame import Frame
+from tinybert_lite.data.special_tokens import SpecialTokens
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.masking import with_inner
@@ -203,7 +203,7 @@ class TokenisedCorpus:
         Raises UserError for an empty corpus or a single document.
         """
         (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
-        Frame.of(tokenizer).write(folder)
+        SpecialTokens.of(tokenizer).write(folder)
         tokens_end = sentences_end = 0
         with (
             open(folder / "tokens.i4", "wb") as tokens,

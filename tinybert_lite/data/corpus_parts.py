@@ -9,7 +9,7 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
 
 ALL = 60_000_000  # bytes read of a whole corpus
-LEAST, MOST = 20_000, 2_000_000  # bytes of a part
+LEAST_BYTES, MOST_BYTES = 20_000, 2_000_000  # of a part
 
 
 def check_parts(sources: list[Path]) -> int:
@@ -19,7 +19,7 @@ def check_parts(sources: list[Path]) -> int:
     `corpora.read_corpora` refuses.
     """
     files = list(corpus_files(sources))
-    part = min(MOST, max(LEAST, ALL // (3 * len(files))))
+    part = min(MOST_BYTES, max(LEAST_BYTES, ALL // (3 * len(files))))
     for file in files:
         size = file.stat().st_size if file.is_file() else 0
         if size <= 3 * part or file.suffix in PACKED:

@@ -12,8 +12,8 @@ from reprlib import repr as short
 
 from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpus import TokenisedCorpus
-from tinybert_lite.data.frame import Frame
-from tinybert_lite.data.id_rows import UNCHECKED, id_rows, record_files
+from tinybert_lite.data.id_rows import UNCHECKED, id_rows, tfrecord_files
+from tinybert_lite.data.special_tokens import SpecialTokens
 from tinybert_lite.data.tables import holds_ids
 from tinybert_lite.data.tfrecord import count_records
 from tinybert_lite.method.masking import mask_tokens, random_pieces, without_inner
@@ -27,11 +27,11 @@ AGAIN = "run pregenerate_training_data again"
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str], Frame]:
-    """Open a corpus once per process; return it, its pieces, the random pieces and the frame."""
-    corpus, frame = TokenisedCorpus(folder), Frame.read(folder)
+def _opened(folder: Path) -> tuple[TokenisedCorpus, list[str], list[str], SpecialTokens]:
+    """Open a corpus once per process; return it, its pieces, random pieces, special tokens."""
+    corpus, special = TokenisedCorpus(folder), SpecialTokens.read(folder)
     pieces = corpus.pieces()
-    return corpus, pieces, random_pieces(pieces, frame.special), frame
+    return corpus, pieces, random_pieces(pieces, special.all), special
 
 
 close_corpus = _opened.cache_clear
@@ -46,14 +46,16 @@ def lines_of_documents(
     depend neither on other documents nor on the number of workers. In a corpus of n documents the
     number n + d means document d once more, with other random numbers.
     """
-    corpus, pieces, others, frame = _opened(folder)
-    count = frame.count(pair=not settings.one_seq)
+    corpus, pieces, others, special = _opened(folder)
+    count = special.count(pair=not settings.one_seq)
     lines = []
     for number in documents:
         rng = random.Random(f"{seed} {epoch} {number}")
         document = number % len(corpus)
         for first, second, is_random in sequences(corpus, document, settings, rng, count):
-            tokens, segments = frame.around([pieces[t] for t in first], [pieces[t] for t in second])
+            tokens, segments = special.around(
+                [pieces[t] for t in first], [pieces[t] for t in second]
+            )
             tokens, positions, labels = mask_tokens(
                 tokens,
                 rng,
@@ -61,8 +63,8 @@ def lines_of_documents(
                 settings.max_predictions_per_seq,
                 settings.do_whole_word_mask,
                 others,
-                frame.tokens,
-                frame.mask,
+                special.tokens,
+                special.mask,
             )
             tokens, labels = without_inner(tokens), without_inner(labels)
             lines.append(json_line(tokens, segments, is_random, positions, labels))
@@ -99,7 +101,7 @@ def epoch_files(folder: Path) -> list[Path]:
     """
     numbers = (path.stem.removeprefix("epoch_") for path in folder.glob("epoch_*.json"))
     found = sorted((number for number in numbers if number.isdigit()), key=int)
-    files = [folder / f"epoch_{number}.json" for number in found] or record_files(folder)
+    files = [folder / f"epoch_{number}.json" for number in found] or tfrecord_files(folder)
     if not files:
         raise UserError(
             f"{folder} holds no epoch_0.json, and no .tfrecord or .tf_record file: run "

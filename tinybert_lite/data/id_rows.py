@@ -17,7 +17,7 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.corpora import natural
 from tinybert_lite.data.record_schema import check_record, read_schema, schema_file
 from tinybert_lite.data.tables import holds_ids
-from tinybert_lite.data.tasks import LARGEST, Task
+from tinybert_lite.data.tasks import LARGEST_NUMBER, Task
 from tinybert_lite.data.tfrecord import FLOATS, INTEGERS, Record, read_records
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError, listed
@@ -92,7 +92,7 @@ def id_rows(path: Path, tokenizer, padding: list[str] | None = None) -> Iterator
         yield IdRow(record, ids, first, length)
 
 
-def record_files(place: Path) -> list[Path]:
+def tfrecord_files(place: Path) -> list[Path]:
     """Return a folder's TFRecord files in natural order (`part_2` before `part_10`).
 
     `place` may also be a single TFRecord file.
@@ -144,7 +144,7 @@ def _target(record: Record, task: Task) -> float:
         )
     label = found[0]
     if task.is_regression:
-        if not abs(label) < LARGEST:
+        if not abs(label) < LARGEST_NUMBER:
             raise UserError(
                 f"{record.where}: the label {label} is not a finite number; fix the row in the "
                 "original table and make the file again"

@@ -7,14 +7,16 @@ from pathlib import Path
 from reprlib import repr as short
 
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.lines import LONGEST, lines_of, start_of, text_of
+from tinybert_lite.system.lines import LONGEST_LINE_BYTES, lines_of, start_of, text_of
 
 # JSON's escape sequences can write these, but UTF-8 text cannot: NUL, half a surrogate pair
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 BLANK, BETWEEN = re.compile(r"\s*"), re.compile(r"\s*(?:,|(?=\]))")
 
 
-def json_objects(path: Path, example: str, longest: int = LONGEST) -> Iterator[tuple[int, dict]]:
+def json_objects(
+    path: Path, example: str, longest: int = LONGEST_LINE_BYTES
+) -> Iterator[tuple[int, dict]]:
     """Yield (number of its first line, object); empty lines are skipped.
 
     A file that begins with `[` is one array, which is read as a whole. example: a key that the

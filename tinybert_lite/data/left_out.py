@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
-from tinybert_lite.data.records import numbered
+from tinybert_lite.data.row_files import numbered
 from tinybert_lite.system.console import remark
 
 _FOUND: dict[Path, dict[str, int | str]] = {}  # of the files that this process has read

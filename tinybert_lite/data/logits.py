@@ -5,7 +5,7 @@ from reprlib import repr as short
 
 import numpy as np
 
-from tinybert_lite.data.tables import LARGEST, stream_table
+from tinybert_lite.data.tables import LARGEST_NUMBER, stream_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.system.errors import UserError, listed
 from tinybert_lite.system.lines import lines_of
@@ -52,7 +52,7 @@ def _from_array(path: Path, task: Task) -> np.ndarray:
             f"{path} holds an array of shape {shape} and type {found.dtype}, but logits for "
             f"{task.name} are floats of shape (rows, {task.num_labels}); save such an array"
         )
-    good = (np.abs(found.astype(np.float64)) < LARGEST).all(axis=1)
+    good = (np.abs(found.astype(np.float64)) < LARGEST_NUMBER).all(axis=1)
     if not good.all():
         raise UserError(
             f"{path}, row {int(np.argmin(good)) + 1}: holds NaN or infinity; use a teacher whose "
@@ -81,7 +81,7 @@ def _from_tsv(path: Path, task: Task) -> np.ndarray:
     for number, line in enumerate(lines, start=2):
         try:
             values = [float(cell) for cell in line.split("\t")]
-            if len(values) != width or not all(abs(value) < LARGEST for value in values):
+            if len(values) != width or not all(abs(value) < LARGEST_NUMBER for value in values):
                 raise ValueError
         except ValueError:
             raise UserError(

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.data.records import Records, as_text, ask_about_header, at, no_column, records
+from tinybert_lite.data.row_files import (
+    RowFile,
+    as_text,
+    ask_about_header,
+    at,
+    no_column,
+    open_row_file,
+)
 from tinybert_lite.system.errors import UserError
 
 
@@ -29,14 +36,14 @@ class OwnRow:
 def read_own_rows(
     path: Path, text_a: str, text_b: str | None = None, label: str | None = None
 ) -> Iterator[OwnRow]:
-    """Yield the rows of a file that `records` can open.
+    """Yield the rows of a file that `open_row_file` can open.
 
     text_a, text_b and label name columns, or number those of a file without a header. White space
     in a cell becomes one space, and rows of empty cells are skipped. Raises UserError with file and
-    line as `records`, and for a missing column (with the nearest name) or a row without a text.
+    line as `open_row_file`, for a missing column (with the nearest name) and a row without a text.
     """
     wanted = [name for name in (text_a, text_b, label) if name is not None]
-    found, labels, cells = records(path, wanted), set(), {}
+    found, labels, cells = open_row_file(path, wanted), set(), {}
     labelled = label is None or label in found.columns
     for line, cells in found.rows:
         labelled, values = labelled or label in cells, {}
@@ -58,10 +65,10 @@ def read_own_rows(
 
 def columns_of(path: Path, *known: str) -> list[str]:
     """Return a file's columns; `known` names some of them, which helps to find the delimiter."""
-    return records(path, known).columns
+    return open_row_file(path, known).columns
 
 
-def _named(found: Records, column: str, value: object) -> object:
+def _named(found: RowFile, column: str, value: object) -> object:
     """Return the name of a ClassLabel's number, None for a negative one: no label."""
     if column not in found.names or not isinstance(value, int):
         return value

@@ -10,11 +10,10 @@ from statistics import fmean, pstdev
 from tinybert_lite.data.left_out import left_out, note
 from tinybert_lite.data.own_files import OwnRow, columns_of, read_own_rows
 from tinybert_lite.data.splits import contradictions, stratified_split, without_duplicates
-from tinybert_lite.data.tables import number_of
+from tinybert_lite.data.tables import NO_AGREEMENT, NO_GOLD_LABEL, number_of
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError, listed
 
-NO_VERDICT, NO_LABEL = "-", "-1"  # in place of a label: as in SNLI, and as in published test files
 MANY = 10  # labels with more different numbers than this probably measure something
 BANDS = 5  # a regression's rows are divided by label into so many groups, from low to high
 LANGUAGES, METRICS = ("en", "zh", "auto"), ("accuracy", "macro_f1")
@@ -27,7 +26,7 @@ class OwnData:
     description: dict  # task.json without the task's name
     splits: dict[str, list[OwnRow]]  # train, dev and, if given, test
     duplicates: int  # rows removed from train, since they are in train, dev or test already
-    left_out: int = 0  # rows of any of the files without a verdict
+    left_out: int = 0  # rows of all files on which annotators did not agree
 
 
 def understand(
@@ -112,38 +111,40 @@ def _given(
         labelled = label in columns_of(test, *filter(None, (text, text_b)))
         found = read_own_rows(test, text, text_b, label if labelled else None)
         found = _labelled_as_marked(found, regression)
-        if {row.label for row in found} == {NO_LABEL} - known:
-            remark(f"{test}: every label is {NO_LABEL}, so the rows have none: they are predicted")
+        if {row.label for row in found} == {NO_GOLD_LABEL} - known:
+            remark(
+                f"{test}: every label is {NO_GOLD_LABEL}, so the rows have none: they are predicted"
+            )
             found = [replace(row, label=None) for row in found]
         given["test"] = _all_labelled(found) if _with_label(found) else found
     return given
 
 
 def _labelled_as_marked(rows: Iterable[OwnRow], regression: bool) -> list[OwnRow]:
-    """Leave out rows without a verdict (`-`), with a count; -1 beside 0, 1, 2 … means no label.
+    """Leave out rows without agreement (`-`), with a count; -1 beside 0, 1, 2 … means no label.
 
     If all rows have `-`, none of them has a label; beside `+` it is a class. Beside 0 and 1 alone,
     -1 is a class, and in a regression it is a number.
     """
     rows = list(rows)
     signs = any(row.label == "+" for row in rows)
-    open_rows = [row for row in rows if row.label == NO_VERDICT and not signs]
+    open_rows = [row for row in rows if row.label == NO_AGREEMENT and not signs]
     if 0 < len(open_rows) < len(rows):
         note(rows[0].path, [row.line for row in open_rows])
-        rows = [row for row in rows if row.label != NO_VERDICT]
+        rows = [row for row in rows if row.label != NO_AGREEMENT]
     elif open_rows:
         rows = [replace(row, label=None) for row in rows]
     labels = {row.label for row in rows} - {None}
-    if NO_LABEL in labels and len(labels) > 2 and not regression:
+    if NO_GOLD_LABEL in labels and len(labels) > 2 and not regression:
         others = {str(number) for number in range(len(labels) - 1)}
-        if labels - {NO_LABEL} == others and len(others) > 2:
-            count = sum(row.label == NO_LABEL for row in rows)
-            remark(f"{rows[0].path}: {count} rows have the label {NO_LABEL}, read as no label")
-            rows = [replace(row, label=None) if row.label == NO_LABEL else row for row in rows]
-        elif labels - {NO_LABEL} == others:
+        if labels - {NO_GOLD_LABEL} == others and len(others) > 2:
+            count = sum(row.label == NO_GOLD_LABEL for row in rows)
+            remark(f"{rows[0].path}: {count} rows have the label {NO_GOLD_LABEL}, read as no label")
+            rows = [replace(row, label=None) if row.label == NO_GOLD_LABEL else row for row in rows]
+        elif labels - {NO_GOLD_LABEL} == others:
             remark(
-                f"{rows[0].path}: {NO_LABEL} is read as a class beside 0 and 1; if it means that "
-                "a row has no label, empty these cells"
+                f"{rows[0].path}: {NO_GOLD_LABEL} is read as a class beside 0 and 1; if it means "
+                "that a row has no label, empty these cells"
             )
     return rows
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from reprlib import repr as short
 
 from tinybert_lite.data.clue import with_texts
-from tinybert_lite.data.records import KINDS, TABS, as_text, at, kind_of, records, tab_rows
+from tinybert_lite.data.row_files import KINDS, TABS, as_text, at, kind_of, open_row_file, tab_rows
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.system.errors import UserError
 
@@ -61,7 +61,7 @@ def _by_tabs(path: Path, task: Task, labelled: bool | None) -> Sheet:
 
 def _by_columns(path: Path, task: Task, labelled: bool | None) -> Sheet:
     """Open a file of another kind; only the task's columns and the ids are kept."""
-    found = records(path)
+    found = open_row_file(path)
     if not found.columns:
         raise UserError(f"{path} is empty: it needs rows")
     places = _places(path, task, tuple(found.columns), len(found.columns), labelled)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tinybert_lite.data.records import KINDS
+from tinybert_lite.data.row_files import KINDS
 from tinybert_lite.data.saved_datasets import PARQUET, is_dataset
-from tinybert_lite.data.tables import RECORDS
+from tinybert_lite.data.tables import TFRECORD_SUFFIXES
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.system.errors import UserError
 
@@ -50,7 +50,7 @@ def _candidates(folder: Path, split: str, task: Task | None) -> Iterator[Path]:
         yield from _shards(folder, name)
     googles = split.replace("dev", "eval").replace("test", "predict")
     for name in dict.fromkeys((split, googles, googles.removesuffix("_matched"))):
-        yield from (folder / f"{name}{suffix}" for suffix in RECORDS)
+        yield from (folder / f"{name}{suffix}" for suffix in TFRECORD_SUFFIXES)
 
 
 def _shards(folder: Path, name: str) -> Iterator[Path]:

@@ -7,14 +7,15 @@ from pathlib import Path
 from reprlib import repr as short
 
 from tinybert_lite.data.left_out import note
-from tinybert_lite.data.records import at
+from tinybert_lite.data.row_files import at
 from tinybert_lite.data.sheets import IDS, Sheet, is_tabs, open_sheet
-from tinybert_lite.data.tasks import LARGEST, Task
+from tinybert_lite.data.tasks import LARGEST_NUMBER, Task
 from tinybert_lite.system.errors import UserError, listed
 
-NO_AGREEMENT = ("-", "-1")  # the label of a row on which SNLI's annotators did not agree
-UNLABELLED = ("-", "-1", "-1.0")  # what published test files hold for a label
-RECORDS = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of token ids
+# In place of a gold label: annotators did not agree (SNLI: -, some copies: -1); a test file (-1)
+NO_AGREEMENT, NO_GOLD_LABEL = "-", "-1"
+UNLABELLED = (NO_AGREEMENT, NO_GOLD_LABEL, "-1.0")  # of published test files
+TFRECORD_SUFFIXES = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of token ids
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ def label_ids(rows: Iterable[Row], task: Task) -> list[float]:
 
 def holds_ids(path: Path) -> bool:
     """Whether the name is one of a TFRecord file, or of a part (`.tfrecord-00000-of-00010`)."""
-    return re.sub(r"-\d+-of-\d+$", "", path.name).endswith(RECORDS)
+    return re.sub(r"-\d+-of-\d+$", "", path.name).endswith(TFRECORD_SUFFIXES)
 
 
 def read_table(path: Path, task: Task, labelled: bool | None = True) -> Table:
-    """Read a task's file of any kind that `records` can open; .tsv and .txt by GLUE's rules.
+    """Read a task's file of any kind that `open_row_file` can open; .tsv and .txt by GLUE's rules.
 
     labelled: True, each row needs a label; False, labels are not read; None, a row has the label
     that is given, if any: none is given by an empty cell, `-` or -1, as in published test files.
@@ -120,7 +121,7 @@ def _agreed(
 ) -> bool:
     """Whether the annotators agreed on a label; that of a row of surplus fields must be one."""
     label = cells[places["label"]].strip() if labelled else ""
-    return label not in NO_AGREEMENT and (
+    return label not in (NO_AGREEMENT, NO_GOLD_LABEL) and (
         len(cells) <= most or not labelled or label in task.labels
     )
 
@@ -184,4 +185,4 @@ def number_of(label: str) -> float | None:
         number = float(label)
     except ValueError:
         return None
-    return number if abs(number) < LARGEST else None
+    return number if abs(number) < LARGEST_NUMBER else None

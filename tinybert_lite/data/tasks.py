@@ -9,7 +9,7 @@ from pathlib import Path
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
 
-LARGEST = 3.4e38  # a regression's label must fit 32 bits
+LARGEST_NUMBER = 3.4e38  # a regression's label must fit 32 bits
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def own_task(path: Path) -> Task:
         )
     offset, scale = found["offset"], found["scale"]
     if (
-        not all(isinstance(n, (int, float)) and abs(n) < LARGEST for n in (offset, scale))
+        not all(isinstance(n, (int, float)) and abs(n) < LARGEST_NUMBER for n in (offset, scale))
         or scale <= 0
     ):
         raise UserError(f"{path}: offset and scale must be numbers, scale above 0; fix them")

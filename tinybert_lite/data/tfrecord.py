@@ -15,7 +15,7 @@ from reprlib import repr as short
 
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.growing import GrowingFile
-from tinybert_lite.system.lines import LONGEST
+from tinybert_lite.system.lines import LONGEST_LINE_BYTES
 from tinybert_lite.system.optional import optional
 
 HEAD, TAIL = 12, 4  # bytes before and after a record's content
@@ -94,7 +94,7 @@ def _frames(path: Path, whole: bool) -> Iterator[bytes]:
                         if number == 1
                         else f"{where}: the checksum of the record's length is wrong; {AGAIN}"
                     )
-                if length > LONGEST:  # even if the checksum is right, do not allocate so much
+                if length > LONGEST_LINE_BYTES:  # do not allocate so much for a right checksum
                     raise UserError(
                         f"{where}: a length of {length:,} bytes is more than any row has; {AGAIN}"
                     )

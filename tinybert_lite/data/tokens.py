@@ -15,7 +15,7 @@ from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.tokenizers import NEEDED, is_wordpiece, lower_cases
 
 # Words, blanks and other signs: joining them gives the text again.
-PARTS = re.compile(r"\w+|\s+|[^\w\s]")
+TEXT_PARTS = re.compile(r"\w+|\s+|[^\w\s]")
 LEADING_BLANK = ("Ġ", "▁")  # marks of byte-level BPE and of SentencePiece
 
 
@@ -46,7 +46,7 @@ def _words(tokenizer, text: str, language: str) -> list[str]:
         cleaner = BertNormalizer(handle_chinese_chars=False, lowercase=bool(lower))
         return [word for word in segment(cleaner.normalize_str(text)) if not word.isspace()]
     if lower is None:
-        return PARTS.findall(text)
+        return TEXT_PARTS.findall(text)
     backend = tokenizer.backend_tokenizer
     cleaned = backend.normalizer.normalize_str(text)
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(cleaned)]

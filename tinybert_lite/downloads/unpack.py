@@ -15,7 +15,7 @@ from tinybert_lite.system.console import progress, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import written_beside
 
-MOST = 8_000_000_000  # bytes of one unpacked file; glove.840B.300d.txt has 5.6 billion
+LARGEST_UNPACKED_BYTES = 8_000_000_000  # of one file; glove.840B.300d.txt has 5.6 billion
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -96,7 +96,7 @@ def opened(archive: Path, member: str) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def _bounded(archive: Path, member: str, size: int) -> int:
-    if size > MOST:
+    if size > LARGEST_UNPACKED_BYTES:
         raise UserError(
             f"{archive}: {member} would have {size / 1e9:.0f} GB, more than any published file; "
             "remove the archive"

@@ -47,7 +47,7 @@ def write_huggingface(source: Source, folder: Path) -> None:
 def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
     """Write the classifier alone, for `predict`; with Hugging Face's head also for transformers."""
     model = source.model
-    if model.classifier is None:
+    if model.output_layer is None:
         raise UserError(
             f"{source.folder} holds no classifier, so it cannot predict; export a model after "
             f"stage 5, or this one with --format huggingface"
@@ -88,7 +88,7 @@ def write_original(source: Source, folder: Path) -> None:
     write_atomically(folder / HANDED_ON, content)
     if source.tokenizer:
         save_tokenizer(source.tokenizer, folder)
-    if model.classifier is not None and not source.has_relu_head:
+    if model.output_layer is not None and not source.has_relu_head:
         say(
             "the classifier's head is Hugging Face's: the original code applies a ReLU before it, "
             "so its logits differ; our own commands read classifier_head in config.json and "
@@ -113,7 +113,7 @@ def _write_safetensors(source: Source, folder: Path, dtype: torch.dtype = torch.
             return name.replace("classifier.", "classifier.1.")
 
     _edit_config(folder, **changes)
-    pooler = {} if source.model.classifier is not None else source.others(".pooler.")
+    pooler = {} if source.model.output_layer is not None else source.others(".pooler.")
     save_safetensors(source.model, folder, dtype, name_of, pooler)
     if source.tokenizer:
         save_tokenizer(source.tokenizer, folder)

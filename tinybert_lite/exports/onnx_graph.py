@@ -21,7 +21,7 @@ from tinybert_lite.method.quantization import is_quantized
 from tinybert_lite.system.errors import UserError
 
 OPSET, IR_VERSION = 20, 9  # of ONNX 1.15 (2023), for ONNX Runtime from 1.17 on
-LARGEST = 2**31 - 1  # bytes of a protobuf message
+LARGEST_MESSAGE_BYTES = 2**31 - 1  # bytes of a protobuf message
 
 Activation = Callable[[Graph, str], str]
 ACTIVATIONS: dict[str, Activation] = {
@@ -120,9 +120,9 @@ def onnx_model(model: Encoder):
     pooled = graph.add("Tanh", graph.linear(x, model.body.pooler.dense))
     if getattr(config, "classifier_head", "huggingface") == "relu":
         pooled = graph.add("Relu", pooled)
-    logits = graph.linear(pooled, model.classifier)
+    logits = graph.linear(pooled, model.output_layer)
     graph.nodes.append(helper.make_node("Identity", [logits], ["logits"], "logits"))
-    value, K = helper.make_tensor_value_info, model.classifier.out_features
+    value, K = helper.make_tensor_value_info, model.output_layer.out_features
     whole = helper.make_graph(
         graph.nodes,
         "classifier",
@@ -144,7 +144,7 @@ def onnx_bytes(model: Encoder) -> bytes:
     Raises UserError as `onnx_model`, and if the model is too large for one file.
     """
     found = onnx_model(model)
-    if found.ByteSize() > LARGEST:
+    if found.ByteSize() > LARGEST_MESSAGE_BYTES:
         raise UserError(
             "this model is larger than the 2 GB that an ONNX file holds; serve it with PyTorch "
             "(--format classifier)"

@@ -10,7 +10,7 @@ from tinybert_lite.exports.modeling_bert_relu_head import BertReluHeadForSequenc
 from tinybert_lite.exports.source import Source
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.loading import load_model
-from tinybert_lite.models.tokenizers import SAFELY, load_tokenizer
+from tinybert_lite.models.tokenizers import LOCAL_WITHOUT_CODE, load_tokenizer
 from tinybert_lite.system.errors import UserError
 
 MOST_APART = 1e-5  # allowed difference, times the largest absolute value or 1
@@ -37,7 +37,9 @@ def answers(model: Encoder) -> Answers:
     batch = probe(model.config)
     real = batch["attention_mask"].bool()
     found = model.eval()(
-        batch, logits=model.classifier is not None, masked_lm=real if model.has_masked_lm else None
+        batch,
+        logits=model.output_layer is not None,
+        masked_lm=real if model.has_masked_lm else None,
     )
     said = {
         "logits": found.logits,
@@ -55,10 +57,10 @@ def by_transformers(source: Source, folder: Path) -> Answers:
     """Return the output of transformers' class for the probe. Code in the folder is not run."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    model, batch, options = source.model, probe(source.model.config), SAFELY
+    model, batch, options = source.model, probe(source.model.config), LOCAL_WITHOUT_CODE
     if source.has_relu_head:  # our own class, which the folder has a copy of
         kind, what, options = BertReluHeadForSequenceClassification, "logits", {}
-    elif model.classifier is not None:
+    elif model.output_layer is not None:
         kind, what = transformers.AutoModelForSequenceClassification, "logits"
     elif model.has_masked_lm:
         kind, what = transformers.AutoModelForMaskedLM, "masked-LM logits"
@@ -95,7 +97,7 @@ def check_texts(tokenizer, folder: Path, transformers_too: bool) -> None:
     texts = [*TEXTS, *(f"a {token} b" for token in added)]
     again = [load_tokenizer(folder)]
     if transformers_too:
-        again.append(transformers.AutoTokenizer.from_pretrained(folder, **SAFELY))
+        again.append(transformers.AutoTokenizer.from_pretrained(folder, **LOCAL_WITHOUT_CODE))
     for other in again:
         for text in texts:
             if other(text)["input_ids"] != tokenizer(text)["input_ids"]:

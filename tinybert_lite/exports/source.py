@@ -8,9 +8,9 @@ from torch import Tensor
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import is_quantized
-from tinybert_lite.models.filling import POOLER
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.load_tensors import POOLER_PART
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.saving import latest_epoch
 from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
@@ -35,7 +35,7 @@ class Source:
     @property
     def has_relu_head(self) -> bool:
         head = getattr(self.model.config, "classifier_head", "")
-        return self.model.classifier is not None and head == "relu"
+        return self.model.output_layer is not None and head == "relu"
 
     def others(self, *kept: str) -> dict[str, Tensor]:
         """Return the stored tensors of other heads whose names hold one of these; print others."""
@@ -63,14 +63,14 @@ def open_source(place: ModelFolder | Path, weights: Path | None = None) -> Sourc
         raise UserError(_why_no_weights(folder.path))
     masked_lm, tokenizer = folder.has_masked_lm and not folder.has_classifier, None
     if folder.tokenizer_place:
-        bert = load_bert(folder, masked_lm=masked_lm)
-        model, tokenizer, new = bert.model, bert.tokenizer, bert.new_parts
+        loaded = load_with_tokenizer(folder, masked_lm=masked_lm)
+        model, tokenizer, new = loaded.model, loaded.tokenizer, loaded.new_parts
     else:
         model, new = load_model(folder, masked_lm=masked_lm)
         remark(f"{folder} has no vocabulary: the export has no tokenizer files either")
     own = {model.file_name(name) for name in model.state_dict()}
     rest = {name: tensor for name, tensor in folder.read_state().items() if name not in own}
-    if POOLER in new:
+    if POOLER_PART in new:
         model.body.pooler = None  # its weights are random
     return Source(model.eval(), tokenizer, folder, rest)
 
@@ -117,7 +117,7 @@ def check_servable(source: Source) -> None:
             f"{source.folder.config_file}: --format serving writes the graph of a BERT only, not "
             f"of a {source.model.config.model_type}; use --format huggingface"
         )
-    if source.model.classifier is None:
+    if source.model.output_layer is None:
         raise UserError(
             f"{source.folder} holds no classifier, so it cannot predict; export a model after "
             f"stage 5"

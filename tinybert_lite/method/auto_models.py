@@ -26,10 +26,10 @@ def new_auto(
     if num_labels:
         config.num_labels = num_labels
     auto = auto_class(num_labels, masked_lm).from_config(config)
-    return prepared(auto)
+    return with_our_attention(auto)
 
 
-def positions_of(model: nn.Module) -> int:
+def max_tokens_of(model: nn.Module) -> int:
     """The most tokens of a row; a RoBERTa's positions begin after that of its padding token."""
     tables = (
         module.padding_idx
@@ -41,7 +41,7 @@ def positions_of(model: nn.Module) -> int:
     return places - first if places > 0 else UNLIMITED  # XLNet has no limit: -1
 
 
-def output_layer(auto: PreTrainedModel) -> str:
+def output_layer_name(auto: PreTrainedModel) -> str:
     """The name of a classifier's last layer, the last Linear outside of the encoder."""
     prefix = f"{auto.base_model_prefix}."
     linear = (name for name, part in auto.named_modules() if isinstance(part, nn.Linear))
@@ -55,7 +55,7 @@ def auto_class(num_labels: int = 0, masked_lm: bool = False) -> type:
     return AutoModelForMaskedLM if masked_lm else AutoModel
 
 
-def prepared(auto: PreTrainedModel) -> PreTrainedModel:
+def with_our_attention(auto: PreTrainedModel) -> PreTrainedModel:
     """Give a transformers model our attention, if its family can, and the original's head."""
     if auto._supports_attention_backend:
         auto.set_attn_implementation(SCORES_ATTENTION)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from tinybert_lite.method.attention import SCORES_ATTENTION, Scores
-from tinybert_lite.method.auto_models import new_auto, output_layer, positions_of
+from tinybert_lite.method.auto_models import max_tokens_of, new_auto, output_layer_name
 
 
 @dataclass
@@ -99,16 +99,16 @@ class Encoder(nn.Module):
         return type(self.auto).__name__.endswith("ForMaskedLM")
 
     @property
-    def classifier(self) -> nn.Linear | None:
+    def output_layer(self) -> nn.Linear | None:
         """The last layer of the classifier, with K outputs; None without a classifier."""
         if not type(self.auto).__name__.endswith("ForSequenceClassification"):
             return None
-        return self.auto.get_submodule(output_layer(self.auto))
+        return self.auto.get_submodule(output_layer_name(self.auto))
 
     @property
-    def positions(self) -> int:
-        """The most tokens of a row, see `positions_of`."""
-        return positions_of(self.body)
+    def max_tokens(self) -> int:
+        """The most tokens of a row, see `max_tokens_of`."""
+        return max_tokens_of(self.body)
 
     def file_name(self, name: str) -> str:
         """A parameter's name in model files: that of the family's models with a head."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.system import processes
 
-BITS, MOST = 8, 127
+BITS, LARGEST_INT8 = 8, 127
 RANGE = "input_range"  # the buffer that files hold for each 8-bit layer
 DECAY = 0.99  # of the moving averages
 
@@ -65,7 +65,7 @@ def weight_scale(weight: Tensor, neighbours: bool = False) -> Tensor:
         pairs = F.pad(weight, (0, weight.shape[1] % 2)).unflatten(1, (-1, 2))
         for sums in (pairs.clamp(min=0).sum(-1), -pairs.clamp(max=0).sum(-1)):
             largest = torch.maximum(largest, sums.amax())
-    return largest.clamp(min=1e-12) / MOST
+    return largest.clamp(min=1e-12) / LARGEST_INT8
 
 
 class QuantizedLinear(nn.Linear):
@@ -93,7 +93,7 @@ class QuantizedLinear(nn.Linear):
 
     def scales(self) -> tuple[Tensor, Tensor]:
         """The scales of inputs and weights, () each."""
-        return self.input_range / MOST, weight_scale(self.weight, neighbours=True)
+        return self.input_range / LARGEST_INT8, weight_scale(self.weight, neighbours=True)
 
     @torch.no_grad()
     def follow(self, seen: Tensor) -> None:
@@ -163,7 +163,7 @@ def calibrate(model: Encoder, batches: Iterable[dict[str, Tensor]]) -> Encoder:
     for layer in layers:
         layer.calibrating = True
     for batch in batches:
-        model(batch, logits=model.classifier is not None)
+        model(batch, logits=model.output_layer is not None)
         follow_ranges(model)
     for layer in layers:
         layer.calibrating = False

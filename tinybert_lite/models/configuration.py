@@ -7,7 +7,7 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.activations import ACT2FN
 
 from tinybert_lite.method.quantization import BITS
-from tinybert_lite.models.families import ENCODERS
+from tinybert_lite.models.families import MATCHED_FAMILIES
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
 
@@ -74,10 +74,10 @@ def read_config(path: Path) -> PreTrainedConfig:
     model_type = family_of(found)
     if found.pop("model_type", "bert") == RELU_HEAD:
         found["classifier_head"] = "relu"
-    if model_type not in ENCODERS:
+    if model_type not in MATCHED_FAMILIES:
         raise UserError(
             f"{path}: model_type {short(model_type)} is not supported; use one of "
-            f"{', '.join(ENCODERS)} (other classifiers can only be teachers in stage 5)"
+            f"{', '.join(MATCHED_FAMILIES)} (other classifiers can only be teachers in stage 5)"
         )
     kind = CONFIG_MAPPING[model_type]
     if isinstance(names := found.get("id2label"), list):

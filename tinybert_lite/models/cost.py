@@ -33,17 +33,17 @@ def multiply_adds(model: Encoder, length: int) -> int:
     """Count the multiply-adds of an encoder for one row of L = `length` tokens."""
     ones = torch.ones(1, length, dtype=torch.long, device=next(model.parameters()).device)
     row = {"input_ids": ones, "attention_mask": ones, "token_type_ids": 0 * ones}
-    return counted(lambda: model(row))
+    return count_multiply_adds(lambda: model(row))
 
 
-def counted(forward: Callable[[], object]) -> int:
-    """Count the multiply-adds of the matrix products in a call of `forward`."""
+def count_multiply_adds(compute: Callable[[], object]) -> int:
+    """Count the multiply-adds of the matrix products in a call of `compute`."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
-    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counter:
-        forward()
+    with sdpa_kernel(SDPBackend.MATH), counter:
+        compute()
     return counter.get_total_flops() // 2
 
 

@@ -24,14 +24,14 @@ WITH_SCORES = (
 )
 # They compute their attention themselves: only hidden states and the prediction layer are matched.
 WITHOUT_SCORES = ("mpnet", "deberta-v2", "roformer", "megatron-bert")
-ENCODERS = (*WITH_SCORES, *WITHOUT_SCORES)
+MATCHED_FAMILIES = (*WITH_SCORES, *WITHOUT_SCORES)
 # Their students are BERTs with the teacher's tokenizer: layers that share their weights (albert),
 # bottlenecks of fixed widths (mobilebert), adapters (jina), no classifier (bert-generation), or
 # attention whose scores nobody can match.
 STUDENT_IS_BERT = ("albert", "mobilebert", "jina_embeddings_v3", "bert-generation", *WITHOUT_SCORES)
 
 # What a student takes over from a teacher of any family: facts of the vocabulary.
-OF_ANY_FAMILY = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
+VOCABULARY_FIELDS = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
 
 
 def student_family(teacher: str) -> str:

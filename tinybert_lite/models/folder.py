@@ -12,8 +12,8 @@ import torch
 from transformers import PreTrainedConfig
 
 from tinybert_lite.models.configuration import RELU_HEAD, family_of, find_config, read_config
-from tinybert_lite.models.families import ENCODERS, WITH_SCORES
-from tinybert_lite.models.heads import Heads, as_in_files, heads_of
+from tinybert_lite.models.families import MATCHED_FAMILIES, WITH_SCORES
+from tinybert_lite.models.parameter_names import ParameterNames, as_in_files, names_of_family
 from tinybert_lite.models.tokenizers import (
     find_vocabulary,
     has_pieces,
@@ -32,7 +32,7 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, sha256
 
 PRE_DATA = "1_pre_data"  # a workspace's folder, which may also hold the vocabulary
-ENCODER, CLASSIFIER, LOGITS = "encoder", "other classifier", "file of logits"
+KIND_ENCODER, KIND_OTHER_CLASSIFIER, KIND_LOGITS = "encoder", "other classifier", "file of logits"
 SERVED = {
     "int8": "model.int8.onnx",
     "onnx": "model.onnx",
@@ -61,10 +61,10 @@ class ModelFolder(os.PathLike):
 
     @cached_property
     def kind(self) -> str:
-        """ENCODER (also without config.json), CLASSIFIER (another architecture) or LOGITS."""
+        """One of the kinds above; KIND_ENCODER also without a config.json."""
         if self.path.is_file():
-            return LOGITS
-        return ENCODER if self.family in ENCODERS else CLASSIFIER
+            return KIND_LOGITS
+        return KIND_ENCODER if self.family in MATCHED_FAMILIES else KIND_OTHER_CLASSIFIER
 
     @cached_property
     def family(self) -> str:
@@ -74,7 +74,7 @@ class ModelFolder(os.PathLike):
     @property
     def has_layers(self) -> bool:
         """Whether hidden states can be matched, so that it can teach stages 3 and 4."""
-        return self.kind == ENCODER
+        return self.kind == KIND_ENCODER
 
     @property
     def yields_scores(self) -> bool:
@@ -100,15 +100,15 @@ class ModelFolder(os.PathLike):
         return self._weights or find_weights(self.path)
 
     @cached_property
-    def heads(self) -> Heads:
+    def parameter_names(self) -> ParameterNames:
         """The names of the family's heads."""
-        return heads_of(self.family if self.kind == ENCODER else "bert")
+        return names_of_family(self.family if self.kind == KIND_ENCODER else "bert")
 
     @cached_property
     def _names(self) -> dict[str, str]:
         """The stored names, each with the family's name for it."""
         stored = names_in(self.weights_file) if self.weights_file else ()
-        found = as_in_files(stored, self.heads)
+        found = as_in_files(stored, self.parameter_names)
         if self.has_config and read_json(self.config_file).get("model_type") == RELU_HEAD:
             found = {n: name.replace("classifier.1.", "classifier.") for n, name in found.items()}
         return found
@@ -127,12 +127,12 @@ class ModelFolder(os.PathLike):
     @property
     def has_classifier(self) -> bool:
         """Whether the weights hold a classifier."""
-        return self.heads.output in self.weight_names
+        return self.parameter_names.classifier_weight in self.weight_names
 
     @property
     def has_masked_lm(self) -> bool:
         """Whether the weights hold a masked-LM head."""
-        return not self.heads.masked_lm.isdisjoint(self.weight_names)
+        return not self.parameter_names.masked_lm.isdisjoint(self.weight_names)
 
     @property
     def projection(self) -> str | None:

@@ -21,7 +21,7 @@ class OutputLabels:
     @classmethod
     def of(cls, model: Encoder) -> OutputLabels:
         """Read them from the configuration of a model with a classifier."""
-        config, classes = model.config, model.classifier.out_features
+        config, classes = model.config, model.output_layer.out_features
         if classes > 1:
             return cls([str(config.id2label.get(i, i)) for i in range(classes)])
         return cls([], getattr(config, "label_offset", 0.0), getattr(config, "label_scale", 1.0))

@@ -11,11 +11,18 @@ from transformers import PreTrainedConfig
 from tinybert_lite.method.auto_models import new_auto
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import is_quantized, quantize
-from tinybert_lite.models.families import OF_ANY_FAMILY
-from tinybert_lite.models.filling import CLASSIFIER, ENCODER, MASKED_LM, fill_ours, filled, is_ours
+from tinybert_lite.models.families import VOCABULARY_FIELDS
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.heads import heads_of
 from tinybert_lite.models.labels import OutputLabels
+from tinybert_lite.models.load_tensors import (
+    CLASSIFIER_PART,
+    ENCODER_PART,
+    MASKED_LM_PART,
+    is_own_tensor,
+    load_own_tensors,
+    load_tensors,
+)
+from tinybert_lite.models.parameter_names import names_of_family
 from tinybert_lite.models.tokenizers import check_pieces, same_tokenizer
 from tinybert_lite.models.weights import projection_in
 from tinybert_lite.system.console import remark_once, say
@@ -51,10 +58,10 @@ def load_model(
     config = deepcopy(folder.config)
     weights = None if from_scratch else folder.weights_file
     state = folder.read_state() if weights else {}
-    heads = heads_of(config.model_type)
-    stored = state.get(heads.output) if heads.classifier & state.keys() else None
+    names = names_of_family(config.model_type)
+    stored = state.get(names.classifier_weight) if names.classifier & state.keys() else None
     if like and not state:
-        for name in OF_ANY_FAMILY:
+        for name in VOCABULARY_FIELDS:
             setattr(config, name, getattr(like, name, None))
     if from_scratch and hasattr(config, "bits"):  # the scales of 8 bits are measured on data
         del config.bits
@@ -72,15 +79,17 @@ def load_model(
             f"{folder.config_file}: an ALBERT can be a teacher but not a student; use a BERT "
             f"(model_type 'bert') as the student"
         )
-    ours = {name: state.pop(name) for name in [*state] if is_ours(name)}
+    ours = {name: state.pop(name) for name in [*state] if is_own_tensor(name)}
     transformers.logging.set_verbosity_error()  # errors are reported here in one sentence
     transformers.logging.disable_progress_bar()
     try:
         if weights:
-            auto, missing = filled(config, num_labels, masked_lm, state, folder)
+            auto, missing = load_tensors(config, num_labels, masked_lm, state, folder)
         else:
             auto = new_auto(config, num_labels, masked_lm)
-            missing = [ENCODER] + [CLASSIFIER] * bool(num_labels) + [MASKED_LM] * masked_lm
+            missing = (
+                [ENCODER_PART] + [CLASSIFIER_PART] * bool(num_labels) + [MASKED_LM_PART] * masked_lm
+            )
         model = Encoder(config, projection=projection, teacher_width=teacher_width, auto=auto)
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
@@ -89,7 +98,7 @@ def load_model(
         ) from None
     if is_quantized(model):
         quantize(model)
-    return model, missing + fill_ours(model, ours, folder)
+    return model, missing + load_own_tensors(model, ours, folder)
 
 
 def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:
@@ -104,14 +113,14 @@ def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:
 
 
 @dataclass(frozen=True)
-class LoadedBert:
+class LoadedModel:
     model: Encoder
     tokenizer: object
     folder: ModelFolder
     new_parts: list[str]  # with random weights, since the folder's weights do not hold them
 
 
-def load_bert(folder: Place, lower_case: bool | None = None, **parts) -> LoadedBert:
+def load_with_tokenizer(folder: Place, lower_case: bool | None = None, **parts) -> LoadedModel:
     """Load the model and the tokenizer of a folder. parts: see `load_model`.
 
     Raises UserError if a masked-LM head is wanted and the weights hold none, or if weights,
@@ -120,17 +129,17 @@ def load_bert(folder: Place, lower_case: bool | None = None, **parts) -> LoadedB
     folder = ModelFolder.at(folder)
     model, new_parts = load_model(folder, **parts)
     tokenizer = folder.tokenizer(lower_case)
-    tokenizer.model_max_length = min(tokenizer.model_max_length, model.positions)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, model.max_tokens)
     check_pieces(tokenizer, model.config.vocab_size, folder.need_tokenizer(), folder.config_file)
-    if MASKED_LM in new_parts and folder.weights_file:
+    if MASKED_LM_PART in new_parts and folder.weights_file:
         raise UserError(
             f"{folder.weights_file} holds no masked-LM head; name a model with one (in run_all: "
             f"--augmentation_model DIR)"
         )
-    return LoadedBert(model, tokenizer, folder, new_parts)
+    return LoadedModel(model, tokenizer, folder, new_parts)
 
 
-def load_classifier(folder: Place, task, lower_case: bool | None = None) -> LoadedBert:
+def load_classifier(folder: Place, task, lower_case: bool | None = None) -> LoadedModel:
     """Load an encoder with a classifier whose outputs are in the order of a task's labels.
 
     task: a `data.tasks.Task`. If config.json has the labels in another order, the classifier's rows
@@ -142,21 +151,21 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
             f"{folder.config_file}: problem_type multi_label_classification gives a row several "
             f"labels, but {task.name} has one per row; use a single-label classifier"
         )
-    bert = load_bert(folder, lower_case, num_labels=task.num_labels, projection="none")
-    words = OutputLabels.of(bert.model).words
+    loaded = load_with_tokenizer(folder, lower_case, num_labels=task.num_labels, projection="none")
+    words = OutputLabels.of(loaded.model).words
     order = task.order_of(words)
-    if not order and task.labels and CLASSIFIER not in bert.new_parts:
+    if not order and task.labels and CLASSIFIER_PART not in loaded.new_parts:
         pairs = ", ".join(f"{word} is {label}" for word, label in zip(words, task.labels))
-        remark_once(f"{bert.folder}: its outputs are taken in the order of the labels: {pairs}")
-    if order and order != sorted(order) and CLASSIFIER not in bert.new_parts:
+        remark_once(f"{loaded.folder}: its outputs are taken in the order of the labels: {pairs}")
+    if order and order != sorted(order) and CLASSIFIER_PART not in loaded.new_parts:
         say(
-            f"{bert.folder}: its labels {', '.join(words)} are reordered to the order of "
+            f"{loaded.folder}: its labels {', '.join(words)} are reordered to the order of "
             f"{task.name}"
         )
-        for parameter in bert.model.classifier.parameters():
+        for parameter in loaded.model.output_layer.parameters():
             parameter.data = parameter.data[order]
-        bert.model.config.id2label = dict(enumerate(task.labels))
-    return bert
+        loaded.model.config.id2label = dict(enumerate(task.labels))
+    return loaded
 
 
 def shares_layers(teacher: ModelFolder, student: ModelFolder) -> bool:
@@ -173,7 +182,7 @@ def shares_layers(teacher: ModelFolder, student: ModelFolder) -> bool:
     return not same_tokenizer(teacher.tokenizer(), student.tokenizer())
 
 
-def check_same_tokenizer(student: LoadedBert, teacher: LoadedBert) -> None:
+def check_same_tokenizer(student: LoadedModel, teacher: LoadedModel) -> None:
     """Raise UserError if student and teacher split or number their pieces differently."""
     if difference := same_tokenizer(student.tokenizer, teacher.tokenizer):
         raise UserError(

@@ -46,8 +46,8 @@ def save_config(model: Encoder, folder: Path) -> None:
     config = {
         name: value for name, value in model.config.to_dict().items() if name not in _NOT_SAVED
     }
-    if model.classifier is not None:
-        classes = model.classifier.out_features
+    if model.output_layer is not None:
+        classes = model.output_layer.out_features
         if len(config.get("id2label", {})) != classes:
             labels = {i: f"LABEL_{i}" for i in range(classes)}
             config |= {"id2label": labels, "label2id": {label: i for i, label in labels.items()}}

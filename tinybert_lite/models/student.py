@@ -16,18 +16,19 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from tinybert_lite.method.auto_models import new_auto
 from tinybert_lite.models.configuration import SIZES
-from tinybert_lite.models.families import OF_ANY_FAMILY, student_family
+from tinybert_lite.models.families import VOCABULARY_FIELDS, student_family
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.system.errors import UserError
 
-PARTS = {  # of --student, with the largest accepted value
+SHAPE_LIMITS = {  # of --student, with the largest accepted value
     "layers": SIZES["num_hidden_layers"],
     "width": SIZES["hidden_size"],
     "heads": SIZES["num_attention_heads"],
     "feed_forward": SIZES["intermediate_size"],
 }
-OF_THE_SIZE = ("layer_types", "head_dim")  # a configuration derives them from its sizes
-NOT_THE_STUDENTS = ("bits", "architectures", "grown", "problem_type")
+DERIVED_FROM_SIZES = ("layer_types", "head_dim")  # a configuration derives them from its sizes
+# Facts of the teacher's file that its student does not inherit
+NOT_COPIED = ("bits", "architectures", "grown", "problem_type")
 
 
 class DerivedStudent(ModelFolder):
@@ -49,22 +50,23 @@ class DerivedStudent(ModelFolder):
 
 
 def read_shape(text: str) -> dict[str, int]:
-    """Read `layers=4,width=312`. Raises UserError for other names and values, see PARTS."""
+    """Read `layers=4,width=312`. Raises UserError for other names and values, see SHAPE_LIMITS."""
     shape: dict[str, int] = {}
     for part in text.split(","):
         name, value = (side.strip() for side in (*part.split("=", 1), "")[:2])
-        most = PARTS.get(name, 0) if name not in shape else 0
+        most = SHAPE_LIMITS.get(name, 0) if name not in shape else 0
         if not (value.isdecimal() and len(value) < 10 and 0 < int(value) <= most):
             raise UserError(
-                f"--student {text}: {part!r} is not one of {', '.join(PARTS)}, each once, with a "
-                f"whole number from 1 to {most or PARTS['layers']:,}; write e.g. layers=4,width=312"
+                f"--student {text}: {part!r} is not one of {', '.join(SHAPE_LIMITS)}, each once, "
+                f"with a whole number from 1 to {most or SHAPE_LIMITS['layers']:,}; write e.g. "
+                f"layers=4,width=312"
             )
         shape[name] = int(value)
     return shape
 
 
 def derived_student(teacher: ModelFolder, shape: dict[str, int], home: Path) -> DerivedStudent:
-    """Derive a student's configuration; `shape` gives some of PARTS.
+    """Derive a student's configuration; `shape` gives some of SHAPE_LIMITS.
 
     Without it: a third of the layers, at least 2, which divide the teacher's; half of the width or
     less, as a multiple of 8 times the heads; as many heads; a feed-forward width in proportion; and
@@ -110,10 +112,10 @@ def _config(
             f"--student width={width} is not a multiple of the {heads} heads; change it"
         )
     if family == teacher.model_type:
-        dropped = (*OF_THE_SIZE, *NOT_THE_STUDENTS)
+        dropped = (*DERIVED_FROM_SIZES, *NOT_COPIED)
         values = {k: value for k, value in teacher.to_dict().items() if k not in dropped}
     else:
-        values = {name: getattr(teacher, name, None) for name in OF_ANY_FAMILY}
+        values = {name: getattr(teacher, name, None) for name in VOCABULARY_FIELDS}
         values["max_position_embeddings"] = getattr(teacher, "max_position_embeddings", 512)
         values["classifier_head"] = "huggingface"
         if teacher.model_type == "mobilebert":
@@ -136,7 +138,7 @@ def parameters_of(config: PreTrainedConfig) -> int:
         return sum(parameter.numel() for parameter in new_auto(config).parameters())
 
 
-def described(student: ModelFolder, teacher: ModelFolder) -> str:
+def describe(student: ModelFolder, teacher: ModelFolder) -> str:
     """Describe a student in the plan: family, size, and the factor to its teacher."""
     config = deepcopy(student.config)
     if teacher.has_config and teacher.has_layers and not student.weights_file:

@@ -23,7 +23,8 @@ TOKENIZER_FILES = (  # of any family
     "added_tokens.json",
 )
 WORDPIECE = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer")
-SAFELY = {"local_files_only": True, "trust_remote_code": False}  # for transformers' from_pretrained
+# For transformers' from_pretrained
+LOCAL_WITHOUT_CODE = {"local_files_only": True, "trust_remote_code": False}
 NEEDED = {  # BERT's special tokens
     "unk_token": "[UNK]",
     "sep_token": "[SEP]",
@@ -32,8 +33,8 @@ NEEDED = {  # BERT's special tokens
     "mask_token": "[MASK]",
 }
 # A folder with these files, or with other settings, is read by AutoTokenizer.
-NOT_PLAIN = ("tokenizer.json", "added_tokens.json", "special_tokens_map.json")
-PLAIN = {"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", *NEEDED}
+OTHER_TOKENIZER_FILES = ("tokenizer.json", "added_tokens.json", "special_tokens_map.json")
+BERT_SETTINGS = {"do_lower_case", "strip_accents", "tokenize_chinese_chars", *NEEDED}
 NOT_SAVED = ("is_local", "local_files_only", "name_or_path", "backend")  # facts of this machine
 
 
@@ -66,12 +67,13 @@ def load_tokenizer(place: Path, lower_case: bool | None = None):
     if not place.exists():
         raise UserError(f"{place} is missing: put the model's tokenizer there")
     config = (place if place.is_dir() else place.parent) / "tokenizer_config.json"
-    said = _settings(config)
+    settings = _settings(config)
     vocabulary = place if place.is_file() else find_vocabulary(place)
-    kind = str(said.get("tokenizer_class", WORDPIECE[0])).removesuffix("Fast")
-    plain = not any((place / name).is_file() for name in NOT_PLAIN) and said.keys() <= PLAIN
+    kind = str(settings.get("tokenizer_class", WORDPIECE[0])).removesuffix("Fast")
+    others = any((place / name).is_file() for name in OTHER_TOKENIZER_FILES)
+    plain = not others and settings.keys() <= {"tokenizer_class", *BERT_SETTINGS}
     if place.is_file() or vocabulary and kind in WORDPIECE and plain:
-        tokenizer = _from_vocabulary(vocabulary, lower_case, said)
+        tokenizer = _from_vocabulary(vocabulary, lower_case, settings)
     else:
         tokenizer = _from_folder(place, kind)
     if lost := [name for name in NEEDED if getattr(tokenizer, name) is None]:
@@ -79,7 +81,7 @@ def load_tokenizer(place: Path, lower_case: bool | None = None):
             f"{place}: its tokenizer has no {', '.join(lost)}, but rows need one of each; name it "
             f"in tokenizer_config.json"
         )
-    _check_case(tokenizer, place, lower_case, said.get("do_lower_case"))
+    _check_case(tokenizer, place, lower_case, settings.get("do_lower_case"))
     # A tokenizer.json may hold the padding and the truncation of its last use.
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
@@ -87,15 +89,16 @@ def load_tokenizer(place: Path, lower_case: bool | None = None):
 
 
 def _settings(path: Path) -> dict:
-    said = read_json(path) if path.is_file() else {}
-    if said.get("do_lower_case") not in (None, True, False):
+    settings = read_json(path) if path.is_file() else {}
+    if settings.get("do_lower_case") not in (None, True, False):
         raise UserError(
-            f"{path}: do_lower_case is {short(said['do_lower_case'])}, not true or false; fix it"
+            f"{path}: do_lower_case is {short(settings['do_lower_case'])}, not true or false; "
+            f"fix it"
         )
-    return said
+    return settings
 
 
-def _from_vocabulary(path: Path, lower_case: bool | None, said: dict):
+def _from_vocabulary(path: Path, lower_case: bool | None, settings: dict):
     """Make BERT's tokenizer of a vocab.txt; a piece's id is the number of its last line."""
     pieces = list(lines_of(path))
     vocab = {piece: i for i, piece in enumerate(pieces) if piece}
@@ -105,14 +108,14 @@ def _from_vocabulary(path: Path, lower_case: bool | None, said: dict):
             f"{path}: {len(again)} of its {len(pieces)} lines are blank or duplicates, the first "
             f"is line {again[0] + 1}; a piece has the number of its last line, as in BERT"
         )
-    if lower_case is None or said.get("do_lower_case") is not None:
-        lower_case = said.get("do_lower_case")
+    if lower_case is None or settings.get("do_lower_case") is not None:
+        lower_case = settings.get("do_lower_case")
     if lower_case is None:
         # Pieces of letters only: the lower-case Chinese vocabulary holds <S>. isupper() would be
         # wrong, since signs such as ℝ are upper-case and have no lower case.
         lower_case = not _has_capitals(pieces)
     names = ("strip_accents", "tokenize_chinese_chars", *NEEDED)
-    given = {name: _content(said[name]) for name in names if said.get(name) is not None}
+    given = {name: _content(settings[name]) for name in names if settings.get(name) is not None}
     lost = [given.get(name, usual) for name, usual in NEEDED.items()]
     if lost := [token for token in lost if token not in vocab]:
         raise UserError(
@@ -133,7 +136,7 @@ def _has_capitals(pieces) -> bool:
 
 def _from_folder(folder: Path, kind: str):
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **SAFELY)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL_WITHOUT_CODE)
     except Exception as error:  # transformers raises errors of many kinds
         raise UserError(
             f"{folder}: its tokenizer ({kind}) cannot be read here ({type(error).__name__}: "
@@ -152,7 +155,7 @@ def _from_folder(folder: Path, kind: str):
     return tokenizer
 
 
-def _check_case(tokenizer, place: Path, flag: bool | None, said: bool | None) -> None:
+def _check_case(tokenizer, place: Path, flag: bool | None, stated: bool | None) -> None:
     """Compare a BERT's case with the flag and with the vocabulary."""
     lower = lower_cases(tokenizer)
     if lower is None:
@@ -163,7 +166,7 @@ def _check_case(tokenizer, place: Path, flag: bool | None, said: bool | None) ->
             f"{'lower-cases' if lower else 'keeps capital letters'}; leave out the flag, or fix "
             f"do_lower_case in its tokenizer_config.json"
         )
-    if said is not None and lower == _has_capitals(tokenizer.get_vocab()):
+    if stated is not None and lower == _has_capitals(tokenizer.get_vocab()):
         remark_once(
             f"{place}: do_lower_case is {str(lower).lower()}, but its vocabulary has "
             f"{'pieces with' if lower else 'no piece with'} capital letters; check it"
@@ -202,8 +205,10 @@ def save_tokenizer(tokenizer, folder: Path) -> None:
         tokenizer.save_pretrained(place)
         files = {path.name: path.read_bytes() for path in Path(place).iterdir()}
     name = "tokenizer_config.json"
-    said = {key: value for key, value in json.loads(files[name]).items() if key not in NOT_SAVED}
-    files[name] = (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode()
+    settings = {
+        key: value for key, value in json.loads(files[name]).items() if key not in NOT_SAVED
+    }
+    files[name] = (json.dumps(settings, indent=2, ensure_ascii=False) + "\n").encode()
     if is_wordpiece(tokenizer):
         lines = [""] * (max(vocab := {i: piece for piece, i in tokenizer.get_vocab().items()}) + 1)
         for i, piece in vocab.items():

@@ -12,11 +12,11 @@ import torch
 from tinybert_lite.models import tensorflow_checkpoint as tensorflow
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
+from tinybert_lite.system.first_bytes import refuse_stand_in
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
 SHARDS = tuple(f"{name}.index.json" for name in WEIGHTS)
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys that trainers put around the tensors
-POINTER = b"version https://git-lfs"
 
 
 def find_weights(folder: Path) -> Path | None:
@@ -83,7 +83,7 @@ def _stored(path: Path) -> dict:
         return {name: tensor for shard in shards for name, tensor in _stored(shard).items()}
     if path.suffix == ".index":
         return tensorflow.read_checkpoint(path)
-    refuse_pointer(path)
+    _check_file(path)
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -98,15 +98,10 @@ def _is_dict(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def refuse_pointer(path: Path) -> None:
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"{path} is missing, but an index beside it names it; fetch it again")
-    with open(path, "rb") as file:
-        if file.read(len(POINTER)) == POINTER:
-            raise UserError(
-                f"{path} is a Git LFS pointer instead of the weights; run git lfs pull in the "
-                f"folder it was cloned to"
-            )
+    refuse_stand_in(path)
 
 
 def _reason(error: Exception) -> str:
@@ -126,7 +121,7 @@ def names_in(path: Path) -> set[str]:
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError, safe_open
 
-        refuse_pointer(path)
+        _check_file(path)
         try:
             with safe_open(path, "pt") as file:
                 return set(file.keys())

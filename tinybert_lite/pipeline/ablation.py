@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tinybert_lite.data.tables import read_table
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.pipeline.ablation_table import write_table
 from tinybert_lite.pipeline.ablation_variants import Variant, VariantWorkspace
 from tinybert_lite.pipeline.plan import STAGES as ALL_STAGES
@@ -96,7 +96,7 @@ def run_of(workspace: VariantWorkspace, settings: Settings, overrides: list[str]
     task = workspace.task
     found = {name: of for name, of in manifests(workspace).items() if name in STAGES}
     final = found["task_distill_out"]
-    student = load_bert(workspace.final_student, settings.lower_case)
+    student = load_with_tokenizer(workspace.final_student, settings.lower_case)
     test = scores_on_test(
         {"student": student.model.to(choose_device(settings.device, settings.precision).name)},
         task,

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.pipeline.workspace import STUDENT_MODEL, Workspace
 from tinybert_lite.stages.settings import Settings
@@ -218,8 +218,12 @@ class VariantWorkspace(Workspace):
         return self.data_file("train") if OUT in self.variant.plain_rows else super().task_rows
 
     @property
-    def without_layers(self) -> str:
-        return "left out in this variant" if self.variant.without_mid else super().without_layers
+    def why_layers_are_not_matched(self) -> str:
+        return (
+            "left out in this variant"
+            if self.variant.without_mid
+            else super().why_layers_are_not_matched
+        )
 
     @property
     def student_source(self) -> ModelFolder:
@@ -235,7 +239,7 @@ class VariantWorkspace(Workspace):
 
         The same seed gives the same weights.
         """
-        teacher = load_bert(self.teacher, settings.lower_case)
+        teacher = load_with_tokenizer(self.teacher, settings.lower_case)
         seed_everything(settings.seed)
         config = teacher.model.config
         student, _ = load_model(

@@ -8,9 +8,9 @@ from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import holds_ids, label_ids, stream_table
 from tinybert_lite.method.layer_mapping import layer_mapping
 from tinybert_lite.method.objectives import check_heads
-from tinybert_lite.models.filling import CLASSIFIER
-from tinybert_lite.models.folder import LOGITS, ModelFolder
-from tinybert_lite.models.loading import check_same_tokenizer, load_bert, load_classifier
+from tinybert_lite.models.folder import KIND_LOGITS, ModelFolder
+from tinybert_lite.models.load_tensors import CLASSIFIER_PART
+from tinybert_lite.models.loading import check_same_tokenizer, load_classifier, load_with_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.settings import Settings
@@ -19,9 +19,14 @@ from tinybert_lite.stages.teachers import OtherClassifier, check_other_teacher
 from tinybert_lite.system.console import say
 from tinybert_lite.system.errors import UserError
 
-FEW = 128  # dev rows on which the order of a teacher's labels is checked
-GENERAL = ("data_augmentation", "pregenerate_training_data", "general_distill", "finetune_teacher")
-TASK = ("task_distill_mid", "task_distill_out")
+ROWS_FOR_ORDER = 128  # dev rows on which the order of a teacher's labels is checked
+STAGES_OF_GENERAL_TEACHER = {
+    "data_augmentation",
+    "pregenerate_training_data",
+    "general_distill",
+    "finetune_teacher",
+}
+STAGES_OF_TASK_TEACHER = {"task_distill_mid", "task_distill_out"}
 
 
 def check_models(workspace: Workspace, settings: Settings, todo: list[str]) -> None:
@@ -29,40 +34,42 @@ def check_models(workspace: Workspace, settings: Settings, todo: list[str]) -> N
 
     Raises UserError for a model that cannot be read or does not fit the task or another model.
     """
-    case, task = settings.lower_case, workspace.task
+    lower_case, task = settings.lower_case, workspace.task
     teacher, student = workspace.teacher, workspace.student_source
     given, augmenting = workspace.given_task_teacher, workspace.augmentation_model
-    if teacher.has_config and teacher.weights_file and {*GENERAL} & {*todo}:
+    if teacher.has_config and teacher.weights_file and STAGES_OF_GENERAL_TEACHER & {*todo}:
         classes = task.num_labels if "finetune_teacher" in todo else 0
-        load_bert(teacher, case, num_labels=classes, projection="none")
+        load_with_tokenizer(teacher, lower_case, num_labels=classes, projection="none")
     if "data_augmentation" in todo and augmenting.has_config and settings.data_augmentation.N:
-        _check_augmentation(augmenting, workspace, case)
-    if {*TASK} & {*todo}:
+        _check_augmentation(augmenting, workspace, lower_case)
+    if STAGES_OF_TASK_TEACHER & {*todo}:
         check_other_teacher(workspace)
-        if given and workspace.task_teacher.kind != LOGITS:
-            (_check_other if workspace.without_layers else _check_given)(workspace, settings)
+        if given and workspace.task_teacher.kind != KIND_LOGITS:
+            check = _check_other if workspace.why_layers_are_not_matched else _check_given
+            check(workspace, settings)
     if student.has_config and teacher.has_config:
         for stage in ("general_distill", "task_distill_mid"):
-            layers = teacher if stage == "general_distill" else _matched(workspace, teacher)
-            if stage in todo and layers and not (workspace.without_layers and stage in TASK):
+            general = stage == "general_distill"
+            layers = teacher if general else _task_teacher_for_layers(workspace, teacher)
+            if stage in todo and (general or not workspace.why_layers_are_not_matched):
                 _check_layers(stage, student, layers, settings)
 
 
 def _check_given(workspace: Workspace, settings: Settings) -> None:
     """Check a task teacher whose layers are matched."""
-    task, case = workspace.task, settings.lower_case
-    found = load_classifier(workspace.task_teacher, task, case)
-    if CLASSIFIER in found.new_parts:
+    task, lower_case = workspace.task, settings.lower_case
+    found = load_classifier(workspace.task_teacher, task, lower_case)
+    if CLASSIFIER_PART in found.new_parts:
         raise UserError(
             f"{found.folder} was not fine-tuned on {task.name}, since it holds no classifier; "
             f"name it with --teacher_model, and a copy is fine-tuned"
         )
     if workspace.student_has_weights:
-        student = load_bert(workspace.student_source, case, projection="none")
+        student = load_with_tokenizer(workspace.student_source, lower_case, projection="none")
         check_same_tokenizer(student, found)
     length = settings.task_distill_out.max_seq_length
     dev = workspace.data_file(task.dev_files[0])
-    examples = task_examples(dev, task, found.tokenizer, length, FEW)
+    examples = task_examples(dev, task, found.tokenizer, length, ROWS_FOR_ORDER)
     check_order(task, predict(found.model, examples), examples.labels, found.folder)
 
 
@@ -72,19 +79,19 @@ def _check_other(workspace: Workspace, settings: Settings) -> None:
     teacher = OtherClassifier(workspace.task_teacher, task, length)
     dev = workspace.data_file(task.dev_files[0])
     if not holds_ids(dev):
-        rows = list(islice(stream_table(dev, task).rows, FEW))
+        rows = list(islice(stream_table(dev, task).rows, ROWS_FOR_ORDER))
         labels = np.array(label_ids(rows, task))
         check_order(task, teacher.logits(rows), labels, workspace.task_teacher)
 
 
-def _matched(workspace: Workspace, teacher: ModelFolder) -> ModelFolder:
+def _task_teacher_for_layers(workspace: Workspace, teacher: ModelFolder) -> ModelFolder:
     given = workspace.given_task_teacher
     return workspace.task_teacher if given and workspace.task_teacher.has_layers else teacher
 
 
-def _check_augmentation(model: ModelFolder, workspace: Workspace, case: bool | None) -> None:
+def _check_augmentation(model: ModelFolder, workspace: Workspace, lower_case: bool | None) -> None:
     if model.has_masked_lm:
-        load_bert(model, case, masked_lm=True)
+        load_with_tokenizer(model, lower_case, masked_lm=True)
     elif workspace.given_augmentation_model:
         raise UserError(
             f"--augmentation_model {model}: holds no masked-LM head; name a model with one"
@@ -101,16 +108,16 @@ def _check_layers(
     stage: str, student: ModelFolder, teacher: ModelFolder, settings: Settings
 ) -> None:
     """Raise UserError, with the setting that helps, for layers or heads that do not map."""
-    options, one, other = getattr(settings, stage), student.config, teacher.config
+    options, configs = getattr(settings, stage), (student.config, teacher.config)
+    M, N = (config.num_hidden_layers for config in configs)
     try:
-        layer_mapping(options.mapping, one.num_hidden_layers, other.num_hidden_layers)
+        layer_mapping(options.mapping, M, N)
     except UserError as error:
-        cure = f" (--set {stage}.mapping=top)"
-        fits = one.num_hidden_layers <= other.num_hidden_layers
-        raise UserError(f"{stage}: {error}{cure * fits}") from None
+        cure = f" (--set {stage}.mapping=top)" * (M <= N)
+        raise UserError(f"{stage}: {error}{cure}") from None
     if options.attention_weight and teacher.yields_scores and student.yields_scores:
         try:
-            check_heads(one.num_attention_heads, other.num_attention_heads, options.heads)
+            check_heads(*(config.num_attention_heads for config in configs), options.heads)
         except UserError as error:
             raise UserError(f"{stage}: {error} (--set {stage}.heads=skip)") from None
     elif options.attention_weight:

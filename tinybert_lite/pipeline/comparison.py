@@ -64,11 +64,11 @@ def compare(
     """
     objective = Intermediate(student.eval(), teacher, mapping, padding, heads)
     attended = [] if objective.heads == "skip" else range(1, len(objective.mapping))
-    learning = student(batch, scores=attended, logits=student.classifier is not None)
+    learning = student(batch, scores=attended, logits=student.output_layer is not None)
     teaching = teacher(
         batch,
         scores={objective.mapping[m] for m in attended},
-        logits=teacher.classifier is not None,
+        logits=teacher.output_layer is not None,
     )
     fits = (learning.projected or learning.hidden)[0].shape[-1] == teaching.hidden[0].shape[-1]
     if not fits:

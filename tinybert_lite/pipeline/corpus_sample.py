@@ -1,4 +1,4 @@
-"""A sample of a corpus, from which its sequences are foreseen."""
+"""A sample of a corpus, from which its sequences are estimated."""
 
 import tempfile
 import time
@@ -19,17 +19,17 @@ from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
 
-SAMPLE = 200_000  # bytes
+SAMPLE_BYTES = 200_000  # bytes
 UNPACKED = 3.5  # bytes of text in a byte of a compressed file
 
 
 @dataclass(frozen=True)
-class Corpus:
+class CorpusSample:
     """Some documents of a corpus, and the bytes of all of it."""
 
     sources: list[Path]
     documents: list[list[str]]
-    bytes: float  # of all of it, unpacked
+    total_bytes: float  # of all of it, unpacked
     language: str = "en"
 
     @classmethod
@@ -43,7 +43,7 @@ class Corpus:
         documents = [
             document
             for file in some
-            for document in _first(read_corpora([file], language, split), SAMPLE // len(some))
+            for document in _first(read_corpora([file], language, split), SAMPLE_BYTES // len(some))
         ]
         if not documents:
             raise UserError(f"{sources[0]} is empty: it needs {LAYOUT}")
@@ -52,12 +52,12 @@ class Corpus:
     @property
     def share(self) -> float:
         """The part of the corpus that the sample is; 1 if it is all of a small corpus."""
-        if self.bytes < SAMPLE:
+        if self.total_bytes < SAMPLE_BYTES:
             return 1.0
-        return min(0.99, sum(map(_bytes, self.documents)) / self.bytes)
+        return min(0.99, sum(map(_bytes, self.documents)) / self.total_bytes)
 
     def sequences(self, vocabulary: Path, settings: Settings) -> Rows:
-        """Make the sequences of the sample, to foresee those of an epoch of the whole corpus.
+        """Make the sequences of the sample, to estimate those of an epoch of the whole corpus.
 
         Raises UserError if the whole corpus is one document, see `TokenisedCorpus.build`.
         """

@@ -8,29 +8,29 @@ import numpy as np
 
 from tinybert_lite.data.tables import Row
 
-LONGEST = 512  # tokens: as many as most models have positions
+MOST_TOKENS = 512  # tokens: as many as most models have positions
 
 
 @dataclass(frozen=True)
 class Rows:
     """Rows of texts or of tokens. lengths: (n,) tokens of n of them, special ones included, cut at
-    LONGEST · sample: those rows, if they are texts · seconds: to read and tokenise one row, or to
-    make a sequence · bytes: of one row in its file."""
+    MOST_TOKENS · sample: those rows, if they are texts · seconds_per_row: to read and tokenise a
+    row, or to make a sequence · bytes_per_row: in its file."""
 
     count: int
     lengths: np.ndarray
     sample: list[Row] = field(default_factory=list)
-    seconds: float = 0.0
-    bytes: float = 0.0
+    seconds_per_row: float = 0.0
+    bytes_per_row: float = 0.0
 
     def first(self, most: int) -> Rows:
         """Return the first `most` rows; 0: all."""
         return replace(self, count=min(self.count, most or self.count))
 
-    def length(self, most: int) -> int:
-        """Return the mean number of tokens if rows are cut at `most`, at least 3."""
-        return max(3, round(float(np.minimum(self.lengths, most).mean())))
+    def mean_length(self, limit: int) -> int:
+        """Return the mean number of tokens if rows are cut at `limit`, at least 3."""
+        return max(3, round(float(np.minimum(self.lengths, limit).mean())))
 
-    def longest(self, most: int) -> int:
-        """Return the largest number of tokens if rows are cut at `most`."""
-        return int(min(self.lengths.max(), most))
+    def max_length(self, limit: int) -> int:
+        """Return the largest number of tokens if rows are cut at `limit`."""
+        return int(min(self.lengths.max(), limit))

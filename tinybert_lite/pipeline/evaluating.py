@@ -47,20 +47,20 @@ def evaluate_folder(
         for split, scores in tests.items():
             _say_scores(scores["student"], f"{split} ")
     elif teacher:
-        place, asked = ModelFolder.at(teacher), {}
+        place, logits = ModelFolder.at(teacher), {}
         served = isinstance(student.model, Served) or place.served_file
         if served or loading.shares_layers(place, student.folder):
             other = _load(place, task, settings.lower_case, device)
             loading.check_same_tokenizer(student, other)
-            asked = {name: predict(other.model, part) for name, part in dev.parts.items()}
+            logits = {name: predict(other.model, part) for name, part in dev.parts.items()}
         else:  # it reads the texts with its own tokenizer
             other = OtherClassifier(place, task, max_length, batch_size, device)
             for name in dev.parts:
-                asked[name] = other.logits(read_table(workspace.data_file(name), task).rows)
+                logits[name] = other.logits(read_table(workspace.data_file(name), task).rows)
         results["teacher"] = str(teacher)
-        results["teacher_dev"] = dev.scores_of(asked.get)
+        results["teacher_dev"] = dev.scores_of(logits.get)
         first = predict(student.model, dev.first)
-        results["agreement"] = agreement(next(iter(asked.values())), first)
+        results["agreement"] = agreement(next(iter(logits.values())), first)
     if output:
         output.mkdir(parents=True, exist_ok=True)
         # Predictions are written first: a test file may raise an error.
@@ -80,12 +80,12 @@ def _load(
     lower_case: bool | None,
     device: str,
     runtime: str | None = None,
-) -> loading.LoadedBert:
+) -> loading.LoadedModel:
     """Load the model, with its outputs in the order of the task's labels."""
     place = ModelFolder.at(place)
     if runtime or place.served_file:
         served = Served(place, runtime).in_the_tasks_order(task)
-        return loading.LoadedBert(served, served.tokenizer, place, [])
+        return loading.LoadedModel(served, served.tokenizer, place, [])
     found = loading.load_classifier(place, task, lower_case)
     if "classifier" in found.new_parts:
         remark(f"warning: {place} has no classifier, its scores are random: fine-tune it first")

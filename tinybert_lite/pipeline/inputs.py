@@ -18,8 +18,8 @@ from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.models.tokenizers import has_pieces, load_tokenizer
-from tinybert_lite.pipeline.corpus_sample import Corpus
-from tinybert_lite.pipeline.counted import LONGEST, Rows
+from tinybert_lite.pipeline.corpus_sample import CorpusSample
+from tinybert_lite.pipeline.counted import MOST_TOKENS, Rows
 from tinybert_lite.pipeline.folders import CLASSROOM
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import all_labelled
@@ -28,7 +28,7 @@ from tinybert_lite.stages.stage import Stage
 from tinybert_lite.stages.task_training import need_labels
 from tinybert_lite.system.outputs import read_manifest
 
-SAMPLE = 500  # rows whose tokens are counted
+SAMPLE_ROWS = 500  # rows whose tokens are counted
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Inputs:
     tests: list[Rows]
     vectors: WordVectors | None = None
     vectors_seconds: float = 0.0  # that reading them took
-    corpus: Corpus | None = None
+    corpus: CorpusSample | None = None
     masked_lm: bool = True  # whether stage 1 has a masked LM
 
     def those(self, splits: Iterable[str]) -> list[Rows]:
@@ -65,7 +65,7 @@ def read_inputs(
     seconds, corpus = time.perf_counter() - started, None
     if names & {"pretrain", "pregenerate_training_data"}:
         split = settings.pregenerate_training_data.split_sentences
-        corpus = Corpus.read(workspace.corpora, workspace.task.language, split)
+        corpus = CorpusSample.read(workspace.corpora, workspace.task.language, split)
     tests = _tests(reader) if report else []
     masked_lm = not workspace.augmentation_model.has_config or (
         workspace.augmentation_model.has_masked_lm
@@ -98,7 +98,7 @@ def _augmented(reader: Reader, path: Path) -> Rows:
 
     def some(path: Path, task: Task) -> Table:
         table = stream_table(path, task)  # augmented rows repeat their ids
-        return replace(table, rows=list(islice(table.rows, 10 * SAMPLE if count else None)))
+        return replace(table, rows=list(islice(table.rows, 10 * SAMPLE_ROWS if count else None)))
 
     rows = reader.rows(path, some)
     return replace(rows, count=count or rows.count)
@@ -145,14 +145,14 @@ class Reader:
         texts_needed = read == self.train and "data_augmentation" in self.stages
         if holds_ids(path) and not texts_needed:
             options = (getattr(self.settings, name) for name in self.stages)
-            most = min(getattr(each, "max_seq_length", LONGEST) for each in options)
+            most = min(getattr(each, "max_seq_length", MOST_TOKENS) for each in options)
             examples = id_examples(path, task, self.tokenizer, most, labelled=labelled)
             return Rows(len(examples), examples.lengths)
         rows = read(path, task).rows
         read_at = time.perf_counter()
-        some = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int))]
+        some = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, SAMPLE_ROWS).astype(int))]
         texts_b = [row.text_b for row in some] if task.text_b else None
-        lengths = encode([row.text_a for row in some], texts_b, self.tokenizer, LONGEST).lengths
+        lengths = encode([row.text_a for row in some], texts_b, self.tokenizer, MOST_TOKENS).lengths
         seconds = (read_at - started) / len(rows) + (time.perf_counter() - read_at) / len(some)
         size = sum(file.stat().st_size for file in [path, *path.glob("*")] if file.is_file())
         return Rows(len(rows), lengths, some, seconds, size / len(rows))

@@ -34,15 +34,15 @@ def resolve_teacher(folder: ModelFolder, workspace: Folders) -> ModelFolder:
     return shipped if shipped.weights_file else ModelFolder(workspace.grown_teacher)
 
 
-SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
+COMPARED_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
 
 
-def is_ancestor(teacher: ModelFolder, task_teacher: ModelFolder) -> bool:
+def may_be_pretrained_version_of(teacher: ModelFolder, task_teacher: ModelFolder) -> bool:
     """Whether a task teacher may be a fine-tuned copy: the same family, shape and tokenizer."""
     if not teacher.has_config or teacher.family != task_teacher.family:
         return False
     one, other = teacher.config, task_teacher.config
-    if any(getattr(one, name) != getattr(other, name) for name in SHAPE):
+    if any(getattr(one, name) != getattr(other, name) for name in COMPARED_SIZES):
         return False
     return not same_tokenizer(teacher.tokenizer(), task_teacher.tokenizer())
 

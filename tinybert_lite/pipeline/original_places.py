@@ -9,7 +9,7 @@ from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.loading import shares_layers
-from tinybert_lite.models.student import derived_student, described
+from tinybert_lite.models.student import derived_student, describe
 from tinybert_lite.pipeline.model_choice import resolve_teacher, shipped_student
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher
@@ -51,7 +51,7 @@ def task_rows(workspace: Workspace, augmented: bool) -> Path:
     return found
 
 
-def split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
+def given_split_file(place: Path | None, split: str, workspace: Workspace) -> Path:
     """Return the file of a split: `place` if it holds rows, else the split's file in there."""
     if place and has_rows(place):
         return place
@@ -85,7 +85,7 @@ def student_folder(name: str, teacher: ModelFolder) -> ModelFolder:
     inside = ModelFolder(folder.path / (shipped_student(teacher) or "none"))
     if not inside.has_config:
         inside = derived_student(teacher, {}, folder.path)
-    say(f"student: {inside}, {described(inside, teacher)}")
+    say(f"student: {inside}, {describe(inside, teacher)}")
     return inside
 
 

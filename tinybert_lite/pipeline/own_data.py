@@ -10,9 +10,10 @@ from collections import Counter
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from tinybert_lite.data.own_rows import LANGUAGES, METRICS, NO_VERDICT, OwnData, understand
-from tinybert_lite.data.records import KINDS
+from tinybert_lite.data.own_rows import LANGUAGES, METRICS, OwnData, understand
+from tinybert_lite.data.row_files import KINDS
 from tinybert_lite.data.split_files import has_rows, splits_in
+from tinybert_lite.data.tables import NO_AGREEMENT
 from tinybert_lite.data.tasks import OWN, TASKS, own_task
 from tinybert_lite.pipeline import folders
 from tinybert_lite.system.console import say
@@ -100,7 +101,7 @@ def report(data: OwnData) -> str:
         sizes += f" ({len(train) - len(labelled)} of train without a label, for distillation only)"
     lines = [f"rows       {sizes}"]
     if data.left_out:
-        lines.append(f"left out   {data.left_out} rows without a verdict (the label {NO_VERDICT})")
+        lines.append(f"left out   {data.left_out} rows without a gold label ({NO_AGREEMENT})")
     if data.duplicates:
         lines.append(
             f"duplicates {data.duplicates} removed from train, which are in train, dev or test "

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinybert_lite.models.student import described
+from tinybert_lite.models.student import describe
+from tinybert_lite.pipeline.estimate import Estimate, free_memory
 from tinybert_lite.pipeline.folders import GROWN
-from tinybert_lite.pipeline.promise import Promise, free_memory
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import (
     data_augmentation,
@@ -39,7 +39,7 @@ STAGES = (
 )
 REPORT = "report"  # the name of the last step in --from, --until and --only
 # As the titles and the folders count.
-NUMBERS = dict(zip((GROWN, "1", "2", "3", "teacher", "4", "5"), STAGES, strict=True))
+STAGE_KEYS = dict(zip((GROWN, "1", "2", "3", "teacher", "4", "5"), STAGES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def to_do(plan: list[Planned]) -> list[Planned]:
 
 
 def print_plan(
-    plan: list[Planned], workspace: Workspace, settings: Settings, promised: Promise | None
+    plan: list[Planned], workspace: Workspace, settings: Settings, estimated: Estimate | None
 ) -> None:
     """Print the plan, with what it needs if something is to do.
 
@@ -114,12 +114,12 @@ def print_plan(
         f" · seed {settings.seed}\n"
         f"workspace {workspace.root}\n"
         f"teacher {teacher} · student {shown(student, workspace)} "
-        f"({described(student, workspace.teacher)})\n"
+        f"({describe(student, workspace.teacher)})\n"
         f"device {device} · {set_threads(settings.threads)} threads · {machine()}\n"
     )
     todo = to_do(plan)
     for item in plan:
-        time = f"about {duration(promised.seconds[item.stage.name])}" if item in todo else ""
+        time = f"about {duration(estimated.seconds[item.stage.name])}" if item in todo else ""
         say(f"  {item.state:10} {item.stage.title:37} {time:18} {item.reason}")
         if item in todo:
             paths = item.stage.reads(workspace).values()
@@ -127,28 +127,28 @@ def print_plan(
             if len(names) > 6:
                 names[3:-2] = [f"… {len(names) - 5} more"]
             say(f"  {'':10} {', '.join(names)} → {shown(item.folder, workspace)}")
-    if promised:
-        _print_cost(len(todo), workspace.root, promised, device.name)
+    if estimated:
+        _print_cost(len(todo), workspace.root, estimated, device.name)
 
 
-def _print_cost(stages: int, root: Path, promised: Promise, device: str) -> None:
+def _print_cost(stages: int, root: Path, estimated: Estimate, device: str) -> None:
     place = next(place for place in (root, *root.parents) if place.exists())
     free, memory = shutil.disk_usage(place).free, free_memory(device)
     say(
-        f"\n  to do: {stages} stages{' and the report' * (REPORT in promised.seconds)}, "
-        f"about {duration(sum(promised.seconds.values()))} on this machine, about "
-        f"{promised.memory / 1e9:.1f} GB of memory ({memory / 1e9:.1f} GB free), "
-        f"{promised.disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
+        f"\n  to do: {stages} stages{' and the report' * (REPORT in estimated.seconds)}, "
+        f"about {duration(sum(estimated.seconds.values()))} on this machine, about "
+        f"{estimated.memory / 1e9:.1f} GB of memory ({memory / 1e9:.1f} GB free), "
+        f"{estimated.disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
     )
-    if promised.memory > memory:
+    if estimated.memory > memory:
         remark(
-            f"warning: the run needs about {promised.memory / 1e9:.1f} GB of memory and "
+            f"warning: the run needs about {estimated.memory / 1e9:.1f} GB of memory and "
             f"{memory / 1e9:.1f} GB are free; end other programs, or set a smaller "
             "train_batch_size, eval_batch_size or max_seq_length with --set STAGE.NAME=VALUE"
         )
-    if promised.disk > free:
+    if estimated.disk > free:
         raise UserError(
-            f"{root}: the run needs about {promised.disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB "
+            f"{root}: the run needs about {estimated.disk / 1e6:,.0f} MB and {free / 1e6:,.0f} MB "
             "are free; free some space or name another --workspace"
         )
 
@@ -163,7 +163,7 @@ def choose(names: list[str], first: str | None, last: str | None, only: str | No
     """Return the names from `first` to `last`, or `only` one; each may also be a stage's number.
 
     Raises UserError for an unknown name, and if `first` comes after `last`."""
-    numbers = {number: stage.name for number, stage in NUMBERS.items() if stage.name in names}
+    numbers = {number: stage.name for number, stage in STAGE_KEYS.items() if stage.name in names}
     for name in (first, last, only):
         if name and name not in (*names, *numbers):
             raise UserError(

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tinybert_lite.data.asked import Asked, Texts
+from tinybert_lite.data.rows_to_predict import RowToPredict, Texts
 from tinybert_lite.data.saved_datasets import PARQUET
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.exports.serving import MODELS, Served
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.hub import local_folder
 from tinybert_lite.models.labels import OutputLabels
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import remark, say
@@ -113,8 +113,8 @@ def _fine_tuned(folder: ModelFolder):
             f"{folder} holds no {'PyTorch ' if folder.served_file else ''}model: name a finished "
             "model with --student_model, or make one with run_all"
         )
-    found = load_bert(folder, projection="none")
-    if found.model.classifier is None:
+    found = load_with_tokenizer(folder, projection="none")
+    if found.model.output_layer is None:
         raise UserError(
             f"{folder} holds a model without a classifier, so it cannot predict; name a "
             "model of stage 5"
@@ -122,9 +122,11 @@ def _fine_tuned(folder: ModelFolder):
     return found
 
 
-def answered(predictor: Predictor, rows: Iterable[Asked]) -> Iterator[tuple[Asked, Answer]]:
+def answered(
+    predictor: Predictor, rows: Iterable[RowToPredict]
+) -> Iterator[tuple[RowToPredict, Answer]]:
     """Yield each row with its answer."""
-    waiting: deque[Asked] = deque()
+    waiting: deque[RowToPredict] = deque()
 
     def texts() -> Iterator[Texts | None]:
         for row in rows:
@@ -144,7 +146,7 @@ def cells(answer: Answer, regression: bool = False) -> list[str]:
 
 def write_answers(
     path: Path,
-    found: Iterable[tuple[Asked, Answer]],
+    found: Iterable[tuple[RowToPredict, Answer]],
     regression: bool,
     pairs: bool,
     others: Sequence[str] = (),

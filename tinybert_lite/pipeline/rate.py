@@ -6,42 +6,42 @@ from statistics import median
 
 import torch
 
-from tinybert_lite.pipeline.computation import Computation
+from tinybert_lite.pipeline.timed_computation import Computation
 from tinybert_lite.stages.settings import Training
 from tinybert_lite.training.optimizer import make_optimizer
 
-MOST = 2.4e10  # multiply-adds of a batch that is timed: half a second on two CPU cores
-SECONDS, CALLS = 0.15, 7  # a measurement ends after so much time, or so many calls
-LEAST = 0.6  # of a batch's time, its rows' share: a guard against noise
+MOST_MULTIPLY_ADDS = 2.4e10  # of a batch that is timed: half a second on two CPU cores
+MEASURING_SECONDS, MEASURING_CALLS = 0.15, 7  # a measurement ends after so many of either
+LEAST_SHARE_OF_ROWS = 0.6  # of a batch's time, its rows' share: a guard against noise
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A computation's speed. multiply_adds: per second · batch: seconds that each batch takes
-    beside its rows, such as the optimizer's update."""
+    """A computation's speed. seconds_per_batch: what each batch takes beside its rows, such as
+    the optimizer's update."""
 
-    multiply_adds: float
-    batch: float = 0.0
+    multiply_adds_per_second: float
+    seconds_per_batch: float = 0.0
 
 
-def measure(computation: Computation, length: int, batch_size: int, each: int) -> Rate:
-    """Time a computation on rows of `length` tokens; each: the multiply-adds of one row.
+def measure(computation: Computation, length: int, batch_size: int, row_multiply_adds: int) -> Rate:
+    """Time a computation on rows of `length` tokens.
 
-    A batch that is more than `MOST` is divided: from the times of two smaller ones follow that of
-    a row and that of a batch.
+    A batch that is more than `MOST_MULTIPLY_ADDS` is divided: from the times of two smaller ones
+    follow that of a row and that of a batch.
     """
-    rows = max(1, min(batch_size, int(MOST / max(1, each))))
+    rows = max(1, min(batch_size, int(MOST_MULTIPLY_ADDS / max(1, row_multiply_adds))))
     seconds = _seconds(computation, rows, length)
     row, batch = seconds / rows, 0.0
     if 4 <= rows < batch_size:
         fewer = rows // 4
         row = (seconds - _seconds(computation, fewer, length)) / (rows - fewer)
-        row = min(max(row, LEAST * seconds / rows), seconds / rows)
+        row = min(max(row, LEAST_SHARE_OF_ROWS * seconds / rows), seconds / rows)
         batch = seconds - rows * row
     if computation.trains:
         batch += _median_seconds(_update(computation))
     computation.model.zero_grad()
-    return Rate(each / row, batch)
+    return Rate(row_multiply_adds / row, batch)
 
 
 def _seconds(computation: Computation, rows: int, length: int) -> float:
@@ -69,7 +69,7 @@ def _update(computation: Computation):
 def _median_seconds(call) -> float:
     """The median over several calls after the first, which also takes memory and warms caches."""
     times: list[float] = []
-    while len(times) < 2 or len(times) < CALLS and sum(times) < SECONDS:
+    while len(times) < 2 or len(times) < MEASURING_CALLS and sum(times) < MEASURING_SECONDS:
         started = time.perf_counter()
         call()
         times.append(time.perf_counter() - started)

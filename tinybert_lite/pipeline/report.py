@@ -154,7 +154,7 @@ def draw(workspace: Workspace, results: dict, folder: Path) -> list[Path]:
         workspace.mid_student: "intermediate layers",
         workspace.final_student: "prediction layer",
     }
-    if workspace.without_layers:
+    if workspace.why_layers_are_not_matched:
         titles.pop(workspace.mid_student)
     for place, title in titles.items():
         if events := read_history(place / HISTORY):

@@ -10,8 +10,8 @@ from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.cost import cost
-from tinybert_lite.models.folder import LOGITS, ModelFolder
-from tinybert_lite.models.loading import load_bert, load_classifier, load_model
+from tinybert_lite.models.folder import KIND_LOGITS, ModelFolder
+from tinybert_lite.models.loading import load_classifier, load_model, load_with_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import DevSet, predict, probe
 from tinybert_lite.stages.metrics import agreement, at_chance
@@ -34,14 +34,14 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
     """
     task, length = workspace.task, settings.task_distill_out.max_seq_length
     device = choose_device(settings.device, settings.precision)
-    final_folder, with_layers = workspace.final_student, not workspace.without_layers
+    final_folder, with_layers = workspace.final_student, not workspace.why_layers_are_not_matched
     baseline = ModelFolder(workspace.baseline)
     mid = {"4": ModelFolder(workspace.mid_student)} if with_layers else {}
     steps = {"3": workspace.general_or_given_student, **mid, "5": ModelFolder(final_folder)}
     for folder in (*[workspace.task_teacher] * with_layers, *steps.values()):
         if folder.weights_file is None:
             raise UserError(f"{folder} holds no weights yet: run the stages before the report")
-    final = load_bert(final_folder)
+    final = load_with_tokenizer(final_folder)
     inputs = (final.tokenizer, length)
     files = {
         **workspace.task_files,
@@ -113,9 +113,9 @@ class Teacher:
 def known_teacher(workspace: Workspace, dev: DevSet, max_length: int, device: str) -> Teacher:
     """Evaluate the task teacher (an encoder, another classifier, or logits) on the dev rows."""
     place, task = workspace.task_teacher, workspace.task
-    if place.kind == LOGITS:
+    if place.kind == KIND_LOGITS:
         return Teacher()
-    if not workspace.without_layers:
+    if not workspace.why_layers_are_not_matched:
         model = load_classifier(place, task).model.to(device).eval()
         return Teacher(dev(model), predict(model, dev.first), cost(model, dev.first), model)
     other = OtherClassifier(place, task, max_length, device=device)

@@ -7,8 +7,8 @@ import torch
 
 from tinybert_lite.data.split_files import has_rows
 from tinybert_lite.pipeline.check_models import check_models
-from tinybert_lite.pipeline.computations import Computations
-from tinybert_lite.pipeline.foreseen import foresee
+from tinybert_lite.pipeline.estimate import Estimate, estimate
+from tinybert_lite.pipeline.estimated_rows import estimate_rows
 from tinybert_lite.pipeline.inputs import read_inputs
 from tinybert_lite.pipeline.plan import (
     REPORT,
@@ -22,8 +22,8 @@ from tinybert_lite.pipeline.plan import (
     to_do,
     writes_one_of,
 )
-from tinybert_lite.pipeline.promise import Promise, promise
 from tinybert_lite.pipeline.report import write_report
+from tinybert_lite.pipeline.run_computations import Computations
 from tinybert_lite.pipeline.work import WORK
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher, pretrain
@@ -57,8 +57,8 @@ def run_all(
     chosen = choose(names, first, last, only)
     check_inputs(workspace, chosen)
     plan = make_plan(workspace, settings, chosen, force)
-    promised = prepare(plan, workspace, settings, REPORT in chosen)
-    print_plan(plan, workspace, settings, promised)
+    estimated = prepare(plan, workspace, settings, REPORT in chosen)
+    print_plan(plan, workspace, settings, estimated)
     if dry_run:
         return []
     with locked(workspace.root):
@@ -70,7 +70,7 @@ def run_all(
 
 def prepare(
     plan: list[Planned], workspace: Workspace, settings: Settings, report: bool
-) -> Promise | None:
+) -> Estimate | None:
     """Open and check all that the stages to do will read; return what the run needs.
 
     None if no stage is to do. Raises UserError for what a stage or the report would refuse.
@@ -82,11 +82,11 @@ def prepare(
     with torch.random.fork_rng():  # new parts of a model draw random weights
         check_models(workspace, settings, [stage.name for stage in todo])
     inputs = read_inputs(todo, report, workspace, settings)
-    found = foresee(todo, inputs, workspace, settings)
+    found = estimate_rows(todo, inputs, workspace, settings)
     names = [*(stage.name for stage in todo), *[REPORT] * report]
     device = choose_device(settings.device, settings.precision)
     works = {name: WORK[name](found, settings) for name in names}
-    return promise(works, Computations(workspace, settings, device), settings)
+    return estimate(works, Computations(workspace, settings, device), settings)
 
 
 def run_plan(

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinybert_lite.pipeline.foreseen import Foreseen
+from tinybert_lite.pipeline.estimated_rows import EstimatedRows
 from tinybert_lite.pipeline.inputs import Rows
 from tinybert_lite.pipeline.results import PROBE_ROWS
 from tinybert_lite.stages.settings import Settings, Training
@@ -23,28 +23,28 @@ BYTES_PER_TOKEN = 4  # of plain text, about as many in English and in Chinese
 class Passes:
     """`rows` rows of `length` tokens, the mean, through a computation of `Computations`.
 
-    updates: of the optimizer · longest: tokens of the longest row."""
+    updates: of the optimizer · max_length: tokens of the longest row."""
 
     computation: str
     rows: float
     length: int
     batch_size: int
     updates: int = 0
-    longest: int = 0
+    max_length: int = 0
 
 
 @dataclass(frozen=True)
 class Work:
     """A stage's work. text_seconds: of reading and tokenising text, as timed on a sample.
 
-    models, states: how often the trained model is written, without and with what is needed to
-    resume · kept: how many models stay on the disk · text_bytes: written to the disk."""
+    models_written, states_written: how often the trained model is written, without and with what is
+    needed to resume · models_kept: on the disk · text_bytes: written to the disk."""
 
     passes: list[Passes] = field(default_factory=list)
     text_seconds: float = 0.0
-    models: int = 0
-    states: int = 0
-    kept: int = 0
+    models_written: int = 0
+    states_written: int = 0
+    models_kept: int = 0
     text_bytes: float = 0.0
 
 
@@ -60,7 +60,7 @@ def _training(name: str, epochs: Sequence[Rows], options: Training) -> Work:
     spans = [(epoch, steps) for epoch, steps in spans if steps]
     read = sum(min(steps * size, rows(epoch)) for epoch, steps in spans)
     first, updates = epochs[0], bounds[-1]
-    passes = Passes(name, read, first.length(most), size, updates, first.longest(most))
+    passes = Passes(name, read, first.mean_length(most), size, updates, first.max_length(most))
     evaluations = len(spans) + (updates // options.eval_step if options.eval_step else 0)
     states = updates // options.save_every + 1 if options.save_every else 0
     return Work([passes], 0.0, evaluations, states, len(spans) + 1)
@@ -70,13 +70,13 @@ def _predicting(name: str, files: Sequence[Rows], options: Training, times=1) ->
     """The passes of a model over these files, `times` times each."""
     most, size = options.max_seq_length, options.eval_batch_size
     return [
-        Passes(name, times * rows.count, rows.length(most), size, 0, rows.longest(most))
+        Passes(name, times * rows.count, rows.mean_length(most), size, 0, rows.max_length(most))
         for rows in files
     ]
 
 
 def _on_task(
-    name: str, rows: Rows, found: Foreseen, settings: Settings, evaluated: str = "", teacher=()
+    name: str, rows: Rows, found: EstimatedRows, settings: Settings, evaluated: str = "", teacher=()
 ) -> Work:
     """Training on a task's rows. evaluated: the computation that reads the dev rows at each
     evaluation, and once more in the end · teacher: the files that the task teacher reads."""
@@ -85,67 +85,71 @@ def _on_task(
     work = _training(name, [rows], options)
     passes = _predicting("teacher", teacher, options) + work.passes
     if evaluated:
-        passes += _predicting(evaluated, found.dev, options, work.models + 1)
-    texts = sum(part.count * part.seconds for part in (rows, *found.dev))
-    return replace(work, passes=passes, text_seconds=texts, kept=1 if evaluated else work.kept)
+        passes += _predicting(evaluated, found.dev, options, work.models_written + 1)
+    texts = sum(part.count * part.seconds_per_row for part in (rows, *found.dev))
+    return replace(
+        work, passes=passes, text_seconds=texts, models_kept=1 if evaluated else work.models_kept
+    )
 
 
-def _pretrain(found: Foreseen, settings: Settings) -> Work:
+def _pretrain(found: EstimatedRows, settings: Settings) -> Work:
     options, train = settings.pretrain, found.train
     length = options.max_seq_length
-    tokens = found.corpus.bytes / BYTES_PER_TOKEN
-    tokens += train.count * train.length(length) if train else 0
+    tokens = found.corpus.total_bytes / BYTES_PER_TOKEN
+    tokens += train.count * train.mean_length(length) if train else 0
     rows = Rows(max(1, round(tokens / length)), np.array([length]))
     return _training("pretrain", [rows], options)
 
 
-def _augment(found: Foreseen, settings: Settings) -> Work:
+def _augment(found: EstimatedRows, settings: Settings) -> Work:
     options, found = settings.data_augmentation, found.augmented
     most, size = options.max_seq_length, options.batch_size
     passes = Passes("general teacher", found.masked, found.length, size, 0, most)
     return Work(
         [passes] if found.masked else [],
         found.seconds,
-        text_bytes=found.rows.count * found.rows.bytes,
+        text_bytes=found.rows.count * found.rows.bytes_per_row,
     )
 
 
-def _pregenerate(found: Foreseen, settings: Settings) -> Work:
+def _pregenerate(found: EstimatedRows, settings: Settings) -> Work:
     workers, epochs = settings.pregenerate_training_data.num_workers, found.sequences
-    seconds = sum(epoch.count * epoch.seconds for epoch in epochs) / workers
-    return Work(text_seconds=seconds, text_bytes=sum(each.count * each.bytes for each in epochs))
+    seconds = sum(epoch.count * epoch.seconds_per_row for epoch in epochs) / workers
+    return Work(
+        text_seconds=seconds, text_bytes=sum(each.count * each.bytes_per_row for each in epochs)
+    )
 
 
-def _general(found: Foreseen, settings: Settings) -> Work:
+def _general(found: EstimatedRows, settings: Settings) -> Work:
     if not found.sequences:  # none are there, and none will be made: the stage refuses to run
         return Work()
     return _training("general_distill", found.sequences, settings.general_distill)
 
 
-def _finetune(found: Foreseen, settings: Settings) -> Work:
+def _finetune(found: EstimatedRows, settings: Settings) -> Work:
     return _on_task("finetune_teacher", found.train, found, settings, "teacher")
 
 
-def _mid(found: Foreseen, settings: Settings) -> Work:
+def _mid(found: EstimatedRows, settings: Settings) -> Work:
     return _on_task("task_distill_mid", found.task_rows, found, settings, teacher=found.dev)
 
 
-def _taught(name: str, student: str, found: Foreseen, settings: Settings) -> Work:
+def _taught(name: str, student: str, found: EstimatedRows, settings: Settings) -> Work:
     """Training on the teacher's logits, which it computes once for all rows."""
     rows = found.task_rows.first(getattr(settings, name).max_rows)
     teacher = (*found.dev, rows) if found.teacher_reads else ()
     return _on_task(name, rows, found, settings, student, teacher)
 
 
-def _out(found: Foreseen, settings: Settings) -> Work:
+def _out(found: EstimatedRows, settings: Settings) -> Work:
     return _taught("task_distill_out", "student", found, settings)
 
 
-def _baseline(found: Foreseen, settings: Settings) -> Work:
+def _baseline(found: EstimatedRows, settings: Settings) -> Work:
     return _on_task("baseline", found.train, found, settings, "student")
 
 
-def _quantize(found: Foreseen, settings: Settings) -> Work:
+def _quantize(found: EstimatedRows, settings: Settings) -> Work:
     options = settings.quantize
     before = _predicting("student", found.dev, options)
     if options.do_quant:
@@ -153,23 +157,27 @@ def _quantize(found: Foreseen, settings: Settings) -> Work:
         before += _predicting("student", [calibrating], options)
         before += _predicting("int8", found.dev, options)
     if options.post_training:
-        return Work(before + _predicting("int8", found.dev, options), models=1, kept=1)
+        return Work(
+            before + _predicting("int8", found.dev, options), models_written=1, models_kept=1
+        )
     student = "int8" if options.do_quant else "student"
     work = _taught("quantize", student, found, settings)
     return replace(work, passes=before + work.passes)
 
 
-def _report(found: Foreseen, settings: Settings) -> Work:
+def _report(found: EstimatedRows, settings: Settings) -> Work:
     """Scores and agreement of teacher and student, their time per row, and four models' probes."""
     options, train = settings.task_distill_out, found.train
     probed = [train.first(PROBE_ROWS), found.dev[0]]
     files = [*found.dev, found.dev[0], replace(found.dev[0], count=TIMED), *probed]
     passes = _predicting("teacher", files, options) if found.teacher_reads else []
     passes += _predicting("student", [*files, *probed, *probed, *found.test], options)
-    return Work(passes, sum(rows.count * rows.seconds for rows in (*found.dev, *found.test, train)))
+    return Work(
+        passes, sum(rows.count * rows.seconds_per_row for rows in (*found.dev, *found.test, train))
+    )
 
 
-WORK: dict[str, Callable[[Foreseen, Settings], Work]] = {
+WORK: dict[str, Callable[[EstimatedRows, Settings], Work]] = {
     "pretrain": _pretrain,
     "data_augmentation": _augment,
     "pregenerate_training_data": _pregenerate,

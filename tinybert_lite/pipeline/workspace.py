@@ -13,7 +13,11 @@ from tinybert_lite.models.folder import PRE_DATA, ModelFolder
 from tinybert_lite.models.loading import shares_layers
 from tinybert_lite.models.student import derived_student, read_shape
 from tinybert_lite.pipeline.folders import SHIPPED, STUDENT_MODEL, Folders, rows_elsewhere
-from tinybert_lite.pipeline.model_choice import is_ancestor, resolve_teacher, shipped_student
+from tinybert_lite.pipeline.model_choice import (
+    may_be_pretrained_version_of,
+    resolve_teacher,
+    shipped_student,
+)
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
 
@@ -177,7 +181,7 @@ class Workspace(Folders):
         if not self.given_teacher and task.has_layers and task.weights_file:
             student = ModelFolder(self.given_student or self.root / "none")
             fits = not student.weights_file or shares_layers(task, student)
-            if fits and not is_ancestor(resolve_teacher(own, self), task):
+            if fits and not may_be_pretrained_version_of(resolve_teacher(own, self), task):
                 return task
         return resolve_teacher(own, self)
 
@@ -198,7 +202,7 @@ class Workspace(Folders):
         return ModelFolder(self.given_logits or self.given_task_teacher or self.tuned_teacher)
 
     @property
-    def without_layers(self) -> str:
+    def why_layers_are_not_matched(self) -> str:
         """The reason why stage 4 is left out: the task teacher has no layers to match; else ""."""
         if self.given_logits:
             return "a file of logits has no layers to match"
@@ -273,7 +277,9 @@ class Workspace(Folders):
     def student_for_prediction(self) -> ModelFolder:
         """The student that stage 5 starts from: stage 4's, or without stage 4 its input."""
         return (
-            self.general_or_given_student if self.without_layers else ModelFolder(self.mid_student)
+            self.general_or_given_student
+            if self.why_layers_are_not_matched
+            else ModelFolder(self.mid_student)
         )
 
 

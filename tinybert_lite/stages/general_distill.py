@@ -20,8 +20,8 @@ from tinybert_lite.system.outputs import scratch
 
 def work(job: Job) -> dict:
     options, folder, sequences = job.options, job.folder, job.reads["sequences"]
-    bert = job.load("teacher")
-    teacher, tokenizer = bert.model, bert.tokenizer
+    loaded = job.load("teacher")
+    teacher, tokenizer = loaded.model, loaded.tokenizer
     vocab_size = teacher.config.vocab_size
     student, new = load_model(
         job.reads["student"],
@@ -49,7 +49,7 @@ def work(job: Job) -> dict:
     if options.start == "embeddings" and not options.continue_train:
         start_from_embeddings(student, teacher)
     save_model_folder(student, tokenizer, folder)
-    length = min(options.max_seq_length, student.positions, teacher.positions)
+    length = min(options.max_seq_length, student.max_tokens, teacher.max_tokens)
     with scratch(folder) as ids:
         batches = Batches(
             lambda epoch: read_epoch(

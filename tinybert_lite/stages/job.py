@@ -8,7 +8,7 @@ from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import Objective
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import LoadedBert, load_bert, load_classifier
+from tinybert_lite.models.loading import LoadedModel, load_classifier, load_with_tokenizer
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import Settings
@@ -39,15 +39,15 @@ class Job:
     def device(self) -> str:
         return self.session.device.name
 
-    def load(self, name: str, **parts) -> LoadedBert:
+    def load(self, name: str, **parts) -> LoadedModel:
         """Load the encoder of an input, by the input's name; `parts`: see `load_model`."""
-        return load_bert(self.reads[name], self.settings.lower_case, **parts)
+        return load_with_tokenizer(self.reads[name], self.settings.lower_case, **parts)
 
-    def classifier(self, name: str, projection: str = "none", **parts) -> LoadedBert:
+    def classifier(self, name: str, projection: str = "none", **parts) -> LoadedModel:
         """Load an encoder with a classifier for the task's K classes; by default no projections."""
         return self.load(name, num_labels=self.task.num_labels, projection=projection, **parts)
 
-    def finished(self, name: str) -> LoadedBert:
+    def finished(self, name: str) -> LoadedModel:
         """Load a finished classifier, with its outputs in the order of the task's labels."""
         return load_classifier(self.reads[name], self.task, self.settings.lower_case)
 

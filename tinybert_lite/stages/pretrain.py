@@ -22,7 +22,7 @@ from tinybert_lite.data.vocabulary import build_vocabulary
 from tinybert_lite.method import initial_weights
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import MaskedLm
-from tinybert_lite.models.loading import LoadedBert
+from tinybert_lite.models.loading import LoadedModel
 from tinybert_lite.models.saving import save_model_folder, save_safetensors, save_weights
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.evaluation import masked_lm_scores
@@ -32,7 +32,7 @@ from tinybert_lite.system.console import say
 from tinybert_lite.system.outputs import scratch
 
 
-def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
+def new_bert(job: Job, text: Path, folder: Path) -> LoadedModel:
     """Make a BERT with random weights, for the given vocabulary or one learnt from the text.
 
     folder: the folder for a learnt vocabulary.
@@ -64,10 +64,10 @@ def new_bert(job: Job, text: Path, folder: Path) -> LoadedBert:
         f"teacher: {options.num_hidden_layers} layers of width {options.hidden_size}, "
         f"{len(tokenizer)} word pieces, {known or 0} of them from word vectors"
     )
-    return LoadedBert(model, tokenizer, folder, [])
+    return LoadedModel(model, tokenizer, folder, [])
 
 
-def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Examples | None]:
+def model_and_text(job: Job, folder: Path) -> tuple[LoadedModel, Examples, Examples | None]:
     """Return the BERT to train, its training sequences, and the held-out ones, None without any.
 
     folder: the folder for temporary files of text and tokens.
@@ -86,27 +86,27 @@ def model_and_text(job: Job, folder: Path) -> tuple[LoadedBert, Examples, Exampl
         job.reads.get("train"),
     )
     if "model" in job.reads:
-        bert = job.load("model", masked_lm=True)
+        loaded = job.load("model", masked_lm=True)
     else:
-        bert = new_bert(job, train, folder)
-    initial_weights.extend_positions(bert.model, options.max_seq_length)
+        loaded = new_bert(job, train, folder)
+    initial_weights.extend_positions(loaded.model, options.max_seq_length)
     say(f"teacher: splitting {', '.join(path.name for path in sources)} into word pieces")
 
     def sequences(text: Path) -> Examples | None:
         if not text.stat().st_size:
             return None
-        corpus = TokenisedCorpus.build(text, bert.tokenizer, folder, language=language)
+        corpus = TokenisedCorpus.build(text, loaded.tokenizer, folder, language=language)
         length, short = options.max_seq_length, options.short_seq_prob
-        return packed(corpus, bert.tokenizer, length, short, job.session.seed)
+        return packed(corpus, loaded.tokenizer, length, short, job.session.seed)
 
-    return bert, sequences(train), sequences(test)
+    return loaded, sequences(train), sequences(test)
 
 
 def work(job: Job) -> dict:
     options, folder, seed = job.options, job.folder, job.session.seed
     with scratch(folder) as place:
-        bert, examples, held_out = model_and_text(job, place)
-    model, tokenizer = bert.model, bert.tokenizer
+        loaded, examples, held_out = model_and_text(job, place)
+    model, tokenizer = loaded.model, loaded.tokenizer
     parameters = sum(p.numel() for p in model.parameters())
     say(
         f"teacher: {parameters / 1e6:.1f} M parameters, {len(examples)} sequences, "

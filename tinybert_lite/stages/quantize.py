@@ -15,7 +15,7 @@ from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.objectives import Labels
 from tinybert_lite.method.quantization import calibrate, is_quantized, quantize
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import LoadedBert
+from tinybert_lite.models.loading import LoadedModel
 from tinybert_lite.models.saving import save_model_folder, save_weights
 from tinybert_lite.stages import task_models
 from tinybert_lite.stages.job import Job
@@ -57,7 +57,7 @@ def work(job: Job) -> dict:
     return metrics
 
 
-def make_8_bit(job: Job, student: LoadedBert) -> None:
+def make_8_bit(job: Job, student: LoadedModel) -> None:
     """Quantize a student, in place, and set its ranges by the first training rows."""
     options = job.options
     examples = task_examples(
@@ -74,7 +74,7 @@ def make_8_bit(job: Job, student: LoadedBert) -> None:
     calibrate(quantize(student.model), batches)
 
 
-def check_source(student: LoadedBert, task: Task) -> None:
+def check_source(student: LoadedModel, task: Task) -> None:
     """Raise UserError for a model that cannot be made 8-bit."""
     if "classifier" in student.new_parts:
         raise UserError(

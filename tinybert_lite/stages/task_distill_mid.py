@@ -57,6 +57,6 @@ STAGE = Stage(
     writes=MODEL_FILES,
     work=work,
     sources=SOURCES,
-    skip_reason=lambda ws: ws.without_layers,
+    skip_reason=lambda ws: ws.why_layers_are_not_matched,
 )
 run = STAGE.run

@@ -15,8 +15,8 @@ from tinybert_lite.data.batches import Examples
 from tinybert_lite.data.fingerprints import fingerprint
 from tinybert_lite.data.tables import read_table, stream_table
 from tinybert_lite.method.objectives import Prediction
-from tinybert_lite.models.folder import LOGITS
-from tinybert_lite.models.loading import LoadedBert, shares_layers
+from tinybert_lite.models.folder import KIND_LOGITS
+from tinybert_lite.models.loading import LoadedModel, shares_layers
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text
@@ -50,7 +50,7 @@ def work(job: Job) -> dict:
 class Teaching:
     """A student, and a teacher of any kind whose logits it learns."""
 
-    student: LoadedBert
+    student: LoadedModel
     dev: DevSet
     teacher_dev: dict[str, float] | None  # the teacher's scores, None if they are unknown
     ask: Callable[[Examples], np.ndarray]  # the teacher's logits (n, K) for the training rows
@@ -91,7 +91,7 @@ def _by_other(job: Job) -> Teaching:
     task, options, place, rows = job.task, job.options, job.reads["teacher"], job.reads["rows"]
     student = load_student(job)
     dev = job.dev_set(student.tokenizer)
-    if place.kind == LOGITS:
+    if place.kind == KIND_LOGITS:
         say(
             f"teacher: {place} holds logits of the training rows only, so its dev score is not "
             f"known"

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.loading import LoadedBert, check_same_tokenizer
+from tinybert_lite.models.loading import LoadedModel, check_same_tokenizer
 from tinybert_lite.stages.evaluation import DevSet, predict
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.metrics import as_text, at_chance, better_order
@@ -36,7 +36,7 @@ def reads_of(workspace, rows: Path, student: Path, teacher: Path | None = None) 
     return {"rows": rows, **dev, "teacher": teacher or workspace.task_teacher, "student": student}
 
 
-def load_teacher(job: Job) -> tuple[LoadedBert, DevSet, dict[str, float]]:
+def load_teacher(job: Job) -> tuple[LoadedModel, DevSet, dict[str, float]]:
     """Load the task teacher and the dev set; return both and the teacher's dev scores.
 
     Raises UserError for a teacher without a classifier, or with a dev score at chance.
@@ -98,7 +98,7 @@ def check_teacher(job: Job, scores: dict[str, float], dev: DevSet, where: Path) 
         remark(f"warning: {hint}")
 
 
-def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> LoadedBert:
+def load_student(job: Job, teacher: LoadedModel | None = None, **parts) -> LoadedModel:
     """Load a distilled student with a classifier; a new classifier is of the teacher's kind.
 
     The tokenizers of student and teacher then truncate at the same length, for which both models
@@ -117,9 +117,9 @@ def load_student(job: Job, teacher: LoadedBert | None = None, **parts) -> Loaded
     student = job.classifier("student", classifier_head=head, **parts)
     check_same_tokenizer(student, teacher)
     both = (student, teacher)
-    length = min(min(bert.model.positions, bert.tokenizer.model_max_length) for bert in both)
-    for bert in both:
-        bert.tokenizer.model_max_length = length
+    length = min(min(loaded.model.max_tokens, loaded.tokenizer.model_max_length) for loaded in both)
+    for loaded in both:
+        loaded.tokenizer.model_max_length = length
     return student
 
 

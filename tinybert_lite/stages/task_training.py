@@ -9,7 +9,7 @@ from tinybert_lite.data.batches import Batches, Examples
 from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tasks import Task, need_two_classes
 from tinybert_lite.method.objectives import Labels, Objective
-from tinybert_lite.models.loading import LoadedBert
+from tinybert_lite.models.loading import LoadedModel
 from tinybert_lite.models.saving import hand_off, save_model_folder, save_weights
 from tinybert_lite.stages.evaluation import DevSet
 from tinybert_lite.stages.job import Job
@@ -21,7 +21,7 @@ MOST_UNKNOWN = 0.1  # share of [UNK] above which a vocabulary is suspect
 
 def train_on_task(
     job: Job,
-    bert: LoadedBert,
+    loaded: LoadedModel,
     objective: Objective,
     label: str,
     dev: DevSet | None = None,
@@ -38,7 +38,7 @@ def train_on_task(
     """
     task, options, folder = job.task, job.options, job.folder
     rows = job.reads.get("rows") or job.reads["train"]
-    model, tokenizer = bert.model, bert.tokenizer
+    model, tokenizer = loaded.model, loaded.tokenizer
     if task.text_b and model.config.model_type == "bert" and not model.has_segments:
         remark_once(
             f"{label}: type_vocab_size is 1, so the model does not tell the two texts of a pair "

@@ -16,17 +16,17 @@ import transformers
 from tinybert_lite.data.logits import on_the_scale, read_logits
 from tinybert_lite.data.tables import Row
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.method.auto_models import positions_of
+from tinybert_lite.method.auto_models import max_tokens_of
 from tinybert_lite.models.configuration import SIZES
 from tinybert_lite.models.cost import (
     card,
-    counted,
+    count_multiply_adds,
     milliseconds_a_row,
     parameters_by_block,
     parts_of,
 )
-from tinybert_lite.models.folder import LOGITS, ModelFolder
-from tinybert_lite.models.tokenizers import SAFELY
+from tinybert_lite.models.folder import KIND_LOGITS, ModelFolder
+from tinybert_lite.models.tokenizers import LOCAL_WITHOUT_CODE
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, say
@@ -62,9 +62,15 @@ class OtherClassifier:
             )
         read_weights(folder.weights_file)  # refuses pointers, NaN and pickles that hold code
         try:
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **SAFELY)
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, **LOCAL_WITHOUT_CODE
+            )
             model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
-                folder, weights_only=True, dtype=torch.float32, output_loading_info=True, **SAFELY
+                folder,
+                weights_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **LOCAL_WITHOUT_CODE,
             )
             self.model = model.eval().to(device)
         except (
@@ -84,7 +90,7 @@ class OtherClassifier:
                 f"{self.tokenizer.pad_token}, does not belong to a model of {places}: put the "
                 f"model's own tokenizer files there"
             )
-        self.max_length = min(max_length, self.tokenizer.model_max_length, positions_of(model))
+        self.max_length = min(max_length, self.tokenizer.model_max_length, max_tokens_of(model))
 
     def batch(self, texts: list[Text]) -> dict[str, torch.Tensor]:
         """Tokenise texts into the model's inputs, (B, L) each."""
@@ -139,7 +145,7 @@ class OtherClassifier:
         one = {name: ids[:1, :1].expand(1, length).contiguous() for name, ids in batches[0].items()}
         return card(
             parameters_by_block(self.model),
-            counted(lambda: self.model(**one)),
+            count_multiply_adds(lambda: self.model(**one)),
             length,
             milliseconds_a_row(lambda batch: self.model(**batch).logits, batches),
         )
@@ -164,7 +170,7 @@ def class_order(folder: ModelFolder, task: Task) -> list[int]:
     path = folder.config_file
     _check_sizes(path, read_json(path).get)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, **SAFELY)
+        config = transformers.AutoConfig.from_pretrained(folder, **LOCAL_WITHOUT_CODE)
         words = [str(config.id2label[number]) for number in range(config.num_labels)]
     except Exception as error:  # transformers raises errors of many kinds for invalid values
         raise _unusable(folder, error) from None
@@ -197,7 +203,7 @@ def _check_sizes(path: Path, get: Callable) -> None:
 def check_other_teacher(workspace) -> None:
     """Raise UserError, before a stage runs, for logits or a classifier that do not fit the task."""
     teacher = workspace.task_teacher
-    if teacher.kind == LOGITS:
+    if teacher.kind == KIND_LOGITS:
         read_logits(teacher.path, workspace.task, workspace.task_rows)
-    elif workspace.given_task_teacher and workspace.without_layers:
+    elif workspace.given_task_teacher and workspace.why_layers_are_not_matched:
         class_order(teacher, workspace.task)

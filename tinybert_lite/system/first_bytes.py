@@ -14,7 +14,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-PACKED = {
+PACKED_STARTS = {
     b"\x1f\x8b": ".gz",
     b"\xfd7zXZ\0": ".xz",
     **{b"BZh%d1AY&SY" % level: ".bz2" for level in range(1, 10)},
@@ -41,8 +41,8 @@ OTHERS = {
 }
 
 
-def not_itself(start: bytes) -> str:
-    """Whether the file is only a stand-in for another: what it is and the cure, else ""."""
+def stand_in_message(start: bytes) -> str:
+    """Return what the file is a stand-in for another, and the cure, or ""."""
     if start.startswith(POINTER):
         return "is a Git LFS pointer, not the file itself; fetch the file with git lfs pull"
     if start[:ENOUGH].removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(PAGES):
@@ -50,11 +50,11 @@ def not_itself(start: bytes) -> str:
     return ""
 
 
-def not_text(start: bytes) -> str:
+def binary_kind_message(start: bytes) -> str:
     """Return what a file that is not UTF-8 text is, and the cure; "" if it may be text."""
-    if found := not_itself(start):
+    if found := stand_in_message(start):
         return found
-    for mark, suffix in PACKED.items():
+    for mark, suffix in PACKED_STARTS.items():
         if start.startswith(mark):
             return f"is packed, but its name does not end in {suffix}; rename or unpack it"
     if start[257:262] == b"ustar":
@@ -74,5 +74,5 @@ def not_text(start: bytes) -> str:
 def refuse_stand_in(path: Path) -> None:
     """Raise UserError for a pointer or a web page in place of a file of any kind."""
     with open(path, "rb") as file:
-        if said := not_itself(file.read(ENOUGH)):
+        if said := stand_in_message(file.read(ENOUGH)):
             raise UserError(f"{path} {said}")

@@ -10,18 +10,18 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from tinybert_lite.system.errors import UserError
-from tinybert_lite.system.first_bytes import not_text, refuse_stand_in
+from tinybert_lite.system.first_bytes import binary_kind_message, refuse_stand_in
 
-LONGEST = 1_000_000  # bytes in a line
-LARGEST = 1 << 30  # bytes of a file that is read as a whole
+LONGEST_LINE_BYTES = 1_000_000  # bytes in a line
+LARGEST_FILE_BYTES = 1 << 30  # bytes of a file that is read as a whole
 PACKED = {".xz": lzma.open, ".bz2": bz2.open, ".gz": gzip.open}
-BLOCK = 1 << 16  # bytes read and checked at once, fewer than LONGEST
+BLOCK = 1 << 16  # bytes read and checked at once, fewer than LONGEST_LINE_BYTES
 
 
 def lines_of(
     path: Path,
     cure: str = "put the file there or name another folder",
-    longest: int = LONGEST,
+    longest: int = LONGEST_LINE_BYTES,
     errors: str = "strict",
 ) -> Iterator[str]:
     """Yield the lines of a UTF-8 file without line ends, byte order mark and blank last lines.
@@ -42,8 +42,10 @@ def text_of(path: Path) -> str:
     for block in _blocks(path):
         blocks.append(block)
         size += len(block)
-        if size > LARGEST:
-            raise UserError(f"{path} is larger than {LARGEST:,} bytes; write one row per line")
+        if size > LARGEST_FILE_BYTES:
+            raise UserError(
+                f"{path} is larger than {LARGEST_FILE_BYTES:,} bytes; write one row per line"
+            )
     return _text(path, 1, b"".join(blocks), "strict")
 
 
@@ -96,7 +98,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
     try:
         with PACKED.get(path.suffix, open)(path, "rb") as file:
             start = file.read(BLOCK)
-            if said := not_text(start):
+            if said := binary_kind_message(start):
                 raise UserError(f"{path} {said}")
             # Old spreadsheets end lines with CR alone.
             by_cr = b"\r" in start[:-1] and b"\n" not in start

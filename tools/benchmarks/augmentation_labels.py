@@ -21,7 +21,7 @@ import numpy as np
 from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tokens import encode, words
 from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.data_augmentation import Augmenter
@@ -45,7 +45,10 @@ def main(argv: list[str] | None = None) -> None:
     set_threads(args.threads)
     workspace = Workspace.find(args.workspace)
     task, settings = workspace.task, profile("classroom").data_augmentation
-    tuned, raw = load_bert(workspace.task_teacher), load_bert(workspace.teacher, masked_lm=True)
+    tuned, raw = (
+        load_with_tokenizer(workspace.task_teacher),
+        load_with_tokenizer(workspace.teacher, masked_lm=True),
+    )
     vectors = WordVectors.read(workspace.vectors)
     augmenter = Augmenter(raw.model, raw.tokenizer, vectors, replace(settings, N=1))
 

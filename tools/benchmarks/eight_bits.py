@@ -25,7 +25,7 @@ import numpy as np
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.data.tokens import encode_table
-from tinybert_lite.models.loading import load_bert
+from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import quantize
@@ -50,7 +50,7 @@ def logits_of(
     folder: Path, files: dict[str, Path], task: Task, max_length: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """A model's logits (n, K) and the labels (n,) of all rows of these files."""
-    bert = load_bert(folder, num_labels=task.num_labels, projection="none")
+    bert = load_with_tokenizer(folder, num_labels=task.num_labels, projection="none")
     parts = [
         encode_table(read_table(path, task), task, bert.tokenizer, max_length).labelled()
         for path in files.values()

@@ -1,8 +1,8 @@
-"""What the plan promises and what a run takes: five runs that differ a hundredfold in work.
+"""What the plan estimates and what a run takes: five runs that differ a hundredfold in work.
 
     python tools/benchmarks/plans.py --folder DIR --sst2 SST-2 --vocabulary vocab.txt
 
-Each run has its own folder in DIR. An interrupted one is resumed; its promise is the one that was
+Each run has its own folder in DIR. An interrupted one is resumed; its estimate is the one that was
 made before it began. `--sst2`: a folder with the real SST-2; `--vocabulary`: for a random BERT-base
 that teaches 200 steps. A run without its files is left out. `--quick`: the same in miniature.
 """
@@ -29,7 +29,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.system.files import read_json, write_json
 from tinybert_lite.system.outputs import read_manifest
 
-PROMISE = "promise.json"  # in a run's folder
+ESTIMATE = "estimate.json"  # in a run's folder
 ALL = [stage.name for stage in STAGES] + [REPORT]
 WEAK = "finetune_teacher.allow_weak_teacher=true"  # few rows: a teacher may be at chance
 Run = Callable[[argparse.Namespace, Path], tuple[Workspace, list[str], list[str]]]
@@ -87,24 +87,24 @@ NEEDS = {"sst2": "sst2", "large teacher": "vocabulary"}
 
 
 def measure(name: str, args: argparse.Namespace) -> list[tuple[str, ...]]:
-    """Promise, run and compare; a row for each stage and one for the run."""
+    """Estimate, run and compare; a row for each stage and one for the run."""
     root = args.folder.resolve() / name.replace(" ", "_")
     root.mkdir(parents=True, exist_ok=True)
     workspace, chosen, sets = RUNS[name](args, root)
     kind = "smoke" if args.quick else "classroom"
     settings = profile(kind, workspace.task, workspace.teacher_is_grown).override([WEAK, *sets])
     plan = make_plan(workspace, settings, chosen)
-    if not (root / PROMISE).is_file():
-        promised = prepare(plan, workspace, settings, REPORT in chosen)
-        print_plan(plan, workspace, settings, promised)
-        write_json(root / PROMISE, {"seconds": promised.seconds})
-    saved = read_json(root / PROMISE)
+    if not (root / ESTIMATE).is_file():
+        estimated = prepare(plan, workspace, settings, REPORT in chosen)
+        print_plan(plan, workspace, settings, estimated)
+        write_json(root / ESTIMATE, {"seconds": estimated.seconds})
+    saved = read_json(root / ESTIMATE)
     run_plan(plan, workspace, settings)
     if REPORT in chosen and "report" not in saved:
         started = time.perf_counter()
         write_report(workspace, settings)
         saved["report"] = time.perf_counter() - started
-        write_json(root / PROMISE, saved)
+        write_json(root / ESTIMATE, saved)
     taken = {
         item.stage.name: read_manifest(item.folder)["seconds"]
         for item in plan
@@ -117,9 +117,9 @@ def measure(name: str, args: argparse.Namespace) -> list[tuple[str, ...]]:
     return [_row(name, "all", *total), *(_row(name, stage, *of) for stage, of in both.items())]
 
 
-def _row(name: str, stage: str, promised: float, taken: float) -> tuple[str, ...]:
-    ratio = f"{promised / max(0.01, taken):.2f}"
-    return name, stage, f"{promised:.1f}", f"{taken:.1f}", ratio
+def _row(name: str, stage: str, estimated: float, taken: float) -> tuple[str, ...]:
+    ratio = f"{estimated / max(0.01, taken):.2f}"
+    return name, stage, f"{estimated:.1f}", f"{taken:.1f}", ratio
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -137,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
             print(f"{name}: left out, since --{NEEDS[name]} is not given")
             continue
         rows += measure(name, args)
-    head = ("run", "stage", "promised, seconds", "taken, seconds", "promised / taken")
+    head = ("run", "stage", "estimated, seconds", "taken, seconds", "estimated / taken")
     print("\n".join(["", *markdown_table([head, *rows])]))
 
 

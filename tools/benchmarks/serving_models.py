@@ -128,7 +128,7 @@ def of_a_workspace(workspace: Workspace, length: int) -> Pair:
 
 def stock(model: Encoder) -> BertForSequenceClassification:
     """Hugging Face's own class of the same weights, with PyTorch's fast attention."""
-    config = BertConfig(**{**model.config.to_dict(), "num_labels": model.classifier.out_features})
+    config = BertConfig(**{**model.config.to_dict(), "num_labels": model.output_layer.out_features})
     config._attn_implementation = "sdpa"
     found = BertForSequenceClassification(config)
     found.load_state_dict(model.auto.state_dict(), assign=True)  # shared, not copied

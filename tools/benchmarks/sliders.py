@@ -24,7 +24,7 @@ from tinybert_lite.classroom import widgets
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.data.vectors import WordVectors
 from tinybert_lite.method.layer_mapping import layer_mapping
-from tinybert_lite.models.loading import load_bert, load_model
+from tinybert_lite.models.loading import load_model, load_with_tokenizer
 from tinybert_lite.pipeline.profiles import profile
 from tinybert_lite.stages.data_augmentation import Augmenter
 
@@ -33,7 +33,7 @@ SENTENCE = "The harbour fills with water twice a day, and the boats float."
 
 
 def explorers(args: argparse.Namespace) -> dict[str, widgets.Explorer]:
-    teacher = load_bert(args.teacher, masked_lm=True)
+    teacher = load_with_tokenizer(args.teacher, masked_lm=True)
     student, _ = load_model(args.student, from_scratch=True, like=teacher.model.config)
     mapping = layer_mapping("uniform", student.layers, teacher.model.layers)
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinybert_lite.data.clue import with_texts
-from tinybert_lite.data.records import (
+from tinybert_lite.data.row_files import (
     CUT,
     EMPTY,
     TABS,
-    Records,
+    RowFile,
     as_text,
     ask_about_header,
     at,
     kind_of,
     no_column,
-    records,
+    open_row_file,
 )
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.system.console import remark
@@ -26,7 +26,7 @@ Texts = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RowToPredict:
     """A row: its texts, or None where one is missing, and its other columns."""
 
     texts: Texts | None
@@ -34,9 +34,9 @@ class Asked:
     others: dict[str, str] = field(default_factory=dict)
 
 
-def read_asked(
+def read_rows_to_predict(
     path: Path, task: Task, text: str | None = None, text_b: str | None = None
-) -> tuple[Iterator[Asked], list[str]]:
+) -> tuple[Iterator[RowToPredict], list[str]]:
     """Return a file's rows, and the names of the columns that are not texts.
 
     The file is of any kind; its texts are in the named columns, or else in the task's.
@@ -49,7 +49,7 @@ def read_asked(
     misfits = CUT if task.label_is_last and not text else EMPTY
     if not text:
         columns = _task_columns(path, task)
-    found = records(path, columns, misfits)
+    found = open_row_file(path, columns, misfits)
     for name in columns:
         if name not in found.columns:
             raise UserError(f"{path}: {no_column(name, found.columns)}")
@@ -60,7 +60,7 @@ def read_asked(
 
 def _task_columns(path: Path, task: Task) -> list[str]:
     """Return the names of the task's columns of texts; their numbers if there is no header."""
-    header, tabs = records(path).columns, kind_of(path) in TABS
+    header, tabs = open_row_file(path).columns, kind_of(path) in TABS
     wanted = {role: names for role, names in task.columns.items() if role != "label"}
     found = [next((n for n in names.split("|") if n in header), None) for names in wanted.values()]
     if None not in found:
@@ -84,8 +84,8 @@ def _task_columns(path: Path, task: Task) -> list[str]:
 
 
 def _rows(
-    found: Records, task: Task, columns: list[str], others: list[str], composed: bool
-) -> Iterator[Asked]:
+    found: RowFile, task: Task, columns: list[str], others: list[str], composed: bool
+) -> Iterator[RowToPredict]:
     empty: list[int] = []
     unknown: set[str] = set()  # of JSON, whose objects may differ
     number = 0
@@ -101,7 +101,7 @@ def _rows(
         unknown |= cells.keys() - {*found.columns}
         if not all(texts):
             empty.append(number)
-        yield Asked(
+        yield RowToPredict(
             (texts[0], texts[1] if len(texts) > 1 else None) if all(texts) else None,
             number,
             {name: _shown(cells.get(name)) for name in others},

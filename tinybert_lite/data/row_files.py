@@ -16,7 +16,7 @@ from tinybert_lite.data.json_lines import UNWRITABLE, json_objects
 from tinybert_lite.data.saved_datasets import PARQUET, dataset_rows, is_dataset, is_dataset_dict
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError, listed
-from tinybert_lite.system.lines import LONGEST, PACKED, lines_of
+from tinybert_lite.system.lines import LONGEST_LINE_BYTES, PACKED, lines_of
 
 DELIMITERS = (",", ";", "\t")  # possible ones of a CSV file, the preferred first
 TABS, JSON = (".tsv", ".txt"), (".json", ".jsonl", ".ndjson")
@@ -29,7 +29,7 @@ Row = tuple[int, Cells]
 
 
 @dataclass(frozen=True)
-class Records:
+class RowFile:
     """The rows of a file, read once; in a file without lines a row is named by its number."""
 
     path: Path
@@ -40,7 +40,7 @@ class Records:
 
 def numbered(path: Path, number: int) -> str:
     """Name a row of a file: its line, or its number in a file without lines."""
-    return f"{'row' if path.suffix == PARQUET or path.is_dir() else 'line'} {number}"
+    return f"{'row' if kind_of(path) == PARQUET else 'line'} {number}"
 
 
 def at(path: Path, number: int) -> str:
@@ -48,11 +48,13 @@ def at(path: Path, number: int) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """Return the ending of a file's name, without that of a packed file."""
+    """Return the ending of a file's name without a packed file's; PARQUET for a saved dataset."""
+    if path.is_dir() and is_dataset(path):  # rows ask often, so a file is looked at once
+        return PARQUET
     return (path.with_suffix("") if path.suffix in PACKED else path).suffix.lower()
 
 
-def records(path: Path, wanted: Iterable[str] = (), misfits: str = REFUSED) -> Records:
+def open_row_file(path: Path, wanted: Iterable[str] = (), misfits: str = REFUSED) -> RowFile:
     """Open a .tsv or .txt (no quoting, like GLUE), .csv, .json, .jsonl, .ndjson or .parquet file,
     or the folder of a saved dataset; the text files may be packed as .xz, .gz or .bz2.
 
@@ -68,9 +70,9 @@ def records(path: Path, wanted: Iterable[str] = (), misfits: str = REFUSED) -> R
             f"{path} is a saved dataset of several parts; name one of the folders in it, such as "
             f"{path / 'train'}"
         )
-    if is_dataset(path) or kind == PARQUET:
+    if kind == PARQUET:
         columns, rows, names = dataset_rows(path)
-        return Records(path, columns, rows, names)
+        return RowFile(path, columns, rows, names)
     if path.is_dir() or kind not in KINDS:
         raise UserError(
             f"{path}: its name does not end in {', '.join(KINDS)}; save the rows as one of these "
@@ -79,7 +81,7 @@ def records(path: Path, wanted: Iterable[str] = (), misfits: str = REFUSED) -> R
     if kind in JSON:
         found = json_objects(path, wanted[0] if wanted else "text")
         first = next(found, None)
-        return Records(path, [*first[1]] if first else [], chain([first] if first else (), found))
+        return RowFile(path, [*first[1]] if first else [], chain([first] if first else (), found))
     lines = _csv_rows(path, wanted) if kind == ".csv" else tab_rows(path, wanted)
     return _under_header(path, wanted, lines, misfits)
 
@@ -109,7 +111,7 @@ def _csv_quoted(cell: str) -> bool:
 
 
 def _csv_rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(LONGEST)
+    csv.field_size_limit(LONGEST_LINE_BYTES)
     lines = (part for line in lines_of(path) for part in line.split("\r"))
     first = next(lines, "")
     reader = csv.reader(
@@ -126,8 +128,8 @@ def _csv_rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             raise UserError(
                 f"{path}, line {number}: the row that begins in this line has damaged quoting, or "
-                f"a cell of more than {LONGEST:,} characters ({error}); write a quote inside a "
-                "quoted cell twice"
+                f"a cell of more than {LONGEST_LINE_BYTES:,} characters ({error}); write a quote "
+                "inside a quoted cell twice"
             ) from None
 
 
@@ -143,7 +145,7 @@ def _delimiter(header: str, wanted: list[str]) -> str:
 
 def _under_header(
     path: Path, wanted: list[str], rows: Iterator[tuple[int, list[str]]], misfits: str
-) -> Records:
+) -> RowFile:
     """Rows as cells by column; the first row names the columns, unless `wanted` are numbers."""
     number, first = next(rows, (1, []))
     header = [cell.strip() for cell in first]
@@ -161,7 +163,7 @@ def _under_header(
             )
         if header.count(name) > 1:
             raise UserError(f"{path}, line 1: two columns are called {short(name)}; rename one")
-    return Records(path, header, _fitted(path, header, rows, misfits, by_number))
+    return RowFile(path, header, _fitted(path, header, rows, misfits, by_number))
 
 
 def _fitted(

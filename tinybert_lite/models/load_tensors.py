@@ -1,4 +1,4 @@
-"""Let transformers fill a model with stored tensors, and judge its loading report.
+"""Let transformers load stored tensors into a model, and judge its loading report.
 
 An ignored tensor, or a part with random weights that nobody noticed, gives wrong answers later. So
 each is refused here, or returned in the list of new parts.
@@ -7,19 +7,20 @@ each is refused here, or returned in the list of new parts.
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from tinybert_lite.method.auto_models import auto_class, prepared
+from tinybert_lite.method.auto_models import auto_class, with_our_attention
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import RANGE
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.system.errors import UserError
 
 # New parts of a model
-ENCODER, CLASSIFIER, MASKED_LM, POOLER = "encoder", "classifier", "masked-LM head", "pooler"
+ENCODER_PART, CLASSIFIER_PART = "encoder", "classifier"
+MASKED_LM_PART, POOLER_PART = "masked-LM head", "pooler"
 ONE_MODEL = "use the files of one model"
 State = dict[str, torch.Tensor]
 
 
-def filled(
+def load_tensors(
     config: PreTrainedConfig, num_labels: int, masked_lm: bool, state: State, folder: ModelFolder
 ) -> tuple[PreTrainedModel, list[str]]:
     """Make a model of these tensors; return it and its new parts.
@@ -27,7 +28,7 @@ def filled(
     state: tensors under the family's names · folder: what the messages name. Raises UserError for
     another shape, an unknown tensor, an incomplete encoder or half a head.
     """
-    heads, weights = folder.heads, folder.weights_file
+    names, weights = folder.parameter_names, folder.weights_file
     if adapted := [name for name in state if ".lora_" in name or ".base_layer." in name]:
         raise UserError(
             f"{weights} holds an adapter that is not merged ({min(adapted)}); call "
@@ -44,44 +45,47 @@ def filled(
         output_loading_info=True,
         ignore_mismatched_sizes=True,
     )
-    missing, foreign = set(report["missing_keys"]), set(report["unexpected_keys"]) - heads.known
+    missing = set(report["missing_keys"])
+    foreign = set(report["unexpected_keys"]) - names.of_all_heads
     if not masked_lm and not num_labels:  # AutoModel has the names without the prefix
-        missing = {f"{heads.prefix}{name}" for name in missing}
+        missing = {f"{names.prefix}{name}" for name in missing}
     _check_shapes(report["mismatched_keys"], state, folder)
     _check_encoder(missing, foreign, state, folder)
     if masked_lm:
         _check_tied(auto, state, folder)
-    new, gone = [], missing - heads.of_encoder(missing)
+    new, gone = [], missing - names.of_encoder(missing)
     if gone:
-        part, own = (MASKED_LM, heads.masked_lm) if masked_lm else (CLASSIFIER, heads.classifier)
+        part, own = (
+            (MASKED_LM_PART, names.masked_lm) if masked_lm else (CLASSIFIER_PART, names.classifier)
+        )
         if own & state.keys():
             raise UserError(
                 f"{weights} holds only a part of the {part} (without {min(gone)}), so it is "
                 f"damaged or of another kind; use another checkpoint"
             )
         new.append(part)
-    unknown = sorted(foreign - heads.of_encoder(foreign))
-    if CLASSIFIER in new and unknown:
+    unknown = sorted(foreign - names.of_encoder(foreign))
+    if CLASSIFIER_PART in new and unknown:
         raise UserError(
             f"{weights} holds {', '.join(unknown[:4])}, which {kind.__name__} does not have: "
             f"they would not be used, and its classifier is missing; save the model with "
             f"AutoModelForSequenceClassification.save_pretrained"
         )
     if any(".pooler." in name for name in missing):
-        if num_labels and CLASSIFIER not in new:
+        if num_labels and CLASSIFIER_PART not in new:
             raise UserError(
                 f"{weights} holds a classifier but not the pooler before it "
-                f"({heads.prefix}pooler.*); use another checkpoint"
+                f"({names.prefix}pooler.*); use another checkpoint"
             )
-        new.append(POOLER)
-    return prepared(auto.train()), new
+        new.append(POOLER_PART)
+    return with_our_attention(auto.train()), new
 
 
 def _check_shapes(mismatched: list[tuple], state: State, folder: ModelFolder) -> None:
-    heads, weights = folder.heads, folder.weights_file
+    names, weights = folder.parameter_names, folder.weights_file
     for name, found, needed in mismatched:
-        name = name if name in state else f"{heads.prefix}{name}"
-        if name.startswith(heads.output.rpartition(".")[0]):
+        name = name if name in state else f"{names.prefix}{name}"
+        if name.startswith(names.classifier_weight.rpartition(".")[0]):
             words = ", ".join(str(word) for word in folder.config.id2label.values())
             raise UserError(
                 f"{weights}: the classifier has {found[0]} outputs ({words}), but {needed[0]} are "
@@ -94,14 +98,14 @@ def _check_shapes(mismatched: list[tuple], state: State, folder: ModelFolder) ->
 
 
 def _check_encoder(missing: set[str], foreign: set[str], state: State, folder: ModelFolder) -> None:
-    heads, weights = folder.heads, folder.weights_file
-    odd = [name for name in heads.of_encoder(foreign) if not _may_differ(name)]
+    names, weights = folder.parameter_names, folder.weights_file
+    odd = [name for name in names.of_encoder(foreign) if not _may_differ(name)]
     if odd:
         raise UserError(
             f"{weights} holds {min(odd)}, which is not a parameter of the model in "
             f"{folder.config_file}; {ONE_MODEL}"
         )
-    lost = [name for name in heads.of_encoder(missing) if not _may_differ(name)]
+    lost = [name for name in names.of_encoder(missing) if not _may_differ(name)]
     if lost:
         raise UserError(
             f"{weights} lacks {min(lost)} ({len(lost)} tensors in all) that {folder.config_file} "
@@ -124,15 +128,15 @@ def _check_tied(auto: PreTrainedModel, state: State, folder: ModelFolder) -> Non
             )
 
 
-def is_ours(name: str) -> bool:
+def is_own_tensor(name: str) -> bool:
     """Whether a tensor is not one of transformers': a projection, or a range of 8 bits."""
     return name.startswith("fit_dense") or name.endswith(f".{RANGE}")
 
 
-def fill_ours(model: Encoder, state: State, folder: ModelFolder) -> list[str]:
+def load_own_tensors(model: Encoder, state: State, folder: ModelFolder) -> list[str]:
     """Copy projections and 8-bit ranges into the model; return the names of new projections."""
     own = {model.file_name(name): tensor for name, tensor in model.state_dict().items()}
-    wanted = {name for name in own if is_ours(name)}
+    wanted = {name for name in own if is_own_tensor(name)}
     for name in wanted & state.keys():
         if own[name].shape != state[name].shape:
             raise UserError(

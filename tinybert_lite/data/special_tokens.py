@@ -7,21 +7,21 @@ from pathlib import Path
 
 from tinybert_lite.system.files import read_json, write_json
 
-FILE = "frame.json"  # beside a tokenised corpus, for worker processes
+FILE = "special_tokens.json"  # beside a tokenised corpus, for worker processes
 
 
 @dataclass(frozen=True)
-class Frame:
+class SpecialTokens:
     """Special tokens by name, as the tokenizer puts them: `before` A `between` B `after`."""
 
     before: list[str]
     between: list[str]
     after: list[str]
     mask: str
-    special: list[str]  # all special tokens
+    all: list[str]  # also those that no sequence has
 
     @classmethod
-    def of(cls, tokenizer) -> Frame:
+    def of(cls, tokenizer) -> SpecialTokens:
         """Find them by tokenizing two texts."""
         found = tokenizer("a", "a", return_special_tokens_mask=True)
         runs: list[list[str]] = [[]]
@@ -36,7 +36,7 @@ class Frame:
         return cls(before, between, after, tokenizer.mask_token, tokenizer.all_special_tokens)
 
     @classmethod
-    def read(cls, folder: Path) -> Frame:
+    def read(cls, folder: Path) -> SpecialTokens:
         """Read what `write` wrote."""
         return cls(**read_json(folder / FILE))
 
@@ -45,7 +45,7 @@ class Frame:
 
     @property
     def tokens(self) -> set[str]:
-        """The tokens of the frame, which are never masked."""
+        """The tokens around the texts, which are never masked."""
         return {*self.before, *self.between, *self.after}
 
     def count(self, pair: bool) -> int:

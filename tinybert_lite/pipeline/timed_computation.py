@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from tinybert_lite.data.masked_lm import IGNORED
-from tinybert_lite.method.auto_models import positions_of
+from tinybert_lite.method.auto_models import max_tokens_of
+from tinybert_lite.models.cost import count_multiply_adds
 from tinybert_lite.system.device import Device
 
 Batch = dict[str, Tensor]
-MASKED = 7  # one position in this many is masked, about BERT's 15 %
+MASKED_EVERY = 7  # one position in this many is masked, about BERT's 15 %
 
 
 class Computation:
@@ -44,14 +43,14 @@ class Computation:
         return _size(self.model)
 
     @property
-    def beside(self) -> int:
+    def teacher_parameters(self) -> int:
         """The number of parameters of the teacher of a training step."""
         return _size(self.teacher) if self.teacher else 0
 
     @property
-    def most(self) -> int:
+    def max_length(self) -> int:
         """The largest number of tokens that the model, and its teacher, have positions for."""
-        return min(map(positions_of, filter(None, (self.model, self.teacher))))
+        return min(map(max_tokens_of, filter(None, (self.model, self.teacher))))
 
     def batch(self, rows: int, length: int) -> Batch:
         """Make a batch of arbitrary tokens, (rows, length); all but the first row are padded."""
@@ -59,7 +58,7 @@ class Computation:
         ids = torch.arange(rows * length).view(rows, length) % config.vocab_size
         mask = torch.ones(rows, length, dtype=torch.long)
         mask[1:, -1] = 0
-        targets = ids.masked_fill(torch.arange(length) % MASKED > 0, IGNORED)
+        targets = ids.masked_fill(torch.arange(length) % MASKED_EVERY > 0, IGNORED)
         batch = {
             "input_ids": ids,
             "attention_mask": mask,
@@ -72,9 +71,10 @@ class Computation:
 
     def run(self, batch: Batch) -> object:
         """Compute once, with the run's precision. Returns the output; gradients are added up."""
-        name, half = self.device.name, self.device.precision
-        kind = torch.float16 if half == "fp16" else torch.bfloat16
-        with torch.set_grad_enabled(self.trains), torch.autocast(name, kind, enabled=half != "no"):
+        name, precision = self.device.name, self.device.precision
+        kind = torch.float16 if precision == "fp16" else torch.bfloat16
+        autocast = torch.autocast(name, kind, enabled=precision != "no")
+        with torch.set_grad_enabled(self.trains), autocast:
             found = self.compute(batch)
             if self.trains:
                 sum(found.values()).backward()
@@ -84,11 +84,9 @@ class Computation:
 
     def multiply_adds(self, length: int) -> int:
         """Count the multiply-adds of one row of `length` tokens, forward and backward."""
-        counter = FlopCounterMode(display=False)
-        with sdpa_kernel(SDPBackend.MATH), counter:
-            self.run(self.batch(1, length))
+        count = count_multiply_adds(lambda: self.run(self.batch(1, length)))
         self.model.zero_grad()
-        return counter.get_total_flops() // 2
+        return count
 
     def bytes_per_row(self, length: int) -> int:
         """Count the bytes that one row of `length` tokens needs at once: what the backward pass

@@ -11,20 +11,22 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from tinybert_lite.pipeline.computations import Computations
 from tinybert_lite.pipeline.rate import Rate, measure
+from tinybert_lite.pipeline.run_computations import Computations
 from tinybert_lite.pipeline.work import Passes, Work
 from tinybert_lite.stages.settings import Settings
 
-FLOAT = 4  # bytes of a parameter
-STATE = 3  # a saved state: the weights and the optimizer's two moments
-COPIES = 3  # of a state in memory, while it is written
-TOKEN = 12  # bytes of a token of the rows that are held in memory
-PICTURES = 5.0  # seconds to draw the report's pictures, most of them to import matplotlib
+BYTES_PER_PARAMETER = 4  # bytes of a parameter
+TENSORS_PER_STATE = 3  # a saved state: the weights and the optimizer's two moments
+COPIES_WHILE_SAVING = 3  # of a state in memory, while it is written
+BYTES_PER_LOADED_TOKEN = 12  # bytes of a token of the rows that are held in memory
+REPORT_PICTURES_SECONDS = (
+    5.0  # seconds to draw the report's pictures, most of them to import matplotlib
+)
 
 
 @dataclass(frozen=True)
-class Promise:
+class Estimate:
     """What a run needs. seconds: by stage, also of the report · memory, disk: bytes at most."""
 
     seconds: dict[str, float]
@@ -33,103 +35,106 @@ class Promise:
 
 
 @dataclass(frozen=True)
-class Known:
+class Measurement:
     """What was counted and measured of a computation, at rows of `length` tokens.
 
-    most: tokens that the models have positions for · multiply_adds, bytes: of one row · parameters:
-    of the model · beside: of the teacher of a training step."""
+    max_length: tokens that the models have positions for · multiply_adds: of one row ·
+    parameters: of the model · teacher_parameters: of the teacher of a training step."""
 
     length: int
-    most: int
+    max_length: int
     multiply_adds: int
-    bytes: int
+    bytes_per_row: int
     parameters: int
-    beside: int
+    teacher_parameters: int
     trains: bool
     rate: Rate
 
 
-class Promising:
+class Estimator:
     """Counts and measures each of a run's computations once; no more than one is in memory."""
 
     def __init__(self, computations: Computations):
         self.computations = computations
-        self._known: dict[str, Known] = {}
+        self._measured: dict[str, Measurement] = {}
 
-    def known(self, passes: Passes) -> Known:
+    def measured(self, passes: Passes) -> Measurement:
         """Count and measure the computation of these passes, if that was not done before."""
         name = passes.computation
-        if name not in self._known:
+        if name not in self._measured:
             one = self.computations[name]
-            length = min(passes.length, one.most)
+            length = min(passes.length, one.max_length)
             each = one.multiply_adds(length)
-            self._known[name] = Known(
+            self._measured[name] = Measurement(
                 length,
-                one.most,
+                one.max_length,
                 each,
                 one.bytes_per_row(length),
                 one.parameters,
-                one.beside,
+                one.teacher_parameters,
                 one.trains,
                 measure(one, length, passes.batch_size, each),
             )
-        return self._known[name]
+        return self._measured[name]
 
     def multiply_adds(self, passes: Passes) -> float:
         """Return the multiply-adds of all rows of these passes; longer rows are cut."""
-        known = self.known(passes)
-        share = min(passes.length, known.most) / known.length
-        return passes.rows * known.multiply_adds * share
+        found = self.measured(passes)
+        share = min(passes.length, found.max_length) / found.length
+        return passes.rows * found.multiply_adds * share
 
     def seconds(self, work: Work) -> float:
         """Return the seconds of a stage's passes, updates, texts and saved models."""
         total = work.text_seconds
         for passes in work.passes:
-            rate = self.known(passes).rate
+            rate = self.measured(passes).rate
             batches = passes.updates or passes.rows / passes.batch_size
-            total += self.multiply_adds(passes) / rate.multiply_adds + batches * rate.batch
-        written = FLOAT * self.trained(work) * (work.models + STATE * work.states)
-        return total + written / _bytes_per_second()
+            total += self.multiply_adds(passes) / rate.multiply_adds_per_second
+            total += batches * rate.seconds_per_batch
+        written = work.models_written + TENSORS_PER_STATE * work.states_written
+        return total + written * BYTES_PER_PARAMETER * self.trained(work) / _bytes_per_second()
 
     def memory(self, work: Work, settings: Settings, name: str) -> float:
         """Return the bytes that a stage needs at once, beside Python and its packages."""
         parts = getattr(getattr(settings, name, None), "gradient_accumulation_steps", 1)
         most = 0.0
         for passes in work.passes:
-            known = self.known(passes)
-            rows = min(passes.rows, passes.batch_size / (parts if known.trains else 1))
-            batch = rows * known.bytes * min(passes.longest, known.most) / known.length
-            copies = 2 + 2 * known.trains  # gradients and two moments beside the weights
-            copies += STATE * COPIES * bool(work.states and known.trains)
-            models = FLOAT * (copies * known.parameters + known.beside)
-            most = max(most, models + batch + TOKEN * passes.rows * passes.length)
+            found = self.measured(passes)
+            rows = min(passes.rows, passes.batch_size / (parts if found.trains else 1))
+            longest = min(passes.max_length, found.max_length)
+            batch = rows * found.bytes_per_row * longest / found.length
+            copies = 2 + 2 * found.trains  # gradients and two moments beside the weights
+            if work.states_written and found.trains:
+                copies += TENSORS_PER_STATE * COPIES_WHILE_SAVING
+            models = BYTES_PER_PARAMETER * (copies * found.parameters + found.teacher_parameters)
+            most = max(most, models + batch + BYTES_PER_LOADED_TOKEN * passes.rows * passes.length)
         return most
 
     def disk(self, work: Work, settings: Settings, name: str) -> tuple[float, float]:
         """Return the bytes that a stage leaves on the disk, and those of its saved states."""
-        options, model = getattr(settings, name, None), FLOAT * self.trained(work)
-        states = min(work.states, getattr(options, "keep_last", 0)) * STATE * model
-        return work.text_bytes + work.kept * model, states
+        options, model = getattr(settings, name, None), BYTES_PER_PARAMETER * self.trained(work)
+        states = min(work.states_written, getattr(options, "keep_last", 0))
+        return work.text_bytes + work.models_kept * model, states * TENSORS_PER_STATE * model
 
     def trained(self, work: Work) -> int:
         """Return the number of parameters of the model that a stage trains; 0 without training."""
-        found = map(self.known, work.passes)
-        return max((known.parameters for known in found if known.trains), default=0)
+        found = map(self.measured, work.passes)
+        return max((one.parameters for one in found if one.trains), default=0)
 
 
-def promise(works: dict[str, Work], computations: Computations, settings: Settings) -> Promise:
-    """Foresee what stages need, by name. Random numbers are left as they were."""
+def estimate(works: dict[str, Work], computations: Computations, settings: Settings) -> Estimate:
+    """Estimate what stages need, by name. Random numbers are left as they were."""
     on_device = computations.device.name == "cuda"
     own = 0 if on_device else psutil.Process().memory_info().rss
     with torch.random.fork_rng():
-        found = Promising(computations)
+        found = Estimator(computations)
         seconds = {name: found.seconds(work) for name, work in works.items()}
         memory = [found.memory(work, settings, name) for name, work in works.items()]
         disk = [found.disk(work, settings, name) for name, work in works.items()]
     if "report" in seconds:
-        seconds["report"] += PICTURES
-    kept, states = (sum(part[0] for part in disk), max((part[1] for part in disk), default=0))
-    return Promise(seconds, round(own + max(memory, default=0)), round(kept + states))
+        seconds["report"] += REPORT_PICTURES_SECONDS
+    kept, states = sum(part[0] for part in disk), max((part[1] for part in disk), default=0)
+    return Estimate(seconds, round(own + max(memory, default=0)), round(kept + states))
 
 
 def free_memory(device: str) -> int:

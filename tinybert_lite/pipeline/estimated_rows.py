@@ -10,9 +10,9 @@ from torch import nn
 
 from tinybert_lite.data.epochs import count_sequences, epoch_files, json_sequences
 from tinybert_lite.data.tables import holds_ids
-from tinybert_lite.pipeline.corpus_sample import Corpus
-from tinybert_lite.pipeline.counted import LONGEST, Rows
-from tinybert_lite.pipeline.inputs import SAMPLE, Inputs, known_vocabulary
+from tinybert_lite.pipeline.corpus_sample import CorpusSample
+from tinybert_lite.pipeline.counted import MOST_TOKENS, Rows
+from tinybert_lite.pipeline.inputs import SAMPLE_ROWS, Inputs, known_vocabulary
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.data_augmentation import Augmenter
 from tinybert_lite.stages.settings import Settings
@@ -34,7 +34,7 @@ class Augmented:
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class EstimatedRows:
     """The rows of a run. task_rows: the training rows of stages 4 and 5 · sequences: of each epoch
     file of stage 2 · teacher_reads: whether the task teacher is a model, not a file of logits."""
 
@@ -44,23 +44,21 @@ class Foreseen:
     task_rows: Rows | None = None
     augmented: Augmented | None = None
     sequences: list[Rows] = field(default_factory=list)
-    corpus: Corpus | None = None
+    corpus: CorpusSample | None = None
     teacher_reads: bool = True
 
 
-def foresee(
+def estimate_rows(
     todo: list[Stage], inputs: Inputs, workspace: Workspace, settings: Settings
-) -> Foreseen:
+) -> EstimatedRows:
     """Count the rows of files that exist, and estimate those that the stages will write."""
     names = {stage.name for stage in todo}
     train = inputs.rows.get("train")
-    dev = inputs.those(workspace.task.dev_files)
-    augmented = None
-    if "data_augmentation" in names:
-        augmented = foresee_augmentation(inputs, settings)
-    return Foreseen(
+    augmenting = "data_augmentation" in names
+    augmented = estimate_augmentation(inputs, settings) if augmenting else None
+    return EstimatedRows(
         train,
-        dev,
+        inputs.those(workspace.task.dev_files),
         inputs.tests,
         augmented.rows if augmented else inputs.rows.get("rows", train),
         augmented,
@@ -70,7 +68,7 @@ def foresee(
     )
 
 
-def foresee_augmentation(inputs: Inputs, settings: Settings) -> Augmented:
+def estimate_augmentation(inputs: Inputs, settings: Settings) -> Augmented:
     """Split a sample of the rows into words and draw variants of them, with made-up candidates."""
     options, task, train = settings.data_augmentation, settings.task, inputs.rows["train"]
     model = nn.Identity() if inputs.masked_lm else None
@@ -103,7 +101,7 @@ def foresee_augmentation(inputs: Inputs, settings: Settings) -> Augmented:
         replace(train, count=round(lines * scale)),
         masked * scale,
         max(3, round(min(length, options.max_seq_length))),
-        seconds + (count + masked * scale) * train.seconds,
+        seconds + (count + masked * scale) * train.seconds_per_row,
     )
 
 
@@ -119,8 +117,8 @@ def _sequences(
     if "general_distill" not in names or not folder.is_dir():
         return []
     files = epoch_files(folder)
-    lengths = np.array([LONGEST])
+    lengths = np.array([MOST_TOKENS])
     if not holds_ids(files[0]):
-        rows = islice(json_sequences(files[0], inputs.tokenizer.get_vocab()), SAMPLE)
+        rows = islice(json_sequences(files[0], inputs.tokenizer.get_vocab()), SAMPLE_ROWS)
         lengths = np.array([len(ids) for ids, _, _ in rows])
     return [Rows(count_sequences(folder, epoch), lengths) for epoch in range(len(files))]

@@ -20,9 +20,9 @@ from transformers.initialization import no_init_weights
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.objectives import Intermediate, Labels, MaskedLm, Prediction
 from tinybert_lite.method.quantization import quantize
-from tinybert_lite.models.folder import CLASSIFIER, ModelFolder
-from tinybert_lite.models.tokenizers import SAFELY
-from tinybert_lite.pipeline.computation import Batch, Computation
+from tinybert_lite.models.folder import KIND_OTHER_CLASSIFIER, ModelFolder
+from tinybert_lite.models.tokenizers import LOCAL_WITHOUT_CODE
+from tinybert_lite.pipeline.timed_computation import Batch, Computation
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.device import Device
@@ -155,10 +155,10 @@ def _filled(model: nn.Module) -> nn.Module:
 
 def _task_teacher(folder: ModelFolder, config, classes: int) -> nn.Module:
     """The task teacher's model: an encoder, or a classifier of another architecture."""
-    if folder.kind != CLASSIFIER:
+    if folder.kind != KIND_OTHER_CLASSIFIER:
         return _model(config, num_labels=classes)
     with no_init_weights():
-        other = AutoConfig.from_pretrained(folder, **SAFELY)
+        other = AutoConfig.from_pretrained(folder, **LOCAL_WITHOUT_CODE)
         return _filled(AutoModelForSequenceClassification.from_config(other))
 
 
