@@ -264,7 +264,9 @@ def test_a_path_that_is_not_there_or_empty_is_said(tmp_path, capsys):
     assert (
         main(["--student", str(tmp_path / "none")]) == 2 and "is missing" in capsys.readouterr().err
     )
-    assert main(["--student", str(tmp_path)]) == 2 and "has no notebook" in capsys.readouterr().err
+    assert (
+        main(["--student", str(tmp_path)]) == 2 and "holds no notebook" in capsys.readouterr().err
+    )
     assert (
         main(["--student", str(tmp_path), "--seconds", "0"]) == 2
         and "above 0" in capsys.readouterr().err

@@ -208,8 +208,8 @@ FULL = replace(
     seed=7,
 )
 NOTE = (
-    "This notebook runs on quick inputs of the smoke profile, in 2_pregenerate_data: "
-    "run the notebooks before it for real ones.\n"
+    "This notebook uses quick inputs of the smoke profile, in 2_pregenerate_data: "
+    "run the notebooks before it for those of the normal profile.\n"
 )
 
 

@@ -191,7 +191,7 @@ MODELS = {
     "other heads": (
         lambda rooms: make_student_config(rooms / "student_model", heads=4),
         GENERAL,
-        ["4 attention heads and the teacher 2", "heads=skip"],
+        ["attention heads, 4 and 2", "heads=skip"],
     ),
     "layers that do not divide": (
         lambda rooms: (

@@ -489,7 +489,7 @@ def test_word_vectors_of_one_dimension_are_unpacked(server, tmp_path, monkeypatc
     assert call(f"download glove.6B --dimension 300 --to {tmp_path}/other").code == 0
     assert "glove.6B.300d.txt" in left(tmp_path / "other")
     ran = call("download glove.840B --dimension 50")
-    assert ran.code == 2 and "--dimension 50: glove.840B has 300" in ran.err
+    assert ran.code == 2 and "--dimension 50: glove.840B does not have it; use 300" in ran.err
 
 
 def test_wikitext_is_a_corpus_as_it_comes(server, tmp_path, monkeypatch):

@@ -374,7 +374,7 @@ def test_half_precision_halves_the_bytes_and_says_what_it_costs(tmp_path, capsys
         f"export --model {folder} --format classifier --output_dir {tmp_path / 'half'} --half"
     )
     assert (
-        ran.code == 0 and "half precision: on a random batch the logits moved by up to" in ran.out
+        ran.code == 0 and "half precision changes the logits of a random batch by up to" in ran.out
     ), ran.err
     whole, half = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "half"))
     assert all(torch.equal(half[name], tensor.half()) for name, tensor in whole.items())

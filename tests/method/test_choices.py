@@ -78,7 +78,7 @@ def test_a_weight_of_0_leaves_a_loss_out_and_changes_no_other(kind, gone):
 
 def test_without_attention_the_numbers_of_heads_may_differ_and_no_scores_are_computed(monkeypatch):
     student, teacher = pair(heads=4)
-    with pytest.raises(UserError, match="4 attention heads and the teacher 2"):
+    with pytest.raises(UserError, match="attention heads, 4 and 2"):
         Intermediate(student, teacher)
     objective = Intermediate(student, teacher, weights={"attention": 0.0})
     monkeypatch.setattr(losses, "attention_loss", None)

@@ -83,7 +83,7 @@ def test_a_vocabulary_of_the_workspace_serves_a_folder_without_one_and_is_said(t
     (tmp_path / "1_pre_data/vocab.txt").write_text("[PAD]\n")
     found = ModelFolder(tmp_path / "teacher_model").need_tokenizer()
     assert found == tmp_path / "1_pre_data/vocab.txt"
-    assert "has no vocabulary, so that of the workspace is used" in capsys.readouterr().err
+    assert "has no vocabulary, so the workspace's is used" in capsys.readouterr().err
 
 
 def test_its_own_tokenizer_comes_first_and_nothing_above_the_workspace_is_read(tmp_path):

@@ -412,7 +412,7 @@ def test_no_part_of_the_package_trusts_code_from_elsewhere():
         ({"is_decoder": True}, "is_decoder True is not supported"),
         ({"chunk_size_feed_forward": 3}, "chunk_size_feed_forward 3"),
         ({"initializer_range": math.nan}, "initializer_range"),
-        ({"hidden_dropout_prob": math.nan}, "not a probability"),
+        ({"hidden_dropout_prob": math.nan}, "hidden_dropout_prob nan is not from 0 to 1"),
         ({"to_dict": 5}, "invalid value"),
         ({"pad_token_id": 10**9}, "pad_token_id"),
     ],

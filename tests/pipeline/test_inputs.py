@@ -71,7 +71,7 @@ def test_rows_of_one_class_are_refused_at_the_plan(part, workspace):
 @pytest.mark.parametrize(
     "config, says",
     [
-        ({"heads": 4}, "the student has 4 attention heads and the teacher 2"),
+        ({"heads": 4}, "different numbers of attention heads, 4 and 2"),
         ({"hidden_act": "GELU"}, "config.json"),
     ],
 )

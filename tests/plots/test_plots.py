@@ -304,7 +304,7 @@ def test_confusion_counts_rows_and_colours_shares_of_a_class():
         )
         assert ax.images[0].get_clim() == (0, 1) and (ax.get_ylabel(), ax.get_xlabel()) == (
             "is",
-            "taken for",
+            "predicted",
         )
 
 

@@ -84,7 +84,7 @@ def in_notebook(code: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "where, ending",
     [
-        (in_terminal, "stopped; the same command again resumes"),
+        (in_terminal, "stopped; run the same command again: it resumes"),
         pytest.param(in_notebook, "KeyboardInterrupt", marks=pytest.mark.slow),
     ],
 )

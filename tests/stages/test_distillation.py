@@ -210,8 +210,7 @@ def one_head(tmp_path_factory):
 
 def test_other_head_counts_are_refused_with_both_cures(rooms, one_head, tmp_path):
     with pytest.raises(
-        UserError,
-        match="student has 1 attention heads and the teacher 2.*heads=skip.*heads=average",
+        UserError, match="different numbers of attention heads, 1 and 2.*heads=skip.*heads=average"
     ):
         distil_general(rooms, tmp_path / "3", student=one_head)
 

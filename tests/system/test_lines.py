@@ -132,7 +132,10 @@ NOT_TEXT = {
     "bzip2": (bz2.compress(b"text"), "is packed, but its name does not end in .bz2"),
     "xz": (lzma.compress(b"text"), "is packed, but its name does not end in .xz"),
     "a tar": (b"a.txt".ljust(257, b"\0") + b"ustar\x0000", "is a tar archive"),
-    "parquet": (b"PAR1\x15\x04", "is a Parquet file, whose name ends in .parquet, not text"),
+    "parquet": (
+        b"PAR1\x15\x04",
+        "is a Parquet file, not text; if it holds rows, give it a name ending in .parquet",
+    ),
     "a PDF": (b"%PDF-1.7\n", "is a PDF, not text; name a text file"),
     "a picture": (b"\x89PNG\r\n\x1a\n", "is a picture, not text"),
 }

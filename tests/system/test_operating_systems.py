@@ -116,8 +116,8 @@ def test_ctrl_c_in_a_terminal_is_one_line_and_exit_code_130(capsys):
 
     assert main([]) == 130
     assert capsys.readouterr().err == (
-        "stopped; the same command again resumes a stage from its last saved step, and does other "
-        "work from the beginning\n"
+        "stopped; run the same command again: it resumes an interrupted stage from its last saved "
+        "state and starts other work from the beginning\n"
     )
 
 

@@ -337,7 +337,7 @@ def test_a_number_that_is_not_finite_stops_with_step_rows_and_the_last_good_stat
     run.objective = Poisoned()
     with pytest.raises(
         UserError,
-        match=rf"{where}.* at step 5, on rows [\d, ]+.*; the last good state is checkpoint-4.pt; "
+        match=rf"{where}.* at step 5, on rows [\d, ]+.*; the last saved state is checkpoint-4.pt; "
         "lower the learning rate",
     ):
         run.run()

@@ -1,4 +1,4 @@
-"""What all checks of the exercises share: call an answer, draw its result, report what is wrong.
+"""Shared by all checks of exercises: call an answer, draw its result, report what is wrong.
 
 A check is a function of an answer and a seed for its inputs. It draws the inputs, the expected
 result and the answer's result, then raises AssertionError with the property that does not hold and

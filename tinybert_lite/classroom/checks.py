@@ -80,7 +80,7 @@ def read(path: Path):
     """Read a notebook that was handed in. Raises UserError for any other file."""
     if path.stat().st_size > MOST_BYTES:
         most = f"{MOST_BYTES // 10**6} MB"
-        raise UserError(f"{path} has more than {most}: clear its outputs and hand it in again")
+        raise UserError(f"{path} is larger than {most}: clear its outputs and hand it in again")
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -201,7 +201,7 @@ def files_in(path: Path) -> list[Path]:
     files = sorted(path.rglob("*.ipynb"))
     files = [file for file in files if ".ipynb_checkpoints" not in file.parts]
     if not files:
-        raise UserError(f"{path} has no notebook (*.ipynb) in it: name another folder")
+        raise UserError(f"{path} holds no notebook (*.ipynb): name another folder")
     return files
 
 

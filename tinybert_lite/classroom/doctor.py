@@ -74,6 +74,7 @@ def python_in_range(root) -> tuple[bool, str]:
 
 
 def package_in_range(name: str, root) -> tuple[bool, str]:
+    """Compare a package's version with pyproject.toml."""
     import tomllib
     from importlib.metadata import PackageNotFoundError, version
 
@@ -130,7 +131,7 @@ def chinese_letters(root) -> tuple[bool, str]:
     from tinybert_lite.plots.fonts import chinese_font
 
     found = chinese_font()
-    return found is not None, found or "no installed font has Chinese letters"
+    return found is not None, found or "no installed font has Chinese characters"
 
 
 def _standing(root) -> Path:
@@ -204,7 +205,7 @@ CHECKS = (
         "Chinese font",
         chinese_letters,
         "install one, such as Noto Sans CJK, and delete matplotlib's font cache; "
-        "until then Chinese labels show boxes",
+        "until then Chinese labels are drawn as boxes",
     ),
     *PLACES,
 )

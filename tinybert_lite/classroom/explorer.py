@@ -25,7 +25,7 @@ class Explorer(ipywidgets.VBox):
     returns the same one · controls: name -> a widget with a `value` · still: settings (values of
     some controls) that the static picture shows, in `columns` columns · moving: the artists that
     change, if `draw` always returns the same Figure; all others are drawn only once.
-    An exception of draw is shown as a sentence instead of the picture.
+    An exception of `draw` is shown as a sentence instead of the picture.
     """
 
     def __init__(

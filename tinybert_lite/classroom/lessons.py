@@ -44,7 +44,7 @@ def setup(profile: str | None = None, task: str = FOLDERS_OWN_TASK) -> tuple[Wor
 def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
     """Make the missing inputs of a stage in the quick smoke profile, so its notebook runs alone.
 
-    The notebooks before it, if they are run later, replace them by inputs of the normal profile.
+    If the notebooks before it are run later, they replace these inputs by those of their profile.
     """
     quick = presets.profile("smoke", settings.task, workspace.teacher_is_grown)
     machine = ("seed", "device", "precision", "threads", "lower_case")
@@ -60,8 +60,8 @@ def ensure(workspace: Workspace, settings: Settings, upto: str) -> None:
     ]
     if rough:
         say(
-            f"This notebook runs on quick inputs of the smoke profile, in {', '.join(rough)}: "
-            "run the notebooks before it for real ones."
+            f"This notebook uses quick inputs of the smoke profile, in {', '.join(rough)}: "
+            "run the notebooks before it for those of the normal profile."
         )
 
 

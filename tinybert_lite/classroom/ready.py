@@ -18,7 +18,7 @@ from tinybert_lite.pipeline.profiles import PROFILES, profile
 from tinybert_lite.pipeline.running import agreed, needed
 from tinybert_lite.pipeline.workspace import CLASSROOM_VECTORS, Workspace
 from tinybert_lite.stages.stage import Stage, stale
-from tinybert_lite.system.console import remark, say
+from tinybert_lite.system.console import counted, remark, say
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import files_in, move_files, read_json, sha256, written_beside
 from tinybert_lite.system.outputs import (
@@ -52,7 +52,7 @@ def reset(workspace: Workspace, which: str, ask=input) -> None:
     found = {folder: belongings(folder, workspace) for folder in _folders(workspace, which)}
     found = {folder: paths for folder, paths in found.items() if paths}
     if not found:
-        say("nothing to move: the folder holds only files of the course")
+        say("there is nothing to move: the folder holds only files of the course")
         return
     for folder, paths in found.items():
         say(f"  {folder.relative_to(workspace.root)}: {', '.join(path.name for path in paths)}")
@@ -67,7 +67,7 @@ def reset(workspace: Workspace, which: str, ask=input) -> None:
 def belongings(folder: Path, workspace: Workspace) -> list[Path]:
     """Return the files in a folder that are the learner's or a run's.
 
-    Not among them are the course's files, results of other tasks, and `aside/`.
+    The course's files, results of other tasks and `aside/` are left out.
     """
     tasks = {name for task in TASKS.values() for name in (task.name, task.language)}
     own = {path.parent.name for path in workspace.root.glob(f"*/{OWN}")}
@@ -77,6 +77,7 @@ def belongings(folder: Path, workspace: Workspace) -> list[Path]:
 
 
 def set_aside(folder: Path, workspace: Workspace) -> None:
+    """Move the `belongings` of a folder into `aside/`."""
     with locked(folder):
         Outputs(folder, ()).set_aside(belongings(folder, workspace), "before")
 
@@ -110,6 +111,7 @@ def make_ready(workspace: Workspace, target: Path) -> None:
 
 
 def archive_of(stage: Stage, folder: Path) -> Path:
+    """Return the path of a stage's archive in a folder of ready results."""
     return folder / f"stage_{stage_key(stage.name)}.zip"
 
 
@@ -131,7 +133,7 @@ def _pack(stage: Stage, folder: Path, archive: Path) -> bool:
             with open(folder / name, "rb") as source, packed.open(info, "w") as copy:
                 shutil.copyfileobj(source, copy)
     size = f"{archive.stat().st_size / 1e6:.1f} MB"
-    say(f"{archive}: {len(names)} files, {size}, profile {manifest['profile']}")
+    say(f"{archive}: {counted(len(names), 'file')}, {size}, profile {manifest['profile']}")
     return True
 
 
@@ -157,8 +159,8 @@ def put_in_place(workspace: Workspace, which: str, source: Path) -> None:
             settings = replace(settings, seed=manifest["seed"])
             if reason := stale(stage, stage.reads(workspace), folder, settings, manifest):
                 remark(
-                    f"ATTENTION: {folder}: run_all would run this stage again, as {reason}; "
-                    "ask for results that were made from this data and teacher"
+                    f"ATTENTION: {folder}: run_all will run this stage again, since {reason}; "
+                    "ask your instructor for results that were made from this data and teacher"
                 )
 
 

@@ -22,12 +22,13 @@ class Source:
 
     @property
     def file(self) -> str:
+        """The file's name."""
         return self.addresses[0].rsplit("/", 1)[1]
 
 
 @dataclass(frozen=True)
 class Item:
-    """What a user can ask for: a model of the hub, or something made from published files."""
+    """An entry of the catalog: a model of the hub, or files that are made from published ones."""
 
     name: str
     what: str
@@ -41,10 +42,12 @@ class Item:
 
     @property
     def targets(self) -> tuple[str, ...]:
+        """The names of the files in `place`, none for a model of the hub."""
         return self.made or tuple(target for source in self.sources for _, target in source.members)
 
     @property
     def bytes(self) -> int:
+        """The approximate size of what is fetched."""
         return self.size or sum(source.size for source in self.sources)
 
 

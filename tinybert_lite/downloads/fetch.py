@@ -57,7 +57,7 @@ def obtain(source: Source, folder: Path) -> Path:
     if target.is_file():
         if wrong := _mismatch(target, source, folder):
             raise UserError(
-                f"{target} is not the file that is published: {wrong}; "
+                f"{target} is not the published file: {wrong}; "
                 "remove it and run the same command again"
             )
         return target
@@ -88,7 +88,7 @@ def _with_retries(address: str, part: Path, most: int) -> None:
         try:
             return download(address, part, most)
         except urllib.error.HTTPError as error:
-            raise NotFetched(f"the server says {error.code} {error.reason}") from None
+            raise NotFetched(f"the server answers {error.code} {error.reason}") from None
         except _BROKEN as error:
             tries = 1 if _size(part) > before else tries + 1
             if tries >= TRIES or _size(part) == 0:
@@ -139,8 +139,8 @@ def download(address: str, part: Path, most: int) -> None:
             raise
     if length >= 0 and _size(part) < have + length:
         raise ConnectionError(
-            f"the connection broke after {_size(part):,} of {have + length:,} bytes, "
-            "and the same command resumes from there"
+            f"the connection broke after {_size(part):,} of {have + length:,} bytes; "
+            "the same command resumes from there"
         )
 
 
@@ -176,7 +176,7 @@ def _notes(folder: Path) -> dict:
 
 
 def _mismatch(path: Path, source: Source, folder: Path) -> str:
-    """How the checksum differs from the published one, or from the first download; "" if equal."""
+    """Return how the checksum differs from the published or first recorded one; "" if equal."""
     wanted, by = source.checksum, "published"
     if not wanted:
         first = _notes(folder).get(source.file)
@@ -207,7 +207,7 @@ def need_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
-            f"{folder}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; "
+            f"{folder}: {size / 1e6:,.0f} MB are needed, but {free / 1e6:,.0f} MB are free; "
             "free some space or name a folder on another disk with --to"
         )
 
@@ -215,8 +215,8 @@ def need_room(folder: Path, size: int) -> None:
 def place_model(item: Item, folder: Path) -> None:
     """Fetch a hub's model into `folder`.
 
-    Raises UserError if there is a model already, NotFetched if the hub cannot be reached or has no
-    such model.
+    Raises UserError if `folder` holds a model already, NotFetched if the hub cannot be reached or
+    has no such model.
     """
     if own := files_in(folder, "config.json", *WEIGHTS, *TOKENIZER_FILES):
         raise UserError(

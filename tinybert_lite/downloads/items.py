@@ -24,8 +24,8 @@ def find_item(name: str) -> Item:
         return Item(name, "teacher", "teacher_model", "see-source", name)
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)[0]
     raise UserError(
-        f"nothing is called {name!r}; the nearest is {by_lower[near]} "
-        "(--list shows all; any model of the hub is named owner/name)"
+        f"no item is called {name!r}; the nearest is {by_lower[near]} "
+        "(--list prints all items; a model of the hub is named owner/name)"
     )
 
 
@@ -39,7 +39,9 @@ def targets_of(item: Item, dimension: int | None) -> tuple[str, ...]:
     found = {int(target.split(".")[-2].rstrip("d")): target for target in item.targets}
     wanted = dimension or (DIMENSION if DIMENSION in found else max(found))
     if wanted not in found:
-        raise UserError(f"--dimension {wanted}: {item.name} has {', '.join(map(str, found))}")
+        raise UserError(
+            f"--dimension {wanted}: {item.name} does not have it; use {', '.join(map(str, found))}"
+        )
     return (found[wanted],)
 
 
@@ -62,17 +64,17 @@ def table() -> str:
 
 
 def by_hand(item: Item, folder: Path) -> str:
-    """Say what to do without a network: every address, and where to save its file."""
+    """Return instructions for a machine without a network: each address and where to save it."""
     if item.hub:
         files = (
             f"{HUB}/{item.hub}/resolve/main/{name} as {folder / name}"
             for name in ("config.json", "vocab.txt", WEIGHTS[0])
         )
-        return f"by hand: put {', '.join(files)} (or {WEIGHTS[1]} if there is no {WEIGHTS[0]})"
+        return f"by hand: save {', '.join(files)} (or {WEIGHTS[1]} if there is no {WEIGHTS[0]})"
     files = (
         f"{' or '.join(source.addresses)} as {folder / source.file}" for source in item.sources
     )
     return (
-        f"by hand: put {', '.join(files)}, "
-        "and run the same command again, which checks and unpacks it"
+        f"by hand: save {', '.join(files)}, "
+        "and run the same command again, which checks and unpacks the files"
     )

@@ -1,4 +1,4 @@
-"""Make the files that stages read from fetched ones: members of archives, MRPC's rows."""
+"""Make the files that stages read: unpack members of fetched archives, divide MRPC's rows."""
 
 import gzip
 import tarfile
@@ -50,7 +50,7 @@ def place_files(item: Item, folder: Path, targets: tuple[str, ...], keep: bool =
 
 
 def _members(item: Item, archives: list[Path]) -> dict[str, Iterator[bytes]]:
-    """Contents by our file names; no other members, and no paths inside an archive, are used."""
+    """Return contents by our file names. Other members and an archive's own paths are not used."""
     return {
         target: _chunks(archive, member)
         for source, archive in zip(item.sources, archives)
@@ -99,7 +99,7 @@ def _bounded(archive: Path, member: str, size: int) -> int:
     if size > LARGEST_UNPACKED_BYTES:
         raise UserError(
             f"{archive}: {member} would have {size / 1e9:.0f} GB, more than any published file; "
-            "remove the archive"
+            "remove the archive and fetch it again"
         )
     return size
 

@@ -27,8 +27,8 @@ def replacing(target: Path) -> Iterator[Path]:
         target.is_dir() and (as_exported(target) or not any(target.iterdir()))
     ):
         raise UserError(
-            f"{target} exists and is not an unchanged export; "
-            "name another --output_dir, or move it away"
+            f"{target} exists and is not an unchanged export: "
+            "name another --output_dir, or move this one away"
         )
     beside.mkdir(parents=True)
     try:

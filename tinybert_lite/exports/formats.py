@@ -1,7 +1,7 @@
 """The export formats. An export is written to a temporary folder, read back and compared with the
 model; only then it replaces the target.
 
-`FORMATS` names the functions (Source, empty folder) that write.
+`FORMATS` maps a format's name to the function (Source, empty folder) that writes it.
 """
 
 from pathlib import Path
@@ -38,19 +38,22 @@ def write_huggingface(source: Source, folder: Path) -> None:
         found = {kind: f"{module.stem}.{found.__name__}" for kind, found in code.items()}
         _edit_config(folder, auto_map=found)
         say(
-            f"Hugging Face has no class for the original's head (pooler, ReLU, classifier): its "
-            f"code is {module.name} in the folder, and AutoModelForSequenceClassification needs "
+            f"transformers has no class for the original's head (pooler, ReLU, Linear), so the "
+            f"folder holds its code, {module.name}, and AutoModelForSequenceClassification needs "
             f"trust_remote_code=True to run it"
         )
 
 
 def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
-    """Write the classifier alone, for `predict`; with Hugging Face's head also for transformers."""
+    """Write the classifier alone, for `predict`; with Hugging Face's head also for transformers.
+
+    half: write float16. Raises UserError for a model without a classifier.
+    """
     model = source.model
     if model.output_layer is None:
         raise UserError(
-            f"{source.folder} holds no classifier, so it cannot predict; export a model after "
-            f"stage 5, or this one with --format huggingface"
+            f"{source.folder} holds no classifier, which --format classifier needs; export a model "
+            f"of stage 5, or use --format huggingface"
         )
     source.drop("fit_dense", "fit_denses")
     if half:
@@ -58,28 +61,31 @@ def write_classifier(source: Source, folder: Path, half: bool = False) -> None:
         for parameter in model.parameters():
             parameter.data = parameter.data.half().float()
         moved = apart(answers(model)["logits"], full)
-        say(f"half precision: on a random batch the logits moved by up to {moved:.1g}")
+        say(f"half precision changes the logits of a random batch by up to {moved:.1g}")
     _write_safetensors(source, folder, torch.half if half else torch.float32)
     if source.has_relu_head:
         say(
-            "the original's head (pooler, ReLU, classifier): our own commands read it; "
-            "transformers cannot open this folder, use --format huggingface for it"
+            "the classifier has the original's head (pooler, ReLU, Linear), so only this package "
+            "opens the folder; use --format huggingface for transformers"
         )
 
 
 def write_original(source: Source, folder: Path) -> None:
-    """Write the original project's three files, with all parameters under the original's names."""
+    """Write the original project's three files, with all parameters under the original's names.
+
+    Raises UserError for another family than bert, and for an activation that the original lacks.
+    """
     model, config = source.model, source.model.config
     if config.model_type != "bert":
         raise UserError(
-            f"{source.folder.config_file}: the original code reads BERTs only, not a "
-            f"{config.model_type}; export it with --format huggingface"
+            f"{source.folder.config_file}: --format original writes the family bert only, not "
+            f"{config.model_type}; use --format huggingface"
         )
     if config.hidden_act not in THE_ORIGINALS_ACTIVATIONS:
         raise UserError(
             f"{source.folder.config_file}: the original code has no hidden_act "
-            f"{config.hidden_act!r}, only {', '.join(THE_ORIGINALS_ACTIVATIONS)}; export it with "
-            f"--format huggingface"
+            f"{config.hidden_act!r}, only {', '.join(THE_ORIGINALS_ACTIVATIONS)}; use --format "
+            f"huggingface"
         )
     save_config(model, folder)
     # The original code knows this tensor only as cls.predictions.bias.
@@ -90,14 +96,14 @@ def write_original(source: Source, folder: Path) -> None:
         save_tokenizer(source.tokenizer, folder)
     if model.output_layer is not None and not source.has_relu_head:
         say(
-            "the classifier's head is Hugging Face's: the original code applies a ReLU before it, "
-            "so its logits differ; our own commands read classifier_head in config.json and "
-            "compute the same logits"
+            "the classifier has Hugging Face's head, while the original code applies a ReLU before "
+            "the classifier, so there the logits differ; the commands of this package read "
+            "classifier_head in config.json and compute the same logits"
         )
     if config.layer_norm_eps != 1e-12:
         say(
             f"the original code always uses a layer_norm_eps of 1e-12, but config.json has "
-            f"{config.layer_norm_eps:g}: its logits will differ a little"
+            f"{config.layer_norm_eps:g}, so there the logits differ slightly"
         )
 
 
@@ -133,10 +139,10 @@ FORMATS = {
 
 
 def export(source: Source, format: str, target: Path, **options) -> None:
-    """Write the folder `target` in a format, a key of FORMATS.
+    """Write the folder `target` in a format, a key of FORMATS; options: of the format's function.
 
-    Raises UserError, and leaves `target` unchanged, if it holds other files than an export, or if
-    the written files give other outputs than the model.
+    Raises UserError, and leaves `target` unchanged, if it holds other files than an export, if the
+    model does not fit the format, or if the written files give other outputs than the model.
     """
     if target.resolve() == source.folder.path.resolve():
         raise UserError(
@@ -144,8 +150,8 @@ def export(source: Source, format: str, target: Path, **options) -> None:
         )
     if is_quantized(source.model) and format != "serving":
         raise UserError(
-            f"{source.folder} is an 8-bit model, but --format {format} cannot hold its input "
-            f"ranges; use --format serving"
+            f"{source.folder} is an 8-bit model, whose input ranges --format {format} cannot "
+            f"store; use --format serving"
         )
     with replacing(target) as folder:
         FORMATS[format](source, folder, **options)
@@ -155,7 +161,7 @@ def export(source: Source, format: str, target: Path, **options) -> None:
             else:
                 said = same_answers(source, folder, transformers_too=format == "huggingface")
         except UserError as error:
-            raise UserError(f"{target} was not written: in the test export {error}") from None
+            raise UserError(f"{target} was not written: in the test export, {error}") from None
         _edit_config(folder, **{NOTE: {"format": format, "files": digests(folder)}})
     size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
-    say(f"{format}: {target}, {size:.1f} MB; read again, {said}")
+    say(f"{format}: {target}, {size:.1f} MB; read back: {said}")

@@ -1,9 +1,9 @@
 """Write a finished classifier as an ONNX graph, in float32 or 8 bits, without Python or PyTorch.
 
-The graph is written operator by operator and not traced. A trace would fix the branch of our
-forward that leaves out the mask of a batch without padding; it merges weights under new names, so a
-learned scale could not be assigned to its weight; and it needs more packages. All operators are
-ONNX's own, of opset 20, so any runtime can read them.
+The graph is written operator by operator and not traced. A trace records one batch: without padding
+it would leave out the mask for all batches. It also merges weights under new names, so that a scale
+could not be assigned to its weight, and it needs more packages. All operators are ONNX's own, of
+opset 20, so any runtime can read them.
 
 States are matrices of (B·L, D), so every Linear layer is one Gemm. The classifier reads only [CLS],
 so the last layer computes only its state, from the keys and values of all tokens: the result is
@@ -40,8 +40,7 @@ ACTIVATIONS |= {  # the same under other names
 
 
 def embedded(graph: Graph, embeddings: nn.Module, shape: str) -> str:
-    """Add the embeddings; returns the name of their output, (B·L, D)."""
-
+    """Add the embeddings; return the name of their output, (B·L, D). shape: name of (B, L)."""
     length = graph.add("Slice", shape, graph.numbers(1), graph.numbers(2))
     words = graph.rows(embeddings.word_embeddings, "Gather", "input_ids")
     types = graph.rows(embeddings.token_type_embeddings, "Gather", "token_type_ids")
@@ -61,10 +60,10 @@ def layer(
     split_asking: str,
     mask: str,
 ) -> str:
-    """Add one layer; returns the name of its output for the rows `asking`, (n, D).
+    """Add one layer; return the name of its output for the rows `asking`, (n, D).
 
-    These rows are the queries, all rows `x`, (B·L, D), the keys and values. split: the shape
-    (B, L, H, d_k) of the heads of `x` · split_asking: the same for `asking`.
+    The rows `asking` give the queries; all rows `x`, (B·L, D), give the keys and values. split: the
+    shape (B, L, H, d_k) of the heads of `x` · split_asking: the same for `asking`.
     """
     attention, output = block.attention.self, block.attention.output
 
@@ -146,7 +145,7 @@ def onnx_bytes(model: Encoder) -> bytes:
     found = onnx_model(model)
     if found.ByteSize() > LARGEST_MESSAGE_BYTES:
         raise UserError(
-            "this model is larger than the 2 GB that an ONNX file holds; serve it with PyTorch "
+            "this model is larger than 2 GB, the limit of an ONNX file; serve it with PyTorch "
             "(--format classifier)"
         )
     need_onnx().checker.check_model(found, full_check=True)

@@ -31,12 +31,13 @@ class Graph:
         self.names = {module: model.file_name(name) for name, module in model.named_modules()}
 
     def add(self, op: str, *inputs: str, **attributes) -> str:
+        """Add a node; return the name of its output."""
         name = f"{op}_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name, **attributes))
         return name
 
     def constant(self, name: str, values, dtype=None) -> str:
-        """Add a constant under this name, once."""
+        """Add a constant under this name, once; return the name."""
         if isinstance(values, Tensor):
             values = values.detach().cpu().numpy()
         array = np.array(values, dtype, order="C")

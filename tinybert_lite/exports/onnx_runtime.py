@@ -54,7 +54,7 @@ def open_session(model: Path | bytes, threads: int = 0):
 
 
 class OnnxClassifier:
-    """model.onnx or model.int8.onnx of a serving folder."""
+    """An ONNX model of a serving folder: model.onnx or model.int8.onnx."""
 
     def __init__(self, path: Path, threads: int = 0):
         """Raises UserError if the file is missing or invalid, or ONNX Runtime is not installed."""

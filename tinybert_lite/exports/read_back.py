@@ -11,6 +11,7 @@ from tinybert_lite.exports.source import Source
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.models.loading import load_model
 from tinybert_lite.models.tokenizers import LOCAL_WITHOUT_CODE, load_tokenizer
+from tinybert_lite.system.console import counted
 from tinybert_lite.system.errors import UserError
 
 MOST_APART = 1e-5  # allowed difference, times the largest absolute value or 1
@@ -33,7 +34,7 @@ def probe(config, times: int = 1, longest: int = 16) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def answers(model: Encoder) -> Answers:
-    """Return our model's outputs for the probe: hidden states of real tokens, and of its heads."""
+    """Return our model's outputs for the probe by name; all but logits at real tokens only."""
     batch = probe(model.config)
     real = batch["attention_mask"].bool()
     found = model.eval()(
@@ -58,7 +59,7 @@ def by_transformers(source: Source, folder: Path) -> Answers:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     model, batch, options = source.model, probe(source.model.config), LOCAL_WITHOUT_CODE
-    if source.has_relu_head:  # our own class, which the folder has a copy of
+    if source.has_relu_head:  # our own class, of which the folder has a copy
         kind, what, options = BertReluHeadForSequenceClassification, "logits", {}
     elif model.output_layer is not None:
         kind, what = transformers.AutoModelForSequenceClassification, "logits"
@@ -74,8 +75,8 @@ def by_transformers(source: Source, folder: Path) -> Answers:
         odd = [name for name in odd if ".pooler." not in f".{name}"]
     if odd:
         raise UserError(
-            f"transformers finds that {odd[0]} is missing or unexpected in the export ({len(odd)} "
-            f"tensors in all); please report this"
+            f"transformers finds {odd[0]} missing or unexpected "
+            f"({counted(len(odd), 'tensor')} in all); report this with the model's config.json"
         )
     found = stock.eval()(**model.inputs(batch))
     if what == "logits":
@@ -85,6 +86,7 @@ def by_transformers(source: Source, folder: Path) -> Answers:
 
 
 def apart(one: Tensor, other: Tensor) -> float:
+    """Return the largest absolute difference of two tensors of one shape."""
     return float((one - other).abs().max())
 
 
@@ -102,7 +104,7 @@ def check_texts(tokenizer, folder: Path, transformers_too: bool) -> None:
         for text in texts:
             if other(text)["input_ids"] != tokenizer(text)["input_ids"]:
                 raise UserError(
-                    f"its tokenizer splits {text!r} differently from the model's; please report "
+                    f"the written tokenizer splits {text!r} differently from the model's; report "
                     f"this with the model's tokenizer files"
                 )
 
@@ -123,7 +125,7 @@ def same_answers(source: Source, folder: Path, transformers_too: bool) -> str:
         away, largest = apart(tensor, expected[name]), float(expected[name].abs().max())
         if not away <= MOST_APART * max(1.0, largest):  # true of NaN as well
             raise UserError(
-                f"its {name} are {away:.1g} away from the model's; please report this with the "
-                f"model's config.json"
+                f"the {name} differ from the model's by {away:.1g}; report this with the model's "
+                f"config.json"
             )
-    return f"its {', '.join(found)} are the model's"
+    return f"{', '.join(found)} equal the model's"

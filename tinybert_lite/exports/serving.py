@@ -32,15 +32,16 @@ KIND = (
 )
 LENGTH = 128  # tokens per text, at most
 MOST_APART = 1e-4  # allowed difference, times the largest absolute logit or 1
-# Rounding moves the logits by some distance. Two models that round independently differ by √2 times
-# that distance.
+# Rounding changes the logits by some distance. Two models that round independently differ by √2
+# times this distance.
 ROUNDINGS = 1.5
 
 
 def write_serving(source: Source, folder: Path, pair: bool | None = None) -> None:
     """Write the serving folder of a classifier. pair: whether texts are pairs, None if not known.
 
-    Raises UserError for a model without a classifier, a vocabulary, or an ONNX activation.
+    Raises UserError for a model without a classifier or a vocabulary, for another family than bert,
+    and for an activation that ONNX does not have.
     """
     need_onnxruntime()
     check_servable(source)
@@ -59,7 +60,7 @@ def write_serving(source: Source, folder: Path, pair: bool | None = None) -> Non
 
 
 def example(model: str, pair: bool, regression: bool) -> str:
-    """Return the text of example.py for one kind of task: pairs or not, regression or not."""
+    """Return the text of example.py. pair: texts are pairs · regression: there are no labels."""
     template = Path(__file__).with_name("serving_example.py")
     text = template.read_text(encoding="utf-8").replace(MODELS["onnx"], model)
     if pair:
@@ -116,24 +117,25 @@ def check_served(source: Source, folder: Path, batch: dict[str, torch.Tensor]) -
         allowed = MOST_APART * max(1.0, float(np.abs(expected).max()))
         if runtime == "onnx":
             apart = float(np.abs(difference).max())
-            said.append(f"{file} is PyTorch's model within {apart:.1g}")
+            said.append(f"the logits of {file} differ from PyTorch's by at most {apart:.1g}")
         else:
             apart = rms(difference)
             rounding = rms(unrounded(model)(batch, logits=True).logits.numpy() - expected)
             allowed += ROUNDINGS * rounding
             said.append(
-                f"{file} is {apart:.1g} from PyTorch's 8-bit model, which rounding has moved by "
-                f"{rounding:.1g} (root mean squares)"
+                f"those of {file} differ from the 8-bit model's by {apart:.1g}, while rounding "
+                f"changes these by {rounding:.1g} (root mean squares)"
             )
         if not apart <= allowed:  # true of NaN as well
             raise UserError(
-                f"{file}'s logits are {apart:.1g} away from the model's, more than {allowed:.1g}; "
-                f"please report this with the model's config.json"
+                f"the logits of {file} differ from the model's by {apart:.1g}, more than "
+                f"{allowed:.1g}; report this with the model's config.json"
             )
-    return f"{'; '.join(said)}; logits of {len(expected)} random rows"
+    return f"{'; '.join(said)} ({len(expected)} random rows)"
 
 
 def rms(values: np.ndarray) -> float:
+    """Return the root mean square."""
     return float(np.sqrt(np.square(values, dtype=np.float64).mean()))
 
 
@@ -174,7 +176,7 @@ class Served:
             self.length = int(said["max_length"])
         except (KeyError, TypeError, ValueError):
             raise UserError(
-                f"{folder / LABELS} is not what an export wrote; export again"
+                f"{folder / LABELS} is not what an export wrote; export the model again"
             ) from None
         try:
             self.tokenizer = PreTrainedTokenizerFast(
@@ -185,7 +187,7 @@ class Served:
         except Exception as error:  # tokenizers raises Exception itself
             raise UserError(
                 f"{folder / TOKENIZER} is missing or damaged "
-                f"({' '.join(str(error).split())[:100]}); export again"
+                f"({' '.join(str(error).split())[:100]}); export the model again"
             ) from None
 
     def logits(self, examples: Examples, batch_size: int = 64) -> np.ndarray:

@@ -38,7 +38,7 @@ class Source:
         return self.model.output_layer is not None and head == "relu"
 
     def others(self, *kept: str) -> dict[str, Tensor]:
-        """Return the stored tensors of other heads whose names hold one of these; print others."""
+        """Return stored tensors of other heads that have one of `kept` in their names; print others."""
         found = {n: tensor for n, tensor in self.rest.items() if any(part in n for part in kept)}
         lost = {".".join(name.split(".")[:2]) for name in self.rest.keys() - found.keys()}
         if lost:
@@ -67,7 +67,7 @@ def open_source(place: ModelFolder | Path, weights: Path | None = None) -> Sourc
         model, tokenizer, new = loaded.model, loaded.tokenizer, loaded.new_parts
     else:
         model, new = load_model(folder, masked_lm=masked_lm)
-        remark(f"{folder} has no vocabulary: the export has no tokenizer files either")
+        remark(f"{folder} has no vocabulary, so the export has no tokenizer files")
     own = {model.file_name(name) for name in model.state_dict()}
     rest = {name: tensor for name, tensor in folder.read_state().items() if name not in own}
     if POOLER_PART in new:
@@ -78,8 +78,8 @@ def open_source(place: ModelFolder | Path, weights: Path | None = None) -> Sourc
 def with_eight_bits(source: Source, folder: ModelFolder | Path) -> Source:
     """Add the 8-bit model in `folder` to the source.
 
-    Raises UserError if `folder` is not an 8-bit model, if the source is one already, or if they
-    have different vocabularies or labels.
+    Raises UserError if `folder` is not an 8-bit model, if the source is one already, or if their
+    vocabularies or labels differ.
     """
     copy = open_source(folder)
     if not is_quantized(copy.model):
@@ -99,12 +99,12 @@ def with_eight_bits(source: Source, folder: ModelFolder | Path) -> Source:
     ):
         raise UserError(
             f"{folder} has other labels or another vocabulary than {source.folder}; make an 8-bit "
-            f"copy of this model with python -m tinybert_lite.quantize"
+            f"copy of {source.folder} with python -m tinybert_lite.quantize"
         )
     made_of = (read_manifest(copy.folder.path) or {}).get("inputs", {}).get("student", {})
     if made_of and made_of["sha256"] != fingerprint(source.folder):
         remark(
-            f"warning: {folder} was not made from the present weights of {source.folder}; "
+            f"warning: {folder} was not made from the current weights of {source.folder}; "
             f"make it again with python -m tinybert_lite.quantize"
         )
     return replace(source, eight_bits=copy.model)
@@ -114,17 +114,17 @@ def check_servable(source: Source) -> None:
     """Raise UserError for a model without a classifier or tokenizer, or of another family."""
     if source.model.config.model_type != "bert":
         raise UserError(
-            f"{source.folder.config_file}: --format serving writes the graph of a BERT only, not "
-            f"of a {source.model.config.model_type}; use --format huggingface"
+            f"{source.folder.config_file}: --format serving writes the family bert only, not "
+            f"{source.model.config.model_type}; use --format huggingface"
         )
     if source.model.output_layer is None:
         raise UserError(
-            f"{source.folder} holds no classifier, so it cannot predict; export a model after "
+            f"{source.folder} holds no classifier, which --format serving needs; export a model of "
             f"stage 5"
         )
     if source.tokenizer is None:
         raise UserError(
-            f"{source.folder} has no vocabulary, but a serving folder needs one to read texts; put "
+            f"{source.folder} has no vocabulary, which --format serving needs to read texts; put "
             f"the model's vocab.txt there"
         )
 
@@ -132,8 +132,8 @@ def check_servable(source: Source) -> None:
 def _why_no_weights(folder: Path) -> str:
     if newest := latest_epoch(folder):
         return (
-            f"{folder} holds only weights of single epochs: name one with --epoch_file, the "
-            f"newest is {newest.name}"
+            f"{folder} holds only weights of single epochs: name one of these files with "
+            f"--epoch_file, the newest is {newest.name}"
         )
     return (
         f"{folder} holds no weights: a model folder needs model.safetensors or pytorch_model.bin "

@@ -25,7 +25,7 @@ class Scores(dict):
         self.calls = 0
 
     def next_layer(self) -> int:
-        """Number the calls of the attention function: a model calls it once per layer, in order."""
+        """Return the number of the layer that runs: a model calls this once per layer, in order."""
         self.calls += 1
         return self.calls
 
@@ -33,7 +33,7 @@ class Scores(dict):
 def scores_attention(
     module, query, key, value, attention_mask, dropout=0.0, scaling=None, scores=None, **kwargs
 ):
-    """Eqs. 1 and 2: softmax(A) V with A = QKᵀ/√d_k; A of chosen layers is stored in `scores`.
+    """Compute softmax(A) V, A = QKᵀ/√d_k (Eqs. 1 and 2); store A of chosen layers in `scores`.
 
     query, key, value: (B, H, L, d_k) · attention_mask: additive (B, 1, 1 or L, L), bool, or None.
     scores: a `Scores`; scores[layer] becomes (B, H, L, L), before mask and softmax. Other layers

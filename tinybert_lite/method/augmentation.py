@@ -4,8 +4,8 @@ A word that is one word piece is masked, and its candidates are the masked LM's 
 words. A word of several pieces takes its K nearest neighbours among word vectors. In each of N_a
 variants, every word that has candidates is replaced with probability p_t by one of them.
 
-The original code lets the masked LM read the whole text after the masked one; so does
-context="original" of `stages.data_augmentation`, whose default reads the masked text only.
+In the original code the masked LM reads the masked text, followed by the text without a mask; it
+does so with context="original" of `stages.data_augmentation`. By default it reads the first alone.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""The whole Auto model of a family, as transformers makes it, and facts that families differ in."""
+"""Make the Auto model of a family with transformers, and find what differs between families."""
 
 from torch import nn
 from transformers import (
@@ -11,7 +11,7 @@ from transformers import (
 
 from tinybert_lite.method.attention import SCORES_ATTENTION
 
-UNLIMITED = 1_000_000  # positions of a model without a limit
+UNLIMITED = 1_000_000  # tokens of a row, for a model without a limit
 
 
 def new_auto(
@@ -30,7 +30,7 @@ def new_auto(
 
 
 def max_tokens_of(model: nn.Module) -> int:
-    """The most tokens of a row; a RoBERTa's positions begin after that of its padding token."""
+    """Return the maximum of tokens in a row; a RoBERTa counts positions from padding id + 1."""
     tables = (
         module.padding_idx
         for name, module in model.named_modules()
@@ -42,21 +42,21 @@ def max_tokens_of(model: nn.Module) -> int:
 
 
 def output_layer_name(auto: PreTrainedModel) -> str:
-    """The name of a classifier's last layer, the last Linear outside of the encoder."""
+    """Return the name of a classifier's last layer, the last Linear outside of the encoder."""
     prefix = f"{auto.base_model_prefix}."
     linear = (name for name, part in auto.named_modules() if isinstance(part, nn.Linear))
     return [name for name in linear if not name.startswith(prefix)][-1]
 
 
 def auto_class(num_labels: int = 0, masked_lm: bool = False) -> type:
-    """The Auto class of a model with these heads."""
+    """Return the Auto class of a model with a classifier, a masked-LM head, or neither."""
     if num_labels:
         return AutoModelForSequenceClassification
     return AutoModelForMaskedLM if masked_lm else AutoModel
 
 
 def with_our_attention(auto: PreTrainedModel) -> PreTrainedModel:
-    """Give a transformers model our attention, if its family can, and the original's head."""
+    """Set our attention function, if the family supports it, and the original's ReLU; in place."""
     if auto._supports_attention_backend:
         auto.set_attn_implementation(SCORES_ATTENTION)
     if getattr(auto.config, "classifier_head", "") in ("relu", "original"):

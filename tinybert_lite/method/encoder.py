@@ -1,7 +1,7 @@
 """An encoder of any family whose one call gives hidden states, attention scores and logits.
 
 Section 2.1, Eqs. 3 and 4. The model is the whole Auto model of transformers, called as it is; its
-attention is `attention.scores_attention`. `models.families` lists the families that were tried.
+attention is `attention.scores_attention`. `models.families` lists the tested families.
 """
 
 import inspect
@@ -20,9 +20,9 @@ from tinybert_lite.method.auto_models import max_tokens_of, new_auto, output_lay
 class Encoding:
     """The results of one forward pass."""
 
-    hidden: list[Tensor]  # H: (B, L, D) of the embeddings (0) and of each layer that ran
+    hidden: list[Tensor]  # (B, L, D) each: of the embeddings (0) and of each layer that ran
     scores: dict[int, Tensor] = field(default_factory=dict)  # A: layer -> (B, H, L, L)
-    projected: list[Tensor] | None = None  # H^S W_h: (B, L, teacher's D) for 0 … M, of a student
+    projected: list[Tensor] | None = None  # H^S W_h of a student, (B, L, teacher's D), 0 … M
     logits: Tensor | None = None  # z: (B, K)
     masked_lm: Tensor | None = None  # (P, V) at the P chosen positions
 
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
     head, or the encoder alone. The projections W_h and W_e to `teacher_width` are ours:
     projection="per_layer" (the paper) has fit_denses.i.*, one for the embeddings and one for each
     layer; projection="original" (or the older word "shared") has fit_dense.*, one for all. Both
-    have a bias, as in the original code; the paper's have none.
+    have a bias, as in the original code; the paper's W_h and W_e have none.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Encoder(nn.Module):
         teacher_width: int = 0,
         auto: PreTrainedModel | None = None,
     ):
-        """auto: a model that is loaded already; else one of `config` with random weights."""
+        """auto: a loaded model; without it one is made from `config`, with random weights."""
         super().__init__()
         self.auto = auto or new_auto(config, num_labels, masked_lm)
         self.config = config = self.auto.config
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
             module.apply(self._initialise)
         body = self.body
         given = inspect.signature(body.forward).parameters
-        # Whether the model tells two segments apart.
+        # Whether the model distinguishes two segments.
         types = getattr(config, "type_vocab_size", 0) or 0
         self.has_segments = "token_type_ids" in given and types > 1
         # The name of the list of layers in the body, "" if there is no such list.
@@ -107,11 +107,11 @@ class Encoder(nn.Module):
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens of a row, see `max_tokens_of`."""
+        """The maximum of tokens in a row, see `max_tokens_of`."""
         return max_tokens_of(self.body)
 
     def file_name(self, name: str) -> str:
-        """A parameter's name in model files: that of the family's models with a head."""
+        """Return a parameter's name in model files: that in the family's models with a head."""
         if not name.startswith("auto."):
             return name
         name, prefix = name.removeprefix("auto."), self.auto.base_model_prefix
@@ -129,7 +129,8 @@ class Encoder(nn.Module):
         """Encode a batch of input_ids, attention_mask and token_type_ids, (B, L) each.
 
         scores: the layers whose attention scores are wanted · logits: run the classifier ·
-        masked_lm: bool (B, L), the positions to predict · last_layer: stop after this layer.
+        masked_lm: bool (B, L), True at the P positions to predict · last_layer: run no layer above
+        it; 0 returns the embeddings only.
         """
         wanted = Scores(scores)
         inputs = {**self.inputs(batch), "output_hidden_states": True}
@@ -151,7 +152,7 @@ class Encoder(nn.Module):
         return encoding
 
     def inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        """The family's inputs: its own padding token, and segments only if it tells them apart."""
+        """Return the family's inputs: its own padding id, and segments only if it has them."""
         ids, mask = batch["input_ids"], batch["attention_mask"]
         padded = not (mask.is_meta or mask.all())
         if padded and (pad := self.config.pad_token_id):
@@ -163,9 +164,10 @@ class Encoder(nn.Module):
 
     @contextmanager
     def _layers_up_to(self, last: int | None) -> Iterator[None]:
-        """Leave out the layers above `last`; where a norm follows the layers, keep one more.
+        """Leave out the layers above `last`; keep one more if a norm follows the last layer.
 
-        A family whose layers are not one list, such as ALBERT, runs all of them.
+        That norm would change the state of layer `last`. A family whose layers are not in one list,
+        such as ALBERT, runs all of them.
         """
         kept = self.layers if last is None else max(1, last + self._norm_follows)
         if not self._stack or kept >= self.layers:
@@ -182,7 +184,7 @@ class Encoder(nn.Module):
 
     @contextmanager
     def _head_reads(self, places: Tensor | None) -> Iterator[None]:
-        """Let the masked-LM head read the last states at `places` only, (B, L, D) → (1, P, D)."""
+        """Pass the masked-LM head the last states at `places` only, (B, L, D) → (1, P, D)."""
         if places is None:
             yield
             return

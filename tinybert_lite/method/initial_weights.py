@@ -16,7 +16,7 @@ def start_from_embeddings(student: Encoder, teacher: Encoder) -> None:
     embeddings (., d) become their coordinates (., d'). The paper starts from random embeddings: its
     corpus contains every word often, a small corpus does not. Nothing changes for a student as
     wide as its teacher, or if word embeddings have another width than the layers (ALBERT). Word
-    embeddings are found in any family; others only where both models call them the same.
+    embeddings are found in any family, others only under BERT's names.
     """
     width, wide = student.config.hidden_size, teacher.config.hidden_size
     words = teacher.body.get_input_embeddings().weight.data
@@ -57,8 +57,8 @@ def start_from_vectors(model: Encoder, tokenizer, vectors, scale: float = 0.04) 
 def start_from_waves(model: Encoder, scale: float = 0.04, longest: float = 1000.0) -> None:
     """Set position embeddings (P, D) to sines and cosines (Vaswani et al. 2017).
 
-    Neighbouring positions are then similar from the first step on. With random ones a small BERT
-    predicts words by their frequency for a long time.
+    Neighbouring positions are then similar from the first step on. With random embeddings a small
+    BERT predicts words by their frequency alone for a long time.
     """
     table = model.body.embeddings.position_embeddings.weight.data
     positions, width = table.shape
@@ -72,7 +72,7 @@ def extend_positions(model: Encoder, positions: int) -> None:
     """Extend a model to `positions` position embeddings by repeating its own.
 
     Longformer does the same (Beltagy et al. 2020). Random ones would have to be learnt first. Only
-    a BERT is extended; other models keep theirs, and rows are cut to that length.
+    a BERT is extended; other models are left unchanged, and rows are cut to their length.
     """
     known = model.config.max_position_embeddings
     if positions <= known or model.config.model_type != "bert":

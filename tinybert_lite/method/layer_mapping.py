@@ -37,6 +37,7 @@ def layer_mapping(mapping: str, student_layers: int, teacher_layers: int) -> lis
     layers = [0, *layers] if len(layers) == M else layers
     if len(layers) != M + 1 or not all(0 <= layer <= N for layer in layers) or 0 in layers[1:]:
         raise UserError(
-            f"mapping={mapping} does not fit: give {M} teacher layers, each from 1 to {N}"
+            f"mapping={mapping} does not fit: give one teacher layer, from 1 to {N}, for each of "
+            f"the student's layers ({M})"
         )
     return layers

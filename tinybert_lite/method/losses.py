@@ -14,13 +14,13 @@ from dataclasses import astuple, dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-HIDDEN_SCORE = -1e2  # the original code treats scores at or below it as masked
+HIDDEN_SCORE = -1e2  # the original code treats scores up to this one as masked
 ORIGINAL = ("original", "reference")  # padding as in the original code, and an older word for it
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The counts that means divide by: rows, tokens, query-key pairs, and masked-LM targets."""
+    """The divisors of means: numbers of rows, tokens, query-key pairs and masked-LM targets."""
 
     rows: float
     places: float
@@ -80,8 +80,8 @@ def hidden_loss(
 ) -> Tensor:
     """Eqs. 8 and 9: MSE between projected student states (H^S W_h, or E^S W_e) and the teacher's.
 
-    student, teacher: (B, L, D), the student's projected by W_h or W_e, which `encoder.Bert` holds
-    (fit_denses) and applies · mask: (B, L).
+    student, teacher: (B, L, D), the student's projected by W_h or W_e, which `encoder.Encoder`
+    holds (fit_denses) and applies · mask: (B, L).
     exact (ours): the mean over real tokens and D. original: over all places.
     """
     sizes = sizes or Sizes.of(mask, padding)

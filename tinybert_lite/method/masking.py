@@ -58,7 +58,7 @@ def mask_tokens(
 
 
 def random_pieces(pieces: list[str], special: Collection[str] = SPECIAL_TOKENS) -> list[str]:
-    """Return the pieces that may replace a masked token: no special, unused, `INNER` ones."""
+    """Return the pieces that may replace a masked token: not special, unused or `INNER` ones."""
     special = {*special}
     return [
         piece

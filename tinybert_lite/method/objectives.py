@@ -112,8 +112,8 @@ def check_heads(student: int, teacher: int, heads: str) -> str:
         return heads
     averaging = "" if heads == "average" else " or heads=average (mean over groups of heads)"
     raise UserError(
-        f"the student has {student} attention heads and the teacher {teacher}: use a student with "
-        f"{teacher}, or set heads=skip (no attention loss){averaging}"
+        f"student and teacher have different numbers of attention heads, {student} and {teacher}: "
+        f"use a student with {teacher}, or set heads=skip (no attention loss){averaging}"
     )
 
 

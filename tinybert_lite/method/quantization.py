@@ -7,7 +7,7 @@ the integers k and computes with them.
 We differ from the paper and its public code: ranges start from a calibration and move by 1 % per
 step instead of 0.01 %, for runs of hundreds of steps; the outputs of a layer are not rounded again;
 biases are rounded in training already; values beyond the range have no gradient; and `weight_scale`
-avoids that the sum of two products overflows on older processors.
+prevents an overflow of the sum of two products on older processors.
 """
 
 from collections.abc import Iterable

@@ -26,8 +26,8 @@ SIZES = {  # field -> its largest accepted value
     "num_hidden_groups": 256,
     "hidden_dim": 131_072,
 }
-MOST_NUMBERS = 4_000_000_000  # weights in a model, ten times a BERT-large
-SUPPORTED = {
+MOST_NUMBERS = 4_000_000_000  # parameters of a model; a BERT-large has 340 million
+SUPPORTED = {  # field -> its only accepted value
     "is_decoder": False,
     "add_cross_attention": False,
     "chunk_size_feed_forward": 0,
@@ -38,8 +38,8 @@ IGNORED = (
     "exported",
     "dtype",
     "torch_dtype",
-    "quantization_config",  # the weights are read as plain numbers
-    *("attn_implementation", "_attn_implementation"),  # chosen here, as are the outputs
+    "quantization_config",  # weights are read as float32
+    *("attn_implementation", "_attn_implementation"),  # set by this package, as the next
     *("return_dict", "use_return_dict", "output_hidden_states", "output_attentions"),
 )
 
@@ -51,7 +51,7 @@ def find_config(folder: Path) -> Path:
 
 
 def family_of(values: dict) -> str:
-    """The model_type in a config.json; without one the model is a BERT."""
+    """Return the model_type of a config.json; "bert" if it has none."""
     found = str(values.get("model_type", "bert"))
     return "bert" if found == RELU_HEAD else found
 
@@ -104,8 +104,8 @@ def _check_values(config: PreTrainedConfig) -> None:
         if (act := getattr(config, name, None)) is not None and act not in ACT2FN:
             raise ValueError(f"{name} {act!r} is unknown: use one of {', '.join(ACT2FN)}")
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout"):
-        if not 0 <= (getattr(config, name, None) or 0) <= 1:
-            raise ValueError(f"the dropout {name} is not a probability")
+        if not 0 <= (value := getattr(config, name, None) or 0) <= 1:
+            raise ValueError(f"{name} {value} is not from 0 to 1")
     if not 0 <= (getattr(config, "initializer_range", None) or 0) <= 1000:
         raise ValueError(f"initializer_range {config.initializer_range} is not from 0 to 1000")
     if not 0 <= (config.pad_token_id or 0) < config.vocab_size:

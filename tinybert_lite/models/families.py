@@ -1,9 +1,9 @@
 """The families of encoders whose layers can be matched, and the families of their students.
 
-docs/families.md says what works with which family, and how it was tried.
+docs/families.md says what works with which family, and how it is tested.
 """
 
-# transformers hands each layer's queries and keys to our attention function.
+# transformers passes each layer's queries and keys to our attention function.
 WITH_SCORES = (
     "bert",
     "roberta",
@@ -22,18 +22,18 @@ WITH_SCORES = (
     "jina_embeddings_v3",
     "bert-generation",
 )
-# They compute their attention themselves: only hidden states and the prediction layer are matched.
+# Their attention scores cannot be read: stages 3 and 4 match hidden states only.
 WITHOUT_SCORES = ("mpnet", "deberta-v2", "roformer", "megatron-bert")
 MATCHED_FAMILIES = (*WITH_SCORES, *WITHOUT_SCORES)
-# Their students are BERTs with the teacher's tokenizer: layers that share their weights (albert),
-# bottlenecks of fixed widths (mobilebert), adapters (jina), no classifier (bert-generation), or
-# attention whose scores nobody can match.
+# Families whose student is a BERT with the teacher's tokenizer, since they have layers that share
+# weights (albert), bottlenecks of fixed widths (mobilebert), adapters (jina), no classifier
+# (bert-generation), or attention scores that cannot be read.
 STUDENT_IS_BERT = ("albert", "mobilebert", "jina_embeddings_v3", "bert-generation", *WITHOUT_SCORES)
 
-# What a student takes over from a teacher of any family: facts of the vocabulary.
+# Fields that a student of any family copies from its teacher, since they describe the vocabulary
 VOCABULARY_FIELDS = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
 
 
 def student_family(teacher: str) -> str:
-    """The model_type of a derived student, from that of its teacher."""
+    """Return the model_type of a student derived from a teacher of this model_type."""
     return "bert" if teacher in STUDENT_IS_BERT else teacher

@@ -1,4 +1,4 @@
-"""A model folder: its kind, its files, and the heads in its weights, each found once."""
+"""A model folder: its kind, its files, and the parts that its weights hold, each read once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ModelFolder(os.PathLike):
 
     @cached_property
     def kind(self) -> str:
-        """One of the kinds above; KIND_ENCODER also without a config.json."""
+        """KIND_ENCODER (also without a config.json), KIND_OTHER_CLASSIFIER or KIND_LOGITS."""
         if self.path.is_file():
             return KIND_LOGITS
         return KIND_ENCODER if self.family in MATCHED_FAMILIES else KIND_OTHER_CLASSIFIER
@@ -73,7 +73,7 @@ class ModelFolder(os.PathLike):
 
     @property
     def has_layers(self) -> bool:
-        """Whether hidden states can be matched, so that it can teach stages 3 and 4."""
+        """Whether its hidden states can be matched, so that it can teach stages 3 and 4."""
         return self.kind == KIND_ENCODER
 
     @property
@@ -101,12 +101,12 @@ class ModelFolder(os.PathLike):
 
     @cached_property
     def parameter_names(self) -> ParameterNames:
-        """The names of the family's heads."""
+        """The family's parameter names; BERT's for another classifier and for a file of logits."""
         return names_of_family(self.family if self.kind == KIND_ENCODER else "bert")
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """The stored names, each with the family's name for it."""
+        """Name of a tensor in the weights file -> the family's name for it."""
         stored = names_in(self.weights_file) if self.weights_file else ()
         found = as_in_files(stored, self.parameter_names)
         if self.has_config and read_json(self.config_file).get("model_type") == RELU_HEAD:
@@ -156,12 +156,12 @@ class ModelFolder(os.PathLike):
         parents = (parent / PRE_DATA for parent in self.path.resolve().parents)
         found = find_vocabulary(next(filter(Path.is_dir, parents), self.path))
         if found:
-            remark_once(f"{self} has no vocabulary, so that of the workspace is used: {found}")
+            remark_once(f"{self} has no vocabulary, so the workspace's is used: {found}")
         return found
 
     @property
     def as_tokenizer(self) -> os.PathLike:
-        """What a stage reads that needs the tokenizer alone: this folder, or a vocab.txt."""
+        """The input of a stage that reads only the tokenizer: this folder, or a vocab.txt."""
         place = self.tokenizer_place
         return place if place and place.is_file() else TokenizerFolder(self.path)
 

@@ -14,7 +14,7 @@ _LOOKS_LIKE_A_PATH = re.compile(r"[.~]|\d_|teacher_model|student_model|SST-2|.*\
 
 
 def local_folder(name: str | Path) -> ModelFolder:
-    """Return a folder that exists, else the hub's model `owner/name` or `name`, fetched to a cache.
+    """Return the folder `name` if it exists, else fetch the hub's model `owner/name` or `name`.
 
     Raises UserError for a missing path, and if the hub cannot be reached or has no such model.
     """
@@ -30,14 +30,14 @@ def local_folder(name: str | Path) -> ModelFolder:
         return ModelFolder(hub_model(text))
     except Exception as error:  # many kinds of errors: no network, no such model, a proxy's answer
         raise UserError(
-            f"there is no folder {text}, and it could not be fetched from the Hugging Face hub "
-            f"({type(error).__name__}); check the name, or without a network put the model's "
-            f"config.json, tokenizer files and weights into a folder and name that"
+            f"there is no folder {text}, and no model of this name could be fetched from the "
+            f"Hugging Face hub ({type(error).__name__}); check the name, or, without a network, "
+            f"put the model's config.json, tokenizer files and weights into a folder and name it"
         ) from None
 
 
 def hub_model(name: str, **where) -> Path:
-    """Fetch a hub's model: config, tokenizer and weights of one kind. Returns the cached folder.
+    """Fetch config.json, the tokenizer and one kind of weights of a model; return its folder.
 
     where: further arguments of `snapshot_download`.
     """
@@ -58,6 +58,6 @@ def hub_model(name: str, **where) -> Path:
 
 
 def _parts(weights: str) -> list[str]:
-    """The patterns of a file of weights and of its shards."""
+    """Return the glob patterns of a weights file, of its index and of its shards."""
     stem, _, suffix = weights.partition(".")
     return [weights, f"{weights}.index.json", f"{stem}-*.{suffix}"]

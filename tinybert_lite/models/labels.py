@@ -20,7 +20,7 @@ class OutputLabels:
 
     @classmethod
     def of(cls, model: Encoder) -> OutputLabels:
-        """Read them from the configuration of a model with a classifier."""
+        """Read the labels from the configuration of a model with a classifier."""
         config, classes = model.config, model.output_layer.out_features
         if classes > 1:
             return cls([str(config.id2label.get(i, i)) for i in range(classes)])

@@ -1,7 +1,7 @@
-"""Let transformers load stored tensors into a model, and judge its loading report.
+"""Load stored tensors into a model with transformers, and check its report on the loading.
 
-An ignored tensor, or a part with random weights that nobody noticed, gives wrong answers later. So
-each is refused here, or returned in the list of new parts.
+A tensor that is ignored, or a part that is left with random weights, would give wrong predictions
+later. So each is refused here, or returned in the list of new parts.
 """
 
 import torch
@@ -11,9 +11,10 @@ from tinybert_lite.method.auto_models import auto_class, with_our_attention
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.method.quantization import RANGE
 from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.system.console import counted
 from tinybert_lite.system.errors import UserError
 
-# New parts of a model
+# Parts that a weights file may lack, and that then have random weights
 ENCODER_PART, CLASSIFIER_PART = "encoder", "classifier"
 MASKED_LM_PART, POOLER_PART = "masked-LM head", "pooler"
 ONE_MODEL = "use the files of one model"
@@ -23,10 +24,10 @@ State = dict[str, torch.Tensor]
 def load_tensors(
     config: PreTrainedConfig, num_labels: int, masked_lm: bool, state: State, folder: ModelFolder
 ) -> tuple[PreTrainedModel, list[str]]:
-    """Make a model of these tensors; return it and its new parts.
+    """Make a model with these tensors; return it and its new parts, which have random weights.
 
-    state: tensors under the family's names · folder: what the messages name. Raises UserError for
-    another shape, an unknown tensor, an incomplete encoder or half a head.
+    state: tensors under the family's names · folder: where they are from, for the messages. Raises
+    UserError for a tensor of another shape, an unknown tensor, an incomplete encoder or head.
     """
     names, weights = folder.parameter_names, folder.weights_file
     if adapted := [name for name in state if ".lora_" in name or ".base_layer." in name]:
@@ -60,15 +61,15 @@ def load_tensors(
         )
         if own & state.keys():
             raise UserError(
-                f"{weights} holds only a part of the {part} (without {min(gone)}), so it is "
-                f"damaged or of another kind; use another checkpoint"
+                f"{weights} holds only a part of the {part} (without {min(gone)}), so the file is "
+                f"damaged or of another architecture; save the whole model again"
             )
         new.append(part)
     unknown = sorted(foreign - names.of_encoder(foreign))
     if CLASSIFIER_PART in new and unknown:
         raise UserError(
-            f"{weights} holds {', '.join(unknown[:4])}, which {kind.__name__} does not have: "
-            f"they would not be used, and its classifier is missing; save the model with "
+            f"{weights} holds no classifier of {kind.__name__}, but tensors that it does not "
+            f"have: {', '.join(unknown[:4])}; save the model with "
             f"AutoModelForSequenceClassification.save_pretrained"
         )
     if any(".pooler." in name for name in missing):
@@ -108,8 +109,9 @@ def _check_encoder(missing: set[str], foreign: set[str], state: State, folder: M
     lost = [name for name in names.of_encoder(missing) if not _may_differ(name)]
     if lost:
         raise UserError(
-            f"{weights} lacks {min(lost)} ({len(lost)} tensors in all) that {folder.config_file} "
-            f"requires, and holds {min(state, default='nothing')}; {ONE_MODEL}"
+            f"{weights} lacks {min(lost)} ({counted(len(lost), 'tensor')} in all), which "
+            f"{folder.config_file} requires; it holds {min(state, default='no tensor')}, for "
+            f"example; {ONE_MODEL}"
         )
 
 
@@ -123,13 +125,14 @@ def _check_tied(auto: PreTrainedModel, state: State, folder: ModelFolder) -> Non
     for name, other in tied.items():
         if {name, other} <= state.keys() and not torch.equal(state[name], state[other]):
             raise UserError(
-                f"{folder.weights_file}: {name} differs from {other}, but {folder.config_file} "
-                f"says that they are tied (tie_word_embeddings); fix one of them"
+                f"{folder.weights_file}: {name} differs from {other}, but they have to be equal "
+                f"(tie_word_embeddings in {folder.config_file}); set tie_word_embeddings to false "
+                f"if they should differ, or save the model again"
             )
 
 
 def is_own_tensor(name: str) -> bool:
-    """Whether a tensor is not one of transformers': a projection, or a range of 8 bits."""
+    """Whether a tensor is this package's: a projection, or the input range of an 8-bit layer."""
     return name.startswith("fit_dense") or name.endswith(f".{RANGE}")
 
 
@@ -154,7 +157,7 @@ def load_own_tensors(model: Encoder, state: State, folder: ModelFolder) -> list[
         raise UserError(f"{folder.weights_file} lacks {lost[0]} of an 8-bit model; {ONE_MODEL}")
     if missing and wanted & state.keys():
         raise UserError(
-            f"{folder.weights_file} holds only a part of the tensors of {min(missing)}, so it is "
-            f"damaged; use another checkpoint"
+            f"{folder.weights_file} lacks {min(missing)}, so the file is incomplete; save the "
+            f"whole model again"
         )
     return list(dict.fromkeys(name.split(".")[0] for name in sorted(missing)))

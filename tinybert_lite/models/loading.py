@@ -49,10 +49,10 @@ def load_model(
     num_labels: None loads the classifier if it is stored, 0 leaves it out, K loads or adds one of
     K classes. masked_lm: load or add the masked-LM head, instead of a classifier. projection: None
     loads the projection if it is stored, "none" leaves it out; "original" and "per_layer" load or
-    add one to `teacher_width`. like: for a model without weights, a configuration with the
-    vocabulary and its special tokens. classifier_head:
-    "huggingface" or "relu" for a new classifier; a stored one keeps its own. Raises UserError if
-    weights and configuration do not belong together.
+    add one to `teacher_width`. like: for a model without weights, the configuration from which
+    vocab_size and the special tokens' ids are taken (the teacher's). classifier_head: "huggingface"
+    or "relu" for a new classifier; a stored one keeps its own. Raises UserError if weights and
+    configuration do not belong together.
     """
     folder = ModelFolder(folder, weights) if weights else ModelFolder.at(folder)
     config = deepcopy(folder.config)
@@ -102,7 +102,7 @@ def load_model(
 
 
 def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:
-    """Note in a BERT's config which head its classifier has, or will get."""
+    """Record in a BERT's configuration which head its classifier has, or will get."""
     if config.model_type != "bert":
         return
     if not hasattr(config, "classifier_head"):
@@ -114,6 +114,8 @@ def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:
 
 @dataclass(frozen=True)
 class LoadedModel:
+    """A model and its tokenizer, as loaded from one folder."""
+
     model: Encoder
     tokenizer: object
     folder: ModelFolder
@@ -133,8 +135,8 @@ def load_with_tokenizer(folder: Place, lower_case: bool | None = None, **parts) 
     check_pieces(tokenizer, model.config.vocab_size, folder.need_tokenizer(), folder.config_file)
     if MASKED_LM_PART in new_parts and folder.weights_file:
         raise UserError(
-            f"{folder.weights_file} holds no masked-LM head; name a model with one (in run_all: "
-            f"--augmentation_model DIR)"
+            f"{folder.weights_file} holds no masked-LM head; name a model that has one (in "
+            f"run_all: --augmentation_model DIR)"
         )
     return LoadedModel(model, tokenizer, folder, new_parts)
 
@@ -143,7 +145,8 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
     """Load an encoder with a classifier whose outputs are in the order of a task's labels.
 
     task: a `data.tasks.Task`. If config.json has the labels in another order, the classifier's rows
-    are reordered. If the folder has no classifier, a new one is added.
+    are reordered. If the folder has no classifier, a new one is added. Raises UserError for a
+    classifier with several labels per row, and as `load_with_tokenizer`.
     """
     folder = ModelFolder.at(folder)
     if getattr(folder.config, "problem_type", None) == "multi_label_classification":
@@ -156,11 +159,14 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
     order = task.order_of(words)
     if not order and task.labels and CLASSIFIER_PART not in loaded.new_parts:
         pairs = ", ".join(f"{word} is {label}" for word, label in zip(words, task.labels))
-        remark_once(f"{loaded.folder}: its outputs are taken in the order of the labels: {pairs}")
+        remark_once(
+            f"{loaded.folder}: id2label does not name the labels of {task.name}, so the outputs "
+            f"are taken in their order: {pairs}; if this is wrong, set id2label in config.json"
+        )
     if order and order != sorted(order) and CLASSIFIER_PART not in loaded.new_parts:
         say(
-            f"{loaded.folder}: its labels {', '.join(words)} are reordered to the order of "
-            f"{task.name}"
+            f"{loaded.folder}: the outputs {', '.join(words)} are reordered to the order of the "
+            f"labels of {task.name}"
         )
         for parameter in loaded.model.output_layer.parameters():
             parameter.data = parameter.data[order]
@@ -183,9 +189,9 @@ def shares_layers(teacher: ModelFolder, student: ModelFolder) -> bool:
 
 
 def check_same_tokenizer(student: LoadedModel, teacher: LoadedModel) -> None:
-    """Raise UserError if student and teacher split or number their pieces differently."""
+    """Raise UserError if the tokenizers of student and teacher differ."""
     if difference := same_tokenizer(student.tokenizer, teacher.tokenizer):
         raise UserError(
-            f"{student.folder} and {teacher.folder} have different {difference}: student and "
-            f"teacher must read the same pieces; use a student made for this teacher"
+            f"{student.folder} and {teacher.folder} have different {difference}, so their tokens "
+            f"cannot be matched; use a student that was made for this teacher"
         )

@@ -24,12 +24,13 @@ class ParameterNames:
     of_all_heads: frozenset[str]  # names of all heads that transformers makes for the family
 
     def of_encoder(self, names: Iterable[str]) -> set[str]:
+        """Return the names of encoder parameters."""
         return {name for name in names if name.startswith(self.prefix)}
 
 
 @lru_cache
 def names_of_family(model_type: str) -> ParameterNames:
-    """Find the names of a family's heads, from models with one layer on the meta device."""
+    """Return a family's parameter names, from models with one layer (meta device: no memory)."""
     body = _one_layer(model_type, auto_class())
     prefix = f"{body.base_model_prefix}."
     embeddings = body.get_input_embeddings()
@@ -68,8 +69,8 @@ def _one_layer(model_type: str, kind: type) -> nn.Module:
 def as_in_files(names: Iterable[str], family: ParameterNames) -> dict[str, str]:
     """Map the names of a file to the family's names.
 
-    Taken off: a prefix that all names have (`module.`, `_orig_mod.`, `model.`). Added: the prefix
-    of the encoder, which a file of the encoder alone lacks.
+    Removed: a prefix that all names have (`module.`, `_orig_mod.`, `model.`). Added: the encoder's
+    prefix, which a file with only the encoder lacks.
     """
     names, end = list(map(str, names)), family.word_embeddings
     embeddings = [name for name in names if name.endswith(end)]

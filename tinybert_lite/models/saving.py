@@ -104,12 +104,14 @@ def hand_off(folder: Path, checkpoint: Path | None = None) -> Path:
     """Copy the newest (or the given) epoch file to `pytorch_model.bin`, which the next stage reads.
 
     Users of the original scripts copy it by hand. The file is first checked against config.json,
-    and the copy is atomic. Raises UserError if there is no epoch file or it does not belong to the
-    config.json.
+    and the copy is atomic. Returns its path. Raises UserError if there is no epoch file, or if it
+    does not belong to the config.json.
     """
     checkpoint = checkpoint or latest_epoch(folder)
     if checkpoint is None:
-        raise UserError(f"{folder} holds no model_epoch_N.bin to hand on; run the stage first")
+        raise UserError(
+            f"{folder} holds no model_epoch_N.bin to copy to {HANDED_ON}; run the stage first"
+        )
     load_model(folder, weights=checkpoint)
     target = folder / HANDED_ON
     write_atomically(target, checkpoint.read_bytes())

@@ -18,6 +18,7 @@ from tinybert_lite.method.auto_models import new_auto
 from tinybert_lite.models.configuration import SIZES
 from tinybert_lite.models.families import VOCABULARY_FIELDS, student_family
 from tinybert_lite.models.folder import ModelFolder
+from tinybert_lite.system.console import counted
 from tinybert_lite.system.errors import UserError
 
 SHAPE_LIMITS = {  # of --student, with the largest accepted value
@@ -50,16 +51,18 @@ class DerivedStudent(ModelFolder):
 
 
 def read_shape(text: str) -> dict[str, int]:
-    """Read `layers=4,width=312`. Raises UserError for other names and values, see SHAPE_LIMITS."""
+    """Read sizes such as `layers=4,width=312`. Raises UserError for others than SHAPE_LIMITS."""
     shape: dict[str, int] = {}
     for part in text.split(","):
         name, value = (side.strip() for side in (*part.split("=", 1), "")[:2])
-        most = SHAPE_LIMITS.get(name, 0) if name not in shape else 0
+        if name not in SHAPE_LIMITS or name in shape:
+            what = "given twice" if name in shape else f"unknown: use {', '.join(SHAPE_LIMITS)}"
+            raise UserError(f"--student {text}: the size {name!r} is {what}")
+        most = SHAPE_LIMITS[name]
         if not (value.isdecimal() and len(value) < 10 and 0 < int(value) <= most):
             raise UserError(
-                f"--student {text}: {part!r} is not one of {', '.join(SHAPE_LIMITS)}, each once, "
-                f"with a whole number from 1 to {most or SHAPE_LIMITS['layers']:,}; write e.g. "
-                f"layers=4,width=312"
+                f"--student {text}: {name} is {value!r}, not a whole number from 1 to {most:,}; "
+                f"write it as in layers=4,width=312"
             )
         shape[name] = int(value)
     return shape
@@ -68,9 +71,11 @@ def read_shape(text: str) -> dict[str, int]:
 def derived_student(teacher: ModelFolder, shape: dict[str, int], home: Path) -> DerivedStudent:
     """Derive a student's configuration; `shape` gives some of SHAPE_LIMITS.
 
-    Without it: a third of the layers, at least 2, which divide the teacher's; half of the width or
-    less, as a multiple of 8 times the heads; as many heads; a feed-forward width in proportion; and
-    always fewer parameters than the teacher. home: the folder that its name is in.
+    Sizes that are not given: layers, the divisor of the teacher's number that is nearest to its
+    third, at least 2; heads, the teacher's number; width, the largest multiple of 8 · heads (of
+    heads, for a narrow teacher) that is at most half of the teacher's and gives fewer parameters
+    than the teacher has; the feed-forward width in proportion. home: the parent of the path under
+    which the plan shows the student. Raises UserError for sizes that do not fit.
     """
     config = teacher.config
     N, D, H = config.num_hidden_layers, config.hidden_size, config.num_attention_heads
@@ -90,13 +95,13 @@ def derived_student(teacher: ModelFolder, shape: dict[str, int], home: Path) -> 
             raise UserError(
                 f"--student {','.join(f'{k}={v}' for k, v in shape.items())}: such a student has "
                 f"{parameters_of(found):,} parameters, not fewer than the teacher's {limit:,}; "
-                f"choose a smaller one"
+                f"choose smaller sizes"
             )
     return DerivedStudent(home / f"{layers}x{width}", found)
 
 
 def _layers(N: int) -> int:
-    """The divisor of N that is nearest to a third, at least 2."""
+    """Return the divisor of N that is nearest to N / 3, at least 2."""
     divisors = [M for M in range(min(2, N), N + 1) if N % M == 0]
     return min(divisors, key=lambda M: (abs(M - N / 3), M))
 
@@ -109,7 +114,8 @@ def _config(
     wide = getattr(teacher, inner)
     if width % heads:
         raise UserError(
-            f"--student width={width} is not a multiple of the {heads} heads; change it"
+            f"--student width={width} is not a multiple of the number of attention heads, {heads}; "
+            f"choose a multiple of {heads}, or set heads=N"
         )
     if family == teacher.model_type:
         dropped = (*DERIVED_FROM_SIZES, *NOT_COPIED)
@@ -139,15 +145,15 @@ def parameters_of(config: PreTrainedConfig) -> int:
 
 
 def describe(student: ModelFolder, teacher: ModelFolder) -> str:
-    """Describe a student in the plan: family, size, and the factor to its teacher."""
+    """Describe a student in the plan: family, sizes, and its teacher's size relative to it."""
     config = deepcopy(student.config)
     if teacher.has_config and teacher.has_layers and not student.weights_file:
-        config.vocab_size = teacher.config.vocab_size  # as stage 3 makes it
-    own = parameters_of(config)
+        config.vocab_size = teacher.config.vocab_size  # as stage 3 sets it
+    own, layers = parameters_of(config), counted(config.num_hidden_layers, "layer")
     text = (
-        f"{config.model_type}, {config.num_hidden_layers} layers × {config.hidden_size}, "
+        f"{config.model_type}, {layers} × {config.hidden_size}, "
         f"{own / 1e6:.{1 if own >= 1e6 else 3}f} M parameters"
     )
     if teacher.has_config and teacher.has_layers:
-        text += f", {parameters_of(teacher.config) / own:.1f} × fewer than the teacher"
+        text += f"; the teacher has {parameters_of(teacher.config) / own:.1f} times as many"
     return text

@@ -2,8 +2,8 @@
 
 `NAME.index` is a LevelDB table with one protocol buffer per tensor, which says where in
 `NAME.data-00000-of-00001` its bytes are (TensorFlow's core/util/tensor_bundle, core/lib/io/table).
-Checksums are compared if `google-crc32c` is installed (the extra `tensorflow`): in pure Python the
-checksums of a BERT-base would take a minute.
+Checksums are compared only if `google-crc32c` is installed (the extra `tensorflow`), since in pure
+Python those of a BERT-base would take a minute.
 """
 
 import math

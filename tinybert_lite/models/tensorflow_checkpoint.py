@@ -66,7 +66,7 @@ def checkpoint_names(index: Path) -> set[str]:
 
 
 def read_checkpoint(index: Path) -> dict[str, torch.Tensor]:
-    """Read a checkpoint's tensors under the names that `Bert` uses, without those in LEFT_OUT.
+    """Read a checkpoint's tensors under our parameter names, without those in LEFT_OUT.
 
     Raises UserError for a file that is missing, damaged or truncated, and for a variable that a
     BERT does not have.
@@ -87,7 +87,7 @@ def _opened(index: Path) -> tuple[Bundle, dict[str, tuple[str, bool]]]:
 
 
 def _parameter(index: Path, variable: str) -> tuple[str, bool]:
-    """Return our parameter of a variable, and whether it is transposed (also if it is square)."""
+    """Return the name of our parameter for a variable, and whether its matrix is transposed."""
     for pattern, name, transposed in PARAMETERS:
         if match := re.fullmatch(pattern, variable):
             return match.expand(name).replace("/", ".").replace("layer_", "layer."), transposed

@@ -7,7 +7,7 @@ from reprlib import repr as short
 
 from transformers import AutoTokenizer, BertTokenizer
 
-from tinybert_lite.system.console import remark_once
+from tinybert_lite.system.console import counted, remark_once
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, write_atomically
 from tinybert_lite.system.lines import lines_of
@@ -25,7 +25,7 @@ TOKENIZER_FILES = (  # of any family
 WORDPIECE = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer")
 # For transformers' from_pretrained
 LOCAL_WITHOUT_CODE = {"local_files_only": True, "trust_remote_code": False}
-NEEDED = {  # BERT's special tokens
+NEEDED = {  # special tokens that every stage needs -> BERT's names for them
     "unk_token": "[UNK]",
     "sep_token": "[SEP]",
     "pad_token": "[PAD]",
@@ -59,9 +59,9 @@ def has_pieces(folder: Path) -> bool:
 def load_tokenizer(place: Path, lower_case: bool | None = None):
     """Load the fast tokenizer of a model folder with AutoTokenizer, or of a vocab.txt.
 
-    lower_case: what a flag says, for a folder that does not say it. Raises UserError for a folder
-    whose tokenizer cannot be read, for missing special tokens, and if the flag and the folder
-    disagree.
+    lower_case: the flag's value, for a folder that does not state one. Raises UserError for a
+    folder whose tokenizer cannot be read, for missing special tokens, and if flag and folder
+    contradict each other.
     """
     place = Path(place)
     if not place.exists():
@@ -78,8 +78,8 @@ def load_tokenizer(place: Path, lower_case: bool | None = None):
         tokenizer = _from_folder(place, kind)
     if lost := [name for name in NEEDED if getattr(tokenizer, name) is None]:
         raise UserError(
-            f"{place}: its tokenizer has no {', '.join(lost)}, but rows need one of each; name it "
-            f"in tokenizer_config.json"
+            f"{place}: the tokenizer does not define {', '.join(lost)}, which every stage needs; "
+            f"add the token to tokenizer_config.json"
         )
     _check_case(tokenizer, place, lower_case, settings.get("do_lower_case"))
     # A tokenizer.json may hold the padding and the truncation of its last use.
@@ -105,8 +105,8 @@ def _from_vocabulary(path: Path, lower_case: bool | None, settings: dict):
     if len(vocab) < len(pieces):
         again = [i for i, piece in enumerate(pieces) if not piece or vocab[piece] != i]
         remark_once(
-            f"{path}: {len(again)} of its {len(pieces)} lines are blank or duplicates, the first "
-            f"is line {again[0] + 1}; a piece has the number of its last line, as in BERT"
+            f"{path} has {counted(len(again), 'blank or duplicate line')}, the first is line "
+            f"{again[0] + 1}; the id of a piece is the number of its last line, as in BERT"
         )
     if lower_case is None or settings.get("do_lower_case") is not None:
         lower_case = settings.get("do_lower_case")
@@ -125,7 +125,7 @@ def _from_vocabulary(path: Path, lower_case: bool | None, settings: dict):
 
 
 def _content(value):
-    """A special token of tokenizer_config.json, which may be a dictionary with its content."""
+    """Return the text of a special token, which may be in a dictionary under "content"."""
     return value.get("content") if isinstance(value, dict) else value
 
 
@@ -156,7 +156,7 @@ def _from_folder(folder: Path, kind: str):
 
 
 def _check_case(tokenizer, place: Path, flag: bool | None, stated: bool | None) -> None:
-    """Compare a BERT's case with the flag and with the vocabulary."""
+    """Compare the case of BERT's tokenizer with the flag and with the vocabulary."""
     lower = lower_cases(tokenizer)
     if lower is None:
         return
@@ -168,8 +168,9 @@ def _check_case(tokenizer, place: Path, flag: bool | None, stated: bool | None) 
         )
     if stated is not None and lower == _has_capitals(tokenizer.get_vocab()):
         remark_once(
-            f"{place}: do_lower_case is {str(lower).lower()}, but its vocabulary has "
-            f"{'pieces with' if lower else 'no piece with'} capital letters; check it"
+            f"{place}: do_lower_case in tokenizer_config.json is {str(lower).lower()}, but the "
+            f"vocabulary has {'pieces with' if lower else 'no piece with'} capital letters; check "
+            f"which of them is right"
         )
 
 
@@ -221,8 +222,9 @@ def save_tokenizer(tokenizer, folder: Path) -> None:
 def check_pieces(tokenizer, vocab_size: int, place: Path, config: Path) -> None:
     """Compare the number of pieces with the model's embeddings.
 
-    More embeddings than pieces are accepted with a remark: some models pad them, but a line may
-    also be lost. Raises UserError for fewer embeddings, or more than twice as many.
+    More embeddings than pieces are accepted with a remark: some models pad their embeddings, but a
+    line of the vocabulary may also be missing. Raises UserError for fewer embeddings than pieces,
+    or more than twice as many.
     """
     pieces = max(tokenizer.get_vocab().values()) + 1
     if pieces > vocab_size or 2 * pieces < vocab_size:
@@ -232,7 +234,7 @@ def check_pieces(tokenizer, vocab_size: int, place: Path, config: Path) -> None:
         )
     if pieces < vocab_size:
         remark_once(
-            f"{place} holds {pieces} pieces and {config} has vocab_size {vocab_size}: fine if the "
-            f"model pads its embeddings, but if a line of the vocabulary is lost, all pieces below "
-            f"it are wrong"
+            f"{place} holds {pieces} pieces and {config} has vocab_size {vocab_size}; this is "
+            f"right if the model pads its embeddings, and wrong if a line of the vocabulary is "
+            f"missing"
         )

@@ -61,8 +61,8 @@ def margin(logits) -> np.ndarray:
     logits = np.asarray(logits, float)
     if logits.ndim != 2 or logits.shape[1] != 2:
         raise UserError(
-            "a margin needs the logits of two classes, and these have the shape "
-            f"{logits.shape}: choose a task of two classes"
+            "a margin needs logits of two classes, (B, 2), but these have the shape "
+            f"{logits.shape}: choose a task with two classes"
         )
     return logits[:, 1] - logits[:, 0]
 

@@ -102,7 +102,7 @@ def probabilities(scores: Tensor, mask: Tensor) -> Tensor:
 def attention_parts(
     student: Tensor, teacher: Tensor, mask: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split each head's attention loss in two parts, (H,) each: visible and invisible to softmax.
+    """Split each head's attention loss into two parts, (H,) each: visible and invisible to softmax.
 
     student, teacher: (B, H, L, L) scores before the mask · mask: (B, L), 1 at real tokens. Over the
     real keys of a query, the mean square of the differences is their variance plus their squared
@@ -138,9 +138,7 @@ def head_errors(errors, mapping: list[int], ax=None) -> Figure:
     ax.set_xticks(range(heads), range(1, heads + 1))
     ax.set_yticks(range(layers), pair_names(mapping, " ")[1:])
     ax.set_xlabel("head")
-    ax.set_title(
-        f"attention loss, head by head\nthe worst: layer {m + 1}, head {h + 1}", fontsize=10
-    )
+    ax.set_title(f"attention loss per head\nthe largest: layer {m + 1}, head {h + 1}", fontsize=10)
     figure.colorbar(image, ax=ax, label="mean square")
     return figure
 
@@ -170,4 +168,4 @@ def visible_attention(visible, invisible, mapping: list[int], ax=None) -> Figure
             ax.text(m, total, text, ha="center", va="bottom", fontsize=8)
     ax.set_xticks(x, pair_names(mapping)[1:], fontsize=8)
     ax.margins(y=0.12)
-    return finish(ax, ylabel="attention loss", title="what the attention loss is made of")
+    return finish(ax, ylabel="attention loss", title="the two parts of the attention loss")

@@ -18,12 +18,14 @@ from tinybert_lite.plots.panels import (
 
 
 def class_balance(counts: dict[str, int], unlabelled: int = 0, ax=None) -> Figure:
-    """Draw the number of rows per class, in grey rows without a label; dashed: their mean."""
+    """Draw the number of rows per class; grey: rows without a label, dashed: the mean."""
     rows = {**counts, "no label": unlabelled} if unlabelled else counts
     _, ax = panel(ax, (6.4, 1.0 + 0.42 * len(rows)))
     bars = ax.barh([*rows], [*rows.values()], color=[TEACHER] * len(counts) + [NEUTRAL])
     ax.bar_label(bars, padding=3, fontsize=9)
-    ax.axvline(np.mean([*counts.values()]), color="black", ls="--", lw=1, label="even classes")
+    ax.axvline(
+        np.mean([*counts.values()]), color="black", ls="--", lw=1, label="mean of the classes"
+    )
     ax.invert_yaxis()
     return finish(ax, xlabel="rows")
 
@@ -45,7 +47,7 @@ def confusion(answers: dict[str, np.ndarray], labels, names: Sequence[str]) -> F
         cell_texts(ax, table, "{}", shares > 0.6, fontsize=9)
         ax.set_xticks(range(K), names, rotation=35, ha="right", fontsize=9)
         ax.set_yticks(range(K), names, fontsize=9)
-        ax.set(xlabel="taken for", ylabel="is")
+        ax.set(xlabel="predicted", ylabel="gold label")
         title = f"{model}: {np.trace(table)} of {len(labels)} right"
         ax.set_title(title, fontsize=10, color=model_colour(model))
     figure.colorbar(image, ax=list(axes), label="share of the class", shrink=0.8)

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, Figures that pyplot does not keep, legends, cells, errors."""
+"""Shared by all pictures: colours, Figures that pyplot does not keep, legends, cells, errors."""
 
 from collections.abc import Iterable
 

@@ -71,7 +71,7 @@ def redraw_rounding(figure: Figure, weight, bits: int) -> Figure:
     titles = (
         "weights\n",
         f"{bits} bits\n",
-        f"rounded off: {share:.2g} %\nof the weights' spread",
+        f"rounding error: {share:.2g} %\nof the weights' spread",
         f"{(counts > 0).sum()} of {len(counts)} values used,\n{scale:.2g} apart",
     )
     for ax, title in zip(figure.axes, titles):
@@ -106,11 +106,11 @@ def straight_through(scale: float = 0.25, bits: int = 3) -> Figure:
     rounded = np.clip(np.round(x / scale), -most - 1, most) * scale
     figure, ((stairs, slopes),) = new_figure(1, 2, (9.6, 3.4))
     stairs.plot(x, x, color=NEUTRAL, ls="--", lw=1, label="x")
-    stairs.plot(x, rounded, color=STUDENT, lw=2, label="rounded and cut off")
+    stairs.plot(x, rounded, color=STUDENT, lw=2, label="rounded and clipped")
     stairs.set(xlabel="x", title=f"{2**bits} values, {scale:g} apart")
     stairs.legend(frameon=False, fontsize=8, loc="upper left")
     steps = (np.arange(-most - 1, most) + 0.5) * scale
-    slopes.vlines(steps, 0, 1.5, color=NEUTRAL, lw=1, label="true: 0, and endless\nat each step")
+    slopes.vlines(steps, 0, 1.5, color=NEUTRAL, lw=1, label="true: 0, infinite\nat each step")
     slopes.plot(x, np.zeros_like(x), color=NEUTRAL, lw=2)
     slopes.plot(x, inside.astype(float), color=STUDENT, lw=2, label="straight-through")
     slopes.set(ylim=(-0.1, 1.5), yticks=[0, 1])
@@ -140,7 +140,7 @@ def learning_on_a_grid(paths: dict[str, list[float]], goal: float, scale: float,
     low, high = round(every.min() / scale), round(every.max() / scale)
     ax.set_yticks(np.arange(low - 1, high + 2) * scale)
     ax.grid(axis="y", color=GREY)
-    title = "dotted: the weight; drawn through: what it is rounded to"
+    title = "dotted: the weight; solid: its rounded value"
     finish(ax, xlabel="step", ylabel="weight", title=title)
     ax.title.set_fontsize(10)
     return ax.figure
@@ -149,7 +149,7 @@ def learning_on_a_grid(paths: dict[str, list[float]], goal: float, scale: float,
 def fewer_bits(
     scores: dict[str, dict[int, float]], full: float, guess: float, rows: int, ax=None
 ) -> Figure:
-    """Draw a model's accuracy for weights of fewer and fewer bits, with ± 1 standard error.
+    """Draw a model's accuracy by bits per weight, with ± 1 standard error.
 
     scores: way of rounding -> {bits: accuracy} · full: the float32 model's accuracy · guess: the
     accuracy of always predicting one class · rows: the number of dev rows.
@@ -161,4 +161,4 @@ def fewer_bits(
     ax.axhline(guess, color=GREY, lw=2, label="guessing")
     ax.invert_xaxis()
     title = "fewer bits, without training"
-    return finish(ax, xlabel="bits of a weight", ylabel="dev accuracy", title=title)
+    return finish(ax, xlabel="bits per weight", ylabel="dev accuracy", title=title)

@@ -23,7 +23,7 @@ STAGES = {"3": "3 general\ndistillation", "4": "4 intermediate\nlayers", "5": "5
 def along_the_stages(results: dict, ax=None) -> Figure:
     """Draw the probe's accuracy after each stage, and the finished models' own dev scores.
 
-    results: as in results.json; stage 4 is absent if the teacher is not a BERT.
+    results: as in results.json; it has no stage 4 if the task teacher's layers cannot be matched.
     """
     _, ax = panel(ax, (7.2, 3.8))
     probes, metric = results["probe_along_the_stages"], results["metric"]
@@ -94,12 +94,13 @@ def cost_card(results: dict) -> Figure:
         (
             ("bytes", 1e6, "float32 (MB)"),
             ("multiply_adds", 1e6, f"multiply-adds (millions, {costs[0]['length']} tokens)"),
-            ("milliseconds_a_row", 1, "time a row (ms)"),
+            ("milliseconds_a_row", 1, "time per row (ms)"),
         ),
     ):
         large, small = values = [cost[key] / scale for cost in costs]
         ax.bar(names, values, color=colours)
-        ax.set_title(title + (f"\n{large / small:.1f} × less" if small else ""), fontsize=10)
+        ratio = f"\nteacher / student: {large / small:.1f}" if small else ""
+        ax.set_title(title + ratio, fontsize=10)
     for ax in axes:
         open_frame(ax)
     return figure
@@ -129,8 +130,8 @@ def bootstrap(differences: dict[str, np.ndarray], ax=None) -> Figure:
             clip_on=False,
         )
     ax.axvline(0, color="black", lw=1)
-    ax.set_title("the difference, had the rows been others", pad=22)
-    return finish(ax, xlabel="points of accuracy", ylabel="draws")
+    ax.set_title("the difference in bootstrap samples of the rows", pad=22)
+    return finish(ax, xlabel="points of accuracy", ylabel="samples")
 
 
 def across_tasks(results: dict[str, dict], ax=None) -> Figure:

@@ -11,7 +11,7 @@ from tinybert_lite.plots.panels import NEUTRAL, finish, model_colour, new_figure
 
 
 def accuracy_and_cost(
-    points: list[dict], score: str = "dev accuracy", time: str = "milliseconds a row"
+    points: list[dict], score: str = "dev accuracy", time: str = "milliseconds per row"
 ) -> Figure:
     """Draw the score against time (left) and bytes (right) on logarithmic axes.
 

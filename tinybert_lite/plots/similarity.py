@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from tinybert_lite.plots.panels import GREY, NEUTRAL, STUDENT, TEACHER, cell_texts, new_figure
+from tinybert_lite.system.console import counted
 from tinybert_lite.system.errors import UserError
 
 
@@ -31,7 +32,7 @@ def _similarities(states: np.ndarray) -> np.ndarray:
     """
     n = len(states)
     if n < 4:
-        raise UserError(f"{n} tokens are too few to compare layers: use at least 4")
+        raise UserError(f"layers cannot be compared on {counted(n, 'token')}: use at least 4")
     products = (states - states.mean(0)) @ (states - states.mean(0)).T
     np.fill_diagonal(products, 0)
     rows = products.sum(0) / (n - 2)

@@ -15,6 +15,7 @@ from tinybert_lite.plots.panels import (
     pair_names,
     panel,
 )
+from tinybert_lite.system.console import counted
 from tinybert_lite.system.errors import UserError
 
 
@@ -65,7 +66,7 @@ def rank_floor(teacher: np.ndarray, width: int) -> float:
     """
     if len(teacher) <= width + 1:
         raise UserError(
-            f"{len(teacher)} tokens always fit into {width} directions: "
+            f"{counted(len(teacher), 'token')} always fit into {width} directions: "
             f"use more sentences, at least {10 * width} tokens"
         )
     return float(variance_beyond(teacher)[min(width, teacher.shape[1])])
@@ -74,7 +75,7 @@ def rank_floor(teacher: np.ndarray, width: int) -> float:
 def rank_floors(
     teachers: list[np.ndarray], losses: list[float], width: int, mapping: list[int]
 ) -> Figure:
-    """Draw left each teacher layer's variance outside k directions, right losses and their bounds.
+    """Draw each teacher layer's variance outside k directions, and hidden losses with their bounds.
 
     teachers: states (n, D) of real tokens of layer g(m), m = 0 … M · losses: each pair's hidden
     loss on the same tokens. The bounds are those of `rank_floor` at k = `width`.
@@ -100,8 +101,8 @@ def rank_floors(
         yscale="log",
         ylim=(total / 3000, total * 1.5),
         xlabel="directions kept",
-        ylabel="mean square left",
-        title="what k directions leave of the teacher",
+        ylabel="mean square outside",
+        title="the teacher outside its best k directions",
     )
     left.legend(frameon=False, fontsize=8, loc="lower left")
     x = np.arange(len(losses))
@@ -121,7 +122,9 @@ def principal_plane(teacher: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     teacher: (n, D) states. Raises UserError for fewer than three tokens.
     """
     if len(teacher) < 3:
-        raise UserError(f"{len(teacher)} tokens are too few for a plane: use at least 3")
+        raise UserError(
+            f"a plane cannot be drawn from {counted(len(teacher), 'token')}: use at least 3"
+        )
     mean = teacher.mean(0)
     _, values, directions = np.linalg.svd(teacher - mean, full_matrices=False)
     return mean, directions[:2], values[:2] ** 2 / max(1e-30, (values**2).sum())

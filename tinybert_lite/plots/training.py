@@ -44,7 +44,7 @@ def relative_to_start(events: list[dict]) -> tuple[list[str], np.ndarray, np.nda
 
 
 def loss_anatomy(events: list[dict], title: str = "", ax=None) -> Figure:
-    """Draw every loss term and layer over the steps, as a multiple of its first value.
+    """Draw each loss term and layer over the steps, as a multiple of its first value.
 
     Blue: smaller than at first, red: larger. The scale is logarithmic, centred at 1; beside each
     row is its final value, the mean of the last tenth of the steps.
@@ -118,9 +118,9 @@ def pretraining(runs: list[list[dict]]) -> Figure:
             if start:
                 ax.axvline(start, color=NEUTRAL, ls=":", lw=1)
         start, labels = table.index.max(), (None, None)
-    loss.set(title="masked-LM loss", xlabel="step", ylabel="nats a masked piece")
+    loss.set(title="masked-LM loss", xlabel="step", ylabel="nats per masked piece")
     loss.legend(frameon=False, fontsize=8)
-    title = "masked pieces guessed right, held-out text"
+    title = "masked pieces predicted correctly, held-out text"
     accuracy.set(title=title, xlabel="step", ylabel="%", ylim=(0, None))
     for ax in (loss, accuracy):
         open_frame(ax)

@@ -1,4 +1,4 @@
-"""What all commands have in common: errors in one line, exit codes, and Ctrl-C."""
+"""What all commands share: errors in one line, exit codes, and Ctrl-C."""
 
 import functools
 import os
@@ -13,8 +13,8 @@ from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError, what_failed
 
 STOPPED = (
-    "stopped; the same command again resumes a stage from its last saved step, and does other work "
-    "from the beginning"
+    "stopped; run the same command again: it resumes an interrupted stage from its last saved "
+    "state and starts other work from the beginning"
 )
 
 
@@ -39,7 +39,7 @@ def command(main):
     def wrapped(argv=None) -> int:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")  # print ? for letters unknown to it
+                stream.reconfigure(errors="replace")  # print ? for characters that it lacks
         try:
             argv = sys.argv[1:] if argv is None else list(argv)
             for argument in argv:

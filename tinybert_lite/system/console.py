@@ -36,7 +36,7 @@ def progress(iterable, what: str, total: int | None = None, tell: Callable[[str]
 
     in_terminal = sys.stderr.isatty() and processes.is_main()
     how = {"desc": what, "total": total, "leave": False, "disable": not in_terminal}
-    bar = tqdm(iterable, delay=0 if iterable is None else 1, **how)  # none for a second's work
+    bar = tqdm(iterable, delay=0 if iterable is None else 1, **how)  # no bar for work of a second
     return bar if in_terminal or iterable is None else _with_lines(iterable, what, total, tell)
 
 
@@ -51,16 +51,17 @@ def _with_lines(
             tell(f"{what}: {number}{f' of {total}' if total else ''}")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 row`, `2,000 rows`. The plural is formed with an s."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def duration(seconds: float) -> str:
-    """Format a time in its largest unit, such as `40 seconds` or `2.5 hours`."""
+    """Format a time in the largest unit of which it has two, as `40 seconds` or `2.5 hours`."""
     for unit, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    return (
-        f"{seconds / 60:.0f} minutes"
-        if seconds >= 90
-        else (f"{seconds:.0f} second{'s' * (round(seconds) != 1)}")
-    )
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else counted(round(seconds), "second")
 
 
 def grid(rows: list[tuple[str, ...]]) -> str:

@@ -75,8 +75,8 @@ def _choose_name(wanted: str) -> tuple[str, str]:
     if has_mps:
         ratio = _seconds_per_step("cpu") / _seconds_per_step("mps")
         if ratio > 1:
-            return "mps", f"Apple GPU, measured {ratio:.1f} x the CPU's speed"
-        return "cpu", f"the Apple GPU was measured at {ratio:.1f} x the CPU's speed"
+            return "mps", f"Apple GPU, measured at {ratio:.1f} times the CPU's speed"
+        return "cpu", f"the Apple GPU was measured at {ratio:.1f} times the CPU's speed"
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
         return "cpu", (
             "there is an NVIDIA card, but this torch was built without CUDA: "

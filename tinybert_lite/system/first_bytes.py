@@ -26,7 +26,6 @@ ARCHIVES = {
     b"Rar!\x1a\x07": "a RAR archive",
 }
 OTHERS = {
-    b"PAR1": "a Parquet file, whose name ends in .parquet",
     b"ARROW1\0\0": "an Arrow file",
     b"\xff\xff\xff\xff": "an Arrow file",
     b"\x89HDF": "an HDF5 file",
@@ -42,7 +41,7 @@ OTHERS = {
 
 
 def stand_in_message(start: bytes) -> str:
-    """Return what the file is a stand-in for another, and the cure, or ""."""
+    """Return what a file is that stands for the real one, and the cure; else ""."""
     if start.startswith(POINTER):
         return "is a Git LFS pointer, not the file itself; fetch the file with git lfs pull"
     if start[:ENOUGH].removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(PAGES):
@@ -62,6 +61,8 @@ def binary_kind_message(start: bytes) -> str:
     for mark, what in ARCHIVES.items():
         if start.startswith(mark):
             return f"is {what}; unpack it, or save it as UTF-8 text"
+    if start.startswith(b"PAR1"):
+        return "is a Parquet file, not text; if it holds rows, give it a name ending in .parquet"
     for mark, what in OTHERS.items():
         if start.startswith(mark):
             return f"is {what}, not text; name a text file"

@@ -26,8 +26,8 @@ def lines_of(
 ) -> Iterator[str]:
     """Yield the lines of a UTF-8 file without line ends, byte order mark and blank last lines.
 
-    `.xz`, `.bz2` and `.gz` are unpacked. With errors="surrogateescape", invalid bytes become half
-    surrogate pairs. Raises UserError for a missing file (with this `cure`), a file that is not text
+    `.xz`, `.bz2` and `.gz` are unpacked. With errors="surrogateescape", invalid bytes become lone
+    surrogates. Raises UserError for a missing file (with this `cure`), a file that is not text
     (see `first_bytes`), another encoding, invalid bytes, NUL, a line of more than `longest` bytes,
     a damaged archive.
     """
@@ -50,7 +50,7 @@ def text_of(path: Path) -> str:
 
 
 def start_of(path: Path) -> str:
-    """Return the first characters of a text file, to find its kind."""
+    """Return the first characters of a text file, from which its kind is found."""
     _need(path, "put the file there or name another")
     return next(_blocks(path), b"").decode("utf-8", "ignore")
 
@@ -76,7 +76,7 @@ def _blocks_of_lines(path: Path, longest: int, errors: str) -> Iterator[Iterable
 
 
 def _whole_lines(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
-    """Blocks of whole lines, each with the number of its first line, from 1."""
+    """Yield blocks of whole lines, each with the number of its first line, from 1."""
     number, rest = 1, b""
     for block in _blocks(path):
         first = block.find(b"\n")

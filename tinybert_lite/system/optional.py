@@ -7,9 +7,9 @@ from tinybert_lite.system.errors import UserError
 
 
 def optional(module: str, package: str, extra: str, need: str) -> ModuleType:
-    """Import and return a module.
+    """Import and return a module of `package`, which the extra `extra` installs.
 
-    Raises UserError if it is not installed; the message begins with `need`, a passive sentence.
+    Raises UserError if it is not installed. need: how the message begins, "Parquet files are read".
     """
     try:
         return import_module(module)

@@ -77,10 +77,11 @@ class Outputs:
     patterns: tuple[str, ...]
 
     def files(self) -> list[Path]:
+        """List the results."""
         return files_in(self.folder, *self.patterns)
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 by relative path."""
+        """Return the SHA-256 of each result by its relative path."""
         return {path.relative_to(self.folder).as_posix(): sha256(path) for path in self.files()}
 
     def owned(self) -> list[Path]:
@@ -104,6 +105,7 @@ class Outputs:
         return files_in(self.folder, STATES, *half)
 
     def stores(self) -> list[Path]:
+        """List the files that are kept between runs."""
         return files_in(self.folder, SOFT_TARGETS)
 
     @contextmanager
@@ -130,8 +132,7 @@ class Outputs:
         processes.wait()
 
     def make_room(self, profile: str, identity: str) -> None:
-        """Move a user's files and another profile's results to `aside/`, this profile's to
-        `.previous/`.
+        """Move a user's files and other profiles' results aside, own results to `.previous/`.
 
         The files of an interrupted run of the same `identity` are left unchanged, to be resumed;
         those of another identity are moved aside. Raises UserError for a damaged running.json.
@@ -158,8 +159,7 @@ class Outputs:
                 raise
 
     def set_aside(self, paths: list[Path], name: str) -> None:
-        """Move files or whole folders of this folder to `aside/NAME-N`, N the first free number,
-        and say so."""
+        """Move files and folders of this folder to `aside/NAME-N`, N the first free number."""
         if not paths:
             return
         target = self._unused(name)

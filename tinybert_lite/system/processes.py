@@ -31,20 +31,22 @@ def in_parallel(function, arguments, workers: int):
 
 
 def number() -> int:
-    """The number of this process, from 0."""
+    """Return the number of this process, from 0."""
     return int(os.environ.get("RANK", 0))
 
 
 def count() -> int:
+    """Return the number of processes."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def is_main() -> bool:
+    """Whether this is the first process, which prints and writes files."""
     return number() == 0
 
 
 def join(device: str) -> None:
-    """Connect the processes.
+    """Connect the processes to compute on `device`.
 
     On a CPU, Accelerate needs the device by name; otherwise each process would run alone.
     """

@@ -44,12 +44,11 @@ class Loop:
     """Train `model` on `batches` to minimize `objective`.
 
     `objective(model, batch, sizes)` returns the terms of the loss, scalars by name; `sizes`
-    counts the rows, tokens and pairs of the global batch. `evaluate(model)` returns the dev scores;
-    `on_best(model, scores)` is called whenever the score named `metric` is the highest so far,
-    `on_epoch(model, n)` after epoch n, from 1. `folder` contains history.jsonl and saved states: a
-    run of the same `identity` resumes from the newest. Ctrl-C saves a state and stops. With
-    `finished`, for a model that was trained before, there is no warning about a loss that does not
-    decrease.
+    are the numbers of rows, tokens and pairs of the global batch. `evaluate(model)` returns the dev
+    scores; `on_best(model, scores)` is called whenever the score named `metric` is the highest so
+    far, `on_epoch(model, n)` after epoch n, from 1. `folder` contains history.jsonl and saved
+    states: a run of the same `identity` resumes from the newest. Ctrl-C saves a state and stops.
+    `finished`: the model was trained before, so a loss that does not decrease gives no warning.
 
     Raises UserError if the loss or the gradient is not finite, before the weights change.
     """
@@ -130,8 +129,8 @@ class Loop:
         return self.folder is not None and self.accelerator.is_main_process
 
     def _remaining(self) -> Iterator[tuple]:
-        """Yield for each remaining step: the epoch (from 0), whether the step is its last one, the
-        row numbers of the global batch, and the result of `_parts` for them."""
+        """Yield the remaining steps: epoch (from 0), whether the step is the last of its epoch, the
+        row numbers of the global batch, and `_parts` of them."""
         for epoch, (start, end) in enumerate(pairwise(self._bounds)):
             if self._done < end:
                 examples, batches = self.batches.epoch(epoch)
@@ -141,9 +140,10 @@ class Loop:
                     yield epoch, number == len(here), rows, parts
 
     def _parts(self, examples, rows) -> tuple[float, list[Batch]]:
-        """The weight of this process's rows of a global batch, and the rows as
-        `gradient_accumulation_steps` batches. The weight is 1, but 0 if there are more processes
-        than rows and this process has none: it then repeats a row of another process."""
+        """Return a weight and this process's rows as `gradient_accumulation_steps` batches.
+
+        The weight is 1; it is 0 if there are more processes than rows and this process has none of
+        its own, so that it repeats a row of another process."""
         mine = rows[self.accelerator.process_index :: self.accelerator.num_processes]
         share = float(len(mine) > 0)
         mine = mine if share else rows[:1]
@@ -151,7 +151,7 @@ class Loop:
         return share, [examples.batch(mine[i::parts]) for i in range(parts)]
 
     def _step(self, share: float, parts: list[Batch], rows) -> dict[str, torch.Tensor]:
-        """One optimizer step on a global batch; returns the terms of its loss."""
+        """Make one optimizer step on a global batch; return the terms of its loss."""
         settings, accelerator = self.settings, self.accelerator
         rate = settings.learning_rate * schedule(settings, self._done, self._total)
         for group in self._optimizer.param_groups:
@@ -179,7 +179,7 @@ class Loop:
         return terms
 
     def _gradients(self, share: float, parts: list[Batch]) -> dict[str, torch.Tensor]:
-        """Forward and backward on all parts; the terms of the loss over all processes."""
+        """Run forward and backward on all parts; return the loss terms of all processes."""
         accelerator, terms = self.accelerator, {}
         # Counted before they are on the device, where counting would wait for it.
         sizes = sum((self.objective.sizes(part) for part in parts if share), Sizes(0, 0, 0))
@@ -200,7 +200,7 @@ class Loop:
 
     def _diverged(self, loss: float, norm: float, rows) -> str:
         saved = self._checkpoints.files()
-        kept = f"the last good state is {saved[0].name}" if saved else "no state was saved before"
+        kept = f"the last saved state is {saved[0].name}" if saved else "no state was saved before"
         loss_is_finite = math.isfinite(loss)
         what = f"the gradient's norm became {norm}" if loss_is_finite else f"the loss became {loss}"
         named = ", ".join(map(str, sorted(rows)[:5])) + " …" * (len(rows) > 5)

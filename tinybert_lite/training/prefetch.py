@@ -1,4 +1,4 @@
-"""Make the next batches in the background."""
+"""Make the next batches in a background thread."""
 
 from collections import deque
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Saved states of a training run: numbered, checked by hash; the newest undamaged one is used."""
+"""Saved states of a training run, checked by hash; a run resumes from the newest intact one."""
 
 import hashlib
 import io
@@ -34,7 +34,7 @@ class Checkpoints:
     def save(self, step: int, state: dict) -> None:
         """Write a state, then remove old states and states of later steps.
 
-        States of later steps are damaged, or of a run that was not continued.
+        States of later steps are damaged, or of another run.
         """
         buffer = io.BytesIO()
         torch.save(state, buffer)
