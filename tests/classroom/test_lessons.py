@@ -55,8 +55,8 @@ def test_a_guess_is_held_against_what_came_out_in_one_sentence(guess, measured, 
 @pytest.mark.parametrize(
     "measured, said",
     [
-        ("layer 1", "You said layer 1, and it is so.\n"),
-        ("layer 4", "You said layer 1, and it is layer 4.\n"),
+        ("layer 1", "You said layer 1; it is layer 1: right.\n"),
+        ("layer 4", "You said layer 1; it is layer 4.\n"),
     ],
 )
 def test_a_choice_is_held_against_what_came_out(measured, said, capsys):

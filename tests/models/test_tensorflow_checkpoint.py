@@ -431,8 +431,8 @@ HOSTILE = {
     "a size that its shape does not have": (pair((NAME, row(size=20))), "cannot have"),
     "an absurd offset": (pair((NAME, row(offset=1 << 60))), "ends before"),
     "a shard that is not there": (pair((NAME, row(shard=3))), "data-00003-of-00001 is missing"),
-    "strings": (pair((NAME, row(dtype=7))), "number type 7"),
-    "whole numbers": (pair((NAME, row(dtype=3))), "number type 3"),
+    "strings": (pair((NAME, row(dtype=7))), "data type 7, not"),
+    "whole numbers": (pair((NAME, row(dtype=3))), "data type 3, not"),
     "a slice": (pair((NAME, row(extra=message((7, b""))))), "slices"),
     "overlapping tensors": (
         pair(
@@ -443,7 +443,7 @@ HOSTILE = {
     ),
     "big-endian numbers": (pair(header=(b"", message((1, 1), (2, 1)))), "big-endian"),
     "no header": (table([(NAME, row())]), "truncated or overwritten"),
-    "text for a number": (pair((NAME, message((1, b"1"), (2, b""), (5, 4)))), "number type"),
+    "text for a number": (pair((NAME, message((1, b"1"), (2, b""), (5, 4)))), "data type"),
     "a number for a message": (
         pair((NAME, message((1, 1), (2, 5), (5, 4)))),
         "truncated or overwritten",

@@ -55,7 +55,7 @@ class Explorer(ipywidgets.VBox):
         self.picture.layout.display = None
         try:
             drawn = self._pixels(self.draw(**self.values))
-        except Exception as error:  # Jupyter would swallow a callback's exception
+        except Exception as error:  # Jupyter does not show the exception of a callback
             sentence = str(error)
             if not isinstance(error, UserError):
                 sentence = f"this cannot be drawn: {type(error).__name__}: {error}"

@@ -21,7 +21,7 @@ from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.console import say
 from tinybert_lite.system.outputs import read_manifest
 
-CLOSE = 0.05  # a guess within this share of the measured number is "very near"
+CLOSE = 0.05  # a guess that differs by at most this share of the measured number is "very near"
 
 # Set-up -------------------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ def reveal(name: str, measured) -> None:
         return
     guess = _guesses[name]
     if isinstance(guess, str) or isinstance(measured, str):
-        say(f"You said {guess}, and it is {'so' if guess == measured else measured}.")
+        say(f"You said {guess}; it is {measured}{': right' if guess == measured else ''}.")
         return
     unit = "" if _choices(name) else _answers.get(name, "")
     said, found = (f"{float(value):.4g} {unit}".strip() for value in (guess, measured))

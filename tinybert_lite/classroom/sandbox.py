@@ -21,6 +21,8 @@ MOST_OUTPUT = 100_000  # characters
 
 @dataclass(frozen=True)
 class Finished:
+    """The result of a process that has ended or was killed."""
+
     code: int  # the exit status; negative for a signal
     output: str  # both streams, the last MOST_OUTPUT characters
     out_of_time: bool

@@ -1,4 +1,4 @@
-"""The folder of an export: replaced in one step, and only if nobody changed its files."""
+"""The folder of an export: replaced in one step, and only if its files are unchanged."""
 
 import hashlib
 import json

@@ -17,7 +17,7 @@ class BertReluHeadForSequenceClassification(BertForSequenceClassification):
 
     def __init__(self, config):
         super().__init__(config)
-        # Its weights are called classifier.1.*: a stock class that is forced on them does not find
-        # its own and says so.
+        # The weights are named classifier.1.*, so transformers' own class, if it is made to read
+        # them, reports that classifier.* is missing.
         self.classifier = nn.Sequential(nn.ReLU(), nn.Linear(config.hidden_size, config.num_labels))
         self.post_init()

@@ -45,13 +45,16 @@ class Graph:
         return name
 
     def numbers(self, *values: int) -> str:
+        """Add an int64 constant, (n,)."""
         name = "_".join(map(str, ("numbers", *values))).replace("-", "minus")
         return self.constant(name, values, np.int64)
 
     def number(self, value: float) -> str:
+        """Add a float32 constant, ()."""
         return self.constant(f"number_{value:.9g}", value, np.float32)
 
     def weight(self, layer: nn.Module, kind: str = "weight") -> str:
+        """Add a parameter of a layer, under its name in model files."""
         return self.constant(f"{self.names[layer]}.{kind}", getattr(layer, kind))
 
     def linear(self, x: str, layer: nn.Linear) -> str:
@@ -63,6 +66,7 @@ class Graph:
         return self.add(op, self.weight(layer), *inputs)
 
     def norm(self, x: str, layer: nn.LayerNorm) -> str:
+        """Add a LayerNorm, (n, D) → (n, D)."""
         weight, bias = self.weight(layer), self.weight(layer, "bias")
         return self.add("LayerNormalization", x, weight, bias, axis=-1, epsilon=layer.eps)
 

@@ -38,7 +38,7 @@ class Source:
         return self.model.output_layer is not None and head == "relu"
 
     def others(self, *kept: str) -> dict[str, Tensor]:
-        """Return stored tensors of other heads that have one of `kept` in their names; print others."""
+        """Return stored tensors with one of `kept` in their names; print the names of others."""
         found = {n: tensor for n, tensor in self.rest.items() if any(part in n for part in kept)}
         lost = {".".join(name.split(".")[:2]) for name in self.rest.keys() - found.keys()}
         if lost:

@@ -39,7 +39,8 @@ IGNORED = (
     "dtype",
     "torch_dtype",
     "quantization_config",  # weights are read as float32
-    *("attn_implementation", "_attn_implementation"),  # set by this package, as the next
+    # Set by this package:
+    *("attn_implementation", "_attn_implementation"),
     *("return_dict", "use_return_dict", "output_hidden_states", "output_attentions"),
 )
 

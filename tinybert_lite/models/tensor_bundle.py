@@ -77,11 +77,14 @@ class Bundle:
         for name, entry in found.items():
             if not entry.file.is_file():
                 raise UserError(
-                    f"{entry.file} is missing: a TensorFlow checkpoint needs all its files in one "
+                    f"{entry.file} is missing: put all files of the TensorFlow checkpoint into one "
                     f"folder"
                 )
             if entry.end > entry.file.stat().st_size:
-                raise UserError(f"{entry.file} ends before {name} does; fetch the checkpoint again")
+                raise UserError(
+                    f"{entry.file} is truncated: it ends before the tensor {name} does; fetch the "
+                    f"checkpoint again"
+                )
         if sum(entry.end - entry.start for entry in found.values()) > sum(
             file.stat().st_size for file in {entry.file for entry in found.values()}
         ):
@@ -96,7 +99,7 @@ class Bundle:
         if 7 in fields:
             raise ValueError(f"{name} is saved in slices")
         if fields[1] not in DTYPES:
-            raise ValueError(f"{name} has the number type {short(fields[1])}, which no BERT has")
+            raise ValueError(f"{name} has data type {short(fields[1])}, not a floating-point type")
         if (
             len(shape) not in (1, 2)
             or 0 in shape

@@ -32,7 +32,7 @@ NEEDED = {  # special tokens that every stage needs -> BERT's names for them
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-# A folder with these files, or with other settings, is read by AutoTokenizer.
+# A folder with one of these files, or other settings than BERT_SETTINGS, is read by AutoTokenizer.
 OTHER_TOKENIZER_FILES = ("tokenizer.json", "added_tokens.json", "special_tokens_map.json")
 BERT_SETTINGS = {"do_lower_case", "strip_accents", "tokenize_chinese_chars", *NEEDED}
 NOT_SAVED = ("is_local", "local_files_only", "name_or_path", "backend")  # facts of this machine

@@ -23,7 +23,7 @@ from typing import get_args, get_type_hints
 from tinybert_lite.system.console import remark
 from tinybert_lite.system.errors import UserError
 
-ONLY_SET = None  # a value of `flags`: without a flag, for --set and Python only
+ONLY_SET = None  # a value of `flags`: no flag, so that only --set and Python change the setting
 
 
 def setting(
@@ -37,7 +37,7 @@ def setting(
     """A dataclass field that users may set.
 
     low, high: the limits of a number. A field with choices has a Literal as its type.
-    flags: the names on a command line if not only `--NAME`, or ONLY_SET.
+    flags: the names on a command line, by default `--NAME`; or ONLY_SET.
     spellings: old value -> current value, for values that were renamed; both are accepted.
     """
     metadata = {"help": help, "low": low, "high": high, "flags": flags}
@@ -104,7 +104,8 @@ def changed(settings: Checked, parts: dict[str, dict]) -> Checked:
 def assigned(settings: Checked, assignment: str) -> Checked:
     """Return `settings` with one `stage.field=value` applied.
 
-    Raises UserError for an unknown name, with the nearest one, and for a value of another type."""
+    Raises UserError for an unknown name, with the nearest one, and for a value of another type.
+    """
     target, equals, text = map(str.strip, assignment.partition("="))
     stage, dot, name = target.partition(".")
     if not (equals and dot):

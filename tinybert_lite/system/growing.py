@@ -53,7 +53,7 @@ class GrowingFile:
             digest = _digest_of(place, saved[-1]["bytes"])
             if digest.hexdigest() == saved[-1]["sha256"]:
                 finished = finished and saved[-1]["bytes"] == place.stat().st_size
-                if finished or place == self.part:  # else somebody changed the finished file
+                if finished or place == self.part:  # else the finished file was changed
                     self.finished, self._saved, self._digest = finished, saved, digest
                 return
             say(f"{place} is damaged: going back to the previous block")

@@ -22,7 +22,7 @@ def in_parallel(function, arguments, workers: int):
 
     from joblib import Parallel, delayed
 
-    warnings.filterwarnings(  # after Ctrl-C
+    warnings.filterwarnings(  # joblib's warning after Ctrl-C
         "ignore", "[0-9]+ tasks which were still being processed", UserWarning
     )
     return Parallel(workers, batch_size=1, return_as="generator")(

@@ -44,7 +44,7 @@ def read_history(path: Path) -> list[dict]:
 
 
 def stuck(history: list[dict]) -> str:
-    """Return a warning if the last ten logged losses are not lower than the first ten, else "".
+    """Return a warning if the last ten logged losses are not lower than the first ten; else "".
 
     With fewer than forty logged losses there is no warning.
     """
