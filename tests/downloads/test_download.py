@@ -284,7 +284,7 @@ def test_a_file_put_there_by_hand_is_checked_and_kept(server, tmp_path):
         "T", "", "T", "", sources=(replace(source, members=(("T/train.tsv", "train.tsv"),)),)
     )
     (tmp_path / "T.zip").write_bytes(b"PK\x03\x04 half of it")
-    with pytest.raises(fetch.UserError, match="not the file that is published"):
+    with pytest.raises(fetch.UserError, match="not the published file"):
         unpack.place_files(item, tmp_path, item.targets)
     assert (tmp_path / "T.zip").read_bytes() == b"PK\x03\x04 half of it"
     (tmp_path / "T.zip").write_bytes(server.files["/T.zip"][1])

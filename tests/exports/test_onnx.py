@@ -261,7 +261,7 @@ def test_what_the_graph_cannot_say_is_refused(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=said):
             onnx_bytes(model)
     monkeypatch.setattr(onnx_graph, "LARGEST_MESSAGE_BYTES", 1000)
-    with pytest.raises(UserError, match="larger than the 2 GB"):
+    with pytest.raises(UserError, match="larger than 2 GB"):
         onnx_bytes(small(tmp_path)[1])
 
 
@@ -569,7 +569,7 @@ def test_no_other_command_takes_a_serving_folder_for_a_model(finished):
 
 @pytest.mark.parametrize(
     "slip, named",
-    [("number", "model.onnx's logits"), ("whole_numbers", "model.int8.onnx's logits")],
+    [("number", "logits of model.onnx"), ("whole_numbers", "logits of model.int8.onnx")],
 )
 def test_what_answers_otherwise_is_not_left(finished, tmp_path, monkeypatch, slip, named):
     place, right = (

@@ -303,7 +303,7 @@ def test_confusion_counts_rows_and_colours_shares_of_a_class():
             [[int(cell) / total for cell in row] for row, total in zip(counts, (3, 2))],
         )
         assert ax.images[0].get_clim() == (0, 1) and (ax.get_ylabel(), ax.get_xlabel()) == (
-            "is",
+            "gold label",
             "predicted",
         )
 
