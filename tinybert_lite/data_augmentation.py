@@ -32,9 +32,14 @@ def main(argv: list[str]) -> None:
     add(
         "--pretrained_bert_model",
         required=True,
-        help="folder or hub name of a BERT with a masked-LM head",
+        help="folder or hub name of a model with a masked-LM head",
     )
-    add("--glove_embs", required=True, type=Path, help="word vectors, GloVe text format")
+    add(
+        "--glove_embs",
+        required=True,
+        type=Path,
+        help="word vectors as text: GloVe's, word2vec's or fastText's",
+    )
     add("--glue_dir", required=True, type=Path, help="folder that holds the task's folder")
     add("--task_name", required=True)
     parser.settings(Augmenting, N=None)

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     add(
         "--student_model",
         required=True,
-        help="folder of a student, a teacher or any BERT classifier, or a serving folder",
+        help="folder of a student, a teacher or another classifier, or a serving folder",
     )
     add(
         "--runtime",

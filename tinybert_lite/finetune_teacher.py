@@ -1,4 +1,4 @@
-"""Before stage 4, fine-tune the general teacher on the task: its classifier is random until then.
+"""Before stage 4: fine-tune the general teacher on the task, since its classifier is random.
 
 python -m tinybert_lite.finetune_teacher --data_dir SST-2 --task_name sst-2 \
     --teacher_model teacher_model
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     add("--data_dir", required=True, type=Path)
     add("--task_name", required=True)
-    add("--teacher_model", required=True, help="the general teacher: BERT folder or hub name")
+    add("--teacher_model", required=True, help="the general teacher: model folder or hub name")
     add("--output_dir", type=Path, help="default: the workspace's teacher_model/<TASK>")
     training_flags(parser, FineTuning)
     parser.no_effect({"--do_eval": "the dev rows are always evaluated at the end"})

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
     add("--unlabelled", type=Path, help="file of more rows without labels")
     add("--dev_share", type=float, default=0.1, help="share of rows to evaluate on, without --dev")
     parser.switch("--regression", help="labels are numbers on a scale")
-    add("--metric", choices=METRICS, help="primary metric; macro_f1 weighs all classes equally")
+    add("--metric", choices=METRICS, help="primary metric; macro_f1 weights all classes equally")
     add("--language", choices=LANGUAGES, default="auto", help="auto: recognised by the letters")
     add("--workspace", help="where the numbered folders are")
     add("--seed", type=int, default=Settings.seed, help="for the random choice of dev rows")

@@ -6,7 +6,7 @@
 The same command resumes an interrupted run. `--model_dir BERT` continues from a BERT's weights and
 vocabulary; `--vocab_file` takes a vocabulary instead of learning one; `--language zh` masks Chinese
 words whole. The shipped teacher_model/classroom was made with this command.
-`run_all --teacher_model grow` makes a small teacher from the text in the workspace, as a lesson.
+`run_all --teacher_model grow` pre-trains a small teacher on the workspace's corpus, as a lesson.
 Unlike BERT (Devlin et al. 2019): no next-sentence prediction, a new mask in every epoch, word
 embeddings initialised from word vectors, position embeddings from sine waves.
 """

@@ -32,8 +32,8 @@ def main(argv: list[str]) -> None:
     parser = Parser("task_distill", __doc__)
     add = parser.add_argument
     add("--data_dir", required=True, type=Path)
-    add("--teacher_model", help="the task's teacher; one without a classifier is fine-tuned first")
-    add("--task_teacher", help="the same; with --pred_distill any Hugging Face classifier")
+    add("--teacher_model", help="the task teacher; one without a classifier is fine-tuned first")
+    add("--task_teacher", help="the same; with --pred_distill any Hugging Face sequence classifier")
     logits = "instead of a teacher, with --pred_distill: its logits of all training rows, in order"
     add("--teacher_logits", type=Path, metavar="FILE", help=f"{logits} (.npy, or a TSV of labels)")
     add("--student_model", required=True)

@@ -24,11 +24,12 @@ def json_objects(
     UserError with file and line for damaged JSON, and for what is not an object.
     """
     array = start_of(path).lstrip().startswith("[")
+    needed = "an array of objects" if array else "one object per line"
     for number, found in _in_array(path) if array else _in_lines(path, longest):
         if not isinstance(found, dict):
             raise UserError(
                 f"{path}, line {number}: {short(found)} is not an object such as "
-                f'{{"{example}": "…"}}; write one object per line'
+                f'{{"{example}": "…"}}; write {needed}'
             )
         yield number, found
 
@@ -66,5 +67,9 @@ def _in_array(path: Path) -> Iterator[tuple[int, object]]:
                 "or get the file from its source again"
             )
         place = after.end()
-    if text[place + 1 :].strip():
-        raise UserError(f"{path}: text follows the array; write one array, or one object per line")
+    after = BLANK.match(text, place + 1).end()
+    if after < len(text):
+        line += text.count("\n", counted, after)
+        raise UserError(
+            f"{path}, line {line}: text follows the array; write one array, or one object per line"
+        )

@@ -51,6 +51,11 @@ def _with_lines(
             tell(f"{what}: {number}{f' of {total}' if total else ''}")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Format a time in its largest unit, such as `40 seconds` or `2.5 hours`."""
     for unit, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
