@@ -428,7 +428,7 @@ def test_a_folder_with_a_saved_dataset_of_three_splits(tmp_path):
         ("validation 1", "events"),
     ]
     (tmp_path / "none").mkdir()
-    assert "none holds no training rows" in own(tmp_path, tmp_path / "none").err
+    assert "none holds no file of training rows" in own(tmp_path, tmp_path / "none").err
 
 
 def test_a_tsv_that_is_quoted_like_a_csv_is_said(tmp_path):

@@ -65,7 +65,8 @@ def open_row_file(path: Path, wanted: Iterable[str] = (), misfits: str = REFUSED
     line 1, the file has no header. A row that does not fit the columns raises an error if `misfits`
     are REFUSED; else it has no cells if they are EMPTY, or loses its surplus cells if they are CUT.
     Rows of empty cells are skipped if misfits are REFUSED, else they have no cells. Raises
-    UserError with file and line for another kind of file, a missing or duplicate column, damaged rows.
+    UserError with file and line for another kind of file, a missing or duplicate column, and
+    damaged rows.
     """
     wanted, kind = [*wanted], kind_of(path)
     if is_dataset_dict(path):

@@ -60,7 +60,7 @@ def shared_flags(parser: Parser) -> None:
     )
     add(
         "--data_dir",
-        help="folder with train.tsv, dev.tsv (and test.tsv); for --task all a folder of such folders",
+        help="folder with train.tsv, dev.tsv (and test.tsv); for --task all one of such folders",
     )
     add(
         "--corpus",

@@ -204,7 +204,7 @@ class Workspace(Folders):
 
     @property
     def why_layers_are_not_matched(self) -> str:
-        """The reason why stage 4 is left out: layers of the task teacher cannot be matched; else ""."""
+        """The reason why the task teacher's layers cannot be matched in stage 4, or ""."""
         if self.given_logits:
             return "a file of logits has no layers to match"
         if not self.given_task_teacher:
