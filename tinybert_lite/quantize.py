@@ -26,7 +26,7 @@ __all__ = ["STAGE", "main", "reads_of", "run"]
 PLATFORM = {  # options of the MindSpore port about its platform
     "--device_id": "CUDA_VISIBLE_DEVICES chooses the GPU",
     "--device_target": "--device chooses the device, by default a GPU if there is one",
-    "--do_shuffle": "rows are always shuffled, anew in each epoch",
+    "--do_shuffle": "rows are always shuffled, in a new order in each epoch",
     **dict.fromkeys(
         ("--enable_data_sink", "--data_sink_steps"), "it is an option of Ascend hardware"
     ),

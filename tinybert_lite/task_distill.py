@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         task_distill_out=Predicting.of(args),
     )
     student, batch = local_folder(args.student_model), args.eval_batch_size
-    if args.do_eval:  # as in the original: evaluation and nothing else
+    if args.do_eval:  # as in the original code: only evaluation
         evaluate_folder(student, workspace, settings, length, batch, args.output_dir)
         return
     name = args.task_teacher or args.teacher_model

@@ -15,8 +15,8 @@ a window of 5 gave words of the same topic.
 The vectors shipped as `1_pre_data/glove.classroom.txt` come from the Large Movie Review Dataset's
 training half (Maas et al., 2011) and the Brown corpus, and suit film reviews. Nothing is random:
 the same text gives the same file (with another BLAS the last digits may differ), in about 20
-seconds on one core. Of the shifts 1 (no shift), 2 and 5, 1 gave similarities closest to those of GloVe 6B (rank
-correlation over pairs of 2,231 words: 0.40, 0.36, 0.32).
+seconds on one core. Of the shifts 1 (no shift), 2 and 5, 1 gave similarities closest to those of
+GloVe 6B (rank correlation over pairs of 2,231 words: 0.40, 0.36, 0.32).
 
     python tools/build_vectors.py --text reviews.txt.xz brown.txt.xz \\
         --output 1_pre_data/glove.classroom.txt --check
@@ -134,7 +134,7 @@ def count(text: np.ndarray, size: int, window: int) -> csr_matrix:
 
 
 def weigh(pairs: csr_matrix, shift: float) -> csr_matrix:
-    """Return shifted positive PMI, max(0, log(p(w, c) / (p(w) p(c))) - log(shift)), smoothed p(c)."""
+    """Return the shifted PMI, max(0, log(p(w, c) / (p(w) p(c))) - log(shift)), p(c) smoothed."""
     totals = np.asarray(
         pairs.sum(axis=1)
     ).ravel()  # the matrix is symmetric, so sums of words and of contexts are equal
@@ -216,7 +216,7 @@ def main(argv: list[str] | None = None) -> None:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help=".txt or .txt.xz, one sentence per line; or a task's .tsv, its text in the last column",
+        help=".txt or .txt.xz, one sentence per line; or a task's .tsv with the text last",
     )
     parser.add_argument(
         "--output", type=Path, required=True, help="the vector file to write, or to check"

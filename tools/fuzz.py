@@ -3,7 +3,7 @@
     pip install atheris
     python tools/fuzz.py --minutes 10
 
-Each reader has a quarter of the time, in a process of its own. It may refuse a damaged file with
+Each reader has a quarter of the time, in its own process. It may refuse a damaged file with
 a UserError; any other exception, a hang or more than 4 GB of memory is a crash: its input is kept
 in --folder, and the exit code is 1. Inputs that reached new code are kept there too, so that the
 next run starts from them.

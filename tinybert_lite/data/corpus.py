@@ -73,7 +73,7 @@ def gather_text(
     """Write all documents of `sources` into two files: `train`, and `test` to evaluate on.
 
     A .tsv file and the source `rows` hold a task's rows, any other holds text. Only documents of
-    texts are held out. A task's rows all go into `train`, since a task has a dev set of its own.
+    texts are held out. A task's rows all go into `train`, since a task has its own dev set.
     """
     with (
         open(train, "w", encoding="utf-8", newline="\n") as learnt,

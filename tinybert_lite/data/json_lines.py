@@ -11,7 +11,7 @@ from tinybert_lite.system.lines import LONGEST_LINE_BYTES, lines_of, start_of, t
 
 # JSON's escape sequences can write these, but UTF-8 text cannot: NUL, half a surrogate pair
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
-BLANK, BETWEEN = re.compile(r"\s*"), re.compile(r"\s*(?:,|(?=\]))")
+WHITE_SPACE, BETWEEN = re.compile(r"\s*"), re.compile(r"\s*(?:,|(?=\]))")
 
 
 def json_objects(
@@ -21,7 +21,7 @@ def json_objects(
 
     A file that begins with `[` is one array, which is read as a whole. example: a key that the
     error message shows · longest: the number of bytes allowed in a line of JSON Lines. Raises
-    UserError with file and line for damaged JSON, and for what is not an object.
+    UserError with file and line for damaged JSON and for values that are not objects.
     """
     array = start_of(path).lstrip().startswith("[")
     needed = "an array of objects" if array else "one object per line"
@@ -50,7 +50,7 @@ def _in_array(path: Path) -> Iterator[tuple[int, object]]:
     text, decode = text_of(path), json.JSONDecoder().raw_decode
     place = counted = text.index("[") + 1
     line = 1 + text.count("\n", 0, place)
-    while not text.startswith("]", place := BLANK.match(text, place).end()):
+    while not text.startswith("]", place := WHITE_SPACE.match(text, place).end()):
         line, counted = line + text.count("\n", counted, place), place
         try:
             found, place = decode(text, place)
@@ -67,7 +67,7 @@ def _in_array(path: Path) -> Iterator[tuple[int, object]]:
                 "or get the file from its source again"
             )
         place = after.end()
-    after = BLANK.match(text, place + 1).end()
+    after = WHITE_SPACE.match(text, place + 1).end()
     if after < len(text):
         line += text.count("\n", counted, after)
         raise UserError(

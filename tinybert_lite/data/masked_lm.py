@@ -1,4 +1,4 @@
-"""Masked-LM examples from plain text: sentences packed to a length, masked anew in each epoch."""
+"""Masked-LM examples from plain text: sentences packed to a length, a new mask in each epoch."""
 
 import random
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ from tinybert_lite.system.console import counted, remark
 from tinybert_lite.system.errors import UserError, listed
 
 MANY = 10  # labels with more different numbers than this probably measure something
-BANDS = 5  # a regression's rows are divided by label into so many groups, from low to high
+BANDS = 5  # groups of labels, from low to high, into which a regression's rows are divided
 LANGUAGES, METRICS = ("en", "zh", "auto"), ("accuracy", "macro_f1")
 
 
@@ -122,7 +122,7 @@ def _given(
 
 
 def _labelled_as_marked(rows: Iterable[OwnRow], regression: bool) -> list[OwnRow]:
-    """Leave out rows without agreement (`-`), with a count; -1 beside 0, 1, 2 … means no label.
+    """Leave out rows with the label `-` (no agreement); -1 beside 0, 1, 2 … means no label.
 
     If all rows have `-`, none of them has a label; beside `+`, `-` is a class. Beside 0 and 1
     alone, -1 is a class, and in a regression it is a number.

@@ -12,7 +12,7 @@ from tinybert_lite.system.console import counted, remark
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
-BLANKS = re.compile("[ \t]+")
+SPACES = re.compile("[ \t]+")
 HALF = re.compile("[\ud800-\udfff]")  # surrogates, into which invalid UTF-8 is decoded
 CURE = (
     "put word vectors there, name others with --glove_embs, or run "
@@ -42,7 +42,7 @@ class WordVectors:
         broken: list[int] = []  # numbers of lines whose word is not UTF-8
         width = 0
         for number, line in enumerate(lines_of(path, CURE, errors="surrogateescape"), 1):
-            cells = BLANKS.sub(" ", line.rstrip(" \t")).split(" ")
+            cells = SPACES.sub(" ", line.rstrip(" \t")).split(" ")
             if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
                 continue  # word2vec's "count width" line
             width = width or len(cells) - 1

@@ -73,13 +73,13 @@ both, out = partial(in_stages, (GENERAL, MID)), partial(in_stages, (OUT,))
 
 
 def _labels_for_as_many_epochs(settings: Settings) -> list[str]:
-    """Gold labels only, for the epochs of stages 4 and 5 together."""
+    """Return gold labels only, for the epochs of stages 4 and 5 together."""
     epochs = settings.task_distill_mid.num_train_epochs + settings.task_distill_out.num_train_epochs
     return [f"{OUT}.hard_label_weight=1", f"{OUT}.num_train_epochs={epochs:g}"]
 
 
 def _as_many_steps(settings: Settings) -> list[str]:
-    """More epochs, for as many steps as with augmentation, which makes 1 + N rows of each."""
+    """Return more epochs, for as many steps as with augmentation (1 + N rows for each row)."""
     copies = 1 + settings.data_augmentation.N
     return [
         f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * copies:g}"

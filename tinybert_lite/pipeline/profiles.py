@@ -33,8 +33,8 @@ def _length(task: Task) -> int:
 def _classroom(task: Task, grown: bool) -> dict[str, dict]:
     """Return the settings of classroom, for runs of minutes on two CPU cores.
 
-    Small models with random weights need high learning rates, and so does a teacher grown here; one
-    that was pre-trained elsewhere is fine-tuned with a low learning rate.
+    Small models with random weights need high learning rates, and so does a teacher that was
+    pre-trained here; one that was pre-trained elsewhere is fine-tuned with a low learning rate.
     """
     text = dict(learning_rate=1e-3, max_seq_length=64, eval_batch_size=64)
     rows = dict(max_seq_length=_length(task), eval_batch_size=64)

@@ -11,7 +11,7 @@ from tinybert_lite.stages.settings import Training
 from tinybert_lite.training.optimizer import make_optimizer
 
 MOST_MULTIPLY_ADDS = 2.4e10  # of a batch that is timed: half a second on two CPU cores
-MEASURING_SECONDS, MEASURING_CALLS = 0.15, 7  # a measurement ends after so many of either
+MEASURING_SECONDS, MEASURING_CALLS = 0.15, 7  # a measurement ends at either
 LEAST_SHARE_OF_ROWS = 0.6  # of a batch's time; limits the effect of noise
 
 

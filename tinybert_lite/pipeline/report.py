@@ -25,7 +25,7 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
     rows = table(results)
     say(f"\n{grid(rows)}\n\n  {summary(results)}")
     for split, scores in results["test"].items():
-        metric = next(iter(scores["student"]))  # the diagnostic set has a metric of its own
+        metric = next(iter(scores["student"]))  # the diagnostic set has its own metric
         values = (f"{name} {found[metric]:.4f}" for name, found in scores.items())
         say(f"  {split} {metric}: {', '.join(values)}")
     write_markdown(folder / "report.md", report_lines(results, rows, pictures))

@@ -136,7 +136,7 @@ def work(job: Job) -> dict:
 
 
 def reads_of(ws, texts=(), model=None, vectors=None, vocabulary=None) -> dict[str, Path]:
-    """List what pre-training reads: given texts, or the workspace's training rows and corpora.
+    """Return what pre-training reads: given texts, or the workspace's training rows and corpora.
 
     model: a BERT to continue from, with its vocabulary; None makes a new BERT.
     """

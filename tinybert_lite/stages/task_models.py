@@ -31,7 +31,7 @@ SOURCES = {  # of both stages; `warn_of_order` checks their order
 
 
 def reads_of(workspace, rows: Path, student: Path, teacher: Path | None = None) -> dict[str, Path]:
-    """List what stages 4 and 5 read: training rows, dev files, the task's teacher, a student."""
+    """Return what stages 4 and 5 read: training rows, dev files, task teacher, student."""
     dev = {name: path for name, path in workspace.task_files.items() if name != "train"}
     return {"rows": rows, **dev, "teacher": teacher or workspace.task_teacher, "student": student}
 
@@ -102,7 +102,7 @@ def load_student(job: Job, teacher: LoadedModel | None = None, **parts) -> Loade
     """Load a distilled student with a classifier; a new classifier has the teacher's layers.
 
     The tokenizers of student and teacher then truncate at the same length, for which both models
-    have positions. teacher: None for a teacher that does not read the student's tokens.
+    have positions. teacher: None if it has its own tokenizer.
     Raises UserError for a student without weights and for different vocabularies.
     """
     folder = job.reads["student"]

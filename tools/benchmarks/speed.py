@@ -83,7 +83,7 @@ class Timed:
 
 
 class Kept(Intermediate):
-    """Keep the teacher's outputs of each batch: the most that storing them could save in stage 4."""
+    """Keep the teacher's outputs of each batch: the most that storing them can save in stage 4."""
 
     def __init__(self, *args):
         super().__init__(*args)
