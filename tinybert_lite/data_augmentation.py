@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
         help="word vectors as text: GloVe's, word2vec's or fastText's",
     )
     add("--glue_dir", required=True, type=Path, help="folder that holds the task's folder")
-    add("--task_name", required=True)
+    add("--task_name", required=True, help="name of the task, such as sst-2")
     parser.settings(Augmenting, N=None)
     parser.settings(Settings, "seed", "device")
     args = parser.parse_args(argv)

@@ -21,8 +21,8 @@ __all__ = ["main", "run"]
 def main(argv: list[str]) -> None:
     parser = Parser("finetune_teacher", __doc__)
     add = parser.add_argument
-    add("--data_dir", required=True, type=Path)
-    add("--task_name", required=True)
+    add("--data_dir", required=True, type=Path, help="folder of the task's files")
+    add("--task_name", required=True, help="name of the task, such as sst-2")
     add("--teacher_model", required=True, help="the general teacher: model folder or hub name")
     add("--output_dir", type=Path, help="default: the workspace's teacher_model/<TASK>")
     training_flags(parser, FineTuning)

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     parser.switch("--regression", help="labels are numbers on a scale")
     add("--metric", choices=METRICS, help="primary metric; macro_f1 weights all classes equally")
     add("--language", choices=LANGUAGES, default="auto", help="auto: recognised by the letters")
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     add("--seed", type=int, default=Settings.seed, help="for the random choice of dev rows")
     args = vars(parser.parse_args(argv))
     root, given = Workspace.find(args["workspace"]).root, args.pop("workspace")

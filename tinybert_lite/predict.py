@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     add("--text_b", help="column of the second texts in --file, for pairs")
     output = "write the predictions for --file, beside its other columns, to this .csv or .tsv"
     add("--output", type=Path, help=output)
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     parser.settings(Training, "max_seq_length")
     parser.settings(Settings, "device")
     args = parser.parse_args(argv)

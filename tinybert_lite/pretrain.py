@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     kinds = "files, folders or patterns of the kinds in docs/corpora.md, or a task's .tsv"
     add("--text", required=True, nargs="+", help=kinds)
-    add("--output_dir", required=True, type=Path)
+    add("--output_dir", required=True, type=Path, help="folder to write to")
     add("--model_dir", help="continue from this BERT: folder or hub name")
     add("--vocab_file", type=Path, help="vocabulary file (default: learnt from the text)")
     add("--vectors", type=Path, help="word vectors for new word embeddings (default: shipped ones)")

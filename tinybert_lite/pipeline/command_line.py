@@ -108,7 +108,7 @@ def shared_flags(parser: Parser) -> None:
         help="a model with a masked-LM head for stage 1 (default: the general teacher; without "
         "such a head only word vectors)",
     )
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     parser.settings(Settings, "device", "precision", "threads")
     parser.switch("--dry-run", help="print the plan and stop")
     add(
