@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     if base.why_layers_are_not_matched:
         raise UserError(
             f"--task_teacher: {base.why_layers_are_not_matched}, but an ablation needs stage 4: "
-            f"name a BERT"
+            f"name a teacher of a family in docs/families.md, with the student's tokenizer"
         )
     check_inputs(base, [*STAGES])
     return 2 if run(base, settings, variants, args.seeds, args.dry_run) else 0

@@ -46,7 +46,8 @@ def main(argv: list[str]) -> None:
         "--heads",
         choices=("match", "average", "skip"),
         default="match",
-        help="if the numbers of heads differ: refuse, average groups, or skip the attention loss",
+        help="if the numbers of attention heads differ: report an error, average groups of "
+        "heads, or skip the attention loss",
     )
     args = parser.parse_args(argv)
     if args.temperature <= 0:

@@ -31,8 +31,8 @@ def main(argv: list[str]) -> None:
     add(
         "source",
         type=Path,
-        help="folder of epoch_i.json or TFRecord files, or one such file; with --task_name the "
-        "folder of the task's TSV files",
+        help="folder of epoch_i.json or TFRecord files, or one TFRecord file; with --task_name the "
+        "folder of the task's rows",
     )
     add("--to", required=True, choices=("tfrecord", "epochs"), help="epochs: epoch_i.json")
     add("--output_dir", required=True, type=Path, help="folder to write to")

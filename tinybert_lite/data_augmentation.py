@@ -32,11 +32,16 @@ def main(argv: list[str]) -> None:
     add(
         "--pretrained_bert_model",
         required=True,
-        help="folder or hub name of a BERT with a masked-LM head",
+        help="folder or hub name of a model with a masked-LM head",
     )
-    add("--glove_embs", required=True, type=Path, help="word vectors, GloVe text format")
+    add(
+        "--glove_embs",
+        required=True,
+        type=Path,
+        help="word vectors as text: GloVe's, word2vec's or fastText's",
+    )
     add("--glue_dir", required=True, type=Path, help="folder that holds the task's folder")
-    add("--task_name", required=True)
+    add("--task_name", required=True, help="name of the task, such as sst-2")
     parser.settings(Augmenting, N=None)
     parser.settings(Settings, "seed", "device")
     args = parser.parse_args(argv)

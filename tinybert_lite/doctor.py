@@ -17,7 +17,9 @@ from tinybert_lite.system.fields import Parser
 @command
 def main(argv: list[str]) -> int:
     parser = Parser("doctor", "Is this computer ready for the course? Exit code 0: yes.")
-    parser.add_argument("--workspace", help="where the numbered folders are")
+    parser.add_argument(
+        "--workspace", help="the workspace: the folder that holds the numbered folders"
+    )
     parser.switch("--json", help="print JSON")
     args = parser.parse_args(argv)
     findings = []

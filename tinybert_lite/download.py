@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         metavar="DIR",
         help="write to this folder, not the one in the list (for glue: one sub-folder per task)",
     )
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     add(
         "--dimension",
         type=int,

@@ -20,12 +20,12 @@ from tinybert_lite.system.fields import Parser
 def main(argv: list[str]) -> None:
     parser = Parser("evaluate", __doc__)
     add = parser.add_argument
-    add("--data_dir", required=True, type=Path)
-    add("--task_name", required=True)
+    add("--data_dir", required=True, type=Path, help="folder of the task's files")
+    add("--task_name", required=True, help="name of the task, such as sst-2")
     add(
         "--student_model",
         required=True,
-        help="folder of a student, a teacher or any BERT classifier, or a serving folder",
+        help="folder of a student, a teacher or another classifier, or a serving folder",
     )
     add(
         "--runtime",

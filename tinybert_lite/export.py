@@ -24,7 +24,7 @@ HELP = {
     "--epoch_file": "weights file such as model_epoch_2.bin, instead of the model's latest weights",
     "--int8_model": "with --format serving: the model's 8-bit copy; default for the finished "
     "student: int8/ in the student's folder, if it exists",
-    "--workspace": "where the numbered folders are",
+    "--workspace": "the workspace: the folder that holds the numbered folders",
 }
 
 

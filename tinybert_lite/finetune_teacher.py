@@ -1,4 +1,4 @@
-"""Before stage 4, fine-tune the general teacher on the task: its classifier is random until then.
+"""Before stage 4: fine-tune the general teacher on the task, since its classifier is random.
 
 python -m tinybert_lite.finetune_teacher --data_dir SST-2 --task_name sst-2 \
     --teacher_model teacher_model
@@ -21,9 +21,9 @@ __all__ = ["main", "run"]
 def main(argv: list[str]) -> None:
     parser = Parser("finetune_teacher", __doc__)
     add = parser.add_argument
-    add("--data_dir", required=True, type=Path)
-    add("--task_name", required=True)
-    add("--teacher_model", required=True, help="the general teacher: BERT folder or hub name")
+    add("--data_dir", required=True, type=Path, help="folder of the task's files")
+    add("--task_name", required=True, help="name of the task, such as sst-2")
+    add("--teacher_model", required=True, help="the general teacher: model folder or hub name")
     add("--output_dir", type=Path, help="default: the workspace's teacher_model/<TASK>")
     training_flags(parser, FineTuning)
     parser.no_effect({"--do_eval": "the dev rows are always evaluated at the end"})

@@ -28,9 +28,9 @@ def main(argv: list[str]) -> None:
         type=Path,
         help="folder of epoch_i.json or TFRecord files, or one such file",
     )
-    add("--teacher_model", required=True, help="the general teacher: BERT folder or hub name")
+    add("--teacher_model", required=True, help="the general teacher: model folder or hub name")
     add("--student_model", required=True, help="folder with the student's config.json")
-    add("--output_dir", required=True, type=Path)
+    add("--output_dir", required=True, type=Path, help="folder to write to")
     add(
         "--eval_step",
         "--eval_ckpt_step",

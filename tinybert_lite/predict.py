@@ -1,7 +1,7 @@
 """Predict new texts: a label and its probability, or the number of a regression.
 
 python -m tinybert_lite.predict --task topics "When does the reading room close?" "My card is lost."
-python -m tinybert_lite.predict --task topics --file new.csv --text title --output answers.csv
+python -m tinybert_lite.predict --task topics --file new.csv --text title --output predictions.csv
 python -m tinybert_lite.predict --runtime int8 --file SST-2/test.tsv
 """
 
@@ -30,7 +30,7 @@ def check(args: Namespace, pairs: bool) -> None:
         second = "and that of the second texts with" if pairs else "without"
         raise UserError(f"--file {file}: name the column of texts with --text, {second} --text_b")
     if not all(map(str.strip, texts)) or pairs and len(texts) % 2:
-        two = "a pair needs two texts, and neither may be empty: write the second after the first"
+        two = "a pair needs two texts that are not empty: write the second after the first"
         raise UserError(two if pairs else "a text is empty: write one between the quotes")
     if output and (not file or output.suffix not in (".csv", ".tsv") or output.exists()):
         raise UserError(
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     add("--text_b", help="column of the second texts in --file, for pairs")
     output = "write the predictions for --file, beside its other columns, to this .csv or .tsv"
     add("--output", type=Path, help=output)
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     parser.settings(Training, "max_seq_length")
     parser.settings(Settings, "device")
     args = parser.parse_args(argv)

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
         "--input_file",
         default="",
         metavar="PATTERNS",
-        help="like --train_corpus, separated by commas",
+        help="the same as --train_corpus, separated by commas",
     )
     add("--output_dir", type=Path, help="folder for epoch_N.json and epoch_N_metrics.json")
     add("--output_file", help=SUPPRESS)

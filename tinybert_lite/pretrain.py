@@ -6,7 +6,7 @@
 The same command resumes an interrupted run. `--model_dir BERT` continues from a BERT's weights and
 vocabulary; `--vocab_file` takes a vocabulary instead of learning one; `--language zh` masks Chinese
 words whole. The shipped teacher_model/classroom was made with this command.
-`run_all --teacher_model grow` makes a small teacher from the text in the workspace, as a lesson.
+`run_all --teacher_model grow` pre-trains a small teacher on the workspace's corpus, as a lesson.
 Unlike BERT (Devlin et al. 2019): no next-sentence prediction, a new mask in every epoch, word
 embeddings initialised from word vectors, position embeddings from sine waves.
 """
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     kinds = "files, folders or patterns of the kinds in docs/corpora.md, or a task's .tsv"
     add("--text", required=True, nargs="+", help=kinds)
-    add("--output_dir", required=True, type=Path)
+    add("--output_dir", required=True, type=Path, help="folder to write to")
     add("--model_dir", help="continue from this BERT: folder or hub name")
     add("--vocab_file", type=Path, help="vocabulary file (default: learnt from the text)")
     add("--vectors", type=Path, help="word vectors for new word embeddings (default: shipped ones)")

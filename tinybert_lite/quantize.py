@@ -26,7 +26,7 @@ __all__ = ["STAGE", "main", "reads_of", "run"]
 PLATFORM = {  # options of the MindSpore port about its platform
     "--device_id": "CUDA_VISIBLE_DEVICES chooses the GPU",
     "--device_target": "--device chooses the device, by default a GPU if there is one",
-    "--do_shuffle": "rows are always shuffled, anew in each epoch",
+    "--do_shuffle": "rows are always shuffled, in a new order in each epoch",
     **dict.fromkeys(
         ("--enable_data_sink", "--data_sink_steps"), "it is an option of Ascend hardware"
     ),
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
     add("--teacher_model", help=teacher)
     parser.switch("--labels_alone", help="learn from labels only, even if there is a teacher")
     add("--output_dir", type=Path, help="default: int8/ in stage 5's folder")
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     without = ("reduction", "hard_label_weight")
     training_flags(parser, Quantizing, do_eval=True, without=without, eval_step=50)
     parser.no_effect(PLATFORM)

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
         help="folder of the ready results, made with --make_ready",
     )
     parser.switch("--yes", help="move files without asking")
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     add("--task", default="SST-2")
     args = parser.parse_args(argv)
     workspace = Workspace.find(args.workspace, args.task)

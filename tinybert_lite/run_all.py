@@ -20,9 +20,14 @@ def main(argv: list[str]) -> int | None:
     shared_flags(parser)
     add = parser.add_argument
     parser.settings(Settings, "seed")
-    add("--from", dest="first", metavar="STAGE", help="first stage to run: its number or name")
-    add("--until", dest="last", metavar="STAGE", help="last stage to run: its number or name")
-    add("--only", metavar="STAGE", help="run this stage only: its number or name")
+    add(
+        "--from",
+        dest="first",
+        metavar="STAGE",
+        help="first stage to run: its key (1 to 5, teacher, grown) or name",
+    )
+    add("--until", dest="last", metavar="STAGE", help="last stage to run: its key or name")
+    add("--only", metavar="STAGE", help="run this stage only: its key or name")
     parser.switch("--force", help="run the chosen stages even if they are up to date")
     parser.switch("--baseline", help="also train the same student on labels only, to compare")
     parser.switch("--int8", help="also train the finished student in 8 bits (quantize)")

@@ -31,14 +31,14 @@ __all__ = ["MID", "OUT", "main", "run_mid", "run_out"]
 def main(argv: list[str]) -> None:
     parser = Parser("task_distill", __doc__)
     add = parser.add_argument
-    add("--data_dir", required=True, type=Path)
-    add("--teacher_model", help="the task's teacher; one without a classifier is fine-tuned first")
-    add("--task_teacher", help="the same; with --pred_distill any Hugging Face classifier")
+    add("--data_dir", required=True, type=Path, help="folder of the task's files")
+    add("--teacher_model", help="the task teacher; one without a classifier is fine-tuned first")
+    add("--task_teacher", help="the same; with --pred_distill any Hugging Face sequence classifier")
     logits = "instead of a teacher, with --pred_distill: its logits of all training rows, in order"
     add("--teacher_logits", type=Path, metavar="FILE", help=f"{logits} (.npy, or a TSV of labels)")
-    add("--student_model", required=True)
-    add("--task_name", required=True)
-    add("--output_dir", required=True, type=Path)
+    add("--student_model", required=True, help="folder or hub name of the student")
+    add("--task_name", required=True, help="name of the task, such as sst-2")
+    add("--output_dir", required=True, type=Path, help="folder to write to")
     parser.switch("--aug_train", help="train on the augmented rows")
     parser.switch("--pred_distill", help="stage 5, prediction layer, instead of stage 4")
     without = ("continue_train", "start")
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         task_distill_out=Predicting.of(args),
     )
     student, batch = local_folder(args.student_model), args.eval_batch_size
-    if args.do_eval:  # as in the original: evaluation and nothing else
+    if args.do_eval:  # as in the original code: only evaluation
         evaluate_folder(student, workspace, settings, length, batch, args.output_dir)
         return
     name = args.task_teacher or args.teacher_model

@@ -2,16 +2,17 @@
 
     python tools/build_exercises.py        # no outputs; the same bytes every time
 
-A source is a percent script as the lessons' (tools/build_notebooks.py), with three more marks:
+A source is a percent script like those of the lessons (tools/build_notebooks.py), with three more
+marks:
 
-    # %% [solution NAME]               the answer between ### BEGIN SOLUTION and ### END SOLUTION
-    # %% [check NAME: 2 points]        what tests it; only the grader sees what is between
+    # %% [solution NAME]               the answer, between ### BEGIN SOLUTION and ### END SOLUTION
+    # %% [check NAME: 2 points]        its test; only the grader sees the part between
                                        ### BEGIN HIDDEN TESTS and ### END HIDDEN TESTS
-    # %% [wrong: part of a message]    a plausible wrong answer and what the check says to it; in no
-                                       notebook
+    # %% [wrong: part of a message]    a plausible wrong answer, with a part of the check's message;
+                                       it is not written into a notebook
 
-Solutions keep the marks and the hidden tests, so nbgrader takes them as its source; exercises are
-what it would release.
+Solution notebooks keep the marks and the hidden tests, so they can be nbgrader's source; exercise
+notebooks are what nbgrader would release.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-if __name__ == "__main__":  # started as a script, Python looks beside it only
+if __name__ == "__main__":  # a script finds only modules in its own folder
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -38,8 +39,10 @@ HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS\n.*?\n### END HIDDEN TESTS", re.D
 
 @dataclass(frozen=True)
 class Cell:
-    """kind: markdown, code, solution, check or wrong · name: of the exercise; of a wrong answer
-    what is said to it.
+    """A cell of a source.
+
+    kind: markdown, code, solution, check or wrong · name: of the exercise; for a wrong answer a
+    part of the check's message.
     """
 
     kind: str
@@ -50,9 +53,7 @@ class Cell:
 
 @dataclass
 class Exercise:
-    """One exercise: the code before it, its answer, its check, and {part of the message: wrong
-    answer}.
-    """
+    """An exercise: its solution, the code before it, its check, and wrong answers by message."""
 
     name: str
     solution: str
@@ -67,7 +68,7 @@ def sources() -> list[Path]:
 
 
 def cells(text: str) -> list[Cell]:
-    """The cells of a source. Raises ValueError for a check without points."""
+    """Return the cells of a source. Raises ValueError for a check without points."""
     marks = [MARK.fullmatch(line) for line in text.splitlines() if line.startswith("# %%")]
     plain = re.sub(f"^{MARK.pattern}$", "# %%", text, flags=re.MULTILINE)
     found = []
@@ -77,9 +78,7 @@ def cells(text: str) -> list[Cell]:
         elif mark[1] == "check":
             worth = POINTS.fullmatch(mark[2])
             if not worth:
-                raise ValueError(
-                    f"a check says what it is worth, as [check NAME: 2 points]: {mark[0]}"
-                )
+                raise ValueError(f"{mark[0]!r} has no points: write [check NAME: 2 points]")
             found.append(Cell("check", worth[1], source, int(worth[2])))
         else:
             found.append(Cell(mark[1], mark[2], source))
@@ -102,18 +101,19 @@ def exercises(text: str) -> list[Exercise]:
 
 
 def stub(solution: str) -> str:
-    """A solution cell with its answer taken out."""
+    """Return a solution cell without its answer."""
     return SOLUTION.sub(rf"\1{STUB}", solution)
 
 
 def visible(check: str) -> str:
-    """A check cell without its hidden tests."""
+    """Return a check cell without its hidden tests."""
     return HIDDEN.sub("", check)
 
 
 def build(source: Path, solved: bool):
-    """The notebook of a source, with answers and hidden tests where `solved`; cell ids are the
-    notebook's number and the cell's.
+    """Return the notebook of a source, with answers and hidden tests if `solved`.
+
+    A cell's id consists of the numbers of the notebook and of the cell.
     """
     notebook = new_notebook(metadata={**METADATA})
     for cell in cells(source.read_text(encoding="utf-8")):
@@ -132,7 +132,7 @@ def build(source: Path, solved: bool):
 
 
 def metadata(cell: Cell) -> dict:
-    """What nbgrader wants to know of a cell."""
+    """Return nbgrader's metadata of a cell."""
     if cell.kind == "solution":
         ours = {"grade": False, "grade_id": cell.name, "locked": False, "solution": True}
     elif cell.kind == "check":

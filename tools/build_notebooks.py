@@ -4,10 +4,10 @@
     python tools/build_notebooks.py --execute       # run all in order and store cleaned outputs
     python tools/build_notebooks.py --execute --profile smoke --output /tmp/notebooks --only 03
 
---execute runs in a fresh temporary workspace on the CPU, in the classroom profile unless told
-otherwise. Without it, outputs that are stored for the same cells are kept, so editing prose does
-not lose the pictures. Where source/zh/ has the Chinese prose of a notebook (its cells, between
-lines of %%), notebooks/zh/ gets the same code and outputs with that prose.
+--execute runs in a new temporary workspace on the CPU, by default in the classroom profile. Without
+it, stored outputs are kept as long as no code cell has changed, so editing prose does not lose the
+pictures. If source/zh/ holds the Chinese prose of a notebook (cells separated by lines of %%),
+notebooks/zh/ gets the same code and outputs with that prose.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ METADATA = {
 }
 MOST_BYTES = 300_000
 MARK = re.compile(r"# %%( \[markdown\])?")
-# Lines that depend on the machine's speed: progress every ten seconds, and anything that ends in
-# seconds.
+# Lines that depend on the machine's speed: progress every ten seconds, lines that end in a time.
 UNSTABLE = re.compile(r".*(: step \d+ of \d+, loss .*|: \d+ of \d+|\d ?(s|ms|seconds))\n?")
 
 
@@ -48,7 +47,7 @@ def sources() -> list[Path]:
 
 
 def parse(text: str) -> list[tuple[str, str]]:
-    """("markdown" | "code", source) of each cell of a percent script."""
+    """Return ("markdown" or "code", source) of each cell of a percent script."""
     cells: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         mark = MARK.fullmatch(line.rstrip())
@@ -74,7 +73,7 @@ def parse(text: str) -> list[tuple[str, str]]:
 
 
 def build(source: Path):
-    """A source's notebook, without outputs; a cell's id has the notebook's number and its own."""
+    """Return a source's notebook without outputs; cell ids number the notebook and the cell."""
     notebook = new_notebook(metadata=json.loads(json.dumps(METADATA)))
     for number, (kind, text) in enumerate(parse(source.read_text(encoding="utf-8")), 1):
         make = new_markdown_cell if kind == "markdown" else new_code_cell
@@ -83,7 +82,7 @@ def build(source: Path):
 
 
 def chinese(notebook, prose: Path):
-    """The same notebook with other prose. Raises ValueError where that has not as many cells."""
+    """Return the notebook with other prose. Raises ValueError for another number of prose cells."""
     texts = [
         text.strip("\n")
         for text in re.split(r"^%%$", prose.read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -91,8 +90,8 @@ def chinese(notebook, prose: Path):
     there = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     if len(texts) != len(there):
         raise ValueError(
-            f"{prose} has {len(texts)} cells of prose, its notebook {len(there)}; put a line of "
-            "%% between two cells"
+            f"{prose} has {len(texts)} prose cells, but the notebook has {len(there)}; separate "
+            "cells by lines of %%"
         )
     found, texts = nbformat.from_dict(notebook), iter(texts)
     found.cells = [
@@ -103,9 +102,7 @@ def chinese(notebook, prose: Path):
 
 
 def keep_outputs(notebook, stored: Path):
-    """Take over stored outputs if not one code cell differs, for then they are what this code
-    printed.
-    """
+    """Return the notebook with the stored outputs, if no code cell has changed."""
     if not stored.is_file():
         return notebook
     old = [cell for cell in nbformat.read(stored, as_version=4).cells if cell.cell_type == "code"]
@@ -118,10 +115,10 @@ def keep_outputs(notebook, stored: Path):
 
 @contextmanager
 def kernels(workspace: Path, profile: str, threads: int = 1):
-    """While this lasts, `python3` is this very Python on the CPU, in a workspace and a profile.
+    """Make the kernel `python3` this Python on the CPU, in a workspace and a profile.
 
-    One thread by default: more give other last digits, and on a busy machine they wait for each
-    other.
+    One thread by default: with more, the last digits differ, and on a busy machine the threads wait
+    for each other.
     """
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder, "kernels", "python3", "kernel.json")
@@ -166,9 +163,10 @@ def _set_environment(values: dict[str, str | None]) -> None:
 
 
 def execute(notebook, timeout: int = 3600, on_cell_start=None):
-    """Run a notebook and return it; inside `kernels`.
+    """Run a notebook inside `kernels` and return it.
 
-    Raises on the first error. on_cell_start(cell, cell_index) comes before a cell.
+    Raises nbclient's CellExecutionError at the first error. on_cell_start(cell, cell_index) is
+    called before each cell.
     """
     from nbclient import NotebookClient
 
@@ -184,9 +182,7 @@ def execute(notebook, timeout: int = 3600, on_cell_start=None):
 
 
 def clean(notebook, workspace: Path):
-    """Keep what a reader wants: no stderr, no machine paths, no times, no metadata; one stream
-    output a run of them.
-    """
+    """Remove stderr, machine paths, times and metadata; join consecutive stream outputs."""
     notebook.metadata = nbformat.from_dict(METADATA)
     count = 0
     for cell in notebook.cells:
@@ -216,7 +212,7 @@ def clean(notebook, workspace: Path):
                 output.text = "".join(line for line in lines if not UNSTABLE.fullmatch(line))
             output.get("data", {}).pop(
                 "application/vnd.jupyter.widget-view+json", None
-            )  # its state is not kept: the picture stands for it
+            )  # the widget's state is not stored, but its picture is
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = smaller(output.data["image/png"])
             for kind, content in output.get("data", {}).items():
@@ -227,7 +223,7 @@ def clean(notebook, workspace: Path):
 
 
 def smaller(png: str) -> str:
-    """A picture (base64) in 256 colours: a third of the bytes and no visible difference."""
+    """Return a picture (base64) in 256 colours: a third of the bytes, no visible difference."""
     image = (
         Image.open(io.BytesIO(base64.b64decode(png)))
         .convert("RGB")
@@ -239,15 +235,14 @@ def smaller(png: str) -> str:
 
 
 def without_paths(text: str, workspace: Path) -> str:
-    """Folders relative to the workspace (or the repository): an absolute …/3_general_distill
-    becomes 3_general_distill.
-    """
+    """Make paths relative to the workspace or the repository, such as 3_general_distill."""
     for folder in (workspace, workspace.resolve(), REPOSITORY):
         text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")
     return text
 
 
 def write(notebook, path: Path) -> int:
+    """Write a notebook and return its bytes. Exits if it has more than MOST_BYTES."""
     nbformat.validate(notebook)
     content = nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,14 +262,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--execute", action="store_true")
     parser.add_argument("--profile", default="classroom")
     parser.add_argument(
-        "--threads", type=int, default=2, help="another number gives other last digits"
+        "--threads",
+        type=int,
+        default=2,
+        help="with another number the last digits of results differ",
     )
-    parser.add_argument("--only", default="", help="notebooks whose name starts so, as 03")
+    parser.add_argument(
+        "--only", default="", help="only notebooks whose name begins with this, such as 03"
+    )
     parser.add_argument("--output", type=Path, default=NOTEBOOKS)
     parser.add_argument(
         "--workspace",
         type=Path,
-        help="keep working in this folder (its finished stages are skipped and print nothing)",
+        help="work in this folder instead of a new one; its finished stages are skipped",
     )
     args = parser.parse_args(argv)
     chosen = [source for source in sources() if source.name.startswith(args.only)]

@@ -1,22 +1,22 @@
-"""Classroom word vectors, in GloVe's text format, from plain text: count, weigh, compress.
+"""Make word vectors in GloVe's text format from plain text: count, weigh, compress.
 
 Words that occur in the same contexts get similar vectors, in three steps:
 
-1. count    how often word c is within a few positions of word w; a near neighbour counts more;
-2. weigh    replace each count by its positive PMI: how much more often than by chance they meet;
-3. compress keep the leading singular directions of the large sparse table, a short row per word.
+1. count    how often word c is within a few positions of word w, weighted by 1 / distance;
+2. weigh    replace each count by its positive PMI (pointwise mutual information);
+3. compress by a truncated SVD of the sparse matrix, one short row per word.
 
-Words are cut as BERT's basic tokenizer cuts them (lower case, no accents, "don't" gives don and t),
-so that they are the words of stage 1. Text files hold one sentence per line; a window never leaves
-its sentence. With `--language zh` the segmenter finds the words, and 。！？ end sentences too; of a
-task's .tsv the last column is read. In Chinese a window of 2 gave neighbours that can replace each
-other, a window of 5 gave words of the same topic.
+Words are those of BERT's basic tokenizer (lower case, no accents, "don't" gives don and t), as in
+stage 1. Text files hold one sentence per line, and a window does not cross the end of a sentence.
+With `--language zh` the segmenter finds the words, and 。！？ also end sentences; of a task's
+.tsv the last column is read. In Chinese a window of 2 gave neighbours that can replace each other,
+a window of 5 gave words of the same topic.
 
 The vectors shipped as `1_pre_data/glove.classroom.txt` come from the Large Movie Review Dataset's
-training half (Maas et al., 2011) and the Brown corpus, and suit film reviews. Nothing is
-random: the same text gives the same file (another BLAS may move a last digit), in about 20 seconds
-on one core. Of shifts 1, 2 and 5 the first, which is no shift, came closest to GloVe 6B's
-similarities (rank correlation over pairs of 2,231 words: 0.40, 0.36, 0.32).
+training half (Maas et al., 2011) and the Brown corpus, and suit film reviews. Nothing is random:
+the same text gives the same file (with another BLAS the last digits may differ), in about 20
+seconds on one core. Of the shifts 1 (no shift), 2 and 5, 1 gave similarities closest to those of
+GloVe 6B (rank correlation over pairs of 2,231 words: 0.40, 0.36, 0.32).
 
     python tools/build_vectors.py --text reviews.txt.xz brown.txt.xz \\
         --output 1_pre_data/glove.classroom.txt --check
@@ -46,12 +46,12 @@ from scipy.sparse.linalg import svds
 
 from tinybert_lite.data.chinese import segment
 
-WORD = re.compile(r"[^\W_]+")  # letters and digits; punctuation and spaces part them
-END = re.compile("[。！？!?]")  # of a Chinese sentence
-ACCENT = re.compile("[\u0300-\u036f]")  # what is left of é beside its e, once decomposed
-SMOOTHING = 0.75  # flattens the context counts, so that rare contexts do not win every comparison
+WORD = re.compile(r"[^\W_]+")  # letters and digits
+END = re.compile("[。！？!?]")  # marks that end a Chinese sentence
+ACCENT = re.compile("[\u0300-\u036f]")  # combining marks of decomposed letters, such as that of é
+SMOOTHING = 0.75  # exponent of the context counts; reduces the PMI of rare contexts
 
-# Chosen before the first run, and left as they are whatever the result.
+# Chosen before the first run, and not changed afterwards.
 PROBES = {
     "en": "good terrible funny boring actor music happy king river car doctor three monday france "
     "scary beautiful",
@@ -76,8 +76,9 @@ quick:quickly::slow:slowly   comedy:funny::horror:scary
 
 
 def sentences(path: Path, language: str = "en", characters: bool = False) -> Iterator[list[str]]:
-    """The words of each sentence of a .txt, .txt.xz or .tsv file; or Chinese characters, for the
-    embeddings of a teacher's pieces.
+    """Yield the words of each sentence of a .txt, .txt.xz or .tsv file, or its Chinese characters.
+
+    Vectors of characters initialise the word embeddings of a Chinese teacher.
     """
     opener = lzma.open if path.suffix == ".xz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
@@ -98,11 +99,10 @@ def sentences(path: Path, language: str = "en", characters: bool = False) -> Ite
 def encode(
     paths: list[Path], size: int, window: int, language: str = "en", characters: bool = False
 ) -> tuple[list[str], np.ndarray]:
-    """The `size` most frequent alphabetic words, and the whole text as their numbers (0 the most
-    frequent).
+    """Return the `size` most frequent alphabetic words, and the text as their ranks, (n,) int32.
 
-    Every other word is -1, and so are `window` places after each sentence, which no window can
-    bridge.
+    Rank 0 is the most frequent word. Other words are -1, and so are `window` positions after each
+    sentence, so that no window contains two sentences.
     """
     seen: dict[str, int] = defaultdict(lambda: len(seen))  # a new word gets the next number
     text, gap = array("i"), [-1] * window
@@ -113,17 +113,15 @@ def encode(
     numbers, spelling = np.frombuffer(text, dtype=np.int32), list(seen)
     by_frequency = np.argsort(
         -np.bincount(numbers[numbers >= 0]), kind="stable"
-    )  # a tie: first seen, first
+    )  # ties: in the order of the text
     kept = [number for number in by_frequency if spelling[number].isalpha()][:size]
-    rank = np.full(
-        len(seen) + 1, -1, dtype=np.int32
-    )  # the last entry, which index -1 reaches, stays -1
+    rank = np.full(len(seen) + 1, -1, dtype=np.int32)  # the last entry, of index -1, is left at -1
     rank[kept] = np.arange(len(kept))
     return [spelling[number] for number in kept], rank[numbers]
 
 
 def count(text: np.ndarray, size: int, window: int) -> csr_matrix:
-    """(size, size) co-occurrences: a pair at distance d adds 1/d, in both directions."""
+    """Return co-occurrences, (size, size): a pair at distance d adds 1/d, in both directions."""
     pairs = csr_matrix((size, size))
     for distance in range(1, window + 1):
         left, right = text[:-distance], text[distance:]
@@ -131,15 +129,15 @@ def count(text: np.ndarray, size: int, window: int) -> csr_matrix:
         weights = np.full(both.sum(), 1 / distance)
         pairs += coo_matrix(
             (weights, (left[both], right[both])), shape=(size, size)
-        ).tocsr()  # sums what repeats
+        ).tocsr()  # duplicate entries are summed
     return (pairs + pairs.T).tocsr()
 
 
 def weigh(pairs: csr_matrix, shift: float) -> csr_matrix:
-    """Shifted positive PMI: max(0, log(p(w, c) / (p(w) p(c))) - log(shift)), with p(c) smoothed."""
+    """Return the shifted PMI, max(0, log(p(w, c) / (p(w) p(c))) - log(shift)), p(c) smoothed."""
     totals = np.asarray(
         pairs.sum(axis=1)
-    ).ravel()  # the table is symmetric: of words and of contexts
+    ).ravel()  # the matrix is symmetric, so sums of words and of contexts are equal
     context = totals**SMOOTHING / (totals**SMOOTHING).sum()
     table = pairs.tocoo()
     pmi = np.log(table.data / (totals[table.row] * context[table.col] * shift))
@@ -148,38 +146,36 @@ def weigh(pairs: csr_matrix, shift: float) -> csr_matrix:
 
 
 def compress(table: csr_matrix, width: int) -> np.ndarray:
-    """(words, width) rows U S^0.5, each scaled so that its numbers are about 1 in size."""
+    """Return rows of U S^0.5, (words, width), scaled to a root mean square of 1."""
     u, s, _ = svds(table, k=width, v0=np.ones(table.shape[0]), return_singular_vectors="u")
-    u, s = u[:, ::-1], s[::-1]  # the strongest direction first
+    u, s = u[:, ::-1], s[::-1]  # largest singular value first
     u = u * np.sign(
         u[np.abs(u).argmax(axis=0), np.arange(width)]
-    )  # either sign would do: settle on one
+    )  # the sign is arbitrary: make the largest entry positive
     return np.sqrt(width) * unit(u * np.sqrt(s))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1 (a row of zeros stays as it is)."""
+    """Return rows of Euclidean length 1; a row of zeros is left unchanged."""
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
 
 
 def write_vectors(path: Path, words: list[str], vectors: np.ndarray, decimals: int = 3) -> None:
-    """One line a word: the word and its numbers, parted by single spaces."""
+    """Write one line per word: the word and its numbers, separated by spaces."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for word, vector in zip(words, vectors, strict=True):
             print(word, *(f"{number:.{decimals}f}" for number in vector), file=file)
 
 
 def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
-    """The words of a GloVe text file and their vectors."""
+    """Return the W words of a GloVe text file and their vectors, (W, D) float32."""
     with open(path, encoding="utf-8") as file:
         rows = [line.split() for line in file]
     return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float32)
 
 
 def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
-    """Print the nearest words of PROBES and the answers to ANALOGIES, a:b::c:? answered by b - a +
-    c.
-    """
+    """Print the nearest words of PROBES and the results of ANALOGIES, a:b::c:? by b - a + c."""
     index, rows = {word: place for place, word in enumerate(words)}, unit(vectors)
 
     def nearest(direction: np.ndarray, but: list[str]) -> list[str]:
@@ -201,7 +197,7 @@ def check(words: list[str], vectors: np.ndarray, language: str = "en") -> None:
             a,
             b,
             c,
-        }  # a question about a word without a vector counts as missed
+        }  # an analogy with a word that has no vector counts as wrong
         answers = (
             nearest(rows[index[b]] - rows[index[a]] + rows[index[c]], [a, b, c]) if known else []
         )
@@ -220,7 +216,7 @@ def main(argv: list[str] | None = None) -> None:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help=".txt or .txt.xz, one sentence a line; or a task's .tsv, its text last",
+        help=".txt or .txt.xz, one sentence per line; or a task's .tsv with the text last",
     )
     parser.add_argument(
         "--output", type=Path, required=True, help="the vector file to write, or to check"
@@ -231,19 +227,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--characters", action="store_true", help="vectors of Chinese characters, not of words"
     )
-    parser.add_argument("--decimals", type=int, default=3, help="of each number (%(default)s)")
     parser.add_argument(
-        "--words", type=int, default=16_000, help="how many words get a vector (%(default)s)"
+        "--decimals", type=int, default=3, help="decimals of each number (%(default)s)"
+    )
+    parser.add_argument(
+        "--words", type=int, default=16_000, help="number of words with a vector (%(default)s)"
     )
     parser.add_argument("--width", type=int, default=50, help="numbers in a vector (%(default)s)")
     parser.add_argument(
-        "--window", type=int, default=5, help="places looked at on either side (%(default)s)"
+        "--window", type=int, default=5, help="positions on each side of a word (%(default)s)"
     )
     parser.add_argument(
         "--shift",
         type=float,
         default=1.0,
-        help="log(shift) is taken off the PMI (%(default)s: none)",
+        help="log(shift) is subtracted from the PMI (%(default)s: no shift)",
     )
     parser.add_argument(
         "--check",
@@ -253,7 +251,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if not (args.text or args.check):
         parser.error(
-            "nothing to do: give --text to build vectors, --check to look at them, or both"
+            "nothing to do: add --text to build vectors, --check to print neighbours, or both"
         )
 
     if args.text:

@@ -3,7 +3,7 @@
     pip install atheris
     python tools/fuzz.py --minutes 10
 
-Each reader has a quarter of the time, in a process of its own. It may refuse a damaged file with
+Each reader has a quarter of the time, in its own process. It may refuse a damaged file with
 a UserError; any other exception, a hang or more than 4 GB of memory is a crash: its input is kept
 in --folder, and the exit code is 1. Inputs that reached new code are kept there too, so that the
 next run starts from them.
@@ -45,7 +45,7 @@ WORDS = [
     "\r\n",
     "\ufeff",
 ]
-SEEDS = {  # by the name of the file that a reader is given
+SEEDS = {  # name of a reader's file -> valid contents to start from
     "table.tsv": [
         "sentence\tlabel\ngood film\t1\nbad\t0\n",
         '\ufeffindex\tsentence\tlabel\r\n0\t"good\t1\r\n1\tfilm\t0',
@@ -59,9 +59,9 @@ SEEDS = {  # by the name of the file that a reader is given
 
 
 def readers(folder: Path) -> dict:
-    """For each file a function that reads it, and uses what it has read as the stages do."""
+    """Return for each file a function that reads it and uses the result as the stages do."""
     import atheris
-    import torch  # noqa: F401, it and its friends are not what is tested
+    import torch  # noqa: F401, imported first, so that they are not instrumented
     import transformers  # noqa: F401
 
     with atheris.instrument_imports(include=["tinybert_lite"]):
@@ -113,7 +113,7 @@ def readers(folder: Path) -> dict:
 
 
 def fuzz(name: str, seconds: int, kept: Path) -> None:
-    """Run one reader on changed copies of its seeds; never returns."""
+    """Run a reader on mutated copies of its seeds; does not return."""
     import atheris
 
     with tempfile.TemporaryDirectory() as folder:
@@ -164,8 +164,10 @@ def fuzz(name: str, seconds: int, kept: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10, help="for all readers together")
-    parser.add_argument("--folder", type=Path, default=Path("fuzzed"), help="where inputs are kept")
-    parser.add_argument("--reader", choices=SEEDS, help="this one alone")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("fuzzed"), help="folder for inputs that are kept"
+    )
+    parser.add_argument("--reader", choices=SEEDS, help="run only this reader")
     args = parser.parse_args(argv)
     seconds = max(1, round(60 * args.minutes / len(SEEDS)))
     if args.reader:

@@ -1,13 +1,13 @@
-"""Make a small RoBERTa classifier, as an engineer would have fine-tuned and saved it.
+"""Make a small RoBERTa classifier in a folder written by transformers' save_pretrained.
 
     python tools/make_teacher.py --output_dir my_classifier
     python tools/make_teacher.py --task desk --workspace DIR --output_dir my_classifier
 
 It learns a byte-level BPE from the task's training rows and the corpus of the course, pre-trains a
 new RoBERTa on them by masked LM, and fine-tunes it. Word embeddings start from the word vectors of
-the course. transformers' save_pretrained writes the folder: config.json, model.safetensors,
-tokenizer.json, tokenizer_config.json, and no masked-LM head. It takes about a minute
-on two CPU cores. On the rows in SST-2/ its dev accuracy is 0.717 (seed 42), where chance is 0.500.
+the course. The folder holds config.json, model.safetensors, tokenizer.json and
+tokenizer_config.json; the model has no masked-LM head. It takes about a minute on two CPU cores. On
+the rows in SST-2/ its dev accuracy is 0.717 (seed 42), where chance is 0.500.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from tinybert_lite.system.command import command
 from tinybert_lite.system.console import say
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-BLANK = "Ġ"  # how the byte-level BPE writes a leading blank
-ENOUGH = (  # for a classifier above chance
+SPACE = "Ġ"  # how byte-level BPE writes a leading space
+ENOUGH = (  # steps that give a classifier above chance
     "pretrain.num_train_epochs=1000",
     "pretrain.max_steps=100",
     "finetune_teacher.num_train_epochs=1000",
@@ -84,7 +84,7 @@ def new_roberta(tokenizer, vectors: Path, layers: int, width: int, heads: int) -
     model = Encoder(config, masked_lm=True)
     start_from_waves(model)
     found = WordVectors.read(vectors)
-    place = {f"{BLANK}{word}": row for word, row in found.place.items()}
+    place = {f"{SPACE}{word}": row for word, row in found.place.items()}
     start_from_vectors(model, tokenizer, SimpleNamespace(matrix=found.matrix, place=place))
     return model
 
@@ -95,16 +95,18 @@ def main(argv: list[str]) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--output_dir", required=True, type=Path)
-    add("--task", default="SST-2")
-    add("--data_dir")
-    add("--workspace", help="where the rows of a task made by own_data are")
-    add("--layers", type=int, default=4)
-    add("--width", type=int, default=128)
-    add("--heads", type=int, default=4)
-    add("--vocab_size", type=int, default=4000)
-    add("--profile", choices=("classroom", "smoke"), default="classroom")
-    add("--seed", type=int, default=42)
+    add("--output_dir", required=True, type=Path, help="folder to write the classifier to")
+    add("--task", default="SST-2", help="task of the rows (%(default)s)")
+    add("--data_dir", help="folder of the task's files")
+    add("--workspace", help="folder of the workspace, for a task made by own_data")
+    add("--layers", type=int, default=4, help="number of layers (%(default)s)")
+    add("--width", type=int, default=128, help="width of hidden states (%(default)s)")
+    add("--heads", type=int, default=4, help="attention heads (%(default)s)")
+    add("--vocab_size", type=int, default=4000, help="largest number of pieces (%(default)s)")
+    add(
+        "--profile", choices=("classroom", "smoke"), default="classroom", help="smoke: a short test"
+    )
+    add("--seed", type=int, default=42, help="seed of the random numbers (%(default)s)")
     args = parser.parse_args(argv)
     workspace = Workspace.find(args.workspace, args.task, data_dir=args.data_dir)
     settings = replace(profile(args.profile, workspace.task), seed=args.seed)
@@ -121,7 +123,7 @@ def main(argv: list[str]) -> None:
     pretrain.STAGE.execute(pretrain.STAGE.reads(workspace, model=start), general, settings)
     reads = finetune_teacher.STAGE.reads(workspace, teacher=general)
     say("teacher: fine-tuning")
-    with redirect_stdout(io.StringIO()):  # a line for each of many short epochs
+    with redirect_stdout(io.StringIO()):  # hides a line for each of many short epochs
         done = finetune_teacher.STAGE.execute(reads, tuned, settings)
     AutoModelForSequenceClassification.from_pretrained(tuned).save_pretrained(args.output_dir)
     AutoTokenizer.from_pretrained(tuned).save_pretrained(args.output_dir)

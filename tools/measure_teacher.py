@@ -3,11 +3,11 @@
     python tools/measure_teacher.py --models teacher_model/classroom teacher_model/grown \\
         --text reviews.txt.xz brown.txt.xz --held_out 50
 
-It reads the documents of a text that `pretrain --held_out` kept from training, and all rows of a
-task's .tsv. 15 % of the words are masked as a whole, the same words for each model, so that models
-with different vocabularies can be compared: a word is right if all its pieces are, and perplexity
-is per word. A text of few passages is read up to seven times, with other words masked. The unigram
-guess knows only the word frequencies of the training text.
+It reads the documents that `pretrain --held_out` kept out of training, and all rows of a task's
+.tsv. 15 % of the words are masked as a whole, the same words for each model, so that models with
+different vocabularies can be compared: a word is right if all its pieces are, and perplexity is per
+word. A text of few passages is read up to seven times, each time with other words masked. The
+unigram guess uses only the word frequencies of the training text.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ SST = find_task("SST-2")
 PASSAGE, LONGEST = (
     40,
     128,
-)  # words that a passage has at least, where its document does; word pieces a model reads
+)  # least words of a passage, unless its document ends; word pieces at which a passage is cut
 
-# Chosen before the first look, with the word expected, and left as they are whatever the result.
+# Sentences = expected words, chosen before the first measurement and not changed afterwards.
 GAPS = """
 The capital of France is [MASK]. = paris
 She opened the [MASK] and stepped out into the garden. = door
@@ -62,8 +62,9 @@ Two plus two is [MASK]. = four
 
 
 def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
-    """Neighbouring sentences of one document together; of the held-out documents if `kept`, else of
-    the others.
+    """Yield neighbouring sentences of a document joined to passages.
+
+    kept: of the held-out documents, else of all others.
     """
     for number, document in enumerate(
         documents_of(source, SST, source.suffix == ".tsv", together=1)
@@ -81,7 +82,7 @@ def passages(source: Path, held_out: int, kept: bool) -> Iterator[str]:
 
 
 def hide(bert: LoadedModel, text: str, seed: str) -> tuple[str, list[str]]:
-    """The text with 15 % of its words masked, one [MASK] per word piece; and those words."""
+    """Return the text with 15 % of its words masked, one [MASK] per piece, and these words."""
     rng, unknown = random.Random(seed), bert.tokenizer.unk_token
     found = [
         word
@@ -100,7 +101,7 @@ def hide(bert: LoadedModel, text: str, seed: str) -> tuple[str, list[str]]:
 
 @torch.inference_mode()
 def measure(bert: LoadedModel, texts: list[str]) -> tuple[int, float, float]:
-    """Hidden words, the share guessed right, and the perplexity of a word."""
+    """Return the number of masked words, the share predicted right, and the perplexity per word."""
     bert.model.eval()
     masked, answers = zip(*(hide(bert, text, f"{number}") for number, text in enumerate(texts)))
     examples, tokenizer = encode(list(masked), None, bert.tokenizer, LONGEST), bert.tokenizer
@@ -113,7 +114,7 @@ def measure(bert: LoadedModel, texts: list[str]) -> tuple[int, float, float]:
             end = start + places
             for word in answers[row]:
                 pieces = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word))
-                if start + len(pieces) > end:  # cut off with the end of a long passage
+                if start + len(pieces) > end:  # cut at the end of a long passage
                     break
                 here = chances[start : start + len(pieces)]
                 right += here.argmax(-1).tolist() == pieces
@@ -124,16 +125,14 @@ def measure(bert: LoadedModel, texts: list[str]) -> tuple[int, float, float]:
 
 
 def unigram(bert: LoadedModel, texts: list[str], frequencies: Counter) -> tuple[float, float]:
-    """The share and the perplexity of always guessing by frequency, for each word piece that is
-    hidden.
-    """
+    """Return share and perplexity of a guess by frequency, for each masked word piece."""
     total, most = sum(frequencies.values()), frequencies.most_common(1)[0][0]
     answers = [
         bert.tokenizer.tokenize(word)
         for number, text in enumerate(texts)
         for word in hide(bert, text, f"{number}")[1]
     ]
-    # One occurrence is added to every piece, so that none is impossible.
+    # Add-one smoothing, so that no piece has probability 0.
     loss = -sum(
         math.log((frequencies[piece] + 1) / (total + len(bert.tokenizer)))
         for pieces in answers
@@ -143,7 +142,7 @@ def unigram(bert: LoadedModel, texts: list[str], frequencies: Counter) -> tuple[
 
 
 def count_pieces(bert: LoadedModel, sources: list[Path], held_out: int) -> Counter:
-    """How often each word piece stands in the words of the training documents."""
+    """Count each word piece in the words of the training documents."""
     seen: Counter = Counter()
     for source in sources:
         if source.suffix != ".tsv":
@@ -158,7 +157,7 @@ def count_pieces(bert: LoadedModel, sources: list[Path], held_out: int) -> Count
 
 @torch.inference_mode()
 def gaps(bert: LoadedModel) -> list[str]:
-    """A line of a table for each sentence: the sentence, the word expected, the five guesses."""
+    """Return a table line per sentence: the sentence, the expected word, the five best words."""
     bert.model.eval()
     lines, first, five = [], 0, 0
     for line in GAPS.strip().splitlines():
@@ -177,7 +176,7 @@ def gaps(bert: LoadedModel) -> list[str]:
     return [
         *lines,
         "",
-        f"The word expected comes first in {first} of {len(lines)}, among the five in {five}.",
+        f"The expected word is first in {first} of {len(lines)}, among the first five in {five}.",
     ]
 
 
@@ -188,17 +187,17 @@ def main(argv: list[str] | None = None) -> None:
         type=Path,
         nargs="+",
         required=True,
-        help="model folders; the first fills the gaps",
+        help="model folders; the first predicts the gap sentences",
     )
     parser.add_argument(
         "--text",
         type=Path,
         nargs="*",
         default=[],
-        help="texts as `pretrain` reads them, and a task's .tsv",
+        help="texts that `pretrain` can read, or a task's .tsv",
     )
     parser.add_argument("--held_out", type=int, default=50, help="as in `pretrain`")
-    parser.add_argument("--passages", type=int, default=1500, help="of each text at most")
+    parser.add_argument("--passages", type=int, default=1500, help="largest number per text")
     parser.add_argument(
         "--curve",
         type=Path,

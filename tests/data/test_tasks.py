@@ -337,7 +337,7 @@ def test_only_qqp_skips_rows_with_missing_or_surplus_fields_and_counts_them(tmp_
         ("", "is empty"),
         ("\n \n", "is empty"),
         ("\ufeff", "is empty"),
-        ("sentence\tlabel\n", "a header but no rows"),
+        ("sentence\tlabel\n", "holds no rows; add at least one"),
         ("text\tlabel\ngood\t1\n", "line 1: no column 'sentence' in the header"),
         ("sentence\tgold\ngood\t1\n", "no column 'label'"),
         ("sentence\tlabel\tlabel\ngood\t1\t0\n", "line 1: two columns 'label'"),

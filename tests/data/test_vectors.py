@@ -92,7 +92,7 @@ def test_other_blanks_are_part_of_a_word(tmp_path):
 def test_words_in_broken_utf_8_are_left_out_with_a_count(tmp_path, capsys):
     text = b"a 1 2\ncaf\xe9 3 4\nb 5 6\n\xe7\x94 7 8\n"
     assert WordVectors.read(write(tmp_path / "v", text)).words == ["a", "b"]
-    assert "v: 2 words are not UTF-8 text and left out, the first in line 2" in (
+    assert "v: 2 words left out, not UTF-8 text; the first is in line 2" in (
         capsys.readouterr().err
     )
 

@@ -179,8 +179,8 @@ def test_each_row_has_one_answer_in_its_place(tmp_path, folder):
     (tmp_path / "new.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     ran = predicted(folder, tmp_path, "new.csv", f"--text title --output {tmp_path / 'a.csv'}")
     assert ran.code == 0 and "5 rows predicted" in ran.out
-    assert "new.csv: 3 rows have no text or do not fit the columns" in ran.err
-    assert "the first is" in ran.err and "new.csv, line 3" in ran.err
+    assert "new.csv: 3 rows got an empty prediction" in ran.err
+    assert "the first is line 3" in ran.err
     found = read_back(tmp_path / "a.csv")
     assert [*found[0]] == ["prediction", "probability", "text_a", "id", "given_prediction"]
     assert [row["text_a"] for row in found] == ["great film !", "", "", "", "a river"]
@@ -198,7 +198,7 @@ def test_the_answers_before_a_row_that_cannot_be_read_stay(tmp_path, folder, bad
     (tmp_path / "new.jsonl").write_text("\n".join([*rows, bad, *rows]) + "\n", encoding="utf-8")
     ran = predicted(folder, tmp_path, "new.jsonl", f"--text title --output {tmp_path / 'a.csv'}")
     assert ran.code == 2 and "new.jsonl, line 8" in ran.err and says in ran.err
-    assert f"the answers to the first 7 rows are in {tmp_path / 'a.csv'}" in ran.err
+    assert f"7 predictions written to {tmp_path / 'a.csv'}" in ran.err
     found = read_back(tmp_path / "a.csv")
     assert [row["n"] for row in found] == [*"0123456"] and all(row["prediction"] for row in found)
     ran = predicted(folder, tmp_path, "new.jsonl", "--text title")
@@ -219,12 +219,12 @@ def test_ctrl_c_says_what_is_there(tmp_path, folder, monkeypatch):
 
     monkeypatch.setattr(Predictor, "predict", stopped)
     ran = predicted(folder, tmp_path, "new.txt", f"--output {tmp_path / 'a.csv'}")
-    assert (
-        ran.code == 130 and f"stopped; the answers to the first 6 rows are in {tmp_path}" in ran.err
-    )
+    assert ran.code == 130 and f"stopped; 6 predictions written to {tmp_path}" in ran.err
     assert len(read_back(tmp_path / "a.csv")) == 6
     ran = predicted(folder, tmp_path, "new.txt")
-    assert ran.code == 130 and "stopped after 6 answers; the same command starts again" in ran.err
+    assert (
+        ran.code == 130 and "stopped after 6 predictions; the same command starts again" in ran.err
+    )
 
 
 def test_a_plain_file_holds_a_text_per_line(tmp_path, folder):
@@ -237,11 +237,11 @@ def test_a_plain_file_holds_a_text_per_line(tmp_path, folder):
     assert predicted(folder, tmp_path, "new.txt", "--text 1").out == ran.out
     write_tsv(tmp_path / "new.tsv", [["x", text] for text in TEXTS])
     ran = predicted(folder, tmp_path, "new.tsv")
-    assert ran.code == 2 and "without a header, columns are numbered, as --text 1" in ran.err
+    assert ran.code == 2 and "without a header, name columns by number, such as --text 1" in ran.err
     ran = predicted(folder, tmp_path, "new.tsv", f"--text '{TEXTS[3]}'")
     assert ran.code == 2 and "no column is called" in ran.err
     ran = predicted(folder, tmp_path, "new.tsv", f"--text '{TEXTS[0]}'")
-    assert "new.tsv, line 1: is this a header?" in ran.err
+    assert "new.tsv, line 1: " in ran.err and "but looks like a row" in ran.err
     ran = predicted(folder, tmp_path, "new.tsv", "--text 2")
     assert [line.split("\t")[2] for line in ran.out.splitlines()] == TEXTS
 
@@ -431,7 +431,7 @@ def test_answers_come_while_the_file_is_still_read(folder, monkeypatch):
         ),
         ("--file new.csv --text_b title", "name the column of texts with --text"),
         ("--file rows.tsv", "rows.tsv has no column 'sentence'"),
-        ("--file header.tsv", "header.tsv holds a header but no rows"),
+        ("--file header.tsv", "header.tsv holds no rows; add at least one"),
         ("--file none.tsv", "none.tsv is missing"),
         ("--file new.csv --text titel", "no column is called 'titel'; the nearest is 'title'"),
         ("--file none.csv --text title", "none.csv is missing"),

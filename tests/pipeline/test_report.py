@@ -52,7 +52,7 @@ def test_a_retention_needs_a_teacher_above_chance(teacher, student, more, kept):
 
 def test_an_agreement_that_is_not_known_is_not_shown_as_0():
     assert "agrees" not in summary(results(0.8, 0.6, agreement=None))
-    assert "agrees with it on 75.0 %" in summary(results(0.8, 0.6))
+    assert "agrees with the teacher on 75.0 %" in summary(results(0.8, 0.6))
 
 
 def test_results_of_an_older_run_still_have_a_retention():

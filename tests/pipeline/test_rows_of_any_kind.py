@@ -46,7 +46,7 @@ def test_a_run_on_mixed_kinds_of_files(finished):
         "--profile smoke --device cpu --threads 1"
     )
     assert ran.code == 0, ran.err
-    assert ran.err.count("3 rows are left out") == 1 and ran.err.count("2 rows are left out") == 1
+    assert ran.err.count("3 rows left out") == 1 and ran.err.count("2 rows left out") == 1
     assert "with vectors toy.vec" in ran.out
     final, lost = (
         root / "5_task_distill_out/SNLI",
@@ -59,7 +59,7 @@ def test_a_run_on_mixed_kinds_of_files(finished):
     assert results["left_out"] == lost and results["rows"] == {"train": 36, "dev": 12}
     assert results["test"] == {}, "rows whose label is -1 have no score"
     report = (final / "report.md").read_text(encoding="utf-8")
-    assert f"Left out: 3 rows of {data / 'train.csv'}, the first in line 38." in report
+    assert f"Left out: 3 rows of {data / 'train.csv'}; the first is line 38." in report
     tuned = json.loads((root / "teacher_model/SNLI/manifest.json").read_text(encoding="utf-8"))
     assert tuned["left_out"] == lost and tuned["metrics"]["rows"] == 36
     said = (final / "SNLI.tsv").read_text(encoding="utf-8").splitlines()

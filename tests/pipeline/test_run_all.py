@@ -639,7 +639,7 @@ def test_a_given_task_teacher_is_not_fine_tuned_and_teaches_both_task_stages(wor
 
 
 def test_with_a_users_teacher_none_is_grown(workspace):
-    assert plan(workspace)["pretrain"] == ("not needed", "there is one: teacher_model")
+    assert plan(workspace)["pretrain"] == ("not needed", "there is a teacher: teacher_model")
 
 
 def test_a_setting_that_does_not_exist_names_the_nearest(workspace):

@@ -107,4 +107,4 @@ def test_a_long_prediction_shows_how_far_it_is(monkeypatch, capsys):
     model, examples = bert(1, num_labels=2), rows(15)
     predict(model, examples, 4)
     predict(model, examples, 4, np.arange(5))
-    assert shown == [("prediction, 4 rows each", 4), ("prediction, 4 rows each", 2)]
+    assert shown == [("prediction, batches of 4 rows", 4), ("prediction, batches of 4 rows", 2)]

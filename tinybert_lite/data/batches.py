@@ -64,10 +64,11 @@ class Examples:
 
     @property
     def lengths(self) -> np.ndarray:
+        """The number of tokens of each row, (n,) int64."""
         return np.diff(self.starts)
 
     def row(self, number: int) -> np.ndarray:
-        """The ids of one row."""
+        """Return the ids of one row, (L,) int32."""
         return self.ids[self.starts[number] : self.starts[number + 1]]
 
     def batch(self, rows) -> dict[str, torch.Tensor]:

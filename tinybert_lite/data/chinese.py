@@ -1,4 +1,4 @@
-"""Chinese text, which has no spaces between words: finding its words, and joining words again."""
+"""Split Chinese text, which has no spaces between words, into words; join words to a text."""
 
 from collections.abc import Iterable
 from itertools import accumulate
@@ -25,9 +25,9 @@ def joined(words: Iterable[str]) -> str:
     """Join words to a text, with a space only between two non-Chinese words (`word`, `4s`)."""
     text = ""
     for word in words:
-        text += f" {word}" if text and _needs_blanks(text[-1]) and _needs_blanks(word[0]) else word
+        text += f" {word}" if text and _needs_space(text[-1]) and _needs_space(word[0]) else word
     return text
 
 
-def _needs_blanks(character: str) -> bool:
+def _needs_space(character: str) -> bool:
     return character.isalnum() and character < "\u2e80"  # East Asian characters begin there

@@ -1,4 +1,4 @@
-"""Rows of CLUE's tasks whose JSON objects hold lists or spans, as texts; its submission files.
+"""Convert CLUE's JSON objects that hold lists or spans to texts; write its submission files.
 
 CSL: the keywords are the first text, the abstract the second. CLUEWSC: in the text, `_` marks the
 first span and `[` `]` the pronoun. Both as in CLUE's own baselines.
@@ -52,7 +52,7 @@ def with_texts(task: str, cells: Cells, where: str) -> Cells:
 
 
 def submission(ids: Iterable[str | int], labels: Iterable[str]) -> str:
-    """The lines of a submission file, `{"id": 0, "label": "…"}`."""
+    """Return the lines of a submission file, `{"id": 0, "label": "…"}`."""
     rows = ((int(i) if str(i).isdecimal() else i, label) for i, label in zip(ids, labels))
     return "".join(
         json.dumps({"id": i, "label": label}, ensure_ascii=False) + "\n" for i, label in rows

@@ -1,4 +1,4 @@
-"""Corpora in any published form: WikiExtractor's text or JSON, WikiText, paragraphs, sentences.
+"""Read corpora: WikiExtractor's text or JSON, WikiText, paragraphs, sentences.
 
 A file's kind is found from its content, never from its name. Paragraphs are split by sentencex,
 Wikimedia's own splitter: it supports English and Chinese, needs no model, and is faster than the
@@ -33,7 +33,7 @@ PART = re.compile(r".{1,10000}(?:[。！？]|[.!?] |$)|.{1,10000}")
 
 
 def natural(path: Path) -> list[list[int | str]]:
-    """A sort key that puts wiki_2 before wiki_10."""
+    """Return a sort key that puts wiki_2 before wiki_10."""
     return [
         [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))]
         for name in path.parts
@@ -112,7 +112,10 @@ def read_corpora(
 
 
 def reader_of(path: Path) -> Reader:
-    """Return the function that reads this file's kind as documents of paragraphs."""
+    """Return the function that reads this file as documents of paragraphs.
+
+    Raises UserError for a dump in XML.
+    """
     head = list(islice(lines_of(path, "put a corpus there or name another", ARTICLE_BYTES), PEEK))
     first = next(filter(None, map(str.strip, head)), "")
     if DUMP.match(first):

@@ -42,7 +42,7 @@ def read_documents(path: Path) -> Iterator[list[str]]:
 def documents_of(
     path: Path, task: Task, is_table: bool, together: int = 8, read: Reader = read_documents
 ) -> Iterator[list[str]]:
-    """Yield documents: those that `read` finds in a text, or `together` of a task's texts each."""
+    """Yield the documents that `read` finds in a text; of a table, groups of `together` texts."""
     if is_table:
         rows = read_table(path, task).rows
         texts = [text for row in rows for text in (row.text_a, row.text_b) if text]
@@ -73,7 +73,7 @@ def gather_text(
     """Write all documents of `sources` into two files: `train`, and `test` to evaluate on.
 
     A .tsv file and the source `rows` hold a task's rows, any other holds text. Only documents of
-    texts are held out. A task's rows all go into `train`, since a task has a dev set of its own.
+    texts are held out. A task's rows all go into `train`, since a task has its own dev set.
     """
     with (
         open(train, "w", encoding="utf-8", newline="\n") as learnt,
@@ -87,7 +87,7 @@ def gather_text(
 
 
 def pieces_by_id(vocabulary: dict[str, int]) -> list[str]:
-    """List the pieces by their ids; an id without a piece, of a duplicate line, has ""."""
+    """Return the pieces by id; "" for an id without a piece, that of a duplicate line."""
     pieces = [""] * (max(vocabulary.values()) + 1)
     for piece, number in vocabulary.items():
         pieces[number] = piece
@@ -116,9 +116,9 @@ def tokenised(
     marked = type(tokenizer.model).__name__ == "WordPiece"
     # The fast variant returns no offsets.
     encode = tokenizer.encode_batch if chinese or not marked else tokenizer.encode_batch_fast
-    # In byte-level BPE a sentence inside a sequence begins with a blank, as in running text.
-    blank = " " * (tokenizer.encode("a").tokens != tokenizer.encode(" a").tokens)
-    texts = [blank + sentence for document in documents for sentence in document]
+    # In byte-level BPE a sentence inside a sequence begins with a space, as in running text.
+    space = " " * (tokenizer.encode("a").tokens != tokenizer.encode(" a").tokens)
+    texts = [space + sentence for document in documents for sentence in document]
     found = iter(encode(texts, add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
     for document in documents:
@@ -128,7 +128,7 @@ def tokenised(
                 continue
             if chinese:
                 starts = word_starts(sentence)
-                inner = (start - len(blank) not in starts for start, _ in encoding.offsets)
+                inner = (start - len(space) not in starts for start, _ in encoding.offsets)
                 row = [token + size * is_inner for token, is_inner in zip(row, inner)]
             elif not marked:
                 words = [None, *encoding.word_ids]

@@ -25,7 +25,7 @@ from tinybert_lite.system.errors import UserError, listed
 IDS, MASK, SEGMENTS = "input_ids", "input_mask", "segment_ids"
 LABEL, REAL, NEXT = "label_ids", "is_real_example", "next_sentence_labels"
 AGAIN = "make the file again"
-UNCHECKED = "only the vocabulary's size and its [CLS] can be checked, not its other pieces"
+UNCHECKED = "of the vocabulary only the size and the id of [CLS] can be checked"
 
 
 @dataclass(frozen=True)

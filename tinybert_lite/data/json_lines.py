@@ -11,7 +11,7 @@ from tinybert_lite.system.lines import LONGEST_LINE_BYTES, lines_of, start_of, t
 
 # JSON's escape sequences can write these, but UTF-8 text cannot: NUL, half a surrogate pair
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
-BLANK, BETWEEN = re.compile(r"\s*"), re.compile(r"\s*(?:,|(?=\]))")
+WHITE_SPACE, BETWEEN = re.compile(r"\s*"), re.compile(r"\s*(?:,|(?=\]))")
 
 
 def json_objects(
@@ -21,14 +21,15 @@ def json_objects(
 
     A file that begins with `[` is one array, which is read as a whole. example: a key that the
     error message shows · longest: the number of bytes allowed in a line of JSON Lines. Raises
-    UserError with file and line for damaged JSON, and for what is not an object.
+    UserError with file and line for damaged JSON and for values that are not objects.
     """
     array = start_of(path).lstrip().startswith("[")
+    needed = "an array of objects" if array else "one object per line"
     for number, found in _in_array(path) if array else _in_lines(path, longest):
         if not isinstance(found, dict):
             raise UserError(
                 f"{path}, line {number}: {short(found)} is not an object such as "
-                f'{{"{example}": "…"}}; write one object per line'
+                f'{{"{example}": "…"}}; write {needed}'
             )
         yield number, found
 
@@ -49,7 +50,7 @@ def _in_array(path: Path) -> Iterator[tuple[int, object]]:
     text, decode = text_of(path), json.JSONDecoder().raw_decode
     place = counted = text.index("[") + 1
     line = 1 + text.count("\n", 0, place)
-    while not text.startswith("]", place := BLANK.match(text, place).end()):
+    while not text.startswith("]", place := WHITE_SPACE.match(text, place).end()):
         line, counted = line + text.count("\n", counted, place), place
         try:
             found, place = decode(text, place)
@@ -66,5 +67,9 @@ def _in_array(path: Path) -> Iterator[tuple[int, object]]:
                 "or get the file from its source again"
             )
         place = after.end()
-    if text[place + 1 :].strip():
-        raise UserError(f"{path}: text follows the array; write one array, or one object per line")
+    after = WHITE_SPACE.match(text, place + 1).end()
+    if after < len(text):
+        line += text.count("\n", counted, after)
+        raise UserError(
+            f"{path}, line {line}: text follows the array; write one array, or one object per line"
+        )

@@ -29,13 +29,13 @@ def read_logits(path: Path, task: Task, rows: Path) -> np.ndarray:
     return on_the_scale(found, task)
 
 
-def on_the_scale(answers: np.ndarray, task: Task) -> np.ndarray:
+def on_the_scale(outputs: np.ndarray, task: Task) -> np.ndarray:
     """Return a teacher's outputs (n, K) as the student learns them.
 
     Logits are unchanged; a regression's outputs, in the labels' unit, become (output - offset) /
     scale.
     """
-    return (answers - task.offset) / task.scale if task.is_regression else answers
+    return (outputs - task.offset) / task.scale if task.is_regression else outputs
 
 
 def _from_array(path: Path, task: Task) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Masked-LM examples from plain text: sentences packed to a length, masked anew in each epoch."""
+"""Masked-LM examples from plain text: sentences packed to a length, a new mask in each epoch."""
 
 import random
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def packed(
 
 
 class Masked:
-    """`Examples` whose batches are masked by (seed, epoch, row): whole words, 80/10/10."""
+    """`Examples` whose batches are masked: whole words, 80/10/10, random by (seed, epoch, row)."""
 
     def __init__(
         self, examples: Examples, tokenizer, probability: float, seed: int, epoch: int = 0

@@ -11,11 +11,11 @@ from tinybert_lite.data.left_out import left_out, note
 from tinybert_lite.data.own_files import OwnRow, columns_of, read_own_rows
 from tinybert_lite.data.splits import contradictions, stratified_split, without_duplicates
 from tinybert_lite.data.tables import NO_AGREEMENT, NO_GOLD_LABEL, number_of
-from tinybert_lite.system.console import remark
+from tinybert_lite.system.console import counted, remark
 from tinybert_lite.system.errors import UserError, listed
 
 MANY = 10  # labels with more different numbers than this probably measure something
-BANDS = 5  # a regression's rows are divided by label into so many groups, from low to high
+BANDS = 5  # groups of labels, from low to high, into which a regression's rows are divided
 LANGUAGES, METRICS = ("en", "zh", "auto"), ("accuracy", "macro_f1")
 
 
@@ -113,7 +113,8 @@ def _given(
         found = _labelled_as_marked(found, regression)
         if {row.label for row in found} == {NO_GOLD_LABEL} - known:
             remark(
-                f"{test}: every label is {NO_GOLD_LABEL}, so the rows have none: they are predicted"
+                f"{test}: every label is {NO_GOLD_LABEL}, read as no label, so these rows are "
+                "predicted but not scored"
             )
             found = [replace(row, label=None) for row in found]
         given["test"] = _all_labelled(found) if _with_label(found) else found
@@ -121,10 +122,10 @@ def _given(
 
 
 def _labelled_as_marked(rows: Iterable[OwnRow], regression: bool) -> list[OwnRow]:
-    """Leave out rows without agreement (`-`), with a count; -1 beside 0, 1, 2 … means no label.
+    """Leave out rows with the label `-` (no agreement); -1 beside 0, 1, 2 … means no label.
 
-    If all rows have `-`, none of them has a label; beside `+` it is a class. Beside 0 and 1 alone,
-    -1 is a class, and in a regression it is a number.
+    If all rows have `-`, none of them has a label; beside `+`, `-` is a class. Beside 0 and 1
+    alone, -1 is a class, and in a regression it is a number.
     """
     rows = list(rows)
     signs = any(row.label == "+" for row in rows)
@@ -138,8 +139,11 @@ def _labelled_as_marked(rows: Iterable[OwnRow], regression: bool) -> list[OwnRow
     if NO_GOLD_LABEL in labels and len(labels) > 2 and not regression:
         others = {str(number) for number in range(len(labels) - 1)}
         if labels - {NO_GOLD_LABEL} == others and len(others) > 2:
-            count = sum(row.label == NO_GOLD_LABEL for row in rows)
-            remark(f"{rows[0].path}: {count} rows have the label {NO_GOLD_LABEL}, read as no label")
+            open_rows = [row for row in rows if row.label == NO_GOLD_LABEL]
+            remark(
+                f"{open_rows[0]}: the label {NO_GOLD_LABEL} is read as no label, in "
+                f"{counted(len(open_rows), 'row')}"
+            )
             rows = [replace(row, label=None) if row.label == NO_GOLD_LABEL else row for row in rows]
         elif labels - {NO_GOLD_LABEL} == others:
             remark(
@@ -166,7 +170,7 @@ def _all_labelled(rows: Iterable[OwnRow]) -> list[OwnRow]:
 def _classes(rows: list[OwnRow], column: str, to_split: bool) -> list[str]:
     """Return the labels, sorted as numbers if all are numbers.
 
-    Says so if many are numbers, and if `to_split` cannot divide the rows of a label.
+    Prints a remark if there are many numbers, and with `to_split` if a label is in one row only.
     """
     counts = Counter(row.label for row in rows)
     found = sorted(counts)

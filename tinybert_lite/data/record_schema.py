@@ -19,11 +19,12 @@ KINDS = {
 
 
 def schema_file(folder: Path) -> Path:
+    """Return the path of a folder's schema.json."""
     return folder / "schema.json"
 
 
 def read_schema(folder: Path) -> dict[str, dict]:
-    """Return the columns by name, {} if there is no schema. Raises UserError for other content."""
+    """Return the columns by name, {} without a schema. Raises UserError for an invalid schema."""
     path = schema_file(folder)
     if not path.is_file():
         return {}

@@ -1,6 +1,6 @@
-"""The rows of a user's file of any kind, as cells by column.
+"""Read the rows of a file of any kind, as cells by column.
 
-Read here for a task of one's own, for a task of the list, and for prediction.
+The file is one of a user's own task, of a task of the list, or of rows to predict.
 """
 
 import csv
@@ -21,8 +21,9 @@ from tinybert_lite.system.lines import LONGEST_LINE_BYTES, PACKED, lines_of
 DELIMITERS = (",", ";", "\t")  # possible ones of a CSV file, the preferred first
 TABS, JSON = (".tsv", ".txt"), (".json", ".jsonl", ".ndjson")
 KINDS = (*TABS, ".csv", *JSON, PARQUET)
-# The names of columns are words; these look like a text. Chinese has no blanks.
+# A column name that looks like a text: four words, an end mark, or eight Chinese characters.
 TEXT_LIKE = re.compile(r"(\S+\s+){3}\S|[.!?。！？]$|[\u4e00-\u9fff]{8}")
+# A row that does not fit the columns: is an error, has no cells, loses its surplus cells.
 REFUSED, EMPTY, CUT = "refused", "empty", "cut"
 Cells = dict[str, object]  # column -> value; a row that does not fit the columns has none
 Row = tuple[int, Cells]
@@ -39,30 +40,33 @@ class RowFile:
 
 
 def numbered(path: Path, number: int) -> str:
-    """Name a row of a file: its line, or its number in a file without lines."""
+    """Return `line 7`, or `row 7` for a file without lines."""
     return f"{'row' if kind_of(path) == PARQUET else 'line'} {number}"
 
 
 def at(path: Path, number: int) -> str:
+    """Return `FILE, line 7`, or `FILE, row 7` for a file without lines."""
     return f"{path}, {numbered(path, number)}"
 
 
 def kind_of(path: Path) -> str:
-    """Return the ending of a file's name without a packed file's; PARQUET for a saved dataset."""
-    if path.is_dir() and is_dataset(path):  # rows ask often, so a file is looked at once
+    """Return the suffix of a file, without that of packing; PARQUET for a saved dataset."""
+    if path.is_dir() and is_dataset(path):  # called per row: a file costs one system call
         return PARQUET
     return (path.with_suffix("") if path.suffix in PACKED else path).suffix.lower()
 
 
 def open_row_file(path: Path, wanted: Iterable[str] = (), misfits: str = REFUSED) -> RowFile:
-    """Open a .tsv or .txt (no quoting, like GLUE), .csv, .json, .jsonl, .ndjson or .parquet file,
-    or the folder of a saved dataset; the text files may be packed as .xz, .gz or .bz2.
+    """Open a file of rows of any kind in KINDS, or the folder of a saved dataset.
+
+    A .tsv or .txt has no quoting, as in GLUE; text files may be packed as .xz, .gz or .bz2.
 
     wanted: columns, which help to find a CSV's delimiter. If they are numbers, from 1, and not in
     line 1, the file has no header. A row that does not fit the columns raises an error if `misfits`
     are REFUSED; else it has no cells if they are EMPTY, or loses its surplus cells if they are CUT.
-    Rows of empty cells are skipped, or have no cells. Raises UserError with file and line for
-    another kind of file, a missing or duplicate column, damaged rows.
+    Rows of empty cells are skipped if misfits are REFUSED, else they have no cells. Raises
+    UserError with file and line for another kind of file, a missing or duplicate column, and
+    damaged rows.
     """
     wanted, kind = [*wanted], kind_of(path)
     if is_dataset_dict(path):
@@ -87,7 +91,7 @@ def open_row_file(path: Path, wanted: Iterable[str] = (), misfits: str = REFUSED
 
 
 def tab_rows(path: Path, wanted: Iterable[str] = ()) -> Iterator[tuple[int, list[str]]]:
-    """Rows without quoting; says at the end if all quotes in the file look like those of a CSV."""
+    """Yield rows without quoting; at the end print a remark if all quotes look like a CSV's."""
     quoted = other = 0
     whole = [*wanted] == ["1"] and "\t" not in next(lines_of(path), "")  # a text per line
     for number, line in enumerate(lines_of(path), 1):
@@ -146,7 +150,7 @@ def _delimiter(header: str, wanted: list[str]) -> str:
 def _under_header(
     path: Path, wanted: list[str], rows: Iterator[tuple[int, list[str]]], misfits: str
 ) -> RowFile:
-    """Rows as cells by column; the first row names the columns, unless `wanted` are numbers."""
+    """Return rows as cells by column; row 1 names the columns, unless `wanted` are numbers."""
     number, first = next(rows, (1, []))
     header = [cell.strip() for cell in first]
     if not any(header):
@@ -159,7 +163,11 @@ def _under_header(
         if name not in header:
             raise UserError(
                 f"{path}, line 1: {no_column(name, header)}"
-                + ("" if by_number else "; without a header, name columns by number, as --text 1")
+                + (
+                    ""
+                    if by_number
+                    else "; without a header, name columns by number, such as --text 1"
+                )
             )
         if header.count(name) > 1:
             raise UserError(f"{path}, line 1: two columns are called {short(name)}; rename one")
@@ -191,7 +199,7 @@ def _fitted(
 
 
 def no_column(name: str, columns: Iterable[str]) -> str:
-    """A sentence: no column has this name; the nearest, and the columns that there are."""
+    """Return `no column is called …`, with the nearest name and the names that there are."""
     by_lower = {column.lower(): column for column in columns if column}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.4)
     nearest = f"the nearest is {short(by_lower[near[0]])}; " if near else ""
@@ -200,12 +208,12 @@ def no_column(name: str, columns: Iterable[str]) -> str:
 
 
 def ask_about_header(path: Path, names: Iterable[str | None], also: Iterable[str] = ()) -> None:
-    """Ask whether line 1 is a header, if the name of a column looks like a text, or for `also`."""
+    """Print a remark if a column name looks like a row of data, or is in `also`."""
     found = [*also, *(name for name in names if name and TEXT_LIKE.search(name))]
     if found and kind_of(path) in (*TABS, ".csv"):
         remark(
-            f"{path}, line 1: is this a header? {short(found[0])} was read as the name of a "
-            "column; if it is a row, name the columns by number, as --text 1"
+            f"{path}, line 1: {short(found[0])} was read as the name of a column but looks like a "
+            "row; if the file has no header, name columns by number, such as --text 1"
         )
 
 

@@ -1,4 +1,4 @@
-"""The rows of a file whose texts are to be predicted; a row without a text stays in its place."""
+"""Read the rows of a file to predict; a row without a text is kept, with None as its texts."""
 
 import json
 from collections.abc import Iterator
@@ -16,10 +16,11 @@ from tinybert_lite.data.row_files import (
     at,
     kind_of,
     no_column,
+    numbered,
     open_row_file,
 )
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.system.console import remark
+from tinybert_lite.system.console import counted, remark
 from tinybert_lite.system.errors import UserError, listed
 
 Texts = tuple[str, str | None]
@@ -39,8 +40,7 @@ def read_rows_to_predict(
 ) -> tuple[Iterator[RowToPredict], list[str]]:
     """Return a file's rows, and the names of the columns that are not texts.
 
-    The file is of any kind; its texts are in the named columns, or else in the task's.
-
+    The file is of any kind; its texts are in the columns `text` and `text_b`, else in the task's.
     A .txt file without the task's columns and without tabs holds one text per line. Of a task such
     as XNLI-de the rows of its language are read. Raises UserError with file and line if a column is
     missing, or a row is damaged.
@@ -75,7 +75,7 @@ def _task_columns(path: Path, task: Task) -> list[str]:
         )
         return ["1"]
     missing = [*wanted.values()][found.index(None)].replace("|", " or ")
-    number = "; without a header, columns are numbered, as --text 1" if tabs else ""
+    number = "; without a header, name columns by number, such as --text 1" if tabs else ""
     second = ", and that of the second texts with --text_b" if task.text_b else ""
     raise UserError(
         f"{path} has no column {missing!r}, as {task.name}'s rows have: name its column of texts "
@@ -87,7 +87,7 @@ def _rows(
     found: RowFile, task: Task, columns: list[str], others: list[str], composed: bool
 ) -> Iterator[RowToPredict]:
     empty: list[int] = []
-    unknown: set[str] = set()  # of JSON, whose objects may differ
+    unknown: set[str] = set()  # columns that the first of a file's JSON objects does not have
     number = 0
     for number, cells in found.rows:
         where = at(found.path, number)
@@ -107,21 +107,22 @@ def _rows(
             {name: _shown(cells.get(name)) for name in others},
         )
     if not number:
-        raise UserError(f"{found.path} holds a header but no rows: add at least one")
+        raise UserError(f"{found.path} holds no rows; add at least one")
     if unknown:
         remark(
-            f"{found.path}: some rows have columns that row 1 has not, which are not written to "
-            f"--output: {listed(sorted(unknown))}"
+            f"{found.path}: columns that the first row does not have are not written to --output: "
+            f"{listed(sorted(unknown))}"
         )
     if empty:
         remark(
-            f"{found.path}: {len(empty):,} rows have no text or do not fit the columns, so their "
-            f"answers are empty; the first is {at(found.path, empty[0])}"
+            f"{found.path}: {counted(len(empty), 'row')} got an empty prediction, because a text "
+            f"is missing or the cells do not fit the columns; the first is "
+            f"{numbered(found.path, empty[0])}"
         )
 
 
 def _shown(value: object) -> str:
-    """A cell of another column, as one line of text."""
+    """Return a cell of another column as one line of text."""
     if isinstance(value, (list, dict)):
         return json.dumps(value, ensure_ascii=False)
     return " ".join(str("" if value is None else value).split())

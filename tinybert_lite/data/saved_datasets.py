@@ -9,7 +9,7 @@ from tinybert_lite.system.first_bytes import refuse_stand_in
 from tinybert_lite.system.optional import optional
 
 PARQUET = ".parquet"
-BLOCK = 1000  # rows that become Python's objects at once
+BLOCK = 1000  # rows that are converted to Python objects at once
 
 
 def is_dataset(path: Path) -> bool:
@@ -18,6 +18,7 @@ def is_dataset(path: Path) -> bool:
 
 
 def is_dataset_dict(path: Path) -> bool:
+    """Whether a folder holds a saved DatasetDict, with a folder per split."""
     return (path / "dataset_dict.json").is_file()
 
 

@@ -7,7 +7,17 @@ from pathlib import Path
 from reprlib import repr as short
 
 from tinybert_lite.data.clue import with_texts
-from tinybert_lite.data.row_files import KINDS, TABS, as_text, at, kind_of, open_row_file, tab_rows
+from tinybert_lite.data.row_files import (
+    JSON,
+    KINDS,
+    TABS,
+    as_text,
+    at,
+    kind_of,
+    open_row_file,
+    tab_rows,
+)
+from tinybert_lite.data.saved_datasets import PARQUET
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.system.errors import UserError
 
@@ -36,7 +46,7 @@ def open_sheet(path: Path, task: Task, labelled: bool | None) -> Sheet:
 
 
 def is_tabs(path: Path) -> bool:
-    """Whether a task's file is read by GLUE's rules: all that have no other known kind."""
+    """Whether a task's file is read by GLUE's rules: .tsv, .txt and files of unknown suffixes."""
     return not path.is_dir() and kind_of(path) not in {*KINDS} - {*TABS}
 
 
@@ -63,7 +73,7 @@ def _by_columns(path: Path, task: Task, labelled: bool | None) -> Sheet:
     """Open a file of another kind; only the task's columns and the ids are kept."""
     found = open_row_file(path)
     if not found.columns:
-        raise UserError(f"{path} is empty: it needs rows")
+        raise UserError(f"{path} holds no rows; add at least one")
     places = _places(path, task, tuple(found.columns), len(found.columns), labelled)
     more = (*IDS[: 0 if labelled else None], *(task.only or ())[:1])  # ids serve submissions
     kept = [
@@ -91,7 +101,7 @@ def _by_columns(path: Path, task: Task, labelled: bool | None) -> Sheet:
 
 
 def _label(value: object, names: list[str] | None, task: Task) -> object:
-    """A ClassLabel's number as the task spells it: as its name, else as the number."""
+    """Return a ClassLabel's number as the task writes it: as its name, else as the number."""
     if names is None or not isinstance(value, int):
         return value
     name = names[value] if 0 <= value < len(names) else None
@@ -123,10 +133,13 @@ def _places(
         name = next((name for name in names.split("|") if name in header), names)
         if header.count(name) != 1:
             known = ", ".join(repr(each).replace("|", " or ") for each in wanted.values())
+            where, there = f"{path}, line 1", "in the header"
+            if kind_of(path) in (*JSON, PARQUET):
+                where, there = str(path), "among the columns"
             raise UserError(
-                f"{path}, line 1: {'two columns' if name in header else 'no column'} "
-                f"{name.replace('|', ' or ')!r} in the header {short(header)}; name each of "
-                f"{task.name}'s columns {known} once, or make a task of rows of your own with "
+                f"{where}: {'two columns' if name in header else 'no column'} "
+                f"{name.replace('|', ' or ')!r} {there} {short(header)}; name each of "
+                f"{task.name}'s columns {known} once, or make a task of your own rows with "
                 f"python -m tinybert_lite.own_data"
             )
         places[role] = header.index(name)

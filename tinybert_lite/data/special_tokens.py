@@ -18,11 +18,11 @@ class SpecialTokens:
     between: list[str]
     after: list[str]
     mask: str
-    all: list[str]  # also those that no sequence has
+    all: list[str]  # including those that sequences do not have
 
     @classmethod
     def of(cls, tokenizer) -> SpecialTokens:
-        """Find them by tokenizing two texts."""
+        """Find a tokenizer's special tokens, by tokenizing two texts."""
         found = tokenizer("a", "a", return_special_tokens_mask=True)
         runs: list[list[str]] = [[]]
         for token, is_special in zip(
@@ -37,10 +37,11 @@ class SpecialTokens:
 
     @classmethod
     def read(cls, folder: Path) -> SpecialTokens:
-        """Read what `write` wrote."""
+        """Read the file that `write` wrote into a folder."""
         return cls(**read_json(folder / FILE))
 
     def write(self, folder: Path) -> None:
+        """Write special_tokens.json into a folder."""
         write_json(folder / FILE, asdict(self))
 
     @property
@@ -49,7 +50,7 @@ class SpecialTokens:
         return {*self.before, *self.between, *self.after}
 
     def count(self, pair: bool) -> int:
-        """The number of special tokens of a sequence of one text or of two."""
+        """Return the number of special tokens in a sequence of one text, or of two (`pair`)."""
         return len(self.before) + len(self.after) + len(self.between) * pair
 
     def around(self, first: list[str], second: list[str]) -> tuple[list[str], list[int]]:

@@ -11,7 +11,7 @@ from tinybert_lite.data.tasks import Task
 from tinybert_lite.system.errors import UserError
 
 SPLITS = ("train", "dev", "test")
-OTHER_NAMES = {"dev": ("validation", "valid", "val")}  # names of the part `dev` elsewhere
+OTHER_NAMES = {"dev": ("validation", "valid", "val")}  # other names of the dev split
 
 
 def has_rows(path: Path) -> bool:
@@ -20,12 +20,12 @@ def has_rows(path: Path) -> bool:
 
 
 def split_file(folder: Path, split: str, task: Task | None = None) -> Path:
-    """Return the first that exists of: split.tsv, its published name, other kinds, TFRecords.
+    """Return the file of a split; if there is none, the path of split.tsv.
 
-    Without any of them it is split.tsv, which does not exist. `validation` is `dev`. A dataset
-    saved with `save_to_disk` has a folder per split. TFRecord files have the split's name or that
-    of BERT's run_classifier.py, which writes only the matched rows of MNLI. Raises UserError for a
-    Parquet file in several parts.
+    It is the first that exists of split.tsv, the task's published name, the other kinds, TFRecords.
+    `validation` is `dev`. A dataset saved with `save_to_disk` has a folder per split. TFRecord
+    files have the split's name or that of BERT's run_classifier.py, which writes only the matched
+    rows of MNLI. Raises UserError for a Parquet file in several parts.
     """
     return next(filter(has_rows, _candidates(folder, split, task)), folder / f"{split}.tsv")
 
@@ -54,7 +54,7 @@ def _candidates(folder: Path, split: str, task: Task | None) -> Iterator[Path]:
 
 
 def _shards(folder: Path, name: str) -> Iterator[Path]:
-    """The Hugging Face hub's names, such as train-00000-of-00001.parquet."""
+    """Yield files with the Hugging Face hub's names, such as train-00000-of-00001.parquet."""
     for path in sorted(folder.glob(f"{name}-*-of-*{PARQUET}")):
         if re.search(r"-0+-of-0*1\.parquet$", path.name):
             yield path

@@ -12,7 +12,7 @@ from tinybert_lite.data.sheets import IDS, Sheet, is_tabs, open_sheet
 from tinybert_lite.data.tasks import LARGEST_NUMBER, Task
 from tinybert_lite.system.errors import UserError, listed
 
-# In place of a gold label: annotators did not agree (SNLI: -, some copies: -1); a test file (-1)
+# In place of a gold label: no agreement (SNLI: -, in some copies -1), or a test file (-1)
 NO_AGREEMENT, NO_GOLD_LABEL = "-", "-1"
 UNLABELLED = (NO_AGREEMENT, NO_GOLD_LABEL, "-1.0")  # of published test files
 TFRECORD_SUFFIXES = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of token ids
@@ -20,6 +20,8 @@ TFRECORD_SUFFIXES = (".tf_record", ".tfrecord")  # TensorFlow's files: rows of t
 
 @dataclass(frozen=True)
 class Row:
+    """A row of a task's file."""
+
     text_a: str
     text_b: str | None
     label: str | None  # None in a test file, and in a user's row without a label
@@ -29,6 +31,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
+    """A task's file with its checked rows."""
+
     path: Path
     header: tuple[str, ...] | None
     rows: Iterable[Row]  # a list, or an iterator that reads the file once
@@ -71,7 +75,7 @@ def read_table(path: Path, task: Task, labelled: bool | None = True) -> Table:
 
 
 def stream_table(path: Path, task: Task, labelled: bool | None = True) -> Table:
-    """Like `read_table`, but the rows are read one at a time, once: little memory for any file.
+    """Read a table as `read_table` does, but row by row and only once, which needs little memory.
 
     Duplicate ids are allowed, since augmented rows repeat theirs.
     """
@@ -113,13 +117,13 @@ def _rows(table: Table, sheet: Sheet, task: Task, labelled: bool | None) -> Iter
         note(table.path, table.skipped)
     if not found:
         of = f" whose {task.only[0]} is {task.only[1]}" if only is not None else ""
-        raise UserError(f"{table.path} holds a header but no rows{of}: add at least one")
+        raise UserError(f"{table.path} holds no rows{of}; add at least one")
 
 
 def _agreed(
     cells: list[str], places: dict[str, int], task: Task, most: int, labelled: bool | None
 ) -> bool:
-    """Whether the annotators agreed on a label; that of a row of surplus fields must be one."""
+    """Whether the row has a gold label; with surplus fields it must be one of the task's."""
     label = cells[places["label"]].strip() if labelled else ""
     return label not in (NO_AGREEMENT, NO_GOLD_LABEL) and (
         len(cells) <= most or not labelled or label in task.labels

@@ -14,7 +14,7 @@ LARGEST_NUMBER = 3.4e38  # a regression's label must fit 32 bits
 
 @dataclass(frozen=True)
 class Task:
-    """What a task's files hold, and how it is learnt and measured.
+    """A task: the columns of its files, its labels and metric, and settings that depend on it.
 
     A column is named as in the header: `a|b` if published files have different names for it.
     """
@@ -76,7 +76,7 @@ _INFERENCE = ("contradiction", "entailment", "neutral")
 
 
 def _xnli(language: str) -> Task:
-    """Dev and test files hold all languages; the training rows are MNLI's in translation."""
+    """Return XNLI for a language: dev and test hold all languages, train is a translated MNLI."""
     files = {
         "train": f"multinli.train.{language}.tsv",
         "dev": "xnli.dev.tsv",
@@ -100,7 +100,7 @@ def _xnli(language: str) -> Task:
 
 
 def _clue(name: str, text_a: str, text_b: str | None, labels: Iterable[str], **differences) -> Task:
-    """A task of CLUE: train.json, dev.json and test.json in a folder such as `tnews_public`."""
+    """Return a task of CLUE: train, dev and test.json in a folder such as `tnews_public`."""
     usual = {
         "language": "zh",
         "folders": (f"{name.lower()}_public",),

@@ -27,6 +27,8 @@ Feature = tuple[str, list]  # its kind and its values
 
 @dataclass(frozen=True)
 class Record:
+    """A tf.train.Example: its features by name."""
+
     features: dict[str, Feature]
     where: str  # FILE, record N
 
@@ -46,6 +48,7 @@ class Record:
         return values
 
     def integers(self, name: str) -> list[int]:
+        """Return the values of an int64 feature, see `values`."""
         return self.values(name, INTEGERS)
 
 
@@ -74,7 +77,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def count_records(path: Path) -> int:
-    """Count records by their lengths alone; raises UserError as `read_records` for wrong ones."""
+    """Count records by their lengths only; raises UserError for lengths that are wrong."""
     return sum(1 for _ in _frames(path, whole=False))
 
 

@@ -14,17 +14,18 @@ from tinybert_lite.data.tables import Table, label_ids
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.models.tokenizers import NEEDED, is_wordpiece, lower_cases
 
-# Words, blanks and other signs: joining them gives the text again.
+# Words, white space and other characters: joining them gives the text again.
 TEXT_PARTS = re.compile(r"\w+|\s+|[^\w\s]")
-LEADING_BLANK = ("Ġ", "▁")  # marks of byte-level BPE and of SentencePiece
+LEADING_SPACE = ("Ġ", "▁")  # how byte-level BPE and SentencePiece write a space
 
 
 def words(tokenizer, text: str, language: str = "en") -> list[str]:
     """Return the words of BERT's basic tokenizer: cleaned, lower-cased for an uncased vocabulary.
 
     Punctuation marks are separate words. In Chinese ("zh") the words are those of the segmenter,
-    cleaned in the same way, but without the spaces that BERT puts around characters. For a
-    tokenizer of another kind, which keeps blanks, the blanks are words too. `joiner` joins them.
+    cleaned in the same way, but without the spaces that BERT puts around characters. For tokenizers
+    that keep spaces (byte-level BPE, SentencePiece) each run of white space is an element too.
+    `joiner` joins the elements to a text.
     """
     found: list[str] = []
     for number, part in enumerate(_added(tokenizer).split(text)):
@@ -62,7 +63,7 @@ def joiner(tokenizer, language: str = "en") -> Callable[[Iterable[str]], str]:
 def whole_words(tokenizer, language: str = "en") -> dict[int, str]:
     """Return the pieces that are complete words, without special tokens: id -> word.
 
-    In a WordPiece vocabulary these are the pieces without ##; elsewhere those with a leading blank,
+    In a WordPiece vocabulary these are the pieces without ##; elsewhere those with a leading space,
     and in Chinese also those without.
     """
     special, ids = set(tokenizer.all_special_tokens), tokenizer.get_vocab()
@@ -73,18 +74,17 @@ def whole_words(tokenizer, language: str = "en") -> dict[int, str]:
     return {
         ids[piece]: decode([piece]).strip()
         for piece in pieces
-        if piece.startswith(LEADING_BLANK) or language == "zh"
+        if piece.startswith(LEADING_SPACE) or language == "zh"
     }
 
 
 def encode(
     texts_a: list[str], texts_b: list[str] | None, tokenizer, max_length: int, block: int = 10_000
 ) -> Examples:
-    """Encode texts as `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, cut to `max_length` tokens.
+    """Encode n texts or pairs as `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`; return n rows.
 
-    Other families have special tokens of their own.
-
-    The longer text is cut first, as in BERT's own scripts.
+    Other families have their own special tokens. Rows are cut to `max_length` tokens, the longer
+    text first, as in BERT's own scripts.
     """
     parts = (slice(start, start + block) for start in range(0, len(texts_a), block))
     blocks = ((texts_a[part], texts_b and texts_b[part]) for part in parts)

@@ -1,4 +1,4 @@
-"""Word vectors in GloVe's text format, and the nearest neighbours of many words at once."""
+"""Word vectors as text (GloVe, word2vec, fastText), and the nearest neighbours of words."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tinybert_lite.system.console import remark
+from tinybert_lite.system.console import counted, remark
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 
-BLANKS = re.compile("[ \t]+")
-HALF = re.compile("[\ud800-\udfff]")  # what stands for bytes that are not UTF-8
+SPACES = re.compile("[ \t]+")
+HALF = re.compile("[\ud800-\udfff]")  # surrogates, into which invalid UTF-8 is decoded
 CURE = (
-    "put a GloVe file there, name another with --glove_embs, or run "
+    "put word vectors there, name others with --glove_embs, or run "
     "python -m tinybert_lite.download glove.6B"
 )
 
 
 class WordVectors:
-    """Word vectors. words: the W words · matrix: (W, D) float32, rows of Euclidean length 1."""
+    """W word vectors. words: W words · matrix: (W, D) float32, rows of Euclidean length 1."""
 
     def __init__(self, words: list[str], matrix: np.ndarray):
         self.words = words
@@ -34,7 +34,7 @@ class WordVectors:
     def read(cls, path: Path, most: int = 400_000) -> WordVectors:
         """Read the first `most` lines `word v1 … vD`, in GloVe's, word2vec's and fastText's form.
 
-        Blanks and tabs separate; a word may contain spaces. If a word is duplicate, its first
+        Spaces and tabs separate; a word may contain spaces. If a word is duplicate, its first
         vector is used; words that are not UTF-8 are left out and counted. Raises UserError with
         file and line for a line that is not a word and its numbers, and for an empty file.
         """
@@ -42,7 +42,7 @@ class WordVectors:
         broken: list[int] = []  # numbers of lines whose word is not UTF-8
         width = 0
         for number, line in enumerate(lines_of(path, CURE, errors="surrogateescape"), 1):
-            cells = BLANKS.sub(" ", line.rstrip(" \t")).split(" ")
+            cells = SPACES.sub(" ", line.rstrip(" \t")).split(" ")
             if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
                 continue  # word2vec's "count width" line
             width = width or len(cells) - 1
@@ -53,7 +53,8 @@ class WordVectors:
             if width < 2 or len(cells) <= width or len(row) != width or not np.isfinite(row).all():
                 raise UserError(
                     f"{path}, line {number}: is not a word and {max(width, 2)} finite numbers; use "
-                    "a GloVe text file"
+                    "word vectors as text: a word and its numbers per line (GloVe, word2vec, "
+                    "fastText)"
                 )
             word = " ".join(cells[:-width])
             if HALF.search(word):
@@ -65,8 +66,8 @@ class WordVectors:
                 break
         if broken:
             remark(
-                f"{path}: {len(broken)} words are not UTF-8 text and left out, the first in line "
-                f"{broken[0]}"
+                f"{path}: {counted(len(broken), 'word')} left out, not UTF-8 text; the first is in "
+                f"line {broken[0]}"
             )
         if not found:
             raise UserError(f"{path} is empty: it needs lines of a word and its numbers")

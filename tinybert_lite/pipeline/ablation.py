@@ -1,4 +1,4 @@
-"""The ablation: run the method with one part left out or changed at a time, over several seeds.
+"""Run an ablation: the method with one part left out or changed at a time, over several seeds.
 
 Variants share the outputs that they have in common. An interrupted run is resumed, and a finished
 variant is not run again.

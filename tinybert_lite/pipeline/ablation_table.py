@@ -52,7 +52,7 @@ def points(runs: list[dict], name: str, split: str) -> dict[int, float]:
 
 
 def mean_and_sd(values: Collection[float], sign: str = "") -> str:
-    """Mean ± sample standard deviation as text; only the mean for one value, "–" for none."""
+    """Return mean ± sample standard deviation as text; the mean for one value, "–" for none."""
     if not values:
         return "–"
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
@@ -60,7 +60,7 @@ def mean_and_sd(values: Collection[float], sign: str = "") -> str:
 
 
 def cells(rows: list[dict], runs: list[dict]) -> list[tuple[str, ...]]:
-    """The cells of the table, means over seeds; the first row is the header."""
+    """Return the cells of the table, means over seeds; the first row is the header."""
     splits = [split for split in SPLITS if any(row[split] for row in rows)]
     heads = (head for split in (*splits, "paper") for head in (split, "− full"))
     found = [("", *heads, "seconds")]
@@ -84,7 +84,7 @@ def cells(rows: list[dict], runs: list[dict]) -> list[tuple[str, ...]]:
 def write_table(
     folder: Path, runs: list[dict], failed: dict[str, str], variants: list[Variant]
 ) -> None:
-    """Write the three files into `folder`, and print the table."""
+    """Write ablation.json, .md and .png into `folder`, and print the table."""
     rows, first = differences(runs, variants), runs[0]
     table, metric, dev = cells(rows, runs), first["metric"].replace("_", " "), first["dev_rows"]
     seeds = sorted({run["seed"] for run in runs})

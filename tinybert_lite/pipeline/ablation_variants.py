@@ -47,12 +47,12 @@ class Variant:
         return CHOICES if self.paper is None else PAPER
 
     def overrides(self, settings: Settings) -> list[str]:
-        """The overrides; max_rows limits plain rows to those that the full method augments."""
+        """Return the overrides; plain rows are limited to those that the full method augments."""
         found, limit = self.sets(settings), settings.data_augmentation.max_rows
         return found + [f"{stage}.max_rows={limit}" for stage in self.plain_rows if limit]
 
     def first_changed(self, settings: Settings) -> int:
-        """The index in CHAIN of the variant's first stage that is not shared; stage 5 never is."""
+        """Return the index in CHAIN of the first stage that is not shared; stage 5 never is."""
         changed = settings.override(self.overrides(settings))
         differs = {GENERAL: self.random_student, MID: self.without_mid, OUT: True}
         return next(
@@ -73,13 +73,13 @@ both, out = partial(in_stages, (GENERAL, MID)), partial(in_stages, (OUT,))
 
 
 def _labels_for_as_many_epochs(settings: Settings) -> list[str]:
-    """Gold labels only, for the epochs of stages 4 and 5 together."""
+    """Return gold labels only, for the epochs of stages 4 and 5 together."""
     epochs = settings.task_distill_mid.num_train_epochs + settings.task_distill_out.num_train_epochs
     return [f"{OUT}.hard_label_weight=1", f"{OUT}.num_train_epochs={epochs:g}"]
 
 
 def _as_many_steps(settings: Settings) -> list[str]:
-    """More epochs, for as many steps as with augmentation, which makes 1 + N rows of each."""
+    """Return more epochs, for as many steps as with augmentation (1 + N rows for each row)."""
     copies = 1 + settings.data_augmentation.N
     return [
         f"{stage}.num_train_epochs={getattr(settings, stage).num_train_epochs * copies:g}"
@@ -158,8 +158,8 @@ def chosen(names: list[str]) -> list[Variant]:
     for name in names:
         if name not in (*VARIANTS, PAPER, CHOICES, ALL):
             raise UserError(
-                f"--only {name} is unknown: there are the groups {PAPER}, {CHOICES} and {ALL}, "
-                f"and the variants {', '.join(VARIANTS)}"
+                f"--only {name} is unknown: use the groups {PAPER}, {CHOICES} or {ALL}, or the "
+                f"variants {', '.join(VARIANTS)}"
             )
     return [
         variant

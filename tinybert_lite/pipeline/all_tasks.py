@@ -23,7 +23,7 @@ SUMMARY = "all_tasks"
 
 
 def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]:
-    """List the tasks whose training and dev files exist, with its folder in a given `data_dir`.
+    """Return the tasks whose training and dev files exist, with their folders in `data_dir`.
 
     The tasks of the package's list come first, then the user's own tasks.
     """
@@ -39,7 +39,7 @@ def at_hand(root: Path, data_dir: Path | None) -> list[tuple[Task, Path | None]]
 
 
 def _folders(parent: Path, name: str) -> list[Path]:
-    """Folders of a task: of its name in any case (XNLI-zh: also XNLI), or of a published one."""
+    """Return a task's folders: by its name in any case (XNLI-zh: also XNLI) or published name."""
     published = TASKS[name].folders if name in TASKS else ()
     names = [name.lower(), name.split("-")[0].lower(), *published]
     # CLUE's archive of CLUEWSC holds a folder in a folder.
@@ -52,7 +52,7 @@ def _folders(parent: Path, name: str) -> list[Path]:
 def run_all_tasks(args: argparse.Namespace) -> int:
     """Run the tasks one after the other. Returns the exit code: 2 if one failed.
 
-    A failed task is named in the summary and does not stop the others. Raises UserError for flags
+    A failed task is listed in the summary and does not stop the others. Raises UserError for flags
     that are for one task only, and if there is no task to run.
     """
     root = Workspace.find(args.workspace).root
@@ -65,9 +65,9 @@ def run_all_tasks(args: argparse.Namespace) -> int:
     tasks = at_hand(root, Path(args.data_dir) if args.data_dir else None)
     if not tasks:
         raise UserError(
-            f"{args.data_dir or root} has no task folder with train.tsv and dev.tsv, such as "
-            "RTE/: put GLUE's or CLUE's folders there or name the folder that contains them with "
-            "--data_dir"
+            f"{args.data_dir or root} has no folder of a task, such as RTE/, with training and dev "
+            "rows (train.tsv and dev.tsv, or JSON, CSV, Parquet): put GLUE's or CLUE's folders "
+            "there, or name the folder that contains them with --data_dir"
         )
     names = [task.name for task, _ in tasks]
     languages = {task.language for task, _ in tasks}

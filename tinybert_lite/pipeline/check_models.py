@@ -61,8 +61,8 @@ def _check_given(workspace: Workspace, settings: Settings) -> None:
     found = load_classifier(workspace.task_teacher, task, lower_case)
     if CLASSIFIER_PART in found.new_parts:
         raise UserError(
-            f"{found.folder} was not fine-tuned on {task.name}, since it holds no classifier; "
-            f"name it with --teacher_model, and a copy is fine-tuned"
+            f"{found.folder} holds no classifier, so it was not fine-tuned on {task.name}; pass it "
+            f"with --teacher_model instead, and run_all fine-tunes a copy of it"
         )
     if workspace.student_has_weights:
         student = load_with_tokenizer(workspace.student_source, lower_case, projection="none")
@@ -74,7 +74,7 @@ def _check_given(workspace: Workspace, settings: Settings) -> None:
 
 
 def _check_other(workspace: Workspace, settings: Settings) -> None:
-    """Check a task teacher that teaches the prediction layer alone."""
+    """Check a task teacher that teaches the prediction layer only."""
     task, length = workspace.task, settings.task_distill_out.max_seq_length
     teacher = OtherClassifier(workspace.task_teacher, task, length)
     dev = workspace.data_file(task.dev_files[0])
@@ -94,7 +94,7 @@ def _check_augmentation(model: ModelFolder, workspace: Workspace, lower_case: bo
         load_with_tokenizer(model, lower_case, masked_lm=True)
     elif workspace.given_augmentation_model:
         raise UserError(
-            f"--augmentation_model {model}: holds no masked-LM head; name a model with one"
+            f"--augmentation_model {model} holds no masked-LM head; name a model that has one"
         )
     else:
         say(
@@ -113,16 +113,19 @@ def _check_layers(
     try:
         layer_mapping(options.mapping, M, N)
     except UserError as error:
-        cure = f" (--set {stage}.mapping=top)" * (M <= N)
+        cure = f"; set --set {stage}.mapping=top" * (M <= N)
         raise UserError(f"{stage}: {error}{cure}") from None
     if options.attention_weight and teacher.yields_scores and student.yields_scores:
         try:
             check_heads(*(config.num_attention_heads for config in configs), options.heads)
         except UserError as error:
-            raise UserError(f"{stage}: {error} (--set {stage}.heads=skip)") from None
+            raise UserError(
+                f"{stage}: {error}; set --set {stage}.heads=skip, which leaves out the attention "
+                f"loss"
+            ) from None
     elif options.attention_weight:
         without = student if teacher.yields_scores else teacher
         say(
-            f"{stage}: the attention scores of a {without.family} cannot be read, so hidden states "
-            f"alone are matched"
+            f"{stage}: transformers does not give access to the attention scores of the family "
+            f"{without.family}, so only hidden states are matched"
         )

@@ -13,7 +13,7 @@ from tinybert_lite.system.fields import Parser
 ALL = "all"  # --task all
 WITHOUT_EFFECT = {  # flags of the original scripts, accepted so that their command lines run
     "--data_url": "results stay in --output_dir",
-    "--cache_dir": "no file is cached there, in the original code neither",
+    "--cache_dir": "neither this code nor the original code caches files there",
     **dict.fromkeys(
         ("--local_rank", "--local-rank"),
         "the launcher passes each process its number in the environment",
@@ -60,7 +60,7 @@ def shared_flags(parser: Parser) -> None:
     )
     add(
         "--data_dir",
-        help="folder with train.tsv, dev.tsv (and test.tsv); for --task all one of task folders",
+        help="folder with train.tsv, dev.tsv (and test.tsv); for --task all one of such folders",
     )
     add(
         "--corpus",
@@ -77,14 +77,14 @@ def shared_flags(parser: Parser) -> None:
     )
     add(
         "--teacher_model",
-        help="the general teacher: BERT folder or hub name; "
-        "grow: a small one made from the text in the workspace",
+        help="the general teacher: model folder or hub name; "
+        "grow: pre-train a small one on the workspace's corpus",
     )
     add(
         "--task_teacher",
-        help="a teacher fine-tuned on the task: any Hugging Face sequence classifier. Alone it is "
-        "enough: its encoder is the general teacher; one that is not in docs/families.md teaches "
-        "stage 5 alone",
+        help="a teacher fine-tuned on the task: any Hugging Face sequence classifier; without "
+        "--teacher_model its encoder is also the general teacher; one of a family that is not in "
+        "docs/families.md teaches stage 5 only",
     )
     add(
         "--teacher_logits",
@@ -94,23 +94,31 @@ def shared_flags(parser: Parser) -> None:
     )
     add(
         "--student_model",
-        help="folder with a config.json; with weights too, stages 2 and 3 are skipped",
+        help="folder with a config.json; if it also holds weights, stages 2 and 3 are skipped",
     )
     add(
         "--student",
         metavar="SHAPE",
         help="size of a student derived from the teacher, such as layers=4,width=312 (also heads, "
-        "feed_forward); default: about a third of its layers and at most half of its width",
+        "feed_forward); default: about a third of the teacher's layers and at most half of its "
+        "width, or a shipped student",
     )
     add(
         "--augmentation_model",
         help="a model with a masked-LM head for stage 1 (default: the general teacher; without "
         "such a head only word vectors)",
     )
-    add("--workspace", help="where the numbered folders are")
+    add("--workspace", help="the workspace: the folder that holds the numbered folders")
     parser.settings(Settings, "device", "precision", "threads")
     parser.switch("--dry-run", help="print the plan and stop")
-    add("--set", dest="assignments", action="append", default=[], metavar="stage.field=value")
+    add(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="stage.field=value",
+        help="set one setting, such as task_distill_out.temperature=2; may be given several times",
+    )
 
 
 def prepared(

@@ -58,7 +58,7 @@ def compare(
     heads: str = "match",
     temperature: float = 1.0,
 ) -> dict:
-    """Compute the losses of stages 3 to 5 on a batch, without dropout; None if a part is missing.
+    """Return the losses of stages 3 to 5 on a batch, without dropout; None if a part is missing.
 
     attention_loss and hidden_loss are sums over layers (paper, Eqs. 7 to 9).
     """

@@ -20,16 +20,16 @@ from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
 
 SAMPLE_BYTES = 200_000  # bytes
-UNPACKED = 3.5  # bytes of text in a byte of a compressed file
+UNPACKED = 3.5  # bytes of text per byte of a compressed file
 
 
 @dataclass(frozen=True)
 class CorpusSample:
-    """Some documents of a corpus, and the bytes of all of it."""
+    """Some documents of a corpus, and the size of the whole corpus."""
 
     sources: list[Path]
     documents: list[list[str]]
-    total_bytes: float  # of all of it, unpacked
+    total_bytes: float  # of the whole corpus, unpacked
     language: str = "en"
 
     @classmethod
@@ -51,13 +51,13 @@ class CorpusSample:
 
     @property
     def share(self) -> float:
-        """The part of the corpus that the sample is; 1 if it is all of a small corpus."""
+        """The sample's share of the corpus, from 0 to 1; 1 for a corpus below SAMPLE_BYTES."""
         if self.total_bytes < SAMPLE_BYTES:
             return 1.0
         return min(0.99, sum(map(_bytes, self.documents)) / self.total_bytes)
 
     def sequences(self, vocabulary: Path, settings: Settings) -> Rows:
-        """Make the sequences of the sample, to estimate those of an epoch of the whole corpus.
+        """Make the sequences of the sample; return an estimate for one epoch of the whole corpus.
 
         Raises UserError if the whole corpus is one document, see `TokenisedCorpus.build`.
         """
@@ -94,7 +94,7 @@ class CorpusSample:
 
 
 def _first(documents: Iterator[list[str]], most: int) -> Iterator[list[str]]:
-    """The first documents, up to `most` bytes; at least one."""
+    """Yield the first documents, up to `most` bytes; at least one."""
     taken = 0
     for document in documents:
         yield document

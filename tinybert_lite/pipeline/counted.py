@@ -1,4 +1,4 @@
-"""The rows of a file, counted, with the lengths of a sample of them."""
+"""The number of rows of a file, with the lengths of a sample of them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ import numpy as np
 
 from tinybert_lite.data.tables import Row
 
-MOST_TOKENS = 512  # tokens: as many as most models have positions
+MOST_TOKENS = 512  # as many as most models have positions
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of texts or of tokens. lengths: (n,) tokens of n of them, special ones included, cut at
-    MOST_TOKENS · sample: those rows, if they are texts · seconds_per_row: to read and tokenise a
-    row, or to make a sequence · bytes_per_row: in its file."""
+    """Rows of texts or of tokens."""
 
     count: int
-    lengths: np.ndarray
-    sample: list[Row] = field(default_factory=list)
-    seconds_per_row: float = 0.0
-    bytes_per_row: float = 0.0
+    lengths: np.ndarray  # (n,) int, tokens of n sampled rows, special ones included
+    sample: list[Row] = field(default_factory=list)  # the sampled rows, if they are texts
+    seconds_per_row: float = 0.0  # to read and tokenise a row, or to make a sequence
+    bytes_per_row: float = 0.0  # in the file
 
     def first(self, most: int) -> Rows:
         """Return the first `most` rows; 0: all."""

@@ -1,7 +1,7 @@
-"""What a run will need: seconds for each stage, memory, and disk space.
+"""Estimate what a run needs: seconds for each stage, memory, and disk space.
 
-Counted work over measured rates. A row's multiply-adds and bytes are counted in one pass at the
-mean length and taken as proportional to the number of tokens.
+Seconds are counted work divided by measured rates. A row's multiply-adds and bytes are
+counted in one pass at the mean length and taken as proportional to the number of tokens.
 """
 
 import hashlib
@@ -16,18 +16,18 @@ from tinybert_lite.pipeline.run_computations import Computations
 from tinybert_lite.pipeline.work import Passes, Work
 from tinybert_lite.stages.settings import Settings
 
-BYTES_PER_PARAMETER = 4  # bytes of a parameter
+BYTES_PER_PARAMETER = 4  # float32
 TENSORS_PER_STATE = 3  # a saved state: the weights and the optimizer's two moments
-COPIES_WHILE_SAVING = 3  # of a state in memory, while it is written
-BYTES_PER_LOADED_TOKEN = 12  # bytes of a token of the rows that are held in memory
+COPIES_WHILE_SAVING = 3  # copies of a state in memory while it is written
+BYTES_PER_LOADED_TOKEN = 12  # of rows that are kept in memory
 REPORT_PICTURES_SECONDS = (
-    5.0  # seconds to draw the report's pictures, most of them to import matplotlib
+    5.0  # to draw the report's pictures; most of it is the import of matplotlib
 )
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run needs. seconds: by stage, also of the report · memory, disk: bytes at most."""
+    """What a run needs. seconds: by stage, and for the report · memory, disk: largest bytes."""
 
     seconds: dict[str, float]
     memory: int
@@ -36,23 +36,20 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was counted and measured of a computation, at rows of `length` tokens.
-
-    max_length: tokens that the models have positions for · multiply_adds: of one row ·
-    parameters: of the model · teacher_parameters: of the teacher of a training step."""
+    """What was counted and measured of a computation, on rows of `length` tokens."""
 
     length: int
-    max_length: int
-    multiply_adds: int
+    max_length: int  # tokens for which the models have positions
+    multiply_adds: int  # of one row
     bytes_per_row: int
     parameters: int
-    teacher_parameters: int
+    teacher_parameters: int  # of the teacher of a training step, else 0
     trains: bool
     rate: Rate
 
 
 class Estimator:
-    """Counts and measures each of a run's computations once; no more than one is in memory."""
+    """Count and measure each computation of a run once; only one is in memory at a time."""
 
     def __init__(self, computations: Computations):
         self.computations = computations
@@ -95,7 +92,7 @@ class Estimator:
         return total + written * BYTES_PER_PARAMETER * self.trained(work) / _bytes_per_second()
 
     def memory(self, work: Work, settings: Settings, name: str) -> float:
-        """Return the bytes that a stage needs at once, beside Python and its packages."""
+        """Return the bytes of memory that a stage needs, in addition to Python and its packages."""
         parts = getattr(getattr(settings, name, None), "gradient_accumulation_steps", 1)
         most = 0.0
         for passes in work.passes:
@@ -123,7 +120,7 @@ class Estimator:
 
 
 def estimate(works: dict[str, Work], computations: Computations, settings: Settings) -> Estimate:
-    """Estimate what stages need, by name. Random numbers are left as they were."""
+    """Estimate what the stages of `works` need. The state of the random numbers is unchanged."""
     on_device = computations.device.name == "cuda"
     own = 0 if on_device else psutil.Process().memory_info().rss
     with torch.random.fork_rng():
@@ -145,7 +142,7 @@ def free_memory(device: str) -> int:
 
 
 def _bytes_per_second() -> float:
-    """The speed of saving: each byte is copied, hashed and written, about three times a hash."""
+    """Return the bytes per second of saving: three times the time of SHA-256, which is timed."""
     block = bytes(1 << 22)
     started = time.perf_counter()
     hashlib.sha256(block)

@@ -1,4 +1,4 @@
-"""How many rows the stages will read, also of files that an earlier stage has yet to write."""
+"""Estimate the rows that the stages will read, also of files that are not written yet."""
 
 import random
 import time
@@ -24,28 +24,26 @@ GROWTH = 0.7  # n times as many words are about n^0.7 times as many different wo
 
 @dataclass(frozen=True)
 class Augmented:
-    """What stage 1 will do. rows: that it writes · masked: words asked of the masked LM, in texts
-    of `length` tokens · seconds: of texts and word vectors."""
+    """What stage 1 will do."""
 
-    rows: Rows
-    masked: float = 0.0
-    length: int = 3
-    seconds: float = 0.0
+    rows: Rows  # those that it writes
+    masked: float = 0.0  # masked-LM predictions, one per word
+    length: int = 3  # mean tokens of their rows
+    seconds: float = 0.0  # for reading texts and searching word vectors
 
 
 @dataclass(frozen=True)
 class EstimatedRows:
-    """The rows of a run. task_rows: the training rows of stages 4 and 5 · sequences: of each epoch
-    file of stage 2 · teacher_reads: whether the task teacher is a model, not a file of logits."""
+    """The rows of a run."""
 
     train: Rows | None = None
     dev: list[Rows] = field(default_factory=list)
     test: list[Rows] = field(default_factory=list)
-    task_rows: Rows | None = None
+    task_rows: Rows | None = None  # the training rows of stages 4 and 5
     augmented: Augmented | None = None
-    sequences: list[Rows] = field(default_factory=list)
+    sequences: list[Rows] = field(default_factory=list)  # of each epoch file of stage 2
     corpus: CorpusSample | None = None
-    teacher_reads: bool = True
+    teacher_reads: bool = True  # whether the task teacher is a model, not a file of logits
 
 
 def estimate_rows(
@@ -69,7 +67,7 @@ def estimate_rows(
 
 
 def estimate_augmentation(inputs: Inputs, settings: Settings) -> Augmented:
-    """Split a sample of the rows into words and draw variants of them, with made-up candidates."""
+    """Estimate stage 1 from a sample of the rows: words, and variants with made-up candidates."""
     options, task, train = settings.data_augmentation, settings.task, inputs.rows["train"]
     model = nn.Identity() if inputs.masked_lm else None
     augmenter = Augmenter(model, inputs.tokenizer, inputs.vectors, options, language=task.language)
@@ -108,7 +106,7 @@ def estimate_augmentation(inputs: Inputs, settings: Settings) -> Augmented:
 def _sequences(
     names: set[str], inputs: Inputs, workspace: Workspace, settings: Settings
 ) -> list[Rows]:
-    """The epoch files of stage 2, those to be written or those that are there."""
+    """Return the epoch files of stage 2, those to be written or those that exist."""
     options, folder = settings.pregenerate_training_data, workspace.sequences
     if "pregenerate_training_data" in names:
         vocabulary = known_vocabulary(workspace)

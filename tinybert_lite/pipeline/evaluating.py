@@ -88,7 +88,7 @@ def _load(
         return loading.LoadedModel(served, served.tokenizer, place, [])
     found = loading.load_classifier(place, task, lower_case)
     if "classifier" in found.new_parts:
-        remark(f"warning: {place} has no classifier, its scores are random: fine-tune it first")
+        remark(f"warning: {place} has no classifier, so its scores are random: fine-tune it first")
     found.model.to(device)
     return found
 

@@ -16,7 +16,7 @@ FINISHED, RESULTS = "5_task_distill_out", "results.json"
 
 
 def rows_elsewhere(root: Path, name: str) -> Path | None:
-    """The --data_dir of a user's task in its last report, if its rows are not in the workspace."""
+    """Return the --data_dir of a user's task in its last report, if its rows are elsewhere."""
     report = root / FINISHED / name / RESULTS
     if (root / name / OWN).is_file() or not report.is_file():
         return None
@@ -46,7 +46,7 @@ class Folders:
         return folder if self.task.language == "en" else folder / self.task.language
 
     def shipped(self, own: Path) -> Path:
-        """The path in the repository that corresponds to `own` in the workspace."""
+        """Return the path in the repository that corresponds to `own` in the workspace."""
         return SHIPPED / own.relative_to(self.root)
 
     def _own_or_shipped(self, own: Path) -> Path:

@@ -33,25 +33,26 @@ SAMPLE_ROWS = 500  # rows whose tokens are counted
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the stages and the report read. rows: by split, such as "train" · corpus: None unless
-    a stage reads text."""
+    """What the stages and the report read."""
 
     tokenizer: object
-    rows: dict[str, Rows]
+    rows: dict[str, Rows]  # by split, such as "train"
     tests: list[Rows]
     vectors: WordVectors | None = None
-    vectors_seconds: float = 0.0  # that reading them took
-    corpus: CorpusSample | None = None
-    masked_lm: bool = True  # whether stage 1 has a masked LM
+    vectors_seconds: float = 0.0  # time to read them
+    corpus: CorpusSample | None = None  # None: no stage reads text
+    # Whether stage 1 has a masked-LM head; true also if the model is still to be pre-trained.
+    masked_lm: bool = True
 
     def those(self, splits: Iterable[str]) -> list[Rows]:
+        """Return the rows of these splits, in order, without those that were not read."""
         return [self.rows[split] for split in splits if split in self.rows]
 
 
 def read_inputs(
     stages: list[Stage], report: bool, workspace: Workspace, settings: Settings
 ) -> Inputs:
-    """Read what these stages read, and with `report` what the report reads.
+    """Read the inputs of these stages, and with `report` those of the report.
 
     Every row of train, dev and test files is checked, every line of word vectors, and of a corpus
     the head, the middle and the tail of each file. Raises UserError as the stages would.
@@ -76,9 +77,9 @@ def read_inputs(
 def _task_rows(
     reader: Reader, reads: dict[str, Path], augmenting: bool, report: bool
 ) -> dict[str, Rows]:
-    """Read the task's files among `reads`, and the rows of stages 4 and 5 if they are there.
+    """Read the task's files among `reads`, and the rows of stages 4 and 5 if they exist.
 
-    Until these are written the training rows stand for them."""
+    If they do not exist yet, the training rows are read in their place."""
     workspace, rows = reader.workspace, reads.get("rows")
     own = rows and rows != workspace.data_file("train") and has_rows(rows) and not augmenting
     found = {
@@ -92,7 +93,7 @@ def _task_rows(
 
 
 def _augmented(reader: Reader, path: Path) -> Rows:
-    """Augmented rows: all of a user's own file, of one that stage 1 wrote the first rows."""
+    """Read a user's augmented rows; of those of stage 1 only the first 10 × SAMPLE_ROWS."""
     made = (read_manifest(reader.workspace.augmentation) or {"metrics": {}})["metrics"]
     count = made.get("augmented_rows")
 
@@ -118,7 +119,7 @@ def _tests(reader: Reader) -> list[Rows]:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads and counts the files of a task, for these stages (names)."""
+    """Read and count the files of a task, for these stages (names)."""
 
     workspace: Workspace
     settings: Settings
@@ -140,7 +141,7 @@ class Reader:
     def rows(
         self, path: Path, read: Callable, task: Task | None = None, labelled: bool = True
     ) -> Rows:
-        """Read all rows of a file with `read(path, task)`, a table, and tokenise some of them."""
+        """Read all rows of a file with `read`, (path, task) -> Table, and tokenise some of them."""
         task, started = task or self.workspace.task, time.perf_counter()
         texts_needed = read == self.train and "data_augmentation" in self.stages
         if holds_ids(path) and not texts_needed:
@@ -159,7 +160,7 @@ class Reader:
 
 
 def known_vocabulary(workspace: Workspace) -> Path:
-    """The run's tokenizer; before a teacher is pre-trained that of the shipped teacher."""
+    """Return the run's tokenizer; until a teacher is pre-trained, that of the shipped teacher."""
     own = Path(workspace.vocabulary)
     shipped = workspace.shipped(workspace.teacher_home) / CLASSROOM / "vocab.txt"
     return own if own.is_file() or has_pieces(own) else shipped
@@ -173,5 +174,5 @@ def _dev(path: Path, task: Task) -> Table:
 
 
 def _test(path: Path, task: Task) -> Table:
-    """Read a test file, and if it has labels check those too."""
+    """Read a test file, and check its labels if it has any."""
     return read_table(path, task, labelled=None)

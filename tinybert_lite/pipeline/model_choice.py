@@ -9,9 +9,9 @@ from tinybert_lite.system.errors import UserError
 def resolve_teacher(folder: ModelFolder, workspace: Folders) -> ModelFolder:
     """Return the teacher for a folder: the model in it, else the model in its classroom/.
 
-    For a `teacher_model` without a model it is the shipped teacher, else the small teacher that
-    stage `pretrain` makes.
-    Raises UserError for a model without weights or without a config.json, and for no model at all.
+    If `teacher_model` holds no model, it is the shipped teacher, else the small teacher that stage
+    `pretrain` makes. Raises UserError for a model without weights or without a config.json, and if
+    there is no model.
     """
     grown = folder.path.resolve() == workspace.grown_teacher
     if folder.has_config and not folder.weights_file and not grown:
@@ -50,7 +50,7 @@ def may_be_pretrained_version_of(teacher: ModelFolder, task_teacher: ModelFolder
 SHIPPED_STUDENTS = {  # width, layers and heads of a BERT -> its student in student_model/
     (768, 12, 12): "tinybert4",  # the paper's
     (256, 6, 4): CLASSROOM,
-    (192, 6, 4): CLASSROOM,  # the size that `pretrain` grows
+    (192, 6, 4): CLASSROOM,  # the default size of `pretrain`
     (192, 4, 4): CLASSROOM,
 }
 
@@ -58,7 +58,7 @@ SHIPPED_STUDENTS = {  # width, layers and heads of a BERT -> its student in stud
 def shipped_student(teacher: ModelFolder) -> str:
     """Name the shipped student for a teacher, or "" if it gets a derived one."""
     if not teacher.has_config:
-        return CLASSROOM  # it will be grown, with the heads of classroom/
+        return CLASSROOM  # it will be pre-trained here, with as many attention heads as classroom/
     config = teacher.config
     size = config.hidden_size, config.num_hidden_layers, config.num_attention_heads
     return SHIPPED_STUDENTS.get(size, "") if config.model_type == "bert" else ""

@@ -16,7 +16,7 @@ from tinybert_lite.data.split_files import has_rows, splits_in
 from tinybert_lite.data.tables import NO_AGREEMENT
 from tinybert_lite.data.tasks import OWN, TASKS, own_task
 from tinybert_lite.pipeline import folders
-from tinybert_lite.system.console import say
+from tinybert_lite.system.console import counted, say
 from tinybert_lite.system.errors import UserError, listed
 from tinybert_lite.system.files import write_atomically
 from tinybert_lite.system.outputs import ASIDE, Outputs
@@ -65,8 +65,8 @@ def _in_folder(folder: Path) -> tuple[Path, dict[str, Path]]:
     found = splits_in(folder)
     if "train" not in found:
         raise UserError(
-            f"{folder} holds no training rows: name the file, or call it train with one of the "
-            f"endings {', '.join(KINDS)}"
+            f"{folder} holds no file of training rows; name the file itself, or rename it to train "
+            f"with one of the endings {', '.join(KINDS)}"
         )
     say(f"files      {', '.join(f'{split} {path.name}' for split, path in found.items())}")
     return found.pop("train"), found
@@ -101,11 +101,13 @@ def report(data: OwnData) -> str:
         sizes += f" ({len(train) - len(labelled)} of train without a label, for distillation only)"
     lines = [f"rows       {sizes}"]
     if data.left_out:
-        lines.append(f"left out   {data.left_out} rows without a gold label ({NO_AGREEMENT})")
+        lines.append(
+            f"left out   {counted(data.left_out, 'row')} without a gold label ({NO_AGREEMENT})"
+        )
     if data.duplicates:
         lines.append(
-            f"duplicates {data.duplicates} removed from train, which are in train, dev or test "
-            "already"
+            f"duplicates {counted(data.duplicates, 'row')} removed from train, already in train, "
+            "dev or test"
         )
     if labels := data.description["labels"]:
         counts = Counter(row.label for row in [*labelled, *data.splits["dev"]])
@@ -114,8 +116,8 @@ def report(data: OwnData) -> str:
         uneven = max(counts.values()) > 3 * min(counts.values())
         if uneven and data.description["metric"] == METRICS[0]:
             lines.append(
-                f"metric     accuracy; the labels are uneven, --metric {METRICS[1]} would weight "
-                "each label equally"
+                f"metric     accuracy; the labels differ in frequency, and --metric {METRICS[1]} "
+                "weights each label equally"
             )
     else:
         numbers = [float(row.label) for row in labelled]
@@ -138,4 +140,5 @@ def report(data: OwnData) -> str:
 
 
 def short_text(text: str, most: int = 70) -> str:
+    """Return a text, cut to `most` characters."""
     return text if len(text) <= most else text[: most - 2].rstrip() + " …"

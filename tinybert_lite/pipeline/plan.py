@@ -22,7 +22,7 @@ from tinybert_lite.stages import (
 )
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage, stale
-from tinybert_lite.system.console import duration, remark, say
+from tinybert_lite.system.console import counted, duration, remark, say
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.machine import machine, set_threads
@@ -38,13 +38,13 @@ STAGES = (
     task_distill_out.STAGE,
 )
 REPORT = "report"  # the name of the last step in --from, --until and --only
-# As the titles and the folders count.
+# The numbers in titles and folder names, and keys of the stages without a number.
 STAGE_KEYS = dict(zip((GROWN, "1", "2", "3", "teacher", "4", "5"), STAGES, strict=True))
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One stage of a plan. `state`: "to do", "done" or "not needed"; `reason`: its reason."""
+    """A stage of a plan. state: "to do", "done" or "not needed" · reason: why."""
 
     stage: Stage
     folder: Path
@@ -53,7 +53,7 @@ class Planned:
 
 
 def stages(baseline: bool = False, int8: bool = False) -> tuple[Stage, ...]:
-    """The stages in the order of a run, optionally with the undistilled student and 8 bits."""
+    """Return the stages in the order of a run; the undistilled student and 8 bits are optional."""
     return (*STAGES, *[undistilled.STAGE] * baseline, *[quantize.STAGE] * int8)
 
 
@@ -87,7 +87,7 @@ def make_plan(
 
 
 def writes_one_of(stage: Stage, workspace: Workspace, paths: Iterable[Path]) -> bool:
-    """Whether a path is the stage's folder or a file that the stage writes into it."""
+    """Whether one of the paths is the stage's folder or a file that the stage writes into it."""
     folder = stage.folder(workspace)
     return any(
         path == folder or path.parent == folder and any(map(path.match, stage.writes))
@@ -96,14 +96,14 @@ def writes_one_of(stage: Stage, workspace: Workspace, paths: Iterable[Path]) -> 
 
 
 def to_do(plan: list[Planned]) -> list[Planned]:
-    """The stages of a plan that have to run."""
+    """Return the stages of a plan that have to run."""
     return [item for item in plan if item.state == "to do"]
 
 
 def print_plan(
     plan: list[Planned], workspace: Workspace, settings: Settings, estimated: Estimate | None
 ) -> None:
-    """Print the plan, with what it needs if something is to do.
+    """Print the plan, and the estimate if a stage has to run.
 
     Raises UserError if the disk has too little space for it.
     """
@@ -134,8 +134,9 @@ def print_plan(
 def _print_cost(stages: int, root: Path, estimated: Estimate, device: str) -> None:
     place = next(place for place in (root, *root.parents) if place.exists())
     free, memory = shutil.disk_usage(place).free, free_memory(device)
+    report = " and the report" * (REPORT in estimated.seconds)
     say(
-        f"\n  to do: {stages} stages{' and the report' * (REPORT in estimated.seconds)}, "
+        f"\n  to do: {counted(stages, 'stage')}{report}, "
         f"about {duration(sum(estimated.seconds.values()))} on this machine, about "
         f"{estimated.memory / 1e9:.1f} GB of memory ({memory / 1e9:.1f} GB free), "
         f"{estimated.disk / 1e6:,.0f} MB on disk ({free / 1e9:,.0f} GB free)\n"
@@ -154,21 +155,21 @@ def _print_cost(stages: int, root: Path, estimated: Estimate, device: str) -> No
 
 
 def shown(path: Path, workspace: Workspace) -> str:
-    """The path as text, relative to the workspace if it is in there."""
+    """Return a path as text, relative to the workspace if it is inside."""
     path = Path(path)
     return str(path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path)
 
 
 def choose(names: list[str], first: str | None, last: str | None, only: str | None) -> list[str]:
-    """Return the names from `first` to `last`, or `only` one; each may also be a stage's number.
+    """Return the names from `first` to `last`, or `only` one; each may also be a stage's key.
 
     Raises UserError for an unknown name, and if `first` comes after `last`."""
     numbers = {number: stage.name for number, stage in STAGE_KEYS.items() if stage.name in names}
     for name in (first, last, only):
         if name and name not in (*names, *numbers):
             raise UserError(
-                f"no stage is called {name!r}: use one of {', '.join(names)}, or a number as the "
-                f"plan counts, {', '.join(numbers)}"
+                f"no stage is called {name!r}: use one of {', '.join(names)}, or one of the keys "
+                f"{', '.join(numbers)}"
             )
     first, last, only = (numbers.get(name, name) for name in (first, last, only))
     if only:

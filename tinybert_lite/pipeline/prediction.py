@@ -23,19 +23,19 @@ from tinybert_lite.models.labels import OutputLabels
 from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import predict
-from tinybert_lite.system.console import remark, say
+from tinybert_lite.system.console import counted, remark, say
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import written_beside
 from tinybert_lite.system.lines import PACKED
 
 BLOCK = 1000  # rows read, predicted and written at once
-# The texts, the predicted label or number, and its probability; without texts an empty answer
+# The texts, the predicted label or number, and its probability; without texts an empty prediction
 Answer = tuple[Texts | None, str, float | None]
 
 
 class Predictor:
-    """Predicts texts with the model of a finished model folder or a serving folder.
+    """Predict texts with the model of a finished model folder or a serving folder.
 
     labels: the K labels in the order of the outputs; empty for a regression.
     """
@@ -76,8 +76,9 @@ class Predictor:
     def answers(self, texts: Iterable[Texts | None]) -> Iterator[Answer]:
         """Yield a label and its probability, or a number and None, for each text or pair.
 
-        A text or pair is (text a, text b or None); for None the answer is empty. Texts are read and
-        predicted block by block; an error of the reader comes after the answers to what it read.
+        A text or pair is (text a, text b or None); for None the prediction is empty. Texts are read
+        and predicted in blocks; if reading fails, the error is raised after the predictions of the
+        texts read before it.
         """
         texts, failed = iter(texts), None
         while not failed:
@@ -125,7 +126,7 @@ def _fine_tuned(folder: ModelFolder):
 def answered(
     predictor: Predictor, rows: Iterable[RowToPredict]
 ) -> Iterator[tuple[RowToPredict, Answer]]:
-    """Yield each row with its answer."""
+    """Yield each row with its prediction."""
     waiting: deque[RowToPredict] = deque()
 
     def texts() -> Iterator[Texts | None]:
@@ -138,7 +139,7 @@ def answered(
 
 
 def cells(answer: Answer, regression: bool = False) -> list[str]:
-    """The columns of a prediction: label or number, probability (of a label), and the texts."""
+    """Return the columns of a prediction: label or number, probability (of a label), texts."""
     texts, said, probability = answer
     sure = "" if probability is None else f"{probability:.4f}"
     return [said, *[sure] * (not regression), *(text for text in texts or () if text is not None)]
@@ -153,7 +154,7 @@ def write_answers(
 ) -> int:
     """Write predictions and the rows' other columns to a `.csv` or `.tsv`; return their number.
 
-    If a row cannot be read, or at Ctrl-C, the answers so far are written, and the error says so.
+    If a row cannot be read, or at Ctrl-C, the predictions so far are kept, and the error says so.
     """
     texts = ["text_a", *["text_b"] * pairs]
     own = ["prediction", *["probability"] * (not regression), *texts]
@@ -181,12 +182,12 @@ def write_answers(
             failed = error
     if failed:
         why = str(failed) or "stopped"
-        raise type(failed)(f"{why}; the answers to the first {rows:,} rows are in {path}")
+        raise type(failed)(f"{why}; {counted(rows, 'prediction')} written to {path}")
     return rows
 
 
 def count_lines(path: Path) -> int | None:
-    """Count the lines below a header, about the number of rows; None for a packed file."""
+    """Return the number of lines below a header, about that of rows; None for a packed file."""
     if path.suffix in (*PACKED, PARQUET) or not path.is_file():
         return None
     with open(path, "rb") as file:
@@ -214,7 +215,7 @@ def answering_folder(given: str | None, runtime: str | None, workspace: Workspac
 
 
 def say_answers(answers: Iterable[Answer], regression: bool) -> None:
-    """Print one prediction per line, above a progress bar. Ctrl-C says how many there are."""
+    """Print one prediction per line, above a progress bar; at Ctrl-C, how many were made."""
     count = 0
     try:
         for answer in answers:
@@ -223,5 +224,6 @@ def say_answers(answers: Iterable[Answer], regression: bool) -> None:
             count += 1
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"stopped after {count:,} answers; the same command starts again from the first row"
+            f"stopped after {counted(count, 'prediction')}; the same command starts again from the "
+            "first row"
         ) from None

@@ -1,4 +1,4 @@
-"""The profiles smoke, classroom and paper: the settings in which each differs from the defaults.
+"""The profiles smoke, classroom and paper: settings that differ from the defaults.
 
 settings = profile("classroom", task="SST-2").override(["task_distill_out.temperature=2"])
 """
@@ -9,7 +9,7 @@ from tinybert_lite.system.fields import changed, known
 
 
 def _smoke(task: Task, grown: bool) -> dict[str, dict]:
-    """For runs of seconds: a test of every part; the student learns almost nothing."""
+    """Return the settings of smoke, a test of every part in seconds; the student learns little."""
     brief = dict(max_steps=12, max_seq_length=48, eval_batch_size=64, max_rows=256)
     fast = dict(learning_rate=1e-3, **brief)
     return dict(
@@ -26,15 +26,15 @@ def _smoke(task: Task, grown: bool) -> dict[str, dict]:
 
 
 def _length(task: Task) -> int:
-    """Tokens per row: 64 for a sentence; 128 for a pair (both as in the paper) and for Chinese."""
+    """Return the tokens per row, as in the paper: sentence 64, pair 128; Chinese text 128."""
     return 128 if task.text_b or task.language == "zh" else 64
 
 
 def _classroom(task: Task, grown: bool) -> dict[str, dict]:
-    """For runs of minutes on two CPU cores.
+    """Return the settings of classroom, for runs of minutes on two CPU cores.
 
-    Small models with random weights need high learning rates, and so does a teacher grown here; one
-    that was pre-trained elsewhere is fine-tuned with a low learning rate.
+    Small models with random weights need high learning rates, and so does a teacher that was
+    pre-trained here; one that was pre-trained elsewhere is fine-tuned with a low learning rate.
     """
     text = dict(learning_rate=1e-3, max_seq_length=64, eval_batch_size=64)
     rows = dict(max_seq_length=_length(task), eval_batch_size=64)
@@ -54,7 +54,7 @@ def _classroom(task: Task, grown: bool) -> dict[str, dict]:
 
 
 def _paper(task: Task, grown: bool) -> dict[str, dict]:
-    """The paper's settings, by task."""
+    """Return the paper's settings for a task."""
     rows = dict(max_seq_length=_length(task))
     return dict(
         data_augmentation=dict(N=task.variants, max_seq_length=512),
@@ -74,7 +74,7 @@ PROFILES = {"smoke": _smoke, "classroom": _classroom, "paper": _paper}
 def profile(
     name: str = "classroom", task: str | Task = FOLDERS_OWN_TASK, grown: bool = True
 ) -> Settings:
-    """Return a profile's settings for a task, and for a teacher that was grown here or not.
+    """Return a profile's settings for a task; grown: the teacher was or will be pre-trained here.
 
     Raises UserError for an unknown profile or task."""
     known(name, PROFILES, f"--profile {name} is unknown")

@@ -1,4 +1,4 @@
-"""How fast this machine is at a computation: measured with the run's own shapes."""
+"""Measure the speed of a computation on this machine, with the models' and batches' real sizes."""
 
 import time
 from dataclasses import dataclass
@@ -11,24 +11,23 @@ from tinybert_lite.stages.settings import Training
 from tinybert_lite.training.optimizer import make_optimizer
 
 MOST_MULTIPLY_ADDS = 2.4e10  # of a batch that is timed: half a second on two CPU cores
-MEASURING_SECONDS, MEASURING_CALLS = 0.15, 7  # a measurement ends after so many of either
-LEAST_SHARE_OF_ROWS = 0.6  # of a batch's time, its rows' share: a guard against noise
+MEASURING_SECONDS, MEASURING_CALLS = 0.15, 7  # a measurement ends at either
+LEAST_SHARE_OF_ROWS = 0.6  # of a batch's time; limits the effect of noise
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A computation's speed. seconds_per_batch: what each batch takes beside its rows, such as
-    the optimizer's update."""
+    """A computation's speed."""
 
     multiply_adds_per_second: float
-    seconds_per_batch: float = 0.0
+    seconds_per_batch: float = 0.0  # in addition to the rows, such as the optimizer's update
 
 
 def measure(computation: Computation, length: int, batch_size: int, row_multiply_adds: int) -> Rate:
     """Time a computation on rows of `length` tokens.
 
-    A batch that is more than `MOST_MULTIPLY_ADDS` is divided: from the times of two smaller ones
-    follow that of a row and that of a batch.
+    A batch of more than `MOST_MULTIPLY_ADDS` is not timed. Two smaller batches are, and the times
+    per row and per batch are computed from them.
     """
     rows = max(1, min(batch_size, int(MOST_MULTIPLY_ADDS / max(1, row_multiply_adds))))
     seconds = _seconds(computation, rows, length)
@@ -55,7 +54,7 @@ def _seconds(computation: Computation, rows: int, length: int) -> float:
 
 
 def _update(computation: Computation):
-    """A function that does what the training loop does after the gradients."""
+    """Return a function that does what the training loop does after the backward pass."""
     model = computation.model
     optimizer = make_optimizer(model, Training(), torch.device(computation.device.name))
 
@@ -67,7 +66,7 @@ def _update(computation: Computation):
 
 
 def _median_seconds(call) -> float:
-    """The median over several calls after the first, which also takes memory and warms caches."""
+    """Return the median over several calls, without the first, which allocates memory."""
     times: list[float] = []
     while len(times) < 2 or len(times) < MEASURING_CALLS and sum(times) < MEASURING_SECONDS:
         started = time.perf_counter()

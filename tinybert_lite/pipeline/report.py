@@ -6,7 +6,7 @@ from tinybert_lite.pipeline.results import gather
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import REPORT_FILES
-from tinybert_lite.system.console import grid, say
+from tinybert_lite.system.console import counted, grid, say
 from tinybert_lite.system.files import write_atomically, write_json
 from tinybert_lite.system.outputs import HISTORY, MANIFEST, Outputs, read_manifest
 from tinybert_lite.training.history import read_history
@@ -25,7 +25,7 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
     rows = table(results)
     say(f"\n{grid(rows)}\n\n  {summary(results)}")
     for split, scores in results["test"].items():
-        metric = next(iter(scores["student"]))  # the diagnostic set has a metric of its own
+        metric = next(iter(scores["student"]))  # the diagnostic set has its own metric
         values = (f"{name} {found[metric]:.4f}" for name, found in scores.items())
         say(f"  {split} {metric}: {', '.join(values)}")
     write_markdown(folder / "report.md", report_lines(results, rows, pictures))
@@ -37,7 +37,7 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
 
 
 def table(results: dict) -> list[tuple[str, ...]]:
-    """Score, size and time of teacher, student and undistilled student, below a header row."""
+    """Return score, size and time of teacher, student and undistilled student, below a header."""
     metric, cost = results["metric"], results["cost"]
     cost = {**cost, "undistilled": cost["student"]}
     rows = [("", f"dev {metric}", "parameters", "float32 size", "time per row")]
@@ -57,14 +57,14 @@ def table(results: dict) -> list[tuple[str, ...]]:
 
 
 def shown_scores(scores: dict[str, float]) -> dict[str, float]:
-    """Leave out the means of two scores, which are only used as a primary metric."""
+    """Return the scores without means of two scores, which are only used as a primary metric."""
     return {name: value for name, value in scores.items() if "_and_" not in name}
 
 
 def retention(results: dict) -> float | None:
-    """The student's primary metric in percent of the teacher's.
+    """Return the student's primary metric in percent of the teacher's.
 
-    None where that means nothing: the teacher's score is unknown, 0 or at chance, or one of the two
+    None if that has no meaning: the teacher's score is unknown, 0 or at chance, or one of the two
     is negative.
     """
     metric, teacher = results["metric"], results.get("teacher")
@@ -75,7 +75,7 @@ def retention(results: dict) -> float | None:
 
 
 def summary(results: dict) -> str:
-    """One or two sentences on scores, size and speed."""
+    """Return one to three sentences on scores, size and speed."""
     student = results["cost"]["student"]
     if not results["teacher"]:
         return (
@@ -86,19 +86,30 @@ def summary(results: dict) -> str:
     teacher, kept, same = results["cost"]["teacher"], retention(results), results["agreement"]
     compared = [
         *([] if kept is None else [f"has {kept:.1f} % of the teacher's dev score"]),
-        *([] if same is None else [f"agrees with it on {100 * same:.1f} % of the dev rows"]),
-        f"has {teacher['parameters'] / student['parameters']:.1f} × fewer parameters",
+        *(
+            []
+            if same is None
+            else [f"agrees with the teacher on {100 * same:.1f} % of the dev rows"]
+        ),
     ]
-    faster = teacher["milliseconds_a_row"] / student["milliseconds_a_row"]
-    chance = "No retention is given: one of the two dev scores is not above chance. "
-    return (
-        f"{'' if kept is not None else chance}"
-        f"The student {', '.join(compared)} and is {faster:.1f} × faster here."
+    smaller = teacher["parameters"] / student["parameters"]
+    slower = teacher["milliseconds_a_row"] / student["milliseconds_a_row"]
+    chance = (
+        "No retention is given, since the teacher's dev score is not above chance, or a score is "
+        "negative."
+    )
+    return " ".join(
+        [
+            *[chance] * (kept is None),
+            *[f"The student {' and '.join(compared)}."] * bool(compared),
+            f"The teacher has {smaller:.1f} times as many parameters and takes {slower:.1f} times "
+            "as long per row here.",
+        ]
     )
 
 
 def report_lines(results: dict, rows: list[tuple[str, ...]], pictures: list[Path]) -> list[str]:
-    """The lines of report.md."""
+    """Return the lines of report.md."""
     counts = results["rows"]
     seconds = [(stage, f"{value:.1f}") for stage, value in results["seconds"].items()]
     return [
@@ -112,7 +123,7 @@ def report_lines(results: dict, rows: list[tuple[str, ...]], pictures: list[Path
         f"{listed(results['versions'])}.",
         "",
         *(
-            f"Left out: {found['rows']} rows of {name}, the first in {found['first']}.\n"
+            f"Left out: {counted(found['rows'], 'row')} of {name}; the first is {found['first']}.\n"
             for name, found in results["left_out"].items()
         ),
         *markdown_table([("stage", "seconds"), *seconds]),
@@ -121,12 +132,12 @@ def report_lines(results: dict, rows: list[tuple[str, ...]], pictures: list[Path
 
 
 def listed(versions: dict[str, str]) -> str:
-    """Versions as text, such as "python 3.12, torch 2.13"."""
+    """Return versions as text, such as "python 3.12, torch 2.13"."""
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Lines of a Markdown table, header row first, and an empty line at the end."""
+    """Return the lines of a Markdown table, header first, and an empty line at the end."""
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     return [head, "|" + "---|" * len(rows[0]), *body, ""]
 

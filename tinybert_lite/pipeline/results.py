@@ -101,8 +101,11 @@ def gather(workspace: Workspace, settings: Settings) -> dict:
 
 @dataclass(frozen=True)
 class Teacher:
-    """The results of a task teacher. A BERT has all fields, another classifier has no `model`, and
-    a file of logits has none."""
+    """The results of a task teacher.
+
+    An encoder whose layers are matched has all fields, another classifier has no `model`, and a
+    file of logits has none.
+    """
 
     scores: dict[str, float] | None = None
     logits: np.ndarray | None = None  # of the rows of the first dev file, (n, K)

@@ -1,6 +1,7 @@
-"""What the stages compute with a run's models, to be counted and timed before the run.
+"""Build the computations of a run's stages, to be counted and timed before the run.
 
-The models have the shapes of the run's models and arbitrary weights, so nothing is loaded.
+The models have the configurations of the run's models and arbitrary weights, so no weights are
+loaded.
 """
 
 from copy import deepcopy
@@ -32,22 +33,24 @@ from tinybert_lite.system.errors import UserError
 class Computations:
     """The computations of a run, by name.
 
-    A stage's name: its training step. "teacher" and "student": a prediction with the task's
-    classifier; "int8": with the 8-bit student; "general teacher": of one masked place in each row.
+    A stage's name: its training step. "teacher", "student", "int8": a prediction of the task's
+    classifier; "general teacher": a masked-LM prediction at one position per row.
     """
 
     def __init__(self, workspace: Workspace, settings: Settings, device: Device):
         self.workspace, self.settings, self.device = workspace, settings, device
 
     def __getitem__(self, name: str) -> Computation:
-        """Make a computation. Raises UserError for models that do not fit each other, or
-        that cannot be built."""
+        """Make a computation.
+
+        Raises UserError for models that do not fit each other, or that cannot be built."""
         try:
             return self._make(name)
         except (RuntimeError, TypeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:150]
+            what = name if hasattr(self.settings, name) else "predictions"
             raise UserError(
-                f"the models of {name} cannot be built ({reason}): check the config.json of "
+                f"the models for {what} cannot be built ({reason}); check the config.json of "
                 f"{self.workspace.teacher} and {self.workspace.student_source}"
             ) from None
 
@@ -146,7 +149,7 @@ def _model(config, **parts) -> Encoder:
 
 @torch.no_grad()
 def _filled(model: nn.Module) -> nn.Module:
-    """Set all parameters without random numbers: drawing those takes longer than a pass."""
+    """Set all parameters without random numbers, which would take longer than a forward pass."""
     for parameter in model.parameters():
         values = torch.linspace(-0.05, 0.05, parameter.numel(), dtype=parameter.dtype)
         parameter.copy_(values.view_as(parameter))
@@ -154,7 +157,7 @@ def _filled(model: nn.Module) -> nn.Module:
 
 
 def _task_teacher(folder: ModelFolder, config, classes: int) -> nn.Module:
-    """The task teacher's model: an encoder, or a classifier of another architecture."""
+    """Return the task teacher's model: an encoder, or a classifier of another architecture."""
     if folder.kind != KIND_OTHER_CLASSIFIER:
         return _model(config, num_labels=classes)
     with no_init_weights():

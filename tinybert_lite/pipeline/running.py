@@ -71,9 +71,10 @@ def run_all(
 def prepare(
     plan: list[Planned], workspace: Workspace, settings: Settings, report: bool
 ) -> Estimate | None:
-    """Open and check all that the stages to do will read; return what the run needs.
+    """Open and check the inputs of the stages that have to run, of a corpus only parts.
 
-    None if no stage is to do. Raises UserError for what a stage or the report would refuse.
+    Returns the time, memory and disk space that the run needs; None if no stage has to run.
+    Raises UserError for what a stage or the report would refuse.
     """
     todo = [item.stage for item in to_do(plan)]
     if not todo:
@@ -92,7 +93,7 @@ def prepare(
 def run_plan(
     plan: list[Planned], workspace: Workspace, settings: Settings, force: bool = False
 ) -> list[StageResult]:
-    """Run the stages that are to do. Returns one result per stage of the plan."""
+    """Run the stages of a plan that have to run. Returns one result per stage of the plan."""
     results, todo = [], to_do(plan)
     for item in plan:
         if item in todo:
@@ -119,7 +120,7 @@ def check_inputs(workspace: Workspace, chosen: list[str]) -> None:
             f"{lost} is missing: put {workspace.task_name}'s files there, name their folder with "
             "--data_dir, or fetch a public task with python -m tinybert_lite.download"
         )
-    _ = workspace.student_source  # raises if none fits the teacher
+    _ = workspace.student_source  # raises UserError if no student fits the teacher
 
 
 def missing_rows(workspace: Workspace) -> Path | None:
@@ -130,9 +131,9 @@ def missing_rows(workspace: Workspace) -> Path | None:
 def needed(
     workspace: Workspace, upto: str, made: Callable[[Stage], bool] = lambda stage: False
 ) -> list[Stage]:
-    """List the stages whose outputs a stage or the report needs, in the order of a run.
+    """Return the stages whose outputs `upto`, a stage or the report, needs, in the order of a run.
 
-    A stage that is `made` is left out, and so are stages that only it needs.
+    Stages that are `made` are left out, and so are stages that only these need.
     """
     place = [*(stage.name for stage in STAGES), REPORT].index(upto)
     read = [workspace.final_student]

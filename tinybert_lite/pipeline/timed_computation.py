@@ -1,6 +1,6 @@
-"""One computation of a stage: run on made-up rows, to be counted and timed.
+"""A computation of a stage on made-up rows, to be counted and timed.
 
-No formula of an architecture is used: multiply-adds and bytes are counted in a real pass.
+Multiply-adds and bytes are counted in a real pass, so this works for every architecture.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class Computation:
 
     @property
     def teacher_parameters(self) -> int:
-        """The number of parameters of the teacher of a training step."""
+        """The number of parameters of the teacher of a training step; 0 without a teacher."""
         return _size(self.teacher) if self.teacher else 0
 
     @property

@@ -1,4 +1,4 @@
-"""The counted work of each stage: rows of tokens through which computation, and how many updates.
+"""Count the work of each stage: how many rows pass through which model, and how many updates.
 
 `WORK` is the table: a stage's name → a function of its work. Nothing is measured here.
 """
@@ -15,41 +15,36 @@ from tinybert_lite.pipeline.results import PROBE_ROWS
 from tinybert_lite.stages.settings import Settings, Training
 from tinybert_lite.training.schedule import epoch_bounds
 
-TIMED = 6 * 128  # rows that the report gives a model to measure its time per row
-BYTES_PER_TOKEN = 4  # of plain text, about as many in English and in Chinese
+TIMED = 6 * 128  # rows with which the report measures a model's time per row
+BYTES_PER_TOKEN = 4  # of plain text; about the same in English and in Chinese
 
 
 @dataclass(frozen=True)
 class Passes:
-    """`rows` rows of `length` tokens, the mean, through a computation of `Computations`.
+    """Rows that pass through a computation."""
 
-    updates: of the optimizer · max_length: tokens of the longest row."""
-
-    computation: str
+    computation: str  # its name in `Computations`
     rows: float
-    length: int
+    length: int  # mean number of tokens
     batch_size: int
-    updates: int = 0
-    max_length: int = 0
+    updates: int = 0  # of the optimizer
+    max_length: int = 0  # tokens of the longest row
 
 
 @dataclass(frozen=True)
 class Work:
-    """A stage's work. text_seconds: of reading and tokenising text, as timed on a sample.
-
-    models_written, states_written: how often the trained model is written, without and with what is
-    needed to resume · models_kept: on the disk · text_bytes: written to the disk."""
+    """A stage's work."""
 
     passes: list[Passes] = field(default_factory=list)
-    text_seconds: float = 0.0
-    models_written: int = 0
-    states_written: int = 0
-    models_kept: int = 0
-    text_bytes: float = 0.0
+    text_seconds: float = 0.0  # to read and tokenise text, estimated from a sample
+    models_written: int = 0  # how often the model is saved
+    states_written: int = 0  # how often a state (for resuming) is saved
+    models_kept: int = 0  # models that stay on the disk
+    text_bytes: float = 0.0  # bytes of text written to the disk
 
 
 def _training(name: str, epochs: Sequence[Rows], options: Training) -> Work:
-    """Training on `epochs`, the rows of each, which are repeated if there are more epochs."""
+    """Return the work of training on the files `epochs`, which repeat if there are more epochs."""
     most, size = options.max_seq_length, options.train_batch_size
 
     def rows(epoch: int) -> int:
@@ -67,7 +62,7 @@ def _training(name: str, epochs: Sequence[Rows], options: Training) -> Work:
 
 
 def _predicting(name: str, files: Sequence[Rows], options: Training, times=1) -> list[Passes]:
-    """The passes of a model over these files, `times` times each."""
+    """Return the passes of a model over these files, `times` times each."""
     most, size = options.max_seq_length, options.eval_batch_size
     return [
         Passes(name, times * rows.count, rows.mean_length(most), size, 0, rows.max_length(most))
@@ -78,8 +73,10 @@ def _predicting(name: str, files: Sequence[Rows], options: Training, times=1) ->
 def _on_task(
     name: str, rows: Rows, found: EstimatedRows, settings: Settings, evaluated: str = "", teacher=()
 ) -> Work:
-    """Training on a task's rows. evaluated: the computation that reads the dev rows at each
-    evaluation, and once more in the end · teacher: the files that the task teacher reads."""
+    """Return the work of training on a task's rows.
+
+    evaluated: the computation that predicts the dev rows at each evaluation, and once at the end ·
+    teacher: the files that the task teacher predicts."""
     options = getattr(settings, name)
     rows = rows.first(options.max_rows)
     work = _training(name, [rows], options)
@@ -121,7 +118,7 @@ def _pregenerate(found: EstimatedRows, settings: Settings) -> Work:
 
 
 def _general(found: EstimatedRows, settings: Settings) -> Work:
-    if not found.sequences:  # none are there, and none will be made: the stage refuses to run
+    if not found.sequences:  # none exist, and none will be written: the stage raises an error
         return Work()
     return _training("general_distill", found.sequences, settings.general_distill)
 
@@ -135,7 +132,7 @@ def _mid(found: EstimatedRows, settings: Settings) -> Work:
 
 
 def _taught(name: str, student: str, found: EstimatedRows, settings: Settings) -> Work:
-    """Training on the teacher's logits, which it computes once for all rows."""
+    """Return the work of training on the teacher's logits, computed once for all rows."""
     rows = found.task_rows.first(getattr(settings, name).max_rows)
     teacher = (*found.dev, rows) if found.teacher_reads else ()
     return _on_task(name, rows, found, settings, student, teacher)
@@ -166,7 +163,7 @@ def _quantize(found: EstimatedRows, settings: Settings) -> Work:
 
 
 def _report(found: EstimatedRows, settings: Settings) -> Work:
-    """Scores and agreement of teacher and student, their time per row, and four models' probes."""
+    """Return the report's work: scores, agreement, time per row, and probes of four models."""
     options, train = settings.task_distill_out, found.train
     probed = [train.first(PROBE_ROWS), found.dev[0]]
     files = [*found.dev, found.dev[0], replace(found.dev[0], count=TIMED), *probed]

@@ -21,7 +21,7 @@ from tinybert_lite.pipeline.model_choice import (
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import PACKED
 
-GROW = "grow"  # --teacher_model grow: a small teacher, pre-trained on the workspace's text
+GROW = "grow"  # --teacher_model grow: a small teacher, pre-trained on the workspace's corpus
 CLASSROOM_VECTORS = "glove.classroom.txt"
 
 
@@ -113,6 +113,7 @@ class Workspace(Folders):
         )
 
     def data_file(self, split: str) -> Path:
+        """Return the file of a split, see `split_file`."""
         return split_file(self.data_dir, split, self.task)
 
     @property
@@ -187,7 +188,7 @@ class Workspace(Folders):
 
     @property
     def teacher_is_grown(self) -> bool:
-        """Whether the general teacher was, or will be, made by `pretrain` from a little text."""
+        """Whether the general teacher was, or will be, pre-trained on little text by `pretrain`."""
         teacher = self.teacher
         return not teacher.has_config or bool(getattr(teacher.config, "grown", False))
 
@@ -203,7 +204,7 @@ class Workspace(Folders):
 
     @property
     def why_layers_are_not_matched(self) -> str:
-        """The reason why stage 4 is left out: the task teacher has no layers to match; else ""."""
+        """The reason why the task teacher's layers cannot be matched in stage 4, or ""."""
         if self.given_logits:
             return "a file of logits has no layers to match"
         if not self.given_task_teacher:
@@ -212,14 +213,17 @@ class Workspace(Folders):
         if shares_layers(self.task_teacher, other):
             return ""
         if self.task_teacher.has_layers:
-            return f"the teacher reads other pieces than {other.name}, so layers cannot be matched"
-        return f"the layers of a {self.task_teacher.family} cannot be matched"
+            return (
+                f"the task teacher and {other.name} have different tokenizers, so layers cannot be "
+                "matched"
+            )
+        return f"layers of the family {self.task_teacher.family} cannot be matched"
 
     @property
     def augmentation_model(self) -> ModelFolder:
         """The model of stage 1: given, else the general teacher.
 
-        Without a masked-LM head only its tokenizer is used, and the candidates are word vectors'.
+        If it has no masked-LM head, only its tokenizer is used: candidates come from word vectors.
         """
         given = self.given_augmentation_model
         return ModelFolder(given) if given else self.teacher
@@ -263,12 +267,12 @@ class Workspace(Folders):
 
     @property
     def student_has_weights(self) -> bool:
-        """Whether the user's student folder has weights, so that stages 2 and 3 are not needed."""
+        """Whether the student's folder has weights, so that stages 2 and 3 are not needed."""
         return self.student_source.weights_file is not None
 
     @property
     def general_or_given_student(self) -> ModelFolder:
-        """The student that stage 4 starts from: the user's if it has weights, else stage 3's."""
+        """The student that stage 4 starts from: the given one if it has weights, else stage 3's."""
         return (
             self.student_source if self.student_has_weights else ModelFolder(self.general_student)
         )
@@ -284,6 +288,6 @@ class Workspace(Folders):
 
 
 def _around(folder: Path) -> Path:
-    """The nearest folder upwards that holds student_model/, else the repository."""
+    """Return the nearest folder upwards that holds student_model/, else the repository."""
     homes = (folder, *folder.parents)
     return next((home for home in homes if (home / STUDENT_MODEL).is_dir()), SHIPPED)

@@ -31,7 +31,7 @@ CHARACTERS = 1_000_000  # in the texts of these rows; fewer rows if they are lon
 
 
 class Augmenter:
-    """Finds candidates for the words of many texts in few forward passes, and makes variants."""
+    """Find candidates for the words of many texts in few forward passes, and make variants."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Augmenter:
         ]
 
     def candidates(self, texts: list[list[str]]) -> list[Candidates]:
-        """Find the candidates of the eligible words of each text (its words); word index -> words.
+        """Return for each text, a list of words, its eligible words' candidates: index -> words.
 
         Words without candidates are left out; with N = 0 there are none."""
         if not self.settings.N:
@@ -93,14 +93,14 @@ class Augmenter:
         )
 
     def _by_vectors(self, texts: list[list[str]], places: list[Place]) -> list[list[str]]:
-        """The M nearest words for the word at each place; none for a word without a vector."""
+        """Return the M nearest words for the word at each place; none if it has no vector."""
         words = [texts[t][place].lower() for t, place in places]
         near = self.vectors.neighbours(words, self.settings.M)
         return [[word for word in near.get(own, []) if self.may_stand_in(word)] for own in words]
 
     @torch.inference_mode()
     def _by_masked_lm(self, texts: list[list[str]], places: list[Place]) -> list[list[str]]:
-        """The M most probable words for each place, which is masked in a copy of its text.
+        """Return the M most probable words for each place, which is masked in a copy of its text.
 
         context="original" (its older name is "pair"): the unmasked text is the second segment, as
         in the original code, so that the model can see the masked word.
@@ -133,9 +133,9 @@ class Augmenter:
         return found
 
     def _read_part(self, text: list[str]) -> list[str]:
-        """Leave out the words at the end that the model's longest input has no place for."""
+        """Drop the words at the end that are beyond the model's longest input."""
         most = min(self.settings.max_seq_length, self.tokenizer.model_max_length)
-        count = most  # a word has a token at least, but in Chinese two signs may be one
+        count = most  # a word has a token or more, but in Chinese a token may be two characters
         while count < len(text) and len(self.tokenizer.tokenize(self.join(text[:count]))) < most:
             count *= 2
         return text[:count]
@@ -202,8 +202,7 @@ def work(job: Job) -> dict:
         model, tokenizer = None, folder.tokenizer(job.settings.lower_case)
     if options.N and not model:
         remark(
-            f"data augmentation: {folder} has no masked-LM head, so all candidates come from word "
-            f"vectors (--augmentation_model names a model with that head)"
+            f"stage 1: {folder} has no masked-LM head, so candidates come from word vectors alone"
         )
     augmenter = Augmenter(
         model,

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from tinybert_lite.data.batches import Examples, in_order
 from tinybert_lite.data.masked_lm import Masked
+from tinybert_lite.data.row_files import at
 from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import Table, read_table
 from tinybert_lite.data.tasks import Task, need_two_classes
@@ -58,7 +59,7 @@ def _each(
     parts = []
     with evaluating(model) as moved:
         batches = -(-(len(examples) if chosen is None else len(chosen)) // batch_size)
-        label = f"prediction, {batch_size} rows each"
+        label = f"prediction, batches of {batch_size} rows"
         found = progress(in_order(examples, batch_size, chosen), label, batches, remark)
         for turn, (rows, batch) in enumerate(found):
             if turn % processes.count() == processes.number():
@@ -73,7 +74,10 @@ def _each(
 def masked_lm_scores(
     model: Encoder, held_out: Masked, batch_size: int = 64, most: int = 1024
 ) -> dict[str, float]:
-    """Accuracy and perplexity at the masked positions of at most `most` rows, evenly spaced."""
+    """Return accuracy and perplexity at the masked positions of at most `most` rows, evenly spaced.
+
+    Both are means over all masked positions; perplexity is exp(mean cross-entropy).
+    """
     chosen = np.unique(np.linspace(0, len(held_out) - 1, most).astype(int))
     right = places = loss = 0.0
     with evaluating(model) as moved:
@@ -93,8 +97,8 @@ def all_labelled(path: Path, task: Task, labelled: bool = True) -> Table:
     for row in table.rows:
         if row.label is None:
             raise UserError(
-                f"{path}, line {row.line}: has no label, so it cannot be used for evaluation; "
-                f"label or remove the row"
+                f"{at(path, row.line)}: has no label, which rows to evaluate on need; add it or "
+                f"remove the row"
             )
     return table
 
@@ -119,7 +123,7 @@ class DevSet:
 
     @property
     def first(self) -> Examples:
-        """The first part, on which agreement and probes are measured."""
+        """The first dev file's rows, on which agreement and probes are measured."""
         return next(iter(self.parts.values()))
 
     def __call__(self, model: Encoder) -> dict[str, float]:
@@ -146,7 +150,7 @@ class DevSet:
 def probe_answers(
     model: Encoder, train: Examples, dev: Examples, regression: bool = False
 ) -> np.ndarray:
-    """Predictions (n,) on dev by a logistic (or ridge) regression on frozen hidden states.
+    """Return predictions (n,) on dev by a logistic (or ridge) regression on frozen hidden states.
 
     The inputs of the regression are means of the last hidden state over real tokens, (n, D). It
     measures the information in a model that has no classifier yet.
@@ -166,7 +170,7 @@ def probe_answers(
 
 
 def probe(model: Encoder, train: Examples, dev: Examples, regression: bool = False) -> float:
-    """Dev accuracy of `probe_answers`; for a regression its correlation with the labels."""
+    """Return the dev accuracy of `probe_answers`; for a regression the correlation with labels."""
     found = probe_answers(model, train, dev, regression)
     if regression:
         return float(np.corrcoef(found, dev.labels)[0, 1])

@@ -33,9 +33,9 @@ def work(job: Job) -> dict:
     )
     if student.config.vocab_size != vocab_size:
         raise UserError(
-            f"{job.reads['student']} has a vocabulary of {student.config.vocab_size}, the teacher "
-            f"{job.reads['teacher']} one of {vocab_size}; use a student of this teacher's "
-            f"vocabulary"
+            f"{job.reads['student']} has a vocabulary of {student.config.vocab_size} entries, but "
+            f"the teacher {job.reads['teacher']} has {vocab_size}; use a student with the "
+            f"teacher's vocabulary"
         )
     objective = Intermediate(
         student, teacher, options.mapping, options.padding, options.heads, options.weights
@@ -45,7 +45,7 @@ def work(job: Job) -> dict:
         f"{objective.mapping[1:]}, from {sequences}"
     )
     if options.continue_train and new:
-        remark(f"new in the student: {', '.join(new)}")
+        remark(f"general distillation: parts with random weights in the student: {', '.join(new)}")
     if options.start == "embeddings" and not options.continue_train:
         start_from_embeddings(student, teacher)
     save_model_folder(student, tokenizer, folder)

@@ -43,7 +43,10 @@ def as_text(scores: dict[str, float]) -> str:
 
 
 def chance(task: Task, labels: np.ndarray) -> tuple[float, float]:
-    """The score of guessing (majority class, or a correlation of 0), and its standard error."""
+    """Return the score of guessing (majority class, or a correlation of 0) and its standard error.
+
+    labels: (n,).
+    """
     if task.metric in ("pearson_and_spearman", "matthews"):
         return 0.0, 1 / math.sqrt(max(1, len(labels) - 1))
     majority = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
@@ -51,7 +54,7 @@ def chance(task: Task, labels: np.ndarray) -> tuple[float, float]:
 
 
 def at_chance(task: Task, dev_scores: dict[str, float], labels: np.ndarray) -> str:
-    """A sentence if a dev score is within two standard errors of guessing, "" if it is above."""
+    """Return a sentence if a dev score is at most two standard errors above guessing, else ""."""
     key = "accuracy" if task.metric in ("f1_and_accuracy", "macro_f1") else task.metric
     guess, error = chance(task, labels)
     if dev_scores[key] > guess + 2 * error:
@@ -60,10 +63,9 @@ def at_chance(task: Task, dev_scores: dict[str, float], labels: np.ndarray) -> s
 
 
 def better_order(logits: np.ndarray, labels: np.ndarray) -> list[int] | None:
-    """Return the label of each output if another order of the labels fits far better, else None.
+    """Return each output's label, K indices, if another order fits far better, else None.
 
-    logits: (n, K), labels: (n,). Far better: the accuracy is higher by at least 0.2 and by five
-    standard errors.
+    logits: (n, K), labels: (n,). Far better: the accuracy gains more than max(0.2, 5 √(0.25 / n)).
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -78,7 +80,7 @@ def better_order(logits: np.ndarray, labels: np.ndarray) -> list[int] | None:
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float | None:
-    """The share of rows with the same predicted class, for two models' logits (n, K).
+    """Return the share of rows with the same predicted class, for two models' logits (n, K).
 
     For a regression (n, 1) the correlation; None if one of the two is constant.
     """

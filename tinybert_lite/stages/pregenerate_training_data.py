@@ -17,7 +17,7 @@ from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.settings import Pregenerating
 from tinybert_lite.stages.stage import Stage
-from tinybert_lite.system.console import progress, say
+from tinybert_lite.system.console import counted, progress, say
 from tinybert_lite.system.files import write_json
 from tinybert_lite.system.growing import GrowingFile
 from tinybert_lite.system.outputs import scratch
@@ -36,7 +36,7 @@ def pregenerate(
     identity: str = "",
     language: str = "en",
 ) -> list[int]:
-    """Write the files of all epochs from one or several sources; return their numbers of sequences.
+    """Write the files of all epochs from one or several sources; return the sequences of each.
 
     The same seed gives the same bytes, whatever the number of workers. An interrupted run with the
     same `identity` of its inputs resumes after the last documents it wrote.
@@ -94,7 +94,9 @@ def write_epoch(
     jobs = ((tokens, chunk, settings, seed, epoch) for chunk in chunks[done:])
     with file:
         written = in_parallel(lines_of_documents, jobs, settings.num_workers)
-        written = progress(written, f"epoch {epoch}, {CHUNK} documents each", len(chunks) - done)
+        written = progress(
+            written, f"epoch {epoch}, chunks of {CHUNK} documents", len(chunks) - done
+        )
         for number, (found, lines) in enumerate(written, done + 1):
             count += found
             file.add(lines, chunks=number, sequences=count)
@@ -117,8 +119,8 @@ def work(job: Job) -> dict:
         job.task.language,
     )
     say(
-        f"pregenerated data: {len(counts)} epochs, {', '.join(map(str, counts))} sequences in "
-        f"{job.folder}"
+        f"pregenerated data: {counted(len(counts), 'epoch')}, "
+        f"{', '.join(map(str, counts))} sequences in {job.folder}"
     )
     return {"epochs": len(counts), "sequences": counts}
 

@@ -35,7 +35,7 @@ from tinybert_lite.system.outputs import scratch
 def new_bert(job: Job, text: Path, folder: Path) -> LoadedModel:
     """Make a BERT with random weights, for the given vocabulary or one learnt from the text.
 
-    folder: the folder for a learnt vocabulary.
+    folder: where a learnt vocabulary is written.
     """
     options, vectors = job.options, job.reads.get("vectors")
     if "vocabulary" in job.reads:
@@ -68,9 +68,9 @@ def new_bert(job: Job, text: Path, folder: Path) -> LoadedModel:
 
 
 def model_and_text(job: Job, folder: Path) -> tuple[LoadedModel, Examples, Examples | None]:
-    """Return the BERT to train, its training sequences, and the held-out ones, None without any.
+    """Return the model to train, its training sequences, and the held-out ones or None.
 
-    folder: the folder for temporary files of text and tokens.
+    folder: for temporary files of text and tokens.
     """
     options, language = job.options, job.task.language
     models = ("vectors", "model", "vocabulary")
@@ -136,7 +136,7 @@ def work(job: Job) -> dict:
 
 
 def reads_of(ws, texts=(), model=None, vectors=None, vocabulary=None) -> dict[str, Path]:
-    """List what pre-training reads: given texts, or the workspace's training rows and corpora.
+    """Return what pre-training reads: given texts, or the workspace's training rows and corpora.
 
     model: a BERT to continue from, with its vocabulary; None makes a new BERT.
     """
@@ -152,13 +152,13 @@ def reads_of(ws, texts=(), model=None, vectors=None, vocabulary=None) -> dict[st
 
 STAGE = Stage(
     "pretrain",
-    "teacher, grown from the text at hand",
+    "teacher, pre-trained on the corpus",
     reads=reads_of,
     folder=lambda ws: ws.grown_teacher,
     writes=MODEL_FILES,
     work=work,
     skip_reason=lambda ws: (
-        "" if ws.teacher.path == ws.grown_teacher else f"there is one: {ws.teacher.name}"
+        "" if ws.teacher.path == ws.grown_teacher else f"there is a teacher: {ws.teacher.name}"
     ),
 )
 run = STAGE.run

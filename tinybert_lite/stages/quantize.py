@@ -2,9 +2,9 @@
 
 Reads training rows, dev files, a finished student or teacher, and a teacher for soft targets if
 there is one; writes a model folder and `eval_results.txt` into `5_task_distill_out/int8/`.
-The model is calibrated, and then trained with rounded weights and activations. It computes in
-simulated 8 bits; `python -m tinybert_lite.export --format serving` writes
-a file for real 8-bit arithmetic.
+The model is calibrated, and then trained with rounded weights and activations. It simulates 8 bits
+in floating point; `python -m tinybert_lite.export --format serving` writes a file for 8-bit
+arithmetic.
 """
 
 from pathlib import Path
@@ -53,7 +53,7 @@ def work(job: Job) -> dict:
     else:
         metrics |= train_on_task(job, student, Labels(), label, dev, finished=True)
     write_eval_results(folder, metrics["dev"], metrics["steps"])
-    say(f"in the end: {as_text(metrics['dev'])}, in {folder}")
+    say(f"at the end: {as_text(metrics['dev'])}, in {folder}")
     return metrics
 
 
@@ -95,8 +95,10 @@ def reads_of(
     student: ModelFolder | None = None,
     labels_alone: bool = False,
 ) -> dict[str, Path]:
-    """List what the stage reads: the workspace's finished student, with its teacher and augmented
-    rows if they exist; or a given student, with a teacher only if one is given.
+    """Return what the stage reads, by name.
+
+    It is the workspace's finished student, with its teacher and augmented rows if they exist, or a
+    given student, with a teacher only if one is given.
     """
     if rows is None:
         rows = workspace.rows_for_prediction

@@ -12,7 +12,7 @@ from tinybert_lite.system.machine import seed_everything, set_threads
 
 @dataclass(frozen=True)
 class Session:
-    """What a stage's work needs besides its inputs; a run resumes states of its `identity`."""
+    """What a stage's work needs besides its inputs; only states of this identity are resumed."""
 
     device: Device
     seed: int

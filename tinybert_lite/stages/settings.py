@@ -34,7 +34,10 @@ class Training(Checked):
         flags=("--weight_decay", "--wd"),
     )
     num_train_epochs: float = setting(
-        3.0, "may be a fraction", **POSITIVE, flags=("--num_train_epochs", "--epoch_num")
+        3.0,
+        "passes over the rows; may be a fraction",
+        **POSITIVE,
+        flags=("--num_train_epochs", "--epoch_num"),
     )
     max_steps: int = setting(0, "maximum of optimizer steps; 0: no limit", flags=ONLY_SET)
     train_batch_size: int = setting(
@@ -47,9 +50,7 @@ class Training(Checked):
         "decay of the learning rate after the warm-up; constant has no warm-up either, "
         "and is the default of stage 4",
     )
-    power: float = setting(
-        1.0, "exponent of --schedule polynomial; 1 is a straight line", **POSITIVE
-    )
+    power: float = setting(1.0, "exponent of --schedule polynomial; 1 is linear", **POSITIVE)
     end_learning_rate: float = setting(0.0, "last learning rate of --schedule polynomial")
     gradient_accumulation_steps: int = setting(1, "parts of a batch, computed in turn", low=1)
     max_grad_norm: float = setting(1.0, **POSITIVE, flags=ONLY_SET)
@@ -92,8 +93,8 @@ class Distilling(Training):
     )
     heads: Literal["match", "average", "skip"] = setting(
         "match",
-        "if student and teacher differ in the number of heads: report an error, average groups of "
-        "heads, or skip the attention loss",
+        "if student and teacher differ in the number of attention heads: report an error, average "
+        "groups of heads, or skip the attention loss",
     )
     attention_weight: float = setting(1.0, "weight of the attention losses; 0 leaves them out")
     hidden_weight: float = setting(1.0, "weight of the hidden losses; 0 leaves them out")
@@ -127,10 +128,12 @@ class Sequences(Checked):
 class Pretraining(Training, Sequences):
     """Masked LM on plain text, to make a teacher."""
 
-    vocab_size: int = setting(4000, "of a new teacher, at most", low=100)
-    num_hidden_layers: int = setting(6, "of a new teacher", low=1)
-    hidden_size: int = setting(192, "of a new teacher", low=1)
-    num_attention_heads: int = setting(4, "of a new teacher", low=1)
+    vocab_size: int = setting(
+        4000, "largest number of vocabulary entries of a new teacher", low=100
+    )
+    num_hidden_layers: int = setting(6, "layers of a new teacher", low=1)
+    hidden_size: int = setting(192, "width of a new teacher", low=1)
+    num_attention_heads: int = setting(4, "attention heads of a new teacher", low=1)
     dropout: float = setting(0.1, "dropout in pre-training; 0 is best for much text", high=1)
     half: bool = setting(False, "write the weights in half precision")
     held_out: int = setting(0, "keep every n-th document out of training, for evaluation; 0: none")
@@ -145,8 +148,8 @@ class Augmenting(Checked):
     p: float = setting(0.4, "probability that an eligible word is replaced", high=1)
     context: Literal["single", "original"] = setting(
         "single",
-        "what the masked LM reads: the masked text only, or the unmasked text after it too, as in "
-        "the original code, so that it can see the masked word",
+        "input of the masked LM: the masked text only, or also the unmasked text, as in the "
+        "original code, which shows it the masked word",
         spellings={"pair": "original"},
     )
     max_seq_length: int = setting(128, low=8, flags=ONLY_SET)
@@ -218,7 +221,7 @@ class Settings(Checked):
 
     profile: str = "classroom"
     task: Task = TASKS[FOLDERS_OWN_TASK]
-    seed: int = setting(42, "seed of all random numbers")
+    seed: int = setting(42, "seed of the random numbers")
     device: str = setting("auto", "auto, cpu, cuda or mps")
     precision: str = setting(
         "auto", "auto, float32, bf16 or fp16; auto: bf16 or else fp16 on a GPU, float32 on a CPU"

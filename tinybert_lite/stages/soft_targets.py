@@ -27,13 +27,14 @@ def first_identical(examples: Examples) -> np.ndarray:
 
 
 def asking(teacher: Encoder, batch_size: int) -> Callable[[Examples], np.ndarray]:
-    """Make a function from examples to logits (n, K); identical rows are computed once."""
+    """Return a function from n examples to logits (n, K); identical rows are computed once."""
 
     def logits(examples: Examples) -> np.ndarray:
         identical = first_identical(examples)
         chosen = np.unique(identical)
         say(
-            f"soft targets: the teacher reads {len(chosen)} different rows of {len(examples)}, once"
+            f"soft targets: the teacher predicts {len(chosen)} different rows of {len(examples)}, "
+            f"once"
         )
         return predict(teacher, examples, batch_size, chosen)[identical]
 

@@ -65,6 +65,7 @@ class Stage:
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def outputs(self, folder: Path) -> Outputs:
+        """Return the stage's files in a folder."""
         return Outputs(folder, self.writes)
 
     def run(self, workspace, settings: Settings, force: bool = False) -> StageResult:
@@ -143,14 +144,14 @@ class Stage:
 
 
 def stage_of(folder: Path) -> str:
-    """The name of the stage that wrote a folder, "" if none did."""
+    """Return the name of the stage that wrote a folder, "" if none did."""
     return (read_manifest(Path(folder)) or {}).get("stage", "")
 
 
 def stale(
     stage: Stage, reads: dict[str, Path], folder: Path, settings: Settings, manifest: dict
 ) -> str:
-    """The reason why a finished stage has to run again, "" if it is up to date."""
+    """Return the reason why a finished stage has to run again, "" if it is up to date."""
     if manifest.get("stage") != stage.name:
         return f"its folder was written by {manifest.get('stage')}"
     if manifest["profile"] != settings.profile:
@@ -172,13 +173,13 @@ def stale(
 
 
 def _effective(settings: Settings, stage: Stage) -> dict:
-    """The settings of the stage that can change its results."""
+    """Return the settings of the stage that can change its results."""
     options = asdict(getattr(settings, stage.name))
     return {name: value for name, value in options.items() if name not in WITHOUT_EFFECT}
 
 
 def _identity(stage: Stage, settings: Settings, inputs: dict[str, dict]) -> str:
-    """A hash of all that a result depends on; a run resumes only states of the same identity."""
+    """Return a hash of all that a result depends on; only states with the same hash are resumed."""
     what = {
         "stage": stage.name,
         "task": asdict(settings.task),

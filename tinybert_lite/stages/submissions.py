@@ -15,7 +15,7 @@ from tinybert_lite.data.tokens import encode_table
 from tinybert_lite.method.encoder import Encoder
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.metrics import scores
-from tinybert_lite.system.console import remark
+from tinybert_lite.system.console import counted, remark
 from tinybert_lite.system.files import write_atomically
 
 GLUE_NAMES = {"test_matched": "MNLI-m", "test_mismatched": "MNLI-mm"}
@@ -26,7 +26,7 @@ def write_test_predictions(
 ) -> None:
     """Write a submission file for each test file that exists, in GLUE's form or in CLUE's.
 
-    These are lines `index⇥prediction`, or objects of id and label. The index is the test file's
+    GLUE: lines `index⇥prediction`; CLUE: objects of id and label. The index is the test file's
     column index or id, else the row number from 0.
     """
     tests = {
@@ -37,14 +37,14 @@ def write_test_predictions(
     for split, (examples, numbers) in tests.items():
         logits = predict(model, examples)
         if task.is_regression:
-            answers = [f"{task.offset + task.scale * value:.3f}" for value in logits[:, 0]]
+            predicted = [f"{task.offset + task.scale * value:.3f}" for value in logits[:, 0]]
         else:
-            answers = [task.labels[i] for i in logits.argmax(1)]
+            predicted = [task.labels[i] for i in logits.argmax(1)]
         if task.submission:
-            name, text = task.submission, submission(numbers, answers)
+            name, text = task.submission, submission(numbers, predicted)
         else:
             name = f"{GLUE_NAMES.get(split, task.name)}.tsv"
-            lines = [f"{number}\t{answer}\n" for number, answer in zip(numbers, answers)]
+            lines = [f"{number}\t{label}\n" for number, label in zip(numbers, predicted)]
             text = "".join(["index\tprediction\n", *lines])
         write_atomically(folder / name, text.encode("utf-8"))
 
@@ -65,7 +65,7 @@ def _test_rows(path: Path, task: Task, tokenizer, max_length: int) -> tuple[Exam
 def scores_on_test(
     models: dict[str, Encoder], task: Task, files: dict[str, Path], tokenizer, max_length: int
 ) -> dict[str, dict]:
-    """Scores by test file and model, on the test rows with labels; GLUE's have none, or -1."""
+    """Return scores by test file and model, on test rows with labels; GLUE's have none, or -1."""
     found = {}
     for split in task.test_files:
         path = files[split]
@@ -74,7 +74,9 @@ def scores_on_test(
         every = encode_table(read_table(path, task, labelled=None), task, tokenizer, max_length)
         examples = every.labelled()
         if len(every) > len(examples) > 0:
-            remark(f"{path}: {len(every) - len(examples)} rows have no label, so have no score")
+            remark(
+                f"{path}: {counted(len(every) - len(examples), 'row')} without a label, not scored"
+            )
         if len(examples):
             found[split] = {
                 name: scores(task, predict(model, examples), examples.labels)

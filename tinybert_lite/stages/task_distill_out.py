@@ -87,15 +87,12 @@ def _by_encoder(job: Job) -> Teaching:
 
 
 def _by_other(job: Job) -> Teaching:
-    """For a teacher that reads texts, not the student's tokens, or for a file of logits."""
+    """Load a teacher with its own tokenizer, or a file of logits."""
     task, options, place, rows = job.task, job.options, job.reads["teacher"], job.reads["rows"]
     student = load_student(job)
     dev = job.dev_set(student.tokenizer)
     if place.kind == KIND_LOGITS:
-        say(
-            f"teacher: {place} holds logits of the training rows only, so its dev score is not "
-            f"known"
-        )
+        say(f"teacher: {place} holds logits of the training rows only, so its dev score is unknown")
         return Teaching(
             student,
             dev,

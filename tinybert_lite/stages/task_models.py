@@ -31,7 +31,7 @@ SOURCES = {  # of both stages; `warn_of_order` checks their order
 
 
 def reads_of(workspace, rows: Path, student: Path, teacher: Path | None = None) -> dict[str, Path]:
-    """List what stages 4 and 5 read: training rows, dev files, the task's teacher, a student."""
+    """Return what stages 4 and 5 read: training rows, dev files, task teacher, student."""
     dev = {name: path for name, path in workspace.task_files.items() if name != "train"}
     return {"rows": rows, **dev, "teacher": teacher or workspace.task_teacher, "student": student}
 
@@ -73,8 +73,8 @@ def check_order(task: Task, logits: np.ndarray, labels: np.ndarray, where: PathL
     if order := better_order(logits, labels):
         names = ", ".join(task.labels[place] for place in order)
         raise UserError(
-            f"{where}: the teacher fits the dev rows far better if its outputs are the labels in "
-            f"the order {names}; write them as id2label into its config.json"
+            f"{where}: the outputs fit the dev labels far better in the order {names}; set "
+            f'"id2label" in its config.json to that order: {{"0": "{task.labels[order[0]]}", …}}'
         )
 
 
@@ -99,10 +99,10 @@ def check_teacher(job: Job, scores: dict[str, float], dev: DevSet, where: Path) 
 
 
 def load_student(job: Job, teacher: LoadedModel | None = None, **parts) -> LoadedModel:
-    """Load a distilled student with a classifier; a new classifier is of the teacher's kind.
+    """Load a distilled student with a classifier; a new classifier has the teacher's layers.
 
     The tokenizers of student and teacher then truncate at the same length, for which both models
-    have positions. teacher: None for a teacher that does not read the student's tokens.
+    have positions. teacher: None if it has its own tokenizer.
     Raises UserError for a student without weights and for different vocabularies.
     """
     folder = job.reads["student"]

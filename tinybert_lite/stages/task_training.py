@@ -41,8 +41,8 @@ def train_on_task(
     model, tokenizer = loaded.model, loaded.tokenizer
     if task.text_b and model.config.model_type == "bert" and not model.has_segments:
         remark_once(
-            f"{label}: type_vocab_size is 1, so the model does not tell the two texts of a pair "
-            f"apart by segments"
+            f"{label}: type_vocab_size is 1, so both texts of a pair have the same segment "
+            f"embedding"
         )
     if options.max_seq_length > tokenizer.model_max_length:
         say(
@@ -89,8 +89,8 @@ def need_labels(labels: np.ndarray, task: Task, path: Path) -> None:
     """Raise UserError if there are no labels, (n,), or only those of one class."""
     if not len(labels):
         raise UserError(
-            f"{path}: no row has a label; label some, or name a teacher that knows the task "
-            f"with --task_teacher"
+            f"{path}: no row has a label; add labels, or name a teacher that was fine-tuned on the "
+            f"task with --task_teacher"
         )
     need_two_classes(labels, task, path)
 

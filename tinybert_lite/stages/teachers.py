@@ -47,10 +47,10 @@ class OtherClassifier:
         batch_size: int = 64,
         device: str = "cpu",
     ):
-        """Rows are cut at `max_length` of its tokens, or at its number of positions.
+        """Rows are cut at `max_length` of the classifier's tokens, or at its number of positions.
 
-        Raises UserError if it has not one output per label of the task, for files that are no
-        classifier, and for a classifier that was not fine-tuned.
+        Raises UserError for files that are not a classifier, for another number of outputs than the
+        task has labels, and for a classifier that was not fine-tuned.
         """
         self.folder = folder = ModelFolder.at(folder)
         self.task, self.batch_size, self.device = task, batch_size, device
@@ -87,8 +87,8 @@ class OtherClassifier:
         if not places // 2 < pieces <= places or self.tokenizer.pad_token is None:
             raise UserError(
                 f"{folder}: a tokenizer of {pieces} pieces, padding with "
-                f"{self.tokenizer.pad_token}, does not belong to a model of {places}: put the "
-                f"model's own tokenizer files there"
+                f"{self.tokenizer.pad_token}, does not belong to a model of {places} word "
+                f"embeddings: put the model's own tokenizer files there"
             )
         self.max_length = min(max_length, self.tokenizer.model_max_length, max_tokens_of(model))
 
@@ -118,7 +118,7 @@ class OtherClassifier:
         texts, parts = list(numbers), []
         order = sorted(range(len(texts)), key=lambda i: -sum(len(side or "") for side in texts[i]))
         starts = range(0, len(order), self.batch_size)
-        label = f"teacher {self.folder.name}, {self.batch_size} rows each"
+        label = f"teacher {self.folder.name}, batches of {self.batch_size} rows"
         for turn, start in enumerate(progress(starts, label, len(starts))):
             if turn % processes.count() == processes.number():
                 some = order[start : start + self.batch_size]
@@ -135,7 +135,7 @@ class OtherClassifier:
         return on_the_scale(found[place], self.task)
 
     def cost(self, rows: list[Row]) -> dict:
-        """The same as `models.cost.cost`; multiply-adds are counted in a forward pass of a row."""
+        """Return the fields of `models.cost.cost`; multiply-adds are counted in a forward pass."""
         batches = [
             self.batch([(rows[i].text_a, rows[i].text_b) for i in part])
             for part in parts_of(len(rows))
@@ -160,9 +160,9 @@ def _unusable(folder: ModelFolder, error: Exception) -> UserError:
 
 
 def class_order(folder: ModelFolder, task: Task) -> list[int]:
-    """Return the columns of a classifier's outputs in the order of the task's labels.
+    """Return the K indices of a classifier's outputs in the order of the task's labels.
 
-    They are reordered if the words in id2label are the task's labels, else left unchanged. Raises
+    It is the order of id2label if its words are the task's labels, else 0, 1, 2 …. Raises
     UserError for another number of outputs.
     """
     transformers.logging.set_verbosity_error()  # errors are reported here in one sentence
@@ -187,8 +187,8 @@ def class_order(folder: ModelFolder, task: Task) -> list[int]:
     if task.labels:
         pairs = [f"{word} is {label}" for word, label in zip(words, task.labels)]
         say(
-            f"teacher {folder.name}: its outputs are matched with the labels in their order: "
-            f"{listed(pairs)}"
+            f"{folder}: id2label does not name the labels of {task.name}, so outputs are taken in "
+            f"the order of the task: {listed(pairs)}; if that is wrong, set id2label in config.json"
         )
     return list(range(len(words)))
 

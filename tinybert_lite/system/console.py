@@ -52,7 +52,7 @@ def _with_lines(
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 row`, `2,000 rows`. The plural is formed with an s."""
+    """Return a number with its noun: `1 row`, `2,000 rows`."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 

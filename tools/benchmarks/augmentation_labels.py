@@ -1,12 +1,12 @@
-"""Measure how many augmented rows keep their label, by the source of the new words.
+"""Measure how many augmented rows keep their label, for each source of candidates.
 
     python -m tinybert_lite.run_all --until finetune_teacher
     python tools/benchmarks/augmentation_labels.py
 
 In each training row the same words are replaced in three ways: by the masked LM's candidates, by
 neighbours in the word vectors, by random words. Words that are one word piece and have a vector are
-eligible, so that both sources can serve. Printed: the share of rows for which the fine-tuned
-teacher still gives the row's label, mean and standard deviation over seeds.
+eligible, so that both sources have candidates. It prints the share of rows for which the fine-tuned
+teacher still predicts the row's label, mean and standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         type=float,
         nargs="+",
         default=[0.4, 1.0],
-        help="chances that an eligible word is replaced",
+        help="probabilities that an eligible word is replaced",
     )
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args(argv)
@@ -82,17 +82,17 @@ def main(argv: list[str] | None = None) -> None:
 
     print(
         f"{len(texts)} rows, {np.mean([len(found) for found in by_masked_lm]):.1f} eligible "
-        f"words of {np.mean([len(text) for text in texts]):.1f} in each"
+        f"words of {np.mean([len(text) for text in texts]):.1f} per row"
     )
     print(
-        "\n| share of rows whose label the teacher still gives, % | "
+        "\n| rows whose label the teacher still predicts, % | "
         + " | ".join(f"p = {p:g}" for p in args.p)
         + " |\n"
         + "|---" * (1 + len(args.p))
         + "|"
     )
     print(
-        "| as they were | "
+        "| unchanged rows | "
         + " | ".join([f"{kept([' '.join(text) for text in texts]):.1f}"] * len(args.p))
         + " |"
     )

@@ -1,11 +1,11 @@
-"""How fast stage 2 makes sequences from a corpus: splitting alone, one worker, several workers.
+"""Measure how fast stage 2 makes sequences: splitting only, one worker, several workers.
 
     python tools/benchmarks/corpora.py --corpus brown.txt.xz reviews.txt.xz \\
         --vocabulary vocab.txt --output docs/corpora_table.md
 
-Each corpus is written as WikiExtractor would leave it, paragraphs of five sentences, so that
-everything between an article's file and the sequences is measured. On a busy machine the
-rates by CPU seconds are valid, those by the clock are not.
+Each corpus is first written in WikiExtractor's form, in paragraphs of five sentences, so that all
+work from an article's file to the sequences is measured. On a busy machine only the rates by CPU
+seconds are valid, not those by the clock.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from tinybert_lite.stages.pregenerate_training_data import pregenerate
 from tinybert_lite.stages.settings import Pregenerating
 from tinybert_lite.system.lines import lines_of
 
-TOGETHER = 5  # sentences a paragraph
+TOGETHER = 5  # sentences per paragraph
 
 
 def measured(work: Callable[[], object]) -> tuple[float, float, object]:
-    """Seconds by the clock, CPU seconds of this process and its workers, and the result."""
+    """Return seconds by the clock, CPU seconds of this process and its workers, and the result."""
 
     def used() -> float:
         return sum(
@@ -43,19 +43,17 @@ def measured(work: Callable[[], object]) -> tuple[float, float, object]:
     started, before = time.perf_counter(), used()
     found = work()
     seconds = time.perf_counter() - started
-    get_reusable_executor().shutdown()  # workers count once they have ended
+    get_reusable_executor().shutdown()  # the CPU time of workers is counted after they have ended
     return seconds, used() - before, found
 
 
 def as_wiki_extractor(corpus: Path, language: str, megabytes: float, path: Path) -> float:
-    """Write a corpus's first documents as articles; returns the megabytes (10^6 bytes) of their
-    text.
-    """
-    size, blank = 0, "" if language == "zh" else " "
+    """Write a corpus's first documents as articles; return the megabytes (10^6 bytes) of text."""
+    size, space = 0, "" if language == "zh" else " "
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for number, document in enumerate(read_corpora([corpus], language)):
             paragraphs = [
-                blank.join(document[start : start + TOGETHER])
+                space.join(document[start : start + TOGETHER])
                 for start in range(0, len(document), TOGETHER)
             ]
             file.write(
@@ -70,7 +68,7 @@ def as_wiki_extractor(corpus: Path, language: str, megabytes: float, path: Path)
 
 
 def line(corpus: Path, args) -> str:
-    """A row of the table."""
+    """Return a row of the table."""
     with tempfile.TemporaryDirectory() as place:
         wiki = Path(place) / "wiki_00"
         size = as_wiki_extractor(corpus, args.language, args.megabytes, wiki)
@@ -111,16 +109,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--language", choices=("en", "zh"), default="en")
     parser.add_argument("--workers", type=int, default=2, help="compared with one worker")
-    parser.add_argument("--megabytes", type=float, default=20, help="of each corpus at most")
     parser.add_argument(
-        "--output", type=Path, help="also write the table there; an existing one gets further rows"
+        "--megabytes", type=float, default=20, help="largest part of each corpus that is read"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="file to write the table to; to an existing file rows are added"
     )
     args = parser.parse_args(argv)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one worker is one core
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # so that one worker uses one core
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     head = (
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical CPUs, load "
-        f"{load:.1f} when it began; MB are 10^6 bytes of text. "
+        f"{load:.1f} at the start; MB are 10^6 bytes of text. "
         "*CPU* is by the CPU seconds of all processes, *clock* by the clock, *splitting's share* "
         "of one worker's CPU seconds.\n\n"
         "| corpus | MB | sentences | sequences | read and split, MB/s CPU | sentences/s CPU | "

@@ -1,4 +1,4 @@
-"""What 8 bits cost in accuracy: each row's answer in float32 against its answer in 8 bits.
+"""Measure the accuracy lost by 8 bits: predictions in 8 bits against those in float32.
 
     python tools/benchmarks/eight_bits.py --workspaces DIR/seed_42 DIR/seed_43 … \\
         --results results.json --threads 1
@@ -7,10 +7,10 @@
 
 The first line takes finished runs of run_all, each with its own seed: the student is calibrated
 (post-training), trained in 8 bits with its teacher's soft targets, trained in 8 bits with the
-labels alone, and trained as long in floating point, which separates the effect of 8 bits from that
-of longer training. All rows that have labels count, dev and test together. The second line takes
-any fine-tuned model, and the labels. An interrupted run resumes. --summary prints the table of a
-results file again.
+labels only, and trained as long in floating point, which separates the effect of 8 bits from that
+of longer training. Scores are over all rows with labels, dev and test together. The second line
+takes any fine-tuned model, which learns from labels. An interrupted run resumes. --summary only
+prints the table of a results file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tinybert_lite.system.files import write_json
 from tinybert_lite.system.machine import machine, versions
 from tinybert_lite.system.outputs import read_manifest
 
-WAYS = {  # name -> settings, and whether the teacher is asked
+WAYS = {  # name -> settings, and whether it learns soft targets
     "post-training": (["quantize.post_training=true"], False),
     "8-bit training": ([], True),
     "8-bit training, labels": ([], False),
@@ -49,7 +49,7 @@ RESAMPLES = 10_000
 def logits_of(
     folder: Path, files: dict[str, Path], task: Task, max_length: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A model's logits (n, K) and the labels (n,) of all rows of these files."""
+    """Return a model's logits (n, K) and the labels (n,) of all rows of these files."""
     bert = load_with_tokenizer(folder, num_labels=task.num_labels, projection="none")
     parts = [
         encode_table(read_table(path, task), task, bert.tokenizer, max_length).labelled()
@@ -61,7 +61,7 @@ def logits_of(
 
 
 def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: list[str]) -> dict:
-    """Each way's answers on the labelled rows, and its score."""
+    """Return the predictions (key `answers`) and scores of each way on the labelled rows."""
     task, teacher = workspace.task, not model and workspace.task_teacher.path.exists()
     files = {split: workspace.data_file(split) for split in (task.dev_files[0], *task.test_files)}
     files = {
@@ -105,7 +105,7 @@ def measure(workspace: Workspace, settings: Settings, model: Path | None, ways: 
 
 
 def metric_of(run: dict, way: str, rows: np.ndarray | slice = slice(None)) -> float:
-    """Accuracy of some rows in points, or 100 × Pearson."""
+    """Return the accuracy of some rows in percent, or 100 × Pearson."""
     answers, labels = (
         np.asarray(values)[rows] for values in (run["models"][way]["answers"], run["labels"])
     )
@@ -117,8 +117,9 @@ def metric_of(run: dict, way: str, rows: np.ndarray | slice = slice(None)) -> fl
 
 
 def interval(runs: list[dict], way: str, seed: int = 0) -> tuple[float, float]:
-    """95 % of the mean difference to float32 when seeds and rows are drawn again, both with
-    replacement; rows are the same for every seed.
+    """Return the 95 % bootstrap interval of the mean difference to float32.
+
+    Seeds and rows are resampled with replacement; the rows are the same for every seed.
     """
     draw, n, differences = np.random.default_rng(seed), len(runs[0]["labels"]), []
     for _ in range(RESAMPLES):
@@ -131,15 +132,16 @@ def interval(runs: list[dict], way: str, seed: int = 0) -> tuple[float, float]:
 
 
 def summary(runs: list[dict]) -> str:
-    """A table: a column a seed, then mean ± standard deviation, the difference to float32 with its
-    interval, and how many answers stay.
+    """Return the table: one column per seed, mean ± standard deviation, difference to float32.
+
+    After these come its 95 % interval and the share of predictions that are the same as in float32.
     """
     ways = list(runs[0]["models"])
     unit = "100 × Pearson" if "pearson" in runs[0]["metric"] else "accuracy, %"
     lines = [
         f"| {unit}, {len(runs[0]['labels'])} rows ({' and '.join(runs[0]['files'])}) | "
         + " | ".join(f"seed {run['seed']}" for run in runs)
-        + " | mean ± standard deviation | − float32 | 95 % interval | answers kept |",
+        + " | mean ± standard deviation | − float32 | 95 % interval | predictions kept |",
         "|---" * (len(runs) + 5) + "|",
     ]
     for way in ways:
@@ -174,11 +176,11 @@ def main(argv: list[str] | None = None) -> None:
         type=Path,
         nargs="+",
         default=[],
-        help="finished runs; with --model an empty folder to work in",
+        help="workspaces of finished runs; with --model an empty folder",
     )
     add("--task", default="SST-2")
     add("--data_dir", type=Path)
-    add("--task_teacher", type=Path, help="the runs' teacher, where they were given one")
+    add("--task_teacher", type=Path, help="the --task_teacher of the runs, if they had one")
     add("--model", type=Path, help="a fine-tuned model instead of the runs' students")
     add("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     add("--profile", default="classroom")

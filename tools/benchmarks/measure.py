@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: random models of real sizes, operations, ceiling and memory."""
+"""Functions of several benchmarks: random models of real sizes, operations, ceiling, memory."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ def bert(layers: int, width: int, intermediate: int, vocab_size: int, **parts) -
 
 
 def base(vocab_size: int, quick: bool = False, **parts) -> Encoder:
-    """BERT-base's size; `quick`: as small as a test's model."""
+    """Return a model of BERT-base's size; `quick`: a very small one, for tests."""
     return bert(*(4, 48, 192) if quick else (12, 768, 3072), vocab_size, **parts)
 
 
 def tiny(vocab_size: int, quick: bool = False, **parts) -> Encoder:
-    """TinyBERT4's size; `quick`: as small as a test's model."""
+    """Return a model of TinyBERT4's size; `quick`: a very small one, for tests."""
     return bert(*(2, 24, 48) if quick else (4, 312, 1200), vocab_size, **parts)
 
 
 def operations(teacher: Encoder | None, student: Encoder | None, lengths: np.ndarray) -> float:
-    """Of one step on rows of these lengths: the teacher forward once, student and projections
-    forward and backward.
+    """Return the operations of one step on rows of these lengths, (n,).
+
+    The teacher runs forward; student and projections run forward and backward.
     """
     total = 0.0
     for length, count in zip(*np.unique(lengths, return_counts=True)):
@@ -53,9 +54,9 @@ def operations(teacher: Encoder | None, student: Encoder | None, lengths: np.nda
 
 
 def ceiling(device: str, dtype: torch.dtype, quick: bool = False) -> list[float]:
-    """Operations per second of several matrix products as large as a feed-forward layer's.
+    """Return operations per second of several matrix products of a feed-forward layer's size.
 
-    On a GPU the product is large enough to fill it; `quick`: two small products.
+    On a GPU the product is large enough to use all of it; `quick`: two small products.
     """
     rows, repeats, rates = 4096 if device == "cpu" else 65536, 15, []
     if quick:
@@ -72,15 +73,15 @@ def ceiling(device: str, dtype: torch.dtype, quick: bool = False) -> list[float]
 
 
 def anonymous(process: psutil.Process) -> int:
-    """Bytes of a process and those it started; mapped files do not count.
+    """Return the anonymous bytes of a process and its children, without mapped files.
 
-    On Linux only, elsewhere 0.
+    0 on systems other than Linux.
     """
     total = 0
     for one in [process, *process.children(recursive=True)]:
         try:
             status = Path(f"/proc/{one.pid}/status").read_text()
-        except OSError:  # ended meanwhile
+        except OSError:  # the process has ended
             continue
         total += sum(
             1024 * int(line.split()[1])
@@ -91,8 +92,9 @@ def anonymous(process: psutil.Process) -> int:
 
 
 class Peak:
-    """The most anonymous memory while the block runs, in bytes: of this process and its children,
-    or on the GPU.
+    """A context that measures the peak of anonymous memory, in bytes.
+
+    It is that of this process and its children, or on the GPU.
     """
 
     def __init__(self, device: str = "cpu"):

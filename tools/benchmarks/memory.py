@@ -4,9 +4,9 @@ Peak anonymous memory; mapped files do not count.
 
     python tools/benchmarks/memory.py --corpus reviews.txt --output docs/memory_table.md
 
-Stage 2 on a corpus and on the same ten times over; stage 4 on generated rows, a thousand and a
-million, with a teacher of BERT-base's size and a student of TinyBERT4's, both random, for a few
-steps. Linux only: it reads /proc.
+It runs stage 2 on a corpus and on ten copies of it, and a few steps of stage 4 on a thousand and on
+a million generated rows, with a teacher of BERT-base's size and a student of TinyBERT4's, both with
+random weights. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 
 
 def peak(*command) -> tuple[float, float]:
-    """Peak megabytes and seconds of a Python process with these arguments."""
+    """Run Python with these arguments; return its peak megabytes and its seconds."""
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen([sys.executable, *map(str, command)], stdout=log, stderr=log)
@@ -46,7 +46,7 @@ def peak(*command) -> tuple[float, float]:
 
 
 def write_rows(path: Path, count: int, sentences: list[str]) -> None:
-    """Rows of half of one sentence and half of another, so that hardly two are identical."""
+    """Write rows of half of one sentence and half of another, so that few are identical."""
     draw = random.Random(0)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write("sentence\tlabel\n")
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 1_000_000])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="models as small as a test's")
+    parser.add_argument("--quick", action="store_true", help="use very small models, for tests")
     args = parser.parse_args(argv)
     lines = ["| command | data | peak memory, MB | seconds |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as place:

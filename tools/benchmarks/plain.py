@@ -1,7 +1,7 @@
 """The plain implementation that `speed.py` compares with: one sentence at a time, always padded.
 
-It runs every teacher layer with autograd kept, the decoder at every position and a sort of the
-whole vocabulary, and stores nothing.
+It runs every teacher layer with autograd, the decoder at every position, and a sort of the whole
+vocabulary, and it stores no results.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tinybert_lite.method.objectives import Intermediate
 
 
 def one_row(examples: Examples, row: int, length: int, device) -> dict[str, torch.Tensor]:
-    """A batch of one row, (1, length), without labels."""
+    """Return a batch of one row, (1, length), without labels."""
     batch = examples.batch([row])
     short = max(0, length - batch["input_ids"].shape[1])
     return {
@@ -36,7 +36,7 @@ def training_step(
     intermediate: bool,
     rows: int = 8,
 ) -> float:
-    """Seconds per row of one optimizer step, of stages 3 and 4 (intermediate) or of stage 5."""
+    """Return the seconds per row of one step of stages 3 and 4 (`intermediate`) or of stage 5."""
     device = next(student.parameters()).device
     objective = Intermediate(student, teacher, padding="reference") if intermediate else None
     teacher = teacher.requires_grad_(True).to(device)
@@ -60,7 +60,7 @@ def training_step(
 
 @torch.inference_mode()
 def masked_words(model: Encoder, masked: list[str], tokenizer, device: str, length: int) -> float:
-    """Seconds per masked word, padded to `length`, each in a forward pass of its own."""
+    """Return the seconds per masked word: one forward pass each, padded to `length`."""
     started = time.perf_counter()
     for text in masked:
         batch = one_row(encode([text], None, tokenizer, 128), 0, length, device)

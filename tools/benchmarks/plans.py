@@ -1,10 +1,11 @@
-"""What the plan estimates and what a run takes: five runs that differ a hundredfold in work.
+"""Compare the plan's estimates with the seconds of five runs, small and large.
 
     python tools/benchmarks/plans.py --folder DIR --sst2 SST-2 --vocabulary vocab.txt
 
-Each run has its own folder in DIR. An interrupted one is resumed; its estimate is the one that was
-made before it began. `--sst2`: a folder with the real SST-2; `--vocabulary`: for a random BERT-base
-that teaches 200 steps. A run without its files is left out. `--quick`: the same in miniature.
+Each run has its own folder in DIR. An interrupted run is resumed, and keeps the estimate that was
+made before its start. `--sst2`: a folder with the real SST-2; `--vocabulary`: for a teacher of
+BERT-base's size with random weights, 200 steps. A run without its files is left out. `--quick`:
+very small runs, for tests.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tinybert_lite.system.outputs import read_manifest
 
 ESTIMATE = "estimate.json"  # in a run's folder
 ALL = [stage.name for stage in STAGES] + [REPORT]
-WEAK = "finetune_teacher.allow_weak_teacher=true"  # few rows: a teacher may be at chance
+WEAK = "finetune_teacher.allow_weak_teacher=true"  # with few rows a teacher may be at chance
 Run = Callable[[argparse.Namespace, Path], tuple[Workspace, list[str], list[str]]]
 
 
@@ -51,7 +52,7 @@ def first_rows(args: argparse.Namespace, root: Path):
 
 
 def large_teacher(args: argparse.Namespace, root: Path):
-    """A random teacher of 12 layers and width 768: 200 steps of general distillation."""
+    """200 steps of general distillation with a random teacher of 12 layers and width 768."""
     tokenizer = load_tokenizer(args.vocabulary)
     if not (root / "teacher/pytorch_model.bin").is_file():
         model = base(len(tokenizer), args.quick, masked_lm=True)
@@ -68,7 +69,7 @@ def chinese(args: argparse.Namespace, root: Path):
 
 
 def own_rows(args: argparse.Namespace, root: Path):
-    """300 rows of a user's own, from the course's."""
+    """A user's own task of 300 rows, taken from the course's rows."""
     lines = (SHIPPED / "SST-2/train.tsv").read_text(encoding="utf-8").splitlines()[:301]
     (root / "mine.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     if not (root / "mine/task.json").is_file():
@@ -87,7 +88,7 @@ NEEDS = {"sst2": "sst2", "large teacher": "vocabulary"}
 
 
 def measure(name: str, args: argparse.Namespace) -> list[tuple[str, ...]]:
-    """Estimate, run and compare; a row for each stage and one for the run."""
+    """Estimate and run; return the table's rows, one for the run and one per stage."""
     root = args.folder.resolve() / name.replace(" ", "_")
     root.mkdir(parents=True, exist_ok=True)
     workspace, chosen, sets = RUNS[name](args, root)

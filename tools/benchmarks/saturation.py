@@ -1,12 +1,12 @@
-"""Test whether int8 kernels saturate here, and whether our rule for 8-bit weights prevents it.
+"""Test whether int8 kernels saturate here, and whether our scale of 8-bit weights prevents it.
 
     python tools/benchmarks/saturation.py
     valgrind --tool=none python tools/benchmarks/saturation.py    # a minute; AVX2 without VNNI
 
-Without VNNI an unsigned-by-signed product is made by vpmaddubsw: 255 · k + 255 · k' of two
-neighbouring inputs in 16 bits, and values above 32,767 saturate without an error.
-`weight_scale(…, neighbours=True)` keeps k + k' within 128 where the signs agree. Weights of both
-scales are multiplied by ONNX Runtime and exactly; so is ONNX Runtime's own remedy
+Without VNNI, vpmaddubsw multiplies unsigned by signed bytes and adds 255 · k + 255 · k' of two
+neighbouring inputs in 16 bits; values above 32,767 saturate without an error.
+`weight_scale(…, neighbours=True)` keeps k + k' within 128 if the signs agree. Products of ONNX
+Runtime are compared with exact ones, for both scales and for ONNX Runtime's own option
 (session.x64quantprecision: slower kernels).
 """
 
@@ -25,8 +25,9 @@ INPUTS, OUTPUTS, ROWS = 312, 64, 16
 
 
 def product(x: np.ndarray, weights: np.ndarray, **entries: str) -> np.ndarray:
-    """x (n, in) uint8 with zero point 128 by weights (out, in) int8 → (n, out) int32, as ONNX
-    Runtime has it.
+    """Return ONNX Runtime's product (n, out) int32 of x (n, in) uint8 and weights (out, in) int8.
+
+    The zero point of x is 128.
     """
     constants = {
         "weights": weights.T.copy(),
@@ -53,7 +54,7 @@ def product(x: np.ndarray, weights: np.ndarray, **entries: str) -> np.ndarray:
 def main() -> None:
     draw = np.random.default_rng(0)
     weights = draw.normal(size=(OUTPUTS, INPUTS))
-    weights[::2, ::2] = weights[::2, 1::2] = 3.0  # neighbours that agree, nearly as large as any
+    weights[::2, ::2] = weights[::2, 1::2] = 3.0  # neighbours of one sign, among the largest
     x = draw.integers(0, 256, (ROWS, INPUTS)).astype(np.uint8)
     x[0] = 255
     with open("/proc/cpuinfo", encoding="utf-8") as file:

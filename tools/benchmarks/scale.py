@@ -2,10 +2,10 @@
 
     python tools/benchmarks/scale.py
 
-Nothing is measured here. Measured rates come from `speed.py` and `corpora.py` (their tables in
-docs/ are the defaults), everything else is an assumption that has a flag and is printed with the
-table. One step of general distillation takes 2 operations for each multiply-add of the teacher's
-forward pass and 6 for each of the student's and its projections (docs/speed.md).
+Nothing is measured here. Rates were measured by `speed.py` and `corpora.py` (the defaults are those
+of the tables in docs/); every other number is an assumption with a flag. One step of general
+distillation takes 2 operations for each multiply-add of the teacher's forward pass and 6 for each
+of the student's and its projections (docs/speed.md).
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ MACHINES = {  # name: (CPU cores, accelerators)
 
 def table(args: argparse.Namespace) -> str:
     tokens = args.words * args.pieces_per_word
-    with torch.device("meta"):  # only their sizes count
+    with torch.device("meta"):  # without weights: only the sizes are used
         models = base(30522), tiny(30522, projection="per_layer", teacher_width=768)
     sequence = operations(*models, np.array([args.length]))
     total = args.epochs * tokens * args.places_per_token / args.length * sequence
     lines = [
-        f"{args.words / 1e6:,.0f} million words, {args.pieces_per_word:.2f} word pieces each: "
-        f"{tokens / 1e6:,.0f} million tokens, {args.epochs} epochs of them; "
-        f"{sequence / 1e9:.1f} GFLOP a sequence of {args.length} tokens, {total:.2g} FLOP in all",
+        f"{args.words / 1e6:,.0f} million words, {args.pieces_per_word:.2f} word pieces per word: "
+        f"{tokens / 1e6:,.0f} million tokens, {args.epochs} epochs; "
+        f"{sequence / 1e9:.1f} GFLOP per sequence of {args.length} tokens, "
+        f"{total:.2g} FLOP in total",
         "",
         "| machine | stage 2, all epochs | stage 3 | disk, each epoch's sequences |",
         "|---|---|---|---|",
@@ -74,24 +75,23 @@ def parser() -> argparse.ArgumentParser:
         "--words",
         type=float,
         default=2.5e9,
-        help="of the corpus: English Wikipedia as BERT's authors counted it (Devlin et al. 2019)",
+        help="words of the corpus; default: English Wikipedia (Devlin et al. 2019)",
     )
     add(
         "--pieces_per_word",
         type=float,
         default=1.3,
-        help="assumed; the Brown corpus, whose punctuation stands apart and counts as words, has "
-        "1.13",
+        help="assumed; the Brown corpus, in which punctuation marks count as words, has 1.13",
     )
     add(
         "--places_per_token",
         type=float,
         default=1.32,
-        help="measured: the Brown corpus becomes 13,528 sequences of 128 positions; padding, and "
-        "text drawn as a next sentence",
+        help="positions per token, from padding and random next sentences; measured: the Brown "
+        "corpus gives 13,528 sequences of 128 positions",
     )
-    add("--epochs", type=int, default=3, help="the paper's")
-    add("--length", type=int, default=128, help="tokens a sequence, the paper's")
+    add("--epochs", type=int, default=3, help="number of epochs; default: the paper's")
+    add("--length", type=int, default=128, help="tokens per sequence; default: the paper's")
     add(
         "--stage2_tokens_per_second",
         type=float,
@@ -103,14 +103,14 @@ def parser() -> argparse.ArgumentParser:
         "--core_share",
         type=float,
         default=0.5,
-        help="of one core's rate that each further worker adds (two workers: measured, 1.37 to "
-        "1.54 times one; more: assumed)",
+        help="share of one core's rate that each further worker adds (two workers: measured, 1.37 "
+        "to 1.54 times one; more: assumed)",
     )
     add(
         "--bytes_per_token",
         type=float,
         default=17.5,
-        help="measured: an epoch_i.json of the Brown corpus, for each of its word pieces",
+        help="measured: bytes of an epoch_i.json of the Brown corpus per word piece",
     )
     add("--ceiling_gflops", type=float, default=146, help="measured: speed.py, of two cores")
     add("--ceiling_share", type=float, default=0.87, help="measured: speed.py")
@@ -124,14 +124,15 @@ def parser() -> argparse.ArgumentParser:
         "--gpu_share",
         type=float,
         default=0.15,
-        help="assumed: matrices this small, and attention scores that are written out, leave "
-        "little of it",
+        help="assumed: share of the maximum that is reached with small matrices and stored "
+        "attention scores",
     )
     add(
         "--many_share",
         type=float,
         default=0.9,
-        help="assumed: what several devices, or many cores, keep of their sum",
+        help="assumed: speed of several devices, or many cores, as a share of the sum of their "
+        "speeds",
     )
     return found
 

@@ -1,14 +1,14 @@
-"""What a large model and its student cost to serve: float32 and int8, PyTorch and ONNX Runtime.
+"""Measure time and size of a large model and its student: float32, int8, PyTorch, ONNX Runtime.
 
     python tools/benchmarks/serving.py --workspace DIR --vocabulary vocab.txt \\
         --results serving.json --output docs/serving_table.md --picture docs/serving.png
     python tools/benchmarks/serving.py --summary serving.json --output docs/serving_table.md \\
         --picture docs/serving.png
 
-BERT-base and TinyBERT4 in their real sizes, with random weights, which cost what trained ones do;
-with --workspace also its teacher and student, with their dev scores. All models that are compared
-take turns in the same rounds, so that a busy moment affects all of them. `serving_table.py` makes
-the tables and pictures.
+The models are BERT-base and TinyBERT4 in their real sizes with random weights, which take as long
+as trained ones; with --workspace also its teacher and student, with their dev scores. All compared
+models take turns in each round, so that other load on the machine affects all of them.
+`serving_table.py` makes the tables and pictures.
 """
 
 from __future__ import annotations
@@ -58,8 +58,11 @@ from tinybert_lite.system.files import read_json, write_json
 from tinybert_lite.system.machine import machine, set_threads, versions
 
 VOCABULARY = 30_522  # BERT's
-MOST_CALLS, MOST_SECONDS = 100, 60  # of one in one round; of all in one setting
-KINDS = {  # ONNX Runtime's operators, after it has joined some
+MOST_CALLS, MOST_SECONDS = (
+    100,
+    60,
+)  # largest calls of a model per round; seconds of all models per setting
+KINDS = {  # ONNX Runtime's operators, some of which it fuses
     "Linear layers": (
         "Gemm",
         "FusedGemm",
@@ -82,7 +85,7 @@ KINDS = {  # ONNX Runtime's operators, after it has joined some
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Milliseconds."""
+    """Return the milliseconds of a call."""
     started = time.perf_counter()
     call()
     return round(1000 * (time.perf_counter() - started), 4)
@@ -92,15 +95,17 @@ def timed(call: Callable[[], object]) -> float:
 def compete(
     calls: dict[tuple[str, str], Callable[[], object]], seconds: float, rounds: int, fewest: int = 1
 ) -> dict[str, dict[str, list[list[float]]]]:
-    """Calls by (model, way) → milliseconds of each, by model, way and round.
+    """Time the calls, given by (model, way); return milliseconds by model, way and round.
 
-    In a round each has its turn, of seconds / rounds and `fewest` calls, or of one call that is
-    longer than `seconds`. After MOST_SECONDS three rounds are enough.
+    In each round every model is called for seconds / rounds and at least `fewest` times, or once
+    if a call takes longer than `seconds`. After MOST_SECONDS three rounds are enough.
     """
     turns, found = {}, defaultdict(dict)
     for who, call in calls.items():
         took = timed(call)
-        took = timed(call) if took < 1000 * seconds else took  # the first one also makes room
+        took = (
+            timed(call) if took < 1000 * seconds else took
+        )  # the first call also allocates memory
         turns[who] = (
             1
             if took > 1000 * seconds
@@ -113,8 +118,7 @@ def compete(
             break
         for who, call in calls.items():
             if turns[who] > 1:
-                # the one before left its own numbers in the caches, and threads that still wait for
-                # work
+                # the model before it leaves its data in the caches, and threads that wait for work
                 call()
             found[who[0]][who[1]].append([timed(call) for _ in range(turns[who])])
             spent += sum(found[who[0]][who[1]][-1])
@@ -122,9 +126,9 @@ def compete(
 
 
 def cell(rows: int, length: int, runs: dict[str, dict[str, Logits]], vocab_size: int, args) -> dict:
-    """All who run a batch of (rows, length).
+    """Time all models on a batch of (rows, length).
 
-    For comparison, one row at a time: PyTorch's own int8, and at the longest length the simulation.
+    With one row also PyTorch's own int8, and at the longest length the simulation of 8 bits.
     """
     batch, large = random_batch(rows, length, vocab_size), next(iter(runs))
     left_out = {
@@ -147,8 +151,9 @@ def cell(rows: int, length: int, runs: dict[str, dict[str, Logits]], vocab_size:
 
 
 def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
-    """A text → its label, another text each time: cut into tokens by the fast tokenizer, run, the
-    largest logit taken.
+    """Time the way from a text to its label: fast tokenizer, model, largest logit.
+
+    Each call has another text.
     """
     length, fast = max(args.lengths), tokenizer.backend_tokenizer
     fast.enable_truncation(length)
@@ -183,8 +188,9 @@ def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
 
 
 def profile(path: Path, batch: Batch, threads: int, runs: int = 30) -> dict[str, float]:
-    """Milliseconds of a run by kind of operator, as ONNX Runtime's own profiler has them: medians
-    of each operator, added.
+    """Return the milliseconds of a run by kind of operator, from ONNX Runtime's profiler.
+
+    They are sums of the medians of each operator.
     """
     runtime = need_onnxruntime()
     options = runtime.SessionOptions()
@@ -215,7 +221,7 @@ def profile(path: Path, batch: Batch, threads: int, runs: int = 30) -> dict[str,
 
 
 def logits_of(run: Logits, examples) -> np.ndarray:
-    """(n, K), in the examples' order."""
+    """Return logits (n, K), in the order of the examples."""
     parts = [(rows, run(batch)) for rows, batch in in_order(examples, 32)]
     found = np.empty((len(examples), parts[0][1].shape[1]), np.float32)
     for rows, values in parts:
@@ -225,7 +231,7 @@ def logits_of(run: Logits, examples) -> np.ndarray:
 
 @torch.inference_mode()
 def dev_scores(pair: Pair, runs: dict[str, Logits]) -> dict[str, float]:
-    """The deciding dev score by way."""
+    """Return the primary dev metric by way."""
     every = {
         way: pair.dev.scores_of(lambda part, run=run: logits_of(run, pair.dev.parts[part]))
         for way, run in runs.items()
@@ -236,13 +242,13 @@ def dev_scores(pair: Pair, runs: dict[str, Logits]) -> dict[str, float]:
 
 @torch.inference_mode()
 def furthest(runs: dict[str, Logits], batch: Batch) -> float:
-    """How far the float32 ways are apart at most, in logits: all have to compute the same."""
+    """Return the largest difference of logits between the float32 ways, which should agree."""
     found = [runs[way](batch) for way in (PYTORCH, ONNX, STOCK) if way in runs]
     return float(np.ptp(found, axis=0).max())
 
 
 def measured(pair: Pair, args, tokenizer=None) -> dict:
-    """One pair's part of the results. tokenizer: where texts are to be measured too."""
+    """Return the results of a pair. tokenizer: with it, the time from text to label is measured."""
     found, runs, vocab_size = (
         {"title": pair.title, "models": {}, "cells": []},
         {},
@@ -271,7 +277,7 @@ def measured(pair: Pair, args, tokenizer=None) -> dict:
         if tokenizer:
             say("from text to label")
             found["end_to_end"] = end_to_end(runs, tokenizer, args)
-        del runs  # its sessions' threads
+        del runs  # ends the threads of its sessions
         found["profiles"] = [
             {
                 "model": name,
@@ -321,34 +327,33 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    add("--workspace", type=Path, help="whose teacher and student to measure too")
+    add("--workspace", type=Path, help="also measure the teacher and student of this workspace")
     add("--task", default=FOLDERS_OWN_TASK)
-    add("--data_dir", help="the task's rows, where they are elsewhere")
-    add("--task_teacher", help="the fine-tuned teacher, where it is elsewhere")
+    add("--data_dir", help="folder of the task's files, if not in the workspace")
+    add("--task_teacher", help="the fine-tuned teacher, if not in the workspace")
     add(
         "--vocabulary",
         type=Path,
         default=Workspace.find().vocabulary,
-        help="whose tokenizer the texts go through",
+        help="tokenizer of the texts",
     )
     add("--lengths", type=int, nargs="+", default=[16, 64, 128])
     add("--batches", type=int, nargs="+", default=[1, 32])
-    add("--threads", type=int, default=2, help="of PyTorch and of ONNX Runtime")
-    add(
-        "--seconds",
-        type=float,
-        default=1.5,
-        help="for each one in each setting, all rounds together",
-    )
+    add("--threads", type=int, default=2, help="threads of PyTorch and of ONNX Runtime")
+    add("--seconds", type=float, default=1.5, help="seconds per model and setting, over all rounds")
     add("--rounds", type=int, default=5)
-    add("--quick", action="store_true", help="models that are no larger than a test")
-    add("--summary", type=Path, help="results to draw again, in place of measuring")
-    add("--results", type=Path, help="a file for everything that was measured")
-    add("--output", type=Path, help="a file for the tables")
+    add("--quick", action="store_true", help="use very small models, for tests")
+    add(
+        "--summary",
+        type=Path,
+        help="results file to make tables and pictures from, without measuring",
+    )
+    add("--results", type=Path, help="file to write all measurements to")
+    add("--output", type=Path, help="file to write the tables to")
     add(
         "--picture",
         type=Path,
-        help="a file for accuracy and cost; beside it, …_lengths, speed-ups by length",
+        help="file for the picture of accuracy and cost; …_lengths beside it: speed-ups by length",
     )
     return parser.parse_args(argv)
 

@@ -1,4 +1,4 @@
-"""What `serving.py` compares: pairs of models, their 8-bit copies, and the ways to run them."""
+"""Models for `serving.py`: pairs of models, their 8-bit copies, and ways to run them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ Logits = Callable[[Batch], np.ndarray]  # (B, K)
 
 @dataclass
 class Pair:
-    """Two models by name, the large one first; their 8-bit copies; the dev rows where there are
-    such.
-    """
+    """Two models by name, the large one first; their 8-bit copies; dev rows, if there are any."""
 
     title: str
     models: dict[str, Encoder]
@@ -47,7 +45,7 @@ class Pair:
 
 
 def random_batch(rows: int, length: int, vocab_size: int) -> Batch:
-    """Rows without padding."""
+    """Return a batch of random rows without padding."""
     ids = torch.randint(
         vocab_size // 30, vocab_size, (rows, length), generator=torch.Generator().manual_seed(0)
     )
@@ -59,7 +57,7 @@ def random_batch(rows: int, length: int, vocab_size: int) -> Batch:
 
 
 def calibrated(model: Encoder, batches) -> Encoder:
-    """Its 8-bit copy. The numbers of random weights mean nothing, but cost what others do."""
+    """Return a calibrated 8-bit copy of a model."""
     return calibrate(quantize(copy.deepcopy(model)), batches)
 
 
@@ -79,8 +77,9 @@ def of_real_sizes(vocab_size: int, length: int, quick: bool = False) -> Pair:
 
 
 def of_a_workspace(workspace: Workspace, length: int) -> Pair:
-    """The task's teacher and its finished student; 8 bits as `quantize` left them, else calibrated
-    on training rows.
+    """Return the task's teacher and its finished student.
+
+    The 8-bit copies are those of `quantize`, else they are calibrated on training rows.
     """
     task = workspace.task
     loaded = {
@@ -127,7 +126,7 @@ def of_a_workspace(workspace: Workspace, length: int) -> Pair:
 
 
 def stock(model: Encoder) -> BertForSequenceClassification:
-    """Hugging Face's own class of the same weights, with PyTorch's fast attention."""
+    """Return Hugging Face's own model with the same weights and PyTorch's fast attention."""
     config = BertConfig(**{**model.config.to_dict(), "num_labels": model.output_layer.out_features})
     config._attn_implementation = "sdpa"
     found = BertForSequenceClassification(config)
@@ -140,9 +139,9 @@ def in_pytorch(model: Encoder) -> Logits:
 
 
 def ways(model: Encoder, eight_bits: Encoder, folder: Path, threads: int) -> dict[str, Logits]:
-    """The ways to run a model whose files are in `folder`."""
+    """Return the ways to run a model whose files are in `folder`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it will go, and says so
+        warnings.simplefilter("ignore")  # ignores the warning that this function is deprecated
         dynamic = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, torch.qint8)
     found = {
         PYTORCH: in_pytorch(model),
@@ -158,7 +157,7 @@ def ways(model: Encoder, eight_bits: Encoder, folder: Path, threads: int) -> dic
 
 
 def write_files(model: Encoder, eight_bits: Encoder, folder: Path) -> dict[str, int]:
-    """The files that `ways` reads, and PyTorch's. Returns bytes by name."""
+    """Write the files that `ways` reads, and PyTorch's weights; return their bytes by name."""
     folder.mkdir(parents=True)
     (folder / MODELS["onnx"]).write_bytes(onnx_bytes(model))
     (folder / MODELS["int8"]).write_bytes(onnx_bytes(eight_bits))

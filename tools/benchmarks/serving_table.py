@@ -1,6 +1,6 @@
-"""What `serving.py` measured, as tables and pictures.
+"""Make tables and pictures from the measurements of `serving.py`.
 
-Speed-ups are ratios of medians of the same round, their spread is that of the rounds.
+A speed-up is the ratio of medians of a round; its spread is that over rounds.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ def median(rounds: Rounds) -> float:
 
 
 def percentile_95(rounds: Rounds) -> float | None:
-    """None of too few calls."""
+    """Return the 95th percentile, None for fewer than ENOUGH calls."""
     every = np.concatenate(rounds)
     return float(np.quantile(every, 0.95)) if len(every) >= ENOUGH else None
 
 
 def speed_up(slow: Rounds, fast: Rounds) -> tuple[float, float, float]:
-    """How many times faster: the ratio of the medians within each round; of the rounds the median,
-    the 10th and the 90th percentile.
+    """Return the speed-up: median, 10th and 90th percentile over rounds.
+
+    In each round it is the ratio of the medians.
     """
     middle, low, high = np.quantile(
         [np.median(a) / np.median(b) for a, b in zip(slow, fast, strict=True)], (0.5, 0.1, 0.9)
@@ -46,8 +47,9 @@ def speed_up(slow: Rounds, fast: Rounds) -> tuple[float, float, float]:
 
 
 def base_of(milliseconds: dict[str, dict[str, Rounds]]) -> Rounds:
-    """What all are compared with: the large model in float32 PyTorch, by our class or Hugging
-    Face's, whichever is faster.
+    """Return the times to compare with: the large model in float32 PyTorch.
+
+    It is our class or Hugging Face's, whichever is faster.
     """
     large = next(iter(milliseconds.values()))
     return min((large[way] for way in (PYTORCH, STOCK) if way in large), key=median)
@@ -62,14 +64,14 @@ def find(pair: dict, batch: int, length: int) -> dict[str, dict[str, Rounds]]:
 
 
 def settings(pair: dict) -> tuple[list[int], list[int]]:
-    """Batch sizes and lengths, smallest first."""
+    """Return batch sizes and lengths, smallest first."""
     return sorted({cell["batch"] for cell in pair["cells"]}), sorted(
         {cell["length"] for cell in pair["cells"]}
     )
 
 
 def less(pair: dict, of) -> float:
-    """How many times less the small model has of something."""
+    """Return how many times as much of something the large model has as the small one."""
     large, small = pair["models"].values()
     return of(large) / of(small)
 
@@ -79,7 +81,7 @@ def parameters(model: dict) -> int:
 
 
 def smaller(model: dict) -> float:
-    """The float32 ONNX file by the 8-bit one."""
+    """Return the size of the float32 ONNX file divided by that of the 8-bit one."""
     return model["bytes"][MODELS["onnx"]] / model["bytes"][MODELS["int8"]]
 
 
@@ -94,12 +96,12 @@ def table(*rows: list) -> list[str]:
 
 
 def times(found: tuple[float, float, float]) -> str:
-    """12.3 x (12.1 – 12.6)"""
+    """Return a speed-up as text, such as `12.3 x (12.1 – 12.6)`."""
     return f"{found[0]:.1f} x ({found[1]:.1f} – {found[2]:.1f})"
 
 
 def head(results: dict) -> list[str]:
-    """The machine, and how to read the rest."""
+    """Return the lines on the machine and on how to read the tables."""
     cut_off = (
         "cut large sums off; our weights are scaled so that no sum is that large"
         if results["saturates"]
@@ -142,10 +144,10 @@ def headlines(pair: dict) -> list[str]:
     texts, where = pair["end_to_end"]["milliseconds"], f"batch {batches[0]}, {lengths[-1]} tokens"
     rows = [
         ["", "measured", "the paper"],
-        ["parameters", f"{less(pair, parameters):.1f} x fewer", f"{PAPER['parameters']} x"],
+        ["parameters", f"{less(pair, parameters):.1f} x", f"{PAPER['parameters']} x"],
         [
             f"multiply-adds, {lengths[-1]} tokens",
-            f"{less(pair, lambda model: model['multiply_adds'][str(lengths[-1])]):.1f} x fewer",
+            f"{less(pair, lambda model: model['multiply_adds'][str(lengths[-1])]):.1f} x",
             "",
         ],
         [
@@ -168,8 +170,8 @@ def headlines(pair: dict) -> list[str]:
     return [
         f"## {small} against {large}",
         "",
-        f"{small} against {large} in float32 PyTorch (our class or Hugging Face's, whichever was "
-        "faster):",
+        f"How many times as much {large} needs as {small}; its times are those of float32 PyTorch "
+        "(our class or Hugging Face's, whichever was faster):",
         "",
         *table(*rows),
     ]
@@ -379,8 +381,9 @@ def tables(results: dict) -> str:
 
 
 def points(pair: dict) -> tuple[list[dict], int]:
-    """What `plots.accuracy_and_cost` shows, and the length whose time that is: the measured one
-    nearest to the dev rows'.
+    """Return the points of `plots.accuracy_and_cost`, and the length of their times.
+
+    It is the measured length nearest to the mean of the dev rows.
     """
     batches, lengths = settings(pair)
     length = min(lengths, key=lambda one: abs(one - pair["dev_tokens"]))
@@ -402,7 +405,7 @@ def points(pair: dict) -> tuple[list[dict], int]:
 
 
 def lines_by_length(pair: dict) -> dict[tuple[str, str], dict[int, tuple[float, float, float]]]:
-    """(model, way) → length → speed-up of a batch of the smallest size."""
+    """Return speed-ups at the smallest batch size: (model, way) → length → speed-up."""
     batches, lengths = settings(pair)
     found = {length: find(pair, batches[0], length) for length in lengths}
     return {

@@ -1,9 +1,9 @@
-"""How long a slider takes from its new value to the finished PNG, in the kernel.
+"""Measure the time from a slider's new value to the finished PNG, in the kernel.
 
     python tools/benchmarks/sliders.py
 
-The shipped teacher, a random student, a sentence of 20 and one of 40 pieces; the median and the
-slowest of ten moves.
+It uses the shipped teacher, a random student, and sentences of 20 and 40 pieces, and prints the
+median and the maximum of ten moves.
 """
 
 from __future__ import annotations
@@ -86,17 +86,19 @@ def milliseconds(explorer: widgets.Explorer, control, moves: int) -> list[float]
         control.value = values[move % len(values)]
         times.append(1000 * (time.perf_counter() - started))
         seen.add(bytes(explorer.picture.value))
-    assert len(seen) > 1, f"{control.description}: the picture stands still"
+    assert len(seen) > 1, f"{control.description}: the picture does not change"
     return times[1:]
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--moves", type=int, default=10, help="of each control")
+    parser.add_argument("--moves", type=int, default=10, help="moves of each control")
     parser.add_argument("--teacher", type=Path, default=ROOT / "teacher_model/classroom")
     parser.add_argument("--student", type=Path, default=ROOT / "student_model/classroom")
     parser.add_argument("--vectors", type=Path, default=ROOT / "1_pre_data/glove.classroom.txt")
-    parser.add_argument("--text", default=SENTENCE, help="a sentence, shown once and twice")
+    parser.add_argument(
+        "--text", default=SENTENCE, help="a sentence; it is also used twice, as a text of two"
+    )
     args = parser.parse_args(argv)
     torch.manual_seed(0)
     print("| picture | control | median, ms | slowest, ms |\n|---|---|---|---|")

@@ -1,11 +1,11 @@
-"""How fast each stage is, and how much memory it takes, beside a plain implementation (plain.py).
+"""Measure speed and memory of each stage, and compare with a plain implementation (plain.py).
 
     python tools/benchmarks/speed.py --data_dir path/to/SST-2 --corpus reviews.txt \\
         --vocabulary bert-base-uncased-vocab.txt --output docs/speed_table.md
 
 Teacher: BERT-base's size (12 layers, width 768); student: TinyBERT4's. Both have random weights,
-which cost what trained ones do. Everything is measured in one run, so that the ratios hold on a
-noisy machine. The ceiling is the median rate of one matrix product, 4096 x 768 times 768 x 3072,
+which take as long as trained ones. All is measured in one run, so that ratios are valid on a busy
+machine. The ceiling is the median rate of one matrix product, 4096 x 768 times 768 x 3072,
 before and after each stage; operations are counted by `measure.operations`.
 """
 
@@ -83,7 +83,7 @@ class Timed:
 
 
 class Kept(Intermediate):
-    """Keeps the teacher's outputs of each batch: the most that a stored stage 4 could gain."""
+    """Keep the teacher's outputs of each batch: the most that storing them can save in stage 4."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -102,14 +102,14 @@ class Kept(Intermediate):
 
 
 class Same(Batches):
-    """The same batches in every epoch."""
+    """Batches that are the same in every epoch."""
 
     def epoch(self, epoch: int):
         return super().epoch(0)
 
 
 def train(student: Encoder, objective, batches: Batches, device: Device, **settings) -> list[float]:
-    """Seconds of each step but the last."""
+    """Train; return the seconds of each step except the last."""
     timed = Timed(objective)
     if timed.teacher is not None:
         timed.teacher.to(device.name)
@@ -126,7 +126,7 @@ def train(student: Encoder, objective, batches: Batches, device: Device, **setti
 
 
 def two_models(args, vocab_size: int) -> tuple[Encoder, Encoder]:
-    """Teacher and student of stages 3 and 4."""
+    """Return teacher and student of stages 3 and 4."""
     teacher = base(vocab_size, args.quick)
     width = teacher.config.hidden_size
     return teacher, tiny(vocab_size, args.quick, projection="per_layer", teacher_width=width)
@@ -263,7 +263,7 @@ def prediction(
             f"{epochs * len(some) / min(once):,.0f} rows/s",
             peak.bytes,
             ratio=row * len(some) * epochs / min(once),
-            note=f"{sum(each) / sum(once):.1f} x the speed of asking the teacher in each epoch, "
+            note=f"{sum(each) / sum(once):.1f} x the speed of running the teacher in each epoch, "
             f"{len(some)} rows",
         )
     ]
@@ -329,7 +329,7 @@ def augmentation(
 
 @contextmanager
 def cores_alone():
-    """A function that restricts this process and its workers to so many cores, where Linux can."""
+    """Return a function that restricts this process and its workers to some cores, on Linux."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     parallel = os.environ.get("TOKENIZERS_PARALLELISM", "true")
 
@@ -346,7 +346,7 @@ def cores_alone():
 
 
 def pregeneration(args, tokenizer) -> list[Line]:
-    """The tokenizer and one worker on one core; as many workers on as many cores."""
+    """Measure the tokenizer and one worker on one core, and N workers on N cores."""
 
     def run(workers: int) -> tuple[float, int]:
         started = time.perf_counter()
@@ -365,7 +365,7 @@ def pregeneration(args, tokenizer) -> list[Line]:
         one, _ = run(1)
         use(args.workers)
         many, peak = run(args.workers)
-        get_reusable_executor().shutdown()  # this process would wait for them at its end
+        get_reusable_executor().shutdown()  # else this process waits for the workers at its end
         use(1)
         sentences = [text for document in read_documents(args.corpus) for text in document]
         started = time.perf_counter()
@@ -389,7 +389,7 @@ def pregeneration(args, tokenizer) -> list[Line]:
 
 
 def measured(stage: int, args) -> tuple[list[Line], list[float], Device]:
-    """A stage's lines, and the ceiling before and after."""
+    """Return a stage's lines, and the ceiling before and after it."""
     set_threads(args.threads)
     device, workspace = choose_device(args.device), Workspace.find()
     dtype = torch.bfloat16 if device.precision == "bf16" else torch.float32
@@ -439,16 +439,21 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     add("--data_dir", type=Path, default=rows, help="folder with train.tsv of SST-2")
     add("--corpus", type=Path, default=workspace.corpus)
     add("--vocabulary", type=Path, default=workspace.vocabulary)
-    add("--output", type=Path, help="a file for the table")
+    add("--output", type=Path, help="file to write the table to")
     add("--stages", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     add("--steps", type=int, default=20)
     add("--length", type=int, default=128, help="tokens per sequence")
-    add("--batch_size", type=int, default=64, help="of stages 1 and 4; half of it for 3 and 5")
-    add("--texts", type=int, default=BLOCK, help="sentences to augment at once")
-    add("--workers", type=int, default=2, help="of stage 2, compared with one")
+    add(
+        "--batch_size",
+        type=int,
+        default=64,
+        help="batch size of stages 1 and 4; stages 3 and 5 use half of it",
+    )
+    add("--texts", type=int, default=BLOCK, help="sentences that are augmented together")
+    add("--workers", type=int, default=2, help="workers of stage 2, compared with one")
     add("--threads", type=int, default=0)
-    add("--device", default="cpu", help="cpu; or cuda, where plain runs are on the GPU too")
-    add("--quick", action="store_true", help="models as small as a test's")
+    add("--device", default="cpu", help="cpu or cuda; the plain implementation runs there too")
+    add("--quick", action="store_true", help="use very small models, for tests")
     return parser.parse_args(argv)
 
 
@@ -457,7 +462,9 @@ def main(argv: list[str] | None = None) -> None:
     lines, tops = [], []
     for stage in args.stages:
         say(f"measuring stage {stage}")
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # its memory is its own
+        with ProcessPoolExecutor(
+            1, get_context("spawn")
+        ) as pool:  # a new process, so that memory is measured per stage
             found, rates, device = pool.submit(measured, stage, args).result()
         lines, tops = lines + found, tops + rates
         text = table(lines, statistics.median(tops), device)

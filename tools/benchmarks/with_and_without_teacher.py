@@ -1,15 +1,15 @@
-"""Compare the distilled student with the same student trained on the labels alone, over seeds.
+"""Compare the distilled student with the same student trained on labels only, over seeds.
 
     python tools/benchmarks/with_and_without_teacher.py --workspace scratch --seeds 42 43 44 45 46
     python tools/benchmarks/with_and_without_teacher.py --workspace scratch \\
         --data_dir path/to/SST-2 --corpus reviews.txt
 
-The first line runs everything on the classroom set in the classroom profile, anew for each seed.
-The second is for a real task: rows are augmented and sequences cut once; then for each seed the
-teacher is fine-tuned, general distillation, both task stages, and the undistilled student. The
-student sees the augmented rows, about twice as many as there are rows, three times in all, the
-undistilled one the rows six times; the best of their dev evaluations counts for both. `--summary`
-prints the tables of what is already there.
+The first line runs all stages on the classroom rows in the classroom profile, for each seed. The
+second is for a real task: rows are augmented and sequences made once; then general distillation,
+fine-tuning of the teacher, both task stages and the undistilled student run for each seed. The
+student is trained for three epochs on the augmented rows, about twice as many as the rows, and the
+undistilled student for six epochs on the rows; for both the best dev evaluation is reported.
+`--summary` only prints the tables of finished runs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def sets(values: dict, stage: str = "") -> list[str]:
 
 def run(*flags) -> None:
     if run_all.main([str(flag) for flag in flags]):
-        raise SystemExit("stopped: see the error above")
+        raise SystemExit("a run failed: see the error above")
 
 
 def measure(
@@ -99,9 +99,7 @@ def measure(
 
 
 def summary(files: list[Path]) -> str:
-    """A table of scores by seed, dev and test, and of the retention: the student's share of the
-    teacher's score, if every seed's means something.
-    """
+    """Return tables of dev and test scores by seed, with the retention if every seed has one."""
     results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     metric, lines = results[0]["metric"], []
     head = (
@@ -151,10 +149,10 @@ def summary(files: list[Path]) -> str:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--data_dir", type=Path, help="a real task's folder; the classroom set if there is none"
+        "--data_dir", type=Path, help="folder of a real task; default: the classroom rows"
     )
     parser.add_argument(
-        "--corpus", type=Path, help="one sentence a line, a blank line between documents"
+        "--corpus", type=Path, help="text, one sentence per line, a blank line between documents"
     )
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
