@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, models
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from tests.makers import SPECIAL, VOCABULARY, config_values, write_tsv, write_vocabulary
 from tinybert_lite.data.tables import read_table
@@ -16,6 +17,7 @@ from tinybert_lite.models.tokenizers import (
     find_vocabulary,
     load_tokenizer,
     lower_cases,
+    same_tokenizer,
     save_tokenizer,
 )
 from tinybert_lite.system.errors import UserError
@@ -236,3 +238,24 @@ def test_a_tables_rows_keep_their_labels(tmp_path, tokenizer):
         read_table(path, TASKS["RTE"], labelled=False), TASKS["RTE"], tokenizer, 16
     )
     assert all(map(math.isnan, unlabelled.labels))
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (
+            models.BPE({"a": 0, "b": 1, "ab": 2, "ba": 3}, [("a", "b"), ("b", "a")]),
+            models.BPE({"a": 0, "b": 1, "ab": 2, "ba": 3}, [("b", "a"), ("a", "b")]),
+        ),
+        (
+            models.Unigram([("a", -1.0), ("b", -1.0), ("aa", -3.0)]),
+            models.Unigram([("a", -1.0), ("b", -1.0), ("aa", -1.0)]),
+        ),
+    ],
+    ids=["merges in another order", "other scores"],
+)
+def test_two_tokenizers_of_the_same_pieces_may_differ(one, other):
+    one, other = (PreTrainedTokenizerFast(tokenizer_object=Tokenizer(m)) for m in (one, other))
+    assert one.tokenize("abaa") != other.tokenize("abaa")
+    assert same_tokenizer(one, other) == "merges or scores of pieces"
+    assert same_tokenizer(one, one) == ""

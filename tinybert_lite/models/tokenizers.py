@@ -188,12 +188,13 @@ def same_tokenizer(one, other) -> str:
     """Return "" if two tokenizers split texts in the same way, else what differs."""
     if one.get_vocab() != other.get_vocab():
         return "vocabularies"
-    for part in ("normalizer", "pre_tokenizer"):
-        first, second = (
-            json.loads(tokenizer.backend_tokenizer.to_str())[part] for tokenizer in (one, other)
-        )
-        if first != second:
-            return f"rules for {'case and accents' if part == 'normalizer' else 'splitting words'}"
+    first, second = (json.loads(each.backend_tokenizer.to_str()) for each in (one, other))
+    for part, what in (("normalizer", "case and accents"), ("pre_tokenizer", "splitting words")):
+        if first[part] != second[part]:
+            return f"rules for {what}"
+    # The merges of a BPE and the scores of a Unigram model decide how a word is split.
+    if any(first["model"].get(name) != second["model"].get(name) for name in ("merges", "vocab")):
+        return "merges or scores of pieces"
     return ""
 
 
