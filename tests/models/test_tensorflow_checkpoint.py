@@ -372,7 +372,7 @@ DAMAGED = {
         "its checksum is wrong",
     ),
     "no data file": (lambda room: (room / DATA).unlink(), f"{DATA} is missing"),
-    "a data file cut short": (lambda room: cut(room / DATA, 20_000), f"{DATA} ends before"),
+    "a data file cut short": (lambda room: cut(room / DATA, 20_000), f"{DATA} is truncated"),
     "a flipped bit in the data": (
         lambda room: flipped(room / DATA, 5),
         "the checksum of bert/embeddings/LayerNorm/beta is wrong",
@@ -389,7 +389,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(rooms, kind):
         FINETUNE.replace("--teacher_model teacher_model", "--teacher_model google"),
         rooms,
         "google/bert_model.ckpt",
-        "fetch" if DATA + " is" not in says else "folder",
+        "folder" if DATA + " is missing" in says else "fetch",
     )
 
 

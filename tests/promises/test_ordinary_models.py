@@ -186,7 +186,7 @@ def test_a10_label2id_alone_serves(tmp_path, capsys):
 
 def test_a10_an_assumed_order_is_said(tmp_path, capsys):
     load_classifier(three_classes(tmp_path), TASKS["MNLI"])
-    assert "in the order of the labels: LABEL_0 is contradiction" in capsys.readouterr().err
+    assert "in the order of these labels: LABEL_0 is contradiction" in capsys.readouterr().err
 
 
 def test_a10_another_order_that_fits_far_better_is_named_in_every_profile(workspace):
@@ -352,7 +352,7 @@ def odd_heads(folder):
         (nan, ["bert.pooler.dense.bias holds NaN"]),
         (three, ["3 outputs", "but 2 are needed"]),
         (odd_layers, ["(3)", "(2)", "--set general_distill.mapping=top"]),
-        (odd_heads, ["3 attention heads", "teacher 2", "--set general_distill.heads=skip"]),
+        (odd_heads, ["attention heads, 3 and 2", "--set general_distill.heads=skip"]),
     ],
 )
 @pytest.mark.parametrize("dry", ["", "--dry-run"])

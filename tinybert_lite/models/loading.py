@@ -161,7 +161,8 @@ def load_classifier(folder: Place, task, lower_case: bool | None = None) -> Load
         pairs = ", ".join(f"{word} is {label}" for word, label in zip(words, task.labels))
         remark_once(
             f"{loaded.folder}: id2label does not name the labels of {task.name}, so the outputs "
-            f"are taken in their order: {pairs}; if this is wrong, set id2label in config.json"
+            f"are taken in the order of these labels: {pairs}; if this is wrong, set id2label in "
+            f"config.json"
         )
     if order and order != sorted(order) and CLASSIFIER_PART not in loaded.new_parts:
         say(
