@@ -330,7 +330,7 @@ def test_a_variant_that_fails_is_named_and_the_others_run(workspace, monkeypatch
         ("--only no_attentoin", "no_attention"),
         ("--task all", "one task"),
         ("--teacher_model grow", "one task"),
-        ("--task_teacher other", "name a BERT"),
+        ("--task_teacher other", "name a teacher of a family"),
         ("--set general_distill.paddign=x", "paddign"),
     ],
 )
