@@ -8,10 +8,22 @@ from tinybert_lite.pipeline.plan import STAGES, make_plan
 from tinybert_lite.pipeline.running import clean, ensure, needed, run_all
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.command import command
+from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.fields import Parser
-from tinybert_lite.system.processes import need_one_process
+from tinybert_lite.system.processes import count, launch, need_one_process
 
 __all__ = ["STAGES", "ensure", "main", "make_plan", "needed", "run_all"]
+
+
+def number_of_processes(wanted: str, device: str) -> int:
+    """Return N of `--processes N`; auto is the number of GPUs, on a CPU 1."""
+    import torch
+
+    if wanted == "auto":
+        return max(1, torch.cuda.device_count()) if device in ("auto", "cuda") else 1
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise UserError(f"--processes {wanted}: use a whole number from 1, or auto")
+    return int(wanted)
 
 
 @command
@@ -32,9 +44,18 @@ def main(argv: list[str]) -> int | None:
     parser.switch("--baseline", help="also train the same student on labels only, to compare")
     parser.switch("--int8", help="also train the finished student in 8 bits (quantize)")
     parser.switch("--clean", help="remove what runs wrote, after asking")
+    add(
+        "--processes",
+        metavar="N",
+        help="processes on this machine, or auto: one per GPU (torchrun starts several machines)",
+    )
     args = parser.parse_args(argv)
-    need_one_process("start it without torchrun, or start the stages one by one")
+    if args.processes and count() == 1 and not args.clean:
+        workers = number_of_processes(args.processes, args.device)
+        if workers > 1:
+            return launch("tinybert_lite.run_all", argv, workers)
     if args.task.lower() == ALL:
+        need_one_process("name one task, or leave out --processes")
         from tinybert_lite.pipeline.all_tasks import run_all_tasks
 
         return run_all_tasks(args)

@@ -15,6 +15,7 @@ from tinybert_lite.pipeline.rate import Rate, measure
 from tinybert_lite.pipeline.run_computations import Computations
 from tinybert_lite.pipeline.work import Passes, Work
 from tinybert_lite.stages.settings import Settings
+from tinybert_lite.system import processes
 
 BYTES_PER_PARAMETER = 4  # float32
 TENSORS_PER_STATE = 3  # a saved state: the weights and the optimizer's two moments
@@ -81,13 +82,17 @@ class Estimator:
         return passes.rows * found.multiply_adds * share
 
     def seconds(self, work: Work) -> float:
-        """Return the seconds of a stage's passes, updates, texts and saved models."""
-        total = work.text_seconds
+        """Return the seconds of a stage's passes, updates, texts and saved models.
+
+        Several processes share the passes; the rate was measured by one of them.
+        """
+        total = 0.0
         for passes in work.passes:
             rate = self.measured(passes).rate
             batches = passes.updates or passes.rows / passes.batch_size
             total += self.multiply_adds(passes) / rate.multiply_adds_per_second
             total += batches * rate.seconds_per_batch
+        total = work.text_seconds + total / processes.count()
         written = work.models_written + TENSORS_PER_STATE * work.states_written
         return total + written * BYTES_PER_PARAMETER * self.trained(work) / _bytes_per_second()
 

@@ -6,6 +6,7 @@ from tinybert_lite.pipeline.results import gather
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import REPORT_FILES
+from tinybert_lite.system import processes
 from tinybert_lite.system.console import counted, grid, say
 from tinybert_lite.system.files import write_atomically, write_json
 from tinybert_lite.system.outputs import HISTORY, MANIFEST, Outputs, read_manifest
@@ -20,6 +21,8 @@ def write_report(workspace: Workspace, settings: Settings) -> dict:
     Returns the results. Raises UserError if a model of the run has no weights yet.
     """
     results, folder = gather(workspace, settings), workspace.final_student
+    if not processes.is_main():
+        return results
     write_json(folder / "results.json", results)
     pictures = draw(workspace, results, folder / PICTURES)
     rows = table(results)

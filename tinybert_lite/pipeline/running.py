@@ -29,6 +29,7 @@ from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages import finetune_teacher, pretrain
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.stage import Stage, StageResult
+from tinybert_lite.system import processes
 from tinybert_lite.system.console import say
 from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
@@ -55,10 +56,13 @@ def run_all(
     """
     names = [stage.name for stage in stages(baseline, int8)] + [REPORT]
     chosen = choose(names, first, last, only)
+    processes.join(choose_device(settings.device, settings.precision).name)
     check_inputs(workspace, chosen)
     plan = make_plan(workspace, settings, chosen, force)
-    estimated = prepare(plan, workspace, settings, REPORT in chosen)
-    print_plan(plan, workspace, settings, estimated)
+    if processes.is_main():
+        estimated = prepare(plan, workspace, settings, REPORT in chosen)
+        print_plan(plan, workspace, settings, estimated)
+    processes.wait()
     if dry_run:
         return []
     with locked(workspace.root):

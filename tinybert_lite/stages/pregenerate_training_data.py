@@ -135,6 +135,7 @@ STAGE = Stage(
     folder=lambda ws: ws.sequences,
     writes=("epoch_*.json",),
     work=work,
+    in_main_only=True,  # it has worker processes of its own
     skip_reason=lambda ws: (
         f"{ws.student_source} already has weights" if ws.student_has_weights else ""
     ),

@@ -61,6 +61,7 @@ class Stage:
     work: Callable[[Job], dict]
     # workspace -> the reason why the stage is not needed there, "" if it is needed.
     skip_reason: Callable[[object], str] = lambda workspace: ""
+    in_main_only: bool = False  # of several processes the first one works, the others wait
     # Name of an input -> the stages that may have written it.
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
@@ -81,7 +82,8 @@ class Stage:
         if reason := self.skip_reason(workspace):
             return StageResult(self.name, folder, skipped=reason)
         reads, manifest = self.reads(workspace), read_manifest(folder)
-        if not force and manifest and not stale(self, reads, folder, settings, manifest):
+        wanted = force or not manifest or stale(self, reads, folder, settings, manifest)
+        if not processes.from_main(wanted):
             metrics, seconds = manifest["metrics"], manifest["seconds"]
             return StageResult(self.name, folder, metrics, seconds, skipped="up to date")
         return self.execute(reads, folder, settings)
@@ -118,7 +120,8 @@ class Stage:
         session, started = Session.open(settings, identity), time.perf_counter()
         outputs = self.outputs(folder)
         with outputs.replaced(settings.profile, identity, self.name):
-            metrics = self.work(Job(self.name, reads, folder, settings, session))
+            job = Job(self.name, reads, folder, settings, session)
+            metrics = {} if self.in_main_only and not processes.is_main() else self.work(job)
             seconds = round(time.perf_counter() - started, 2)
             processes.wait()
             manifest = {

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -51,6 +52,8 @@ def command(main):
             return 128 + 13  # a shell's code for SIGPIPE
         except (UserError, OSError) as error:
             remark(f"error: {what_failed(error) if isinstance(error, OSError) else error}")
+            if not processes.is_main():
+                time.sleep(3)  # an error of all processes is printed and returned by the first
             return 2
         except KeyboardInterrupt as stop:
             remark(str(stop) or STOPPED)

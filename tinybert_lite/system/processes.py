@@ -4,10 +4,16 @@ All processes compute, and the first one prints and writes files. With one proce
 do nothing.
 """
 
+import logging
 import os
+import signal
+import sys
 from collections.abc import Iterable
+from datetime import timedelta
 
 from tinybert_lite.system.errors import UserError
+
+PATIENCE = timedelta(days=30)  # how long processes wait for one that works alone
 
 
 def need_one_process(cure: str) -> None:
@@ -53,7 +59,7 @@ def join(device: str) -> None:
     if count() > 1:
         from accelerate import PartialState
 
-        PartialState(cpu=device == "cpu")
+        PartialState(cpu=device == "cpu", timeout=PATIENCE)
 
 
 def wait() -> None:
@@ -71,6 +77,15 @@ def gathered(items: list) -> list:
     from accelerate.utils import gather_object
 
     return gather_object(items)
+
+
+def from_main(value):
+    """Return the value that the first process has, in all processes."""
+    if count() == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
 
 
 def largest(value):
@@ -100,3 +115,50 @@ def leave() -> None:
 
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def launch(module: str, argv: list[str], workers: int) -> int:
+    """Run `python -m module argv` in this many processes of this machine; return the exit code.
+
+    PyTorch's elastic launcher starts them, and ends all of them when one has ended with an error.
+    Ctrl-C reaches each process, which then saves a state. Raises UserError if one was killed.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        1,
+        1,
+        workers,
+        run_id="run",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    if hasattr(config, "signals_to_handle"):  # older launchers end the processes on Ctrl-C
+        config.signals_to_handle = "SIGTERM,SIGHUP,SIGQUIT"
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        elastic_launch(config, sys.executable)("-u", "-m", module, *argv)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0 or rank > 0 and failure.exitcode != 130:
+            how = (
+                f"was ended by {signal.Signals(-failure.exitcode).name}"
+                if failure.exitcode < 0
+                else f"ended with exit code {failure.exitcode}"
+            )
+            raise UserError(
+                f"process {rank} of {workers} {how}; the same command resumes from the last saved "
+                f"state"
+            ) from None
+        return failure.exitcode  # the first process has printed the reason
+    except SignalException as stop:
+        return 128 + stop.sigval
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 0
