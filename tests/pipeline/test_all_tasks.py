@@ -266,7 +266,7 @@ def test_a_task_that_fails_does_not_stop_the_others(finished, glue, capsys, tmp_
     [
         (["--teacher_model", "grow"], "name one task"),
         (["--only", "report"], "name one task"),
-        (["--data_dir", "empty"], "has no task folder"),
+        (["--data_dir", "empty"], "has no folder of a task"),
     ],
 )
 def test_what_all_tasks_cannot_have(tmp_path, monkeypatch, capsys, more, says):
