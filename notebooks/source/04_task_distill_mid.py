@@ -160,7 +160,8 @@ plots.loss_curves(read_history(workspace.mid_student / "history.jsonl"), "stage 
 from tinybert_lite.method.objectives import Intermediate
 
 options = settings.task_distill_mid
-general, student = load_with_tokenizer(workspace.general_or_given_student), load_with_tokenizer(workspace.mid_student)
+general = load_with_tokenizer(workspace.general_or_given_student)
+student = load_with_tokenizer(workspace.mid_student)
 objective = Intermediate(
     student.model, teacher.model, options.mapping, options.padding, options.heads
 )

@@ -104,7 +104,8 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.stages.metrics import agreement, chance
 from tinybert_lite.models.loading import load_with_tokenizer
 
-teacher, student = load_with_tokenizer(workspace.task_teacher), load_with_tokenizer(workspace.final_student)
+teacher = load_with_tokenizer(workspace.task_teacher)
+student = load_with_tokenizer(workspace.final_student)
 rows = read_table(workspace.data_file(task.dev_files[0]), task)
 dev = encode_table(rows, task, teacher.tokenizer, settings.task_distill_out.max_seq_length)
 logits = {"teacher": predict(teacher.model, dev), "student": predict(student.model, dev)}

@@ -163,7 +163,9 @@ answers = {
     "3 general\ndistillation": probe_answers(
         load_with_tokenizer(workspace.general_student).model, train, dev
     ),
-    "4 intermediate\nlayers": probe_answers(load_with_tokenizer(workspace.mid_student).model, train, dev),
+    "4 intermediate\nlayers": probe_answers(
+        load_with_tokenizer(workspace.mid_student).model, train, dev
+    ),
     "5 prediction\nlayer": predict(models["student"].model, dev).argmax(1),
 }
 plots.accuracy_and_agreement(answers, predict(models["teacher"].model, dev).argmax(1), dev.labels)

@@ -152,7 +152,7 @@ def test_an_exercise_shows_neither_answers_nor_hidden_tests():
 
 
 def test_a_check_without_points_is_refused():
-    with pytest.raises(ValueError, match="worth"):
+    with pytest.raises(ValueError, match="has no points"):
         cells("# %% [check x]\npass\n")
 
 

@@ -328,7 +328,7 @@ def test_the_chinese_lesson_is_the_same_but_for_its_prose(name):
 
 def test_other_prose_needs_as_many_cells(tmp_path):
     (tmp_path / "prose.md").write_text("一\n%%\n二\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="has 2 cells of prose"):
+    with pytest.raises(ValueError, match="has 2 prose cells"):
         chinese(build(sources()[0]), tmp_path / "prose.md")
 
 
