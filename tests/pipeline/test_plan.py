@@ -29,7 +29,6 @@ from tinybert_lite.pipeline.work import WORK, Work
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.console import duration
-from tinybert_lite.system.device import choose_device
 from tinybert_lite.system.errors import UserError
 
 ALL = [stage.name for stage in stages(baseline=True, int8=True)]
@@ -54,7 +53,7 @@ def estimated(scale: int = 1, length: int = 10) -> EstimatedRows:
 def counting(workspace):
     """Counts the multiply-adds of the toy workspace's models."""
     settings = profile("paper", "SST-2")
-    computations = Computations(Workspace.find(workspace), settings, choose_device("cpu"))
+    computations = Computations(Workspace.find(workspace), settings)
     return lambda works: sum(
         Estimator(computations).multiply_adds(passes) for work in works for passes in work.passes
     )
@@ -125,7 +124,7 @@ def test_without_candidates_to_ask_for_augmentation_is_no_work(counting):
 def test_a_teacher_of_a_hundred_times_the_multiply_adds_is_counted_as_one(name, workspace):
     def count(folder):
         places = Workspace.find(workspace, teacher_model=folder)
-        computations = Computations(places, profile("paper"), choose_device("cpu"))
+        computations = Computations(places, profile("paper"))
         return computations[name].multiply_adds(16)
 
     small = make_bert_folder(workspace / "small", layers=2, width=16, heads=2)
@@ -138,7 +137,7 @@ def test_multiply_adds_of_a_step_are_those_of_the_formula(workspace):
     """Forward and backward of the student's matrices, forward of the teacher's."""
     make_bert_folder(workspace / "mine", layers=2, width=64, heads=2, intermediate_size=256)
     places = Workspace.find(workspace, teacher_model=workspace / "mine")
-    computations = Computations(places, profile("paper"), choose_device("cpu"))
+    computations = Computations(places, profile("paper"))
     length = 24
     for name, times in (("teacher", 1), ("finetune_teacher", 3)):
         one = computations[name]
@@ -149,7 +148,7 @@ def test_multiply_adds_of_a_step_are_those_of_the_formula(workspace):
 
 def test_every_computation_of_a_run_is_counted_and_timed(workspace):
     names = [*TRAINING, "teacher", "student", "int8", "general teacher"]
-    computations = Computations(Workspace.find(workspace), profile("smoke"), choose_device("cpu"))
+    computations = Computations(Workspace.find(workspace), profile("smoke"))
     for name in names:
         one = computations[name]
         assert one.trains == (name in TRAINING) and one.bytes_per_row(8) > 0
@@ -160,9 +159,7 @@ def test_every_computation_of_a_run_is_counted_and_timed(workspace):
 
 def test_a_large_batch_is_estimated_from_two_smaller_ones(workspace, monkeypatch):
     """A row takes 2 seconds and a batch 3 more."""
-    computation = Computations(Workspace.find(workspace), profile(), choose_device("cpu"))[
-        "student"
-    ]
+    computation = Computations(Workspace.find(workspace), profile())["student"]
     monkeypatch.setattr(rates, "_seconds", lambda computation, rows, length: 3 + 2 * rows)
     monkeypatch.setattr(rates, "MOST_MULTIPLY_ADDS", 16 * 100)
     assert measure(computation, 8, 64, 100) == rates.Rate(pytest.approx(50), pytest.approx(3))
@@ -173,7 +170,7 @@ def test_a_large_batch_is_estimated_from_two_smaller_ones(workspace, monkeypatch
 def test_a_teacher_of_another_family_is_counted_as_it_is(workspace):
     make_distilbert(workspace / "other")
     places = Workspace.find(workspace, task_teacher=workspace / "other")
-    computation = Computations(places, profile("smoke"), choose_device("cpu"))["teacher"]
+    computation = Computations(places, profile("smoke"))["teacher"]
     assert type(computation.model).__name__ != "Bert" and computation.multiply_adds(8) > 0
 
 
@@ -182,7 +179,7 @@ def test_memory_and_disk_grow_with_the_model_and_the_batch(workspace):
         folder = make_bert_folder(workspace / f"{layers}", layers=layers, width=64, heads=2)
         settings = profile("paper").override(list(assignments))
         places = Workspace.find(workspace, teacher_model=folder)
-        found = Estimator(Computations(places, settings, choose_device("cpu")))
+        found = Estimator(Computations(places, settings))
         stage = WORK["finetune_teacher"](estimated(), settings)
         return found.memory(stage, settings, "finetune_teacher"), sum(
             found.disk(stage, settings, "finetune_teacher")

@@ -10,9 +10,12 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tests.fault_harness import SETTINGS, STAGES, reads
+from tests.makers import power_cut_after
 from tinybert_lite.stages.session import Session
+from tinybert_lite.system import bf16, device
 from tinybert_lite.system.device import Device
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.files import read_json
 
 BF16 = replace(SETTINGS, precision="bf16")
 
@@ -33,6 +36,38 @@ def test_a_stage_in_another_precision_runs_in_the_same_process(root, tmp_path):
     for settings in (SETTINGS, BF16, SETTINGS):
         run(root, tmp_path, settings)
         assert not (tmp_path / ".previous").exists()
+
+
+def test_auto_takes_what_was_measured_and_an_interrupted_run_keeps_it(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "LEAST_WIDTH", 0)
+    monkeypatch.setattr(device, "gain", lambda width: 2.0)
+    auto = replace(SETTINGS, precision="auto")
+    with power_cut_after(3):
+        run(root, tmp_path, auto)
+    assert read_json(tmp_path / "running.json")["precision"] == "bf16"
+    monkeypatch.setattr(device, "gain", lambda width: 1.0)
+    assert run(root, tmp_path, auto).metrics["resumed_from"] > 0
+    assert read_json(tmp_path / "manifest.json")["precision"] == "bf16"
+    run(root, tmp_path, auto)
+    assert read_json(tmp_path / "manifest.json")["precision"] == "float32"
+
+
+def test_narrow_models_are_not_measured():
+    assert device.choose_device("cpu", "auto", device.LEAST_WIDTH - 1).precision == "no"
+
+
+def test_a_measurement_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls = []
+    monkeypatch.setattr(bf16, "_measured", lambda width: calls.append(width) or 1.75)
+    assert [bf16.gain(width) for width in (384, 384, 768)] == [1.75, 1.75, 1.75]
+    assert calls == [384, 768]
+    (tmp_path / "tinybert_lite/bf16.json").write_text("{damaged")
+    assert bf16.gain(384) == 1.75 and calls == [384, 768, 384]
+
+
+def test_a_gain_is_measured():
+    assert 0.01 < bf16._measured(16) < 100
 
 
 def test_an_accelerator_has_the_sessions_device_and_precision():

@@ -95,6 +95,11 @@ class ModelFolder(os.PathLike):
         """The checked configuration of an encoder. Raises UserError for any other model."""
         return read_config(self.config_file)
 
+    @property
+    def width(self) -> int:
+        """An encoder's hidden size; 0 for other teachers and without a config.json."""
+        return self.config.hidden_size if self.has_config and self.has_layers else 0
+
     @cached_property
     def weights_file(self) -> Path | None:
         return self._weights or find_weights(self.path)

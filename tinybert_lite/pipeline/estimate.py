@@ -126,7 +126,7 @@ class Estimator:
 
 def estimate(works: dict[str, Work], computations: Computations, settings: Settings) -> Estimate:
     """Estimate what the stages of `works` need. The state of the random numbers is unchanged."""
-    on_device = computations.device.name == "cuda"
+    on_device = computations.device().name == "cuda"
     own = 0 if on_device else psutil.Process().memory_info().rss
     with torch.random.fork_rng():
         found = Estimator(computations)

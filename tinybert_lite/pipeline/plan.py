@@ -108,7 +108,7 @@ def print_plan(
     Raises UserError if the disk has too little space for it.
     """
     teacher, student = shown(workspace.teacher, workspace), workspace.student_source
-    device = choose_device(settings.device, settings.precision)
+    device = choose_device(settings.device, settings.precision, workspace.teacher.width)
     say(
         f"TinyBERT Lite · task {settings.task.name} · profile {settings.profile}"
         f" · seed {settings.seed}\n"

@@ -26,7 +26,7 @@ from tinybert_lite.models.tokenizers import LOCAL_WITHOUT_CODE
 from tinybert_lite.pipeline.timed_computation import Batch, Computation
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
-from tinybert_lite.system.device import Device
+from tinybert_lite.system.device import Device, choose_device
 from tinybert_lite.system.errors import UserError
 
 
@@ -37,8 +37,14 @@ class Computations:
     classifier; "general teacher": a masked-LM prediction at one position per row.
     """
 
-    def __init__(self, workspace: Workspace, settings: Settings, device: Device):
-        self.workspace, self.settings, self.device = workspace, settings, device
+    def __init__(self, workspace: Workspace, settings: Settings):
+        self.workspace, self.settings = workspace, settings
+
+    def device(self, *models: nn.Module | None) -> Device:
+        """The device, and the precision that a stage chooses for these models."""
+        widths = (getattr(model.config, "hidden_size", 0) for model in models if model)
+        settings = self.settings
+        return choose_device(settings.device, settings.precision, max(widths, default=0))
 
     def __getitem__(self, name: str) -> Computation:
         """Make a computation.
@@ -65,7 +71,7 @@ class Computations:
                 teacher = _model(self.general_teacher if general else self.task_teacher)
                 compute = Intermediate(
                     model,
-                    teacher.to(self.device.name),
+                    teacher.to(self.device().name),
                     options.mapping,
                     options.padding,
                     options.heads,
@@ -78,12 +84,18 @@ class Computations:
             case "finetune_teacher" | "baseline":
                 compute = Labels()
             case "general teacher":
-                return Computation(model, lambda batch: _one_masked(model, batch), self.device)
+                device = self.device(model)
+                return Computation(model, lambda batch: _one_masked(model, batch), device)
             case _:  # stages predict in float32
-                device = replace(self.device, precision="no")
+                device = replace(self.device(), precision="no")
                 return Computation(model, lambda batch: _logits(model, batch), device)
         return Computation(
-            model, lambda batch: compute(model, batch), self.device, classes, True, teacher
+            model,
+            lambda batch: compute(model, batch),
+            self.device(model, teacher),
+            classes,
+            True,
+            teacher,
         )
 
     def _model(self, name: str, options, classes: int) -> nn.Module:

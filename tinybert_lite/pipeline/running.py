@@ -89,9 +89,8 @@ def prepare(
     inputs = read_inputs(todo, report, workspace, settings)
     found = estimate_rows(todo, inputs, workspace, settings)
     names = [*(stage.name for stage in todo), *[REPORT] * report]
-    device = choose_device(settings.device, settings.precision)
     works = {name: WORK[name](found, settings) for name in names}
-    return estimate(works, Computations(workspace, settings, device), settings)
+    return estimate(works, Computations(workspace, settings), settings)
 
 
 def run_plan(

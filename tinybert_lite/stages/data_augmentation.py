@@ -25,6 +25,7 @@ from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.growing import GrowingFile
+from tinybert_lite.training.frozen import cast_once
 
 BLOCK = 200  # rows between two saved states, at most
 CHARACTERS = 1_000_000  # in the texts of these rows; fewer rows if they are longer
@@ -46,7 +47,7 @@ class Augmenter:
     ):
         """reading: the tokenizer that splits texts into words, if it is not the model's own."""
         self.reading = reading or tokenizer
-        self.model = model and model.eval().to(device)
+        self.model = model and cast_once(model.eval().to(device), precision)
         self.tokenizer, self.vectors = tokenizer, vectors
         self.settings, self.device, self.language = settings, device, language
         self.bf16 = precision == "bf16"

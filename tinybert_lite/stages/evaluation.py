@@ -22,6 +22,7 @@ from tinybert_lite.stages.metrics import scores
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, remark
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.training.frozen import KINDS
 
 
 def predict(
@@ -29,14 +30,23 @@ def predict(
     examples: Examples,
     batch_size: int = 64,
     rows: np.ndarray | None = None,
+    precision: str = "no",
 ) -> np.ndarray:
     """Return logits (n, K) in the order of the examples; the mode of the model is left unchanged.
 
-    rows: for a PyTorch model, the rows to predict; the logits of all others are 0.
+    rows: for a PyTorch model, the rows to predict; the logits of all others are 0. precision: that
+    of autocast, "no" for float32; the logits are float32 in any case.
     """
     if isinstance(model, Served):
         return model.logits(examples, batch_size)
-    return _each(model, examples, batch_size, lambda batch: model(batch, logits=True).logits, rows)
+
+    def logits(batch):
+        with torch.autocast(
+            batch["input_ids"].device.type, KINDS.get(precision), enabled=precision in KINDS
+        ):
+            return model(batch, logits=True).logits
+
+    return _each(model, examples, batch_size, logits, rows)
 
 
 @contextmanager

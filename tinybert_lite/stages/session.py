@@ -20,14 +20,14 @@ class Session:
     identity: str = ""
 
     @classmethod
-    def open(cls, settings: Settings, identity: str = "") -> Session:
+    def open(cls, settings: Settings, identity: str = "", device: Device | None = None) -> Session:
         """Set threads and seeds, and connect several processes.
 
         Raises UserError for a device or precision that this machine does not have.
         """
         threads = set_threads(settings.threads)
         seed_everything(settings.seed)
-        device = choose_device(settings.device, settings.precision)
+        device = device or choose_device(settings.device, settings.precision)
         processes.join(device.name)
         return cls(device, settings.seed, threads, identity)
 

@@ -14,6 +14,7 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import say
 from tinybert_lite.system.files import write_atomically
 from tinybert_lite.system.outputs import SOFT_TARGETS
+from tinybert_lite.training.frozen import cast_once
 
 
 def first_identical(examples: Examples) -> np.ndarray:
@@ -26,8 +27,13 @@ def first_identical(examples: Examples) -> np.ndarray:
     return first[place.reshape(-1)]
 
 
-def asking(teacher: Encoder, batch_size: int) -> Callable[[Examples], np.ndarray]:
-    """Return a function from n examples to logits (n, K); identical rows are computed once."""
+def asking(
+    teacher: Encoder, batch_size: int, precision: str = "no"
+) -> Callable[[Examples], np.ndarray]:
+    """Return a function from n examples to logits (n, K); identical rows are computed once.
+
+    The teacher computes in `precision` and can then do nothing else, see `cast_once`.
+    """
 
     def logits(examples: Examples) -> np.ndarray:
         identical = first_identical(examples)
@@ -36,7 +42,8 @@ def asking(teacher: Encoder, batch_size: int) -> Callable[[Examples], np.ndarray
             f"soft targets: the teacher predicts {len(chosen)} different rows of {len(examples)}, "
             f"once"
         )
-        return predict(teacher, examples, batch_size, chosen)[identical]
+        cast_once(teacher, precision)
+        return predict(teacher, examples, batch_size, chosen, precision)[identical]
 
     return logits
 

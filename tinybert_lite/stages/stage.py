@@ -18,11 +18,12 @@ from tinybert_lite.stages.session import Session
 from tinybert_lite.stages.settings import WITHOUT_EFFECT, Settings
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import remark
+from tinybert_lite.system.device import Device, choose_device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.fields import canonical
-from tinybert_lite.system.files import sha256, write_json
-from tinybert_lite.system.machine import machine, versions
-from tinybert_lite.system.outputs import MANIFEST, Outputs, locked, read_manifest
+from tinybert_lite.system.files import read_json, sha256, write_json
+from tinybert_lite.system.machine import machine, set_threads, versions
+from tinybert_lite.system.outputs import MANIFEST, RUNNING, Outputs, locked, read_manifest
 
 # The files that the report adds to stage 5's folder.
 REPORT_FILES = ("results.json", "report.md", "*.tsv", "*_predict.json", "pictures/*.png")
@@ -88,6 +89,18 @@ class Stage:
             return StageResult(self.name, folder, metrics, seconds, skipped="up to date")
         return self.execute(reads, folder, settings)
 
+    def device(self, reads: dict[str, Path], folder: Path, settings: Settings) -> Device:
+        """Choose the device, and the precision for the widest model among the inputs.
+
+        An interrupted run keeps the precision that auto had chosen for it.
+        """
+        precision, running = settings.precision, folder / RUNNING
+        if precision == "auto" and running.is_file():
+            precision = read_json(running).get("precision") or precision
+        models = (ModelFolder.at(path) for name, path in reads.items() if name in MODELS)
+        widths = (model.width for model in models)
+        return choose_device(settings.device, precision, max(widths, default=0))
+
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         """Run even if up to date; an interrupted run of the same inputs and settings is resumed.
 
@@ -116,10 +129,14 @@ class Stage:
     def _execute(
         self, inputs: dict[str, dict], reads: dict[str, Path], folder: Path, settings: Settings
     ) -> StageResult:
-        identity = _identity(self, settings, inputs)
-        session, started = Session.open(settings, identity), time.perf_counter()
+        set_threads(settings.threads)
+        device = self.device(reads, folder, settings)
+        processes.join(device.name)
+        device = processes.from_main(device)  # its measurement decides
+        identity = _identity(self, settings, inputs, device.computes_in)
+        session, started = Session.open(settings, identity, device), time.perf_counter()
         outputs = self.outputs(folder)
-        with outputs.replaced(settings.profile, identity, self.name):
+        with outputs.replaced(settings.profile, identity, self.name, device.computes_in):
             job = Job(self.name, reads, folder, settings, session)
             metrics = {} if self.in_main_only and not processes.is_main() else self.work(job)
             seconds = round(time.perf_counter() - started, 2)
@@ -137,6 +154,7 @@ class Stage:
                 "seconds": seconds,
                 "device": session.device.name,
                 "device_reason": session.device.reason,
+                "precision": session.device.computes_in,
                 "processes": processes.count(),
                 "threads": session.threads,
                 "machine": machine(),
@@ -181,14 +199,14 @@ def _effective(settings: Settings, stage: Stage) -> dict:
     return {name: value for name, value in options.items() if name not in WITHOUT_EFFECT}
 
 
-def _identity(stage: Stage, settings: Settings, inputs: dict[str, dict]) -> str:
+def _identity(stage: Stage, settings: Settings, inputs: dict[str, dict], precision: str) -> str:
     """Return a hash of all that a result depends on; only states with the same hash are resumed."""
     what = {
         "stage": stage.name,
         "task": asdict(settings.task),
         "settings": _effective(settings, stage),
         "seed": settings.seed,
-        "precision": settings.precision,
+        "precision": precision,
         "lower_case": settings.lower_case,
         "threads": settings.threads or torch.get_num_threads(),
         "inputs": {name: item["sha256"] for name, item in inputs.items()},

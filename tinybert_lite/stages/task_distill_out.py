@@ -63,6 +63,8 @@ class Teaching:
         )
         teacher, rows = fingerprint(reads["teacher"]), fingerprint(reads["rows"])
         made_from = f"{teacher} {rows} {options.max_seq_length}"
+        if (precision := job.session.device.precision) != "no":
+            made_from += f" {precision}"
 
         def prepare(examples: Examples) -> Examples:
             return with_soft_targets(examples, self.ask, made_from, job.folder)
@@ -82,7 +84,7 @@ def _by_encoder(job: Job) -> Teaching:
         job.options.hard_label_weight < 1
     ):  # with labels only there is no distillation, and no wrong order
         warn_of_order(job.reads["student"], prediction=True)
-    ask = asking(teacher.model, job.options.eval_batch_size)
+    ask = asking(teacher.model, job.options.eval_batch_size, job.session.device.precision)
     return Teaching(load_student(job, teacher), dev, scores, ask)
 
 

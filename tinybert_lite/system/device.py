@@ -5,9 +5,13 @@ import statistics
 import time
 from dataclasses import dataclass
 
+from tinybert_lite.system.bf16 import gain
 from tinybert_lite.system.errors import UserError
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
+# On a CPU: narrower models gain little from bf16, since their products take a small part of a step
+LEAST_WIDTH = 384
+LEAST_GAIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -18,16 +22,22 @@ class Device:
     precision: str
     reason: str
 
+    @property
+    def computes_in(self) -> str:
+        """The precision, as `choose_device` takes it."""
+        return "float32" if self.precision == "no" else self.precision
+
     def __str__(self) -> str:
         return f"{self.name} ({self.reason})"
 
 
-def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
+def choose_device(wanted: str = "auto", precision: str = "auto", width: int = 0) -> Device:
     """Pick the device `auto | cpu | cuda | mps` and the precision `auto | float32 | bf16 | fp16`.
 
-    auto is bf16 on a GPU that has it in hardware, fp16 with dynamic loss scaling on other CUDA
-    GPUs, float32 elsewhere. Raises UserError for an unknown name, and for a device or
-    precision that this machine does not have.
+    auto is bf16 on a GPU that has it in hardware, and fp16 with dynamic loss scaling on other CUDA
+    GPUs. On a CPU it is bf16 for models of a `width` of at least LEAST_WIDTH, if that was measured
+    to be LEAST_GAIN times as fast as float32; else float32. Raises UserError for an unknown name,
+    and for a device or precision that this machine does not have.
     """
     import torch
 
@@ -42,7 +52,12 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
         "bf16": name == "cpu" or cuda and torch.cuda.is_bf16_supported(),
         "fp16": cuda,
     }
-    if precision == "auto":
+    measured = ""
+    if precision == "auto" and name == "cpu" and width >= LEAST_WIDTH:
+        faster = gain(width)
+        precision = "bf16" if faster >= LEAST_GAIN else "float32"
+        measured = f", since bf16 was measured to be {faster:.1f} times as fast at width {width}"
+    elif precision == "auto":
         in_hardware = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
         precision = "bf16" if in_hardware else "fp16" if cuda else "float32"
     if not has[precision]:
@@ -54,7 +69,7 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
         "bf16": "bf16 with losses in float32",
         "fp16": "fp16 with losses in float32, scaled",
     }[precision]
-    return Device(name, "no" if precision == "float32" else precision, f"{why}, {how}")
+    return Device(name, "no" if precision == "float32" else precision, f"{why}, {how}{measured}")
 
 
 def _choose_name(wanted: str) -> tuple[str, str]:

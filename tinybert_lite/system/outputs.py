@@ -109,7 +109,9 @@ class Outputs:
         return files_in(self.folder, SOFT_TARGETS)
 
     @contextmanager
-    def replaced(self, profile: str, identity: str, stage: str) -> Iterator[None]:
+    def replaced(
+        self, profile: str, identity: str, stage: str, precision: str = ""
+    ) -> Iterator[None]:
         """Replace the old results by what the `with` block writes, the manifest last.
 
         After an error the old results are restored. After an interruption, or on a full disk, all
@@ -119,7 +121,12 @@ class Outputs:
         if processes.is_main():
             self.make_room(profile, identity)
         try:
-            running = {"identity": identity, "stage": stage, "profile": profile}
+            running = {
+                "identity": identity,
+                "stage": stage,
+                "profile": profile,
+                "precision": precision,
+            }
             write_json(self.folder / RUNNING, running)
             processes.wait()
             yield

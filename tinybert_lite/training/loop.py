@@ -21,6 +21,7 @@ from tinybert_lite.system.console import progress
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.outputs import HISTORY
 from tinybert_lite.training import saved_states
+from tinybert_lite.training.frozen import cast_once
 from tinybert_lite.training.history import History, read_history, stuck
 from tinybert_lite.training.optimizer import make_optimizer
 from tinybert_lite.training.prefetch import ahead
@@ -107,7 +108,7 @@ class Loop:
         accelerator, device = self.accelerator, self.accelerator.device
         self.model.to(device)
         if getattr(self.objective, "teacher", None) is not None:
-            self.objective.teacher.to(device)
+            cast_once(self.objective.teacher.to(device), accelerator.mixed_precision)
         self._network, self._optimizer = accelerator.prepare(
             self.model, make_optimizer(self.model, self.settings, device)
         )
