@@ -17,8 +17,8 @@ from tinybert_lite.models.tokenizers import (
     find_vocabulary,
     load_tokenizer,
     lower_cases,
-    same_tokenizer,
     save_tokenizer,
+    tokenizer_difference,
 )
 from tinybert_lite.system.errors import UserError
 
@@ -257,5 +257,5 @@ def test_a_tables_rows_keep_their_labels(tmp_path, tokenizer):
 def test_two_tokenizers_of_the_same_pieces_may_differ(one, other):
     one, other = (PreTrainedTokenizerFast(tokenizer_object=Tokenizer(m)) for m in (one, other))
     assert one.tokenize("abaa") != other.tokenize("abaa")
-    assert same_tokenizer(one, other) == "merges or scores of pieces"
-    assert same_tokenizer(one, one) == ""
+    assert tokenizer_difference(one, other) == "merges or scores of pieces"
+    assert tokenizer_difference(one, one) == ""

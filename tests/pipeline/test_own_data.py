@@ -412,8 +412,8 @@ def test_rows_in_a_file_of_any_kind(tmp_path, kind):
 
 
 def test_a_folder_with_a_saved_dataset_of_three_splits(tmp_path):
-    """ClassLabels become their names, validation is dev, and -1 is no label."""
-    names = ["cards", "events"]
+    """A ClassLabel gives the labels and their order, validation is dev, and -1 is no label."""
+    names = ["events", "cards"]
     for split, count in (("train", 12), ("validation", 6), ("test", 4)):
         rows = [(f"{split} {n}", -1 if split == "test" else n % 2) for n in range(count)]
         write_kind(tmp_path / "desk.v2" / split, "folder", rows, ("title", "topic"), names)
@@ -421,11 +421,11 @@ def test_a_folder_with_a_saved_dataset_of_three_splits(tmp_path):
     assert ran.code == 0, ran.err
     assert "train 12, dev 6, test 4" in ran.out and "dev validation, test test" in ran.out
     task = find_task("desk", tmp_path / "desk")
-    assert task.labels == ("cards", "events")
+    assert task.labels == ("events", "cards")
     dev = read_table(tmp_path / "desk/dev.tsv", task).rows
     assert [(row.text_a, row.label) for row in dev][:2] == [
-        ("validation 0", "cards"),
-        ("validation 1", "events"),
+        ("validation 0", "events"),
+        ("validation 1", "cards"),
     ]
     (tmp_path / "none").mkdir()
     assert "none holds no file of training rows" in own(tmp_path, tmp_path / "none").err

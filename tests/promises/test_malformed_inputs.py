@@ -478,7 +478,7 @@ def all_damage():
     )
 
 
-DAMAGE = list(all_damage())
+DAMAGE = [damage for damage in all_damage() if damage[:2] not in HARMLESS]
 
 
 def one_file_for_each_kind() -> set[tuple[str, str]]:

@@ -286,6 +286,21 @@ def test_a13_the_ancestor_of_a_fine_tuned_copy_stays_the_general_teacher(workspa
     assert ran.code == 0 and "candidates come from word vectors alone" not in ran.out
 
 
+def test_the_plan_remarks_on_long_rows_the_courses_corpus_and_a_teacher_at_chance(workspace):
+    """An untrained teacher, rows that are cut, and the course's documents."""
+    make_family(workspace / "given", "bert", "classifier")
+    (workspace / "1_pre_data/documents.txt").unlink()
+    with open(workspace / "SST-2/train.tsv", "a") as file:
+        file.write(f"{'a ' * 20}\t1\n")
+    flags = "--set task_distill_mid.max_seq_length=12 --set task_distill_out.max_seq_length=12"
+    said = call(f"{RUN} --task_teacher given --dry-run {flags}").err
+    assert "given: on the first 24 dev rows, dev accuracy" in said
+    assert "% of the training rows have more than 12 tokens and are cut" in said
+    assert "stages 2 and 3 read the course's documents" in said
+    said = call(f"{RUN} --dry-run").err
+    assert "are cut" not in said and "documents" not in said and "on the first" not in said
+
+
 @pytest.mark.parametrize("shape", ["layers=1,width=8", "layers=2,width=16,heads=4,feed_forward=24"])
 def test_a14_a_student_of_a_given_shape(workspace, shape):
     ran = call(

@@ -68,6 +68,11 @@ def columns_of(path: Path, *known: str) -> list[str]:
     return open_row_file(path, known).columns
 
 
+def class_names(path: Path, label: str) -> list[str]:
+    """Return the names of a ClassLabel column in their order; [] for other columns and files."""
+    return open_row_file(path, [label]).names.get(label, [])
+
+
 def _named(found: RowFile, column: str, value: object) -> object:
     """Return the name of a ClassLabel's number, None for a negative one: no label."""
     if column not in found.names or not isinstance(value, int):

@@ -8,7 +8,7 @@ from reprlib import repr as short
 from statistics import fmean, pstdev
 
 from tinybert_lite.data.left_out import left_out, note
-from tinybert_lite.data.own_files import OwnRow, columns_of, read_own_rows
+from tinybert_lite.data.own_files import OwnRow, class_names, columns_of, read_own_rows
 from tinybert_lite.data.splits import contradictions, stratified_split, without_duplicates
 from tinybert_lite.data.tables import NO_AGREEMENT, NO_GOLD_LABEL, number_of
 from tinybert_lite.system.console import counted, remark
@@ -69,7 +69,8 @@ def understand(
             f"{path}: no row{' except those of dev or test' if elsewhere else ''} has a label in "
             f"the column {label!r}; add labels"
         )
-    labels = [] if regression else _classes(to_learn, label, to_split=not dev)
+    order = class_names(path, label)
+    labels = [] if regression else _classes(to_learn, label, order, to_split=not dev)
     for part in (to_learn, *given.values()):
         _check_labels(part, labels)
     _report_contradictions(to_learn)
@@ -167,14 +168,15 @@ def _all_labelled(rows: Iterable[OwnRow]) -> list[OwnRow]:
     return rows
 
 
-def _classes(rows: list[OwnRow], column: str, to_split: bool) -> list[str]:
-    """Return the labels, sorted as numbers if all are numbers.
+def _classes(rows: list[OwnRow], column: str, order: list[str], to_split: bool) -> list[str]:
+    """Return the labels in the given order (names of a ClassLabel), else sorted.
 
+    They are sorted as numbers if all are numbers.
     Prints a remark if there are many numbers, and with `to_split` if a label is in one row only.
     """
     counts = Counter(row.label for row in rows)
-    found = sorted(counts)
-    if None not in map(number_of, found):
+    found = [name for name in order if name in counts] or sorted(counts)
+    if not order and None not in map(number_of, found):
         found.sort(key=float)
         if len(found) > MANY:
             remark(

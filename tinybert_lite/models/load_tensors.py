@@ -84,9 +84,10 @@ def load_tensors(
 
 def _check_shapes(mismatched: list[tuple], state: State, folder: ModelFolder) -> None:
     names, weights = folder.parameter_names, folder.weights_file
-    for name, found, needed in mismatched:
+    for name, found, needed in sorted(mismatched):
         name = name if name in state else f"{names.prefix}{name}"
-        if name.startswith(names.classifier_weight.rpartition(".")[0]):
+        in_classifier = name.startswith(names.classifier_weight.rpartition(".")[0])
+        if in_classifier and found[0] != needed[0]:
             words = ", ".join(str(word) for word in folder.config.id2label.values())
             raise UserError(
                 f"{weights}: the classifier has {found[0]} outputs ({words}), but {needed[0]} are "

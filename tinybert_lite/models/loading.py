@@ -23,7 +23,7 @@ from tinybert_lite.models.load_tensors import (
     load_tensors,
 )
 from tinybert_lite.models.parameter_names import names_of_family
-from tinybert_lite.models.tokenizers import check_pieces, same_tokenizer
+from tinybert_lite.models.tokenizers import check_pieces, tokenizer_difference
 from tinybert_lite.models.weights import projection_in
 from tinybert_lite.system.console import remark_once, say
 from tinybert_lite.system.errors import UserError
@@ -186,12 +186,12 @@ def shares_layers(teacher: ModelFolder, student: ModelFolder) -> bool:
         return teacher.has_layers
     if not (teacher.tokenizer_place and student.tokenizer_place):
         return teacher.tokenizer_place is not None
-    return not same_tokenizer(teacher.tokenizer(), student.tokenizer())
+    return not tokenizer_difference(teacher.tokenizer(), student.tokenizer())
 
 
 def check_same_tokenizer(student: LoadedModel, teacher: LoadedModel) -> None:
     """Raise UserError if the tokenizers of student and teacher differ."""
-    if difference := same_tokenizer(student.tokenizer, teacher.tokenizer):
+    if difference := tokenizer_difference(student.tokenizer, teacher.tokenizer):
         raise UserError(
             f"{student.folder} and {teacher.folder} have different {difference}, so their tokens "
             f"cannot be matched; use a student that was made for this teacher"

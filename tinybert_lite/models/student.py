@@ -41,8 +41,6 @@ class DerivedStudent(ModelFolder):
         super().__init__(path)
         self.config, self.family = config, config.model_type
 
-    config = family = None
-
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the configuration."""
@@ -91,12 +89,11 @@ def derived_student(teacher: ModelFolder, shape: dict[str, int], home: Path) -> 
         if parameters_of(found) < limit:
             break
     else:
-        if shape:
-            raise UserError(
-                f"--student {','.join(f'{k}={v}' for k, v in shape.items())}: such a student has "
-                f"{parameters_of(found):,} parameters, not fewer than the teacher's {limit:,}; "
-                f"choose smaller sizes"
-            )
+        given = f"--student {','.join(f'{k}={v}' for k, v in shape.items())}: such a"
+        raise UserError(
+            f"{given if shape else f'{teacher}: a derived'} student has {parameters_of(found):,} "
+            f"parameters, not fewer than the teacher's {limit:,}; name smaller sizes with --student"
+        )
     return DerivedStudent(home / f"{layers}x{width}", found)
 
 

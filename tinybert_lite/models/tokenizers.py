@@ -184,7 +184,7 @@ def is_wordpiece(tokenizer) -> bool:
     return type(tokenizer.backend_tokenizer.model).__name__ == "WordPiece"
 
 
-def same_tokenizer(one, other) -> str:
+def tokenizer_difference(one, other) -> str:
     """Return "" if two tokenizers split texts in the same way, else what differs."""
     if one.get_vocab() != other.get_vocab():
         return "vocabularies"

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinybert_lite.data.rows import task_examples
 from tinybert_lite.data.tables import holds_ids, label_ids, stream_table
+from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.layer_mapping import layer_mapping
 from tinybert_lite.method.objectives import check_heads
 from tinybert_lite.models.folder import KIND_LOGITS, ModelFolder
@@ -13,13 +14,14 @@ from tinybert_lite.models.load_tensors import CLASSIFIER_PART
 from tinybert_lite.models.loading import check_same_tokenizer, load_classifier, load_with_tokenizer
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.evaluation import predict
+from tinybert_lite.stages.metrics import at_chance, scores
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.stages.task_models import check_order
 from tinybert_lite.stages.teachers import OtherClassifier, check_other_teacher
-from tinybert_lite.system.console import say
+from tinybert_lite.system.console import remark, say
 from tinybert_lite.system.errors import UserError
 
-ROWS_FOR_ORDER = 128  # dev rows on which the order of a teacher's labels is checked
+FIRST_ROWS = 128  # dev rows on which a given teacher's outputs are checked
 STAGES_OF_GENERAL_TEACHER = {
     "data_augmentation",
     "pregenerate_training_data",
@@ -69,8 +71,8 @@ def _check_given(workspace: Workspace, settings: Settings) -> None:
         check_same_tokenizer(student, found)
     length = settings.task_distill_out.max_seq_length
     dev = workspace.data_file(task.dev_files[0])
-    examples = task_examples(dev, task, found.tokenizer, length, ROWS_FOR_ORDER)
-    check_order(task, predict(found.model, examples), examples.labels, found.folder)
+    examples = task_examples(dev, task, found.tokenizer, length, FIRST_ROWS)
+    _check_outputs(task, predict(found.model, examples), examples.labels, found.folder)
 
 
 def _check_other(workspace: Workspace, settings: Settings) -> None:
@@ -79,9 +81,19 @@ def _check_other(workspace: Workspace, settings: Settings) -> None:
     teacher = OtherClassifier(workspace.task_teacher, task, length)
     dev = workspace.data_file(task.dev_files[0])
     if not holds_ids(dev):
-        rows = list(islice(stream_table(dev, task).rows, ROWS_FOR_ORDER))
+        rows = list(islice(stream_table(dev, task).rows, FIRST_ROWS))
         labels = np.array(label_ids(rows, task))
-        check_order(task, teacher.logits(rows), labels, workspace.task_teacher)
+        _check_outputs(task, teacher.logits(rows), labels, workspace.task_teacher)
+
+
+def _check_outputs(task: Task, logits: np.ndarray, labels: np.ndarray, teacher) -> None:
+    """Check the order of a teacher's outputs, and print a remark if it is at chance level.
+
+    logits: (n, K), labels: (n,), of the first dev rows. Stages 4 and 5 check all rows.
+    """
+    check_order(task, logits, labels, teacher)
+    if weak := at_chance(task, scores(task, logits, labels), labels):
+        remark(f"warning: {teacher}: on the first {len(labels)} dev rows, {weak}")
 
 
 def _task_teacher_for_layers(workspace: Workspace, teacher: ModelFolder) -> ModelFolder:

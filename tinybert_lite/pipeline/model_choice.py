@@ -1,7 +1,7 @@
 """The choice of a workspace's general teacher and student if there are several."""
 
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.models.tokenizers import same_tokenizer
+from tinybert_lite.models.tokenizers import tokenizer_difference
 from tinybert_lite.pipeline.folders import CLASSROOM, Folders
 from tinybert_lite.system.errors import UserError
 
@@ -44,7 +44,7 @@ def may_be_pretrained_version_of(teacher: ModelFolder, task_teacher: ModelFolder
     one, other = teacher.config, task_teacher.config
     if any(getattr(one, name) != getattr(other, name) for name in COMPARED_SIZES):
         return False
-    return not same_tokenizer(teacher.tokenizer(), task_teacher.tokenizer())
+    return not tokenizer_difference(teacher.tokenizer(), task_teacher.tokenizer())
 
 
 SHIPPED_STUDENTS = {  # width, layers and heads of a BERT -> its student in student_model/

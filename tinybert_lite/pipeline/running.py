@@ -22,6 +22,7 @@ from tinybert_lite.pipeline.plan import (
     to_do,
     writes_one_of,
 )
+from tinybert_lite.pipeline.plan_remarks import remarks
 from tinybert_lite.pipeline.report import write_report
 from tinybert_lite.pipeline.run_computations import Computations
 from tinybert_lite.pipeline.work import WORK
@@ -89,6 +90,7 @@ def prepare(
     inputs = read_inputs(todo, report, workspace, settings)
     found = estimate_rows(todo, inputs, workspace, settings)
     names = [*(stage.name for stage in todo), *[REPORT] * report]
+    remarks(workspace, settings, found, names)
     works = {name: WORK[name](found, settings) for name in names}
     return estimate(works, Computations(workspace, settings), settings)
 
