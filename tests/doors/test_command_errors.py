@@ -540,7 +540,7 @@ def test_texts_longer_than_the_models_positions_are_cut_and_it_is_said(rooms):
 
 
 @pytest.mark.parametrize(
-    "line, cure", [(RUN_ALL, "the stages one by one"), (PREGENERATE, "--num_workers N")]
+    "line, cure", [(f"{RUN_ALL} --task all", "name one task"), (PREGENERATE, "--num_workers N")]
 )
 def test_what_runs_in_one_process_says_so(rooms, monkeypatch, line, cure):
     monkeypatch.setenv("WORLD_SIZE", "2")
