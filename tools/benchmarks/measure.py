@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,23 +54,57 @@ def operations(teacher: Encoder | None, student: Encoder | None, lengths: np.nda
     return total
 
 
-def ceiling(device: str, dtype: torch.dtype, quick: bool = False) -> list[float]:
-    """Return operations per second of several matrix products of a feed-forward layer's size.
+def ceilings(device: str, dtype: torch.dtype, quick: bool = False) -> dict[str, list[float]]:
+    """Return the operations per second of a matrix product, several times, by library.
 
-    On a GPU the product is large enough to use all of it; `quick`: two small products.
+    The product is a feed-forward layer's, (4096, 768) times (768, 3072); on a GPU a larger one that
+    fills it; `quick`: a small one, twice. On a CPU also oneDNN with packed weights and, in float32,
+    ONNX Runtime. The libraries take turns.
     """
-    rows, repeats, rates = 4096 if device == "cpu" else 65536, 15, []
+    rows, repeats = 4096 if device == "cpu" else 65536, 15
     if quick:
         rows, repeats = 64, 2
-    a, b = (
-        torch.randn(rows, 768, device=device, dtype=dtype),
-        torch.randn(768, 3072, device=device, dtype=dtype),
+    x = torch.randn(rows, 768, device=device, dtype=dtype)
+    weight = torch.randn(3072, 768, device=device, dtype=dtype)
+    products = {"PyTorch": lambda: torch.nn.functional.linear(x, weight)}
+    if device == "cpu":
+        products["oneDNN, packed"] = _onednn(x, weight)
+        if dtype == torch.float32:
+            products["ONNX Runtime"] = _onnx_runtime(x, weight)
+    rates = {name: [] for name in products}
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            for name, product in products.items():
+                started = time.perf_counter()
+                found = product()
+                float(found[0, 0])  # waits for the device
+                rates[name].append(2 * rows * 768 * 3072 / (time.perf_counter() - started))
+    return {name: found[1:] for name, found in rates.items()}
+
+
+def _onednn(x: torch.Tensor, weight: torch.Tensor) -> Callable[[], torch.Tensor]:
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight, len(x))
+    return lambda: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+
+
+def _onnx_runtime(x: torch.Tensor, weight: torch.Tensor) -> Callable[[], np.ndarray]:
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "weight"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(x.shape))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [len(x), len(weight)])],
+        [numpy_helper.from_array(weight.T.contiguous().numpy(), "weight")],
     )
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        float((a @ b)[0, 0])
-        rates.append(2 * rows * 768 * 3072 / (time.perf_counter() - started))
-    return rates[1:]
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, ["CPUExecutionProvider"]
+    )
+    return lambda: session.run(None, {"x": x.numpy()})[0]
 
 
 def anonymous(process: psutil.Process) -> int:

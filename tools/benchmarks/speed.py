@@ -28,7 +28,7 @@ import numpy as np
 import plain
 import torch
 from joblib.externals.loky import get_reusable_executor
-from measure import Peak, base, ceiling, operations, tiny
+from measure import Peak, base, ceilings, operations, tiny
 
 from tinybert_lite.data.batches import Batches, Examples, bucketed, in_order
 from tinybert_lite.data.corpus import read_documents
@@ -165,7 +165,9 @@ def general(args, vocab_size: int, device: Device) -> list[Line]:
                 num_train_epochs=args.steps,
             )
         step = statistics.median(steps[1:])
-        row = plain.training_step(student, teacher, examples, args.length, intermediate=True)
+        row = plain.training_step(
+            *reversed(two_models(args, vocab_size)), examples, args.length, intermediate=True
+        )
         lines.append(
             Line(
                 f"3 general distillation, {size} x {args.length}",
@@ -208,7 +210,9 @@ def intermediate(args, examples: Examples, vocab_size: int, device: Device) -> l
         train_batch_size=size,
         num_train_epochs=5,
     )
-    row = plain.training_step(student, teacher, examples, args.length, intermediate=True)
+    row = plain.training_step(
+        *reversed(two_models(args, vocab_size)), examples, args.length, intermediate=True
+    )
     lengths = [examples.lengths[rows] for rows in batches[1 : len(times) + 1]]
     useful, positions = sum(map(np.sum, lengths)), sum(len(rows) * rows.max() for rows in lengths)
     rate, whole = useful / sum(times), size * args.length / statistics.median(full[1:])
@@ -240,7 +244,8 @@ def prediction(
         with tempfile.TemporaryDirectory() as folder:
             given = rows
             if stored:
-                given = with_soft_targets(rows, asking(teacher, 64), "random", Path(folder))
+                ask = asking(teacher, 64, device.precision)
+                given = with_soft_targets(rows, ask, "random", Path(folder))
             train(
                 student,
                 Prediction(None if stored else teacher),
@@ -256,6 +261,7 @@ def prediction(
     each = [run(False, some)]
     once.append(run(True, some))
     each.append(run(False, some))
+    teacher = base(vocab_size, args.quick, num_labels=2)
     row = plain.training_step(student, teacher, some, args.length, intermediate=False)
     return [
         Line(
@@ -281,6 +287,7 @@ def augmentation(
         device.name,
         device.precision,
     )
+    single = base(len(tokenizer), args.quick, masked_lm=True).eval()
     counts = list(map(len, tokenizer(texts)["input_ids"]))
     usual = statistics.mode(counts) if args.quick else 15
     rows = {
@@ -293,12 +300,13 @@ def augmentation(
     lines = []
     for which, chosen in rows.items():
         split = [words(tokenizer, text) for text in chosen]
-        masked = [
-            " ".join(text[:i] + [tokenizer.mask_token] + text[i + 1 :])
+        pairs = [
+            (" ".join(text), " ".join(text[:i] + [tokenizer.mask_token] + text[i + 1 :]))
             for text in split
             for i in augmenter.eligible(text)
             if text[i] in augmenter.single_pieces
         ]
+        masked = [copy for _, copy in pairs]
         examples = encode(masked, None, tokenizer, args.length)
         with Peak(device.name) as peak:
             started = time.perf_counter()
@@ -308,10 +316,8 @@ def augmentation(
             batch["input_ids"].numel()
             for _, batch in in_order(examples, args.batch_size, similar=0.9)
         )
-        some = random.Random(0).sample(masked, min(40, len(masked)))
-        plain.masked_words(model, some[:3], tokenizer, device.name, 0)
-        single = plain.masked_words(model, some, tokenizer, device.name, 0)
-        padded = plain.masked_words(model, some[:10], tokenizer, device.name, args.length)
+        some = random.Random(0).sample(pairs, min(40, len(pairs)))
+        row = plain.masked_words(single, some, tokenizer, device.name)
         lines.append(
             Line(
                 f"1 augmentation, {len(chosen)} rows {which}, {len(masked)} masked words",
@@ -319,9 +325,8 @@ def augmentation(
                 peak.bytes,
                 float(padding),
                 operations(model, None, examples.lengths) / len(masked) / ours,
-                padded / ours,
-                f"{single / ours:.1f} x one masked word per forward pass of the same length "
-                f"({examples.lengths.mean():.0f} tokens on average)",
+                row / ours,
+                f"{examples.lengths.mean():.0f} tokens on average",
             )
         )
     return lines
@@ -388,10 +393,10 @@ def pregeneration(args, tokenizer) -> list[Line]:
     ]
 
 
-def measured(stage: int, args) -> tuple[list[Line], list[float], Device]:
-    """Return a stage's lines, and the ceiling before and after it."""
+def measured(stage: int, args) -> tuple[list[Line], dict[str, list[float]], Device]:
+    """Return a stage's lines, and the ceilings by library, before and after it."""
     set_threads(args.threads)
-    device, workspace = choose_device(args.device), Workspace.find()
+    device, workspace = choose_device(args.device, args.precision), Workspace.find()
     dtype = torch.bfloat16 if device.precision == "bf16" else torch.float32
     tokenizer = load_tokenizer(args.vocabulary)
     if stage != 2:
@@ -407,15 +412,21 @@ def measured(stage: int, args) -> tuple[list[Line], list[float], Device]:
         4: lambda: intermediate(args, examples, len(tokenizer), device),
         5: lambda: prediction(args, examples, len(tokenizer), device),
     }
-    before = ceiling(device.name, dtype, args.quick)
-    return parts[stage](), before + ceiling(device.name, dtype, args.quick), device
+    before = ceilings(device.name, dtype, args.quick)
+    lines, after = parts[stage](), ceilings(device.name, dtype, args.quick)
+    return lines, {name: rates + after[name] for name, rates in before.items()}, device
 
 
-def table(lines: list[Line], top: float, device: Device) -> str:
+def table(lines: list[Line], rates: dict[str, list[float]], device: Device) -> str:
+    """Return the table; a ceiling is the best library's median rate."""
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    top = max(medians.values())
+
     def share(value: float | None) -> str:
         return "" if value is None else f"{100 * value:.0f} %"
 
-    rate = f"{top / 1e9:,.0f} GFLOP/s in {'bf16' if device.precision == 'bf16' else 'float32'}"
+    products = ", ".join(f"{name} {found / 1e9:,.0f}" for name, found in medians.items())
+    rate = f"{top / 1e9:,.0f} GFLOP/s in {device.computes_in} ({products})"
     head = (
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}, {device}; ceiling {rate}\n"
@@ -453,21 +464,23 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     add("--workers", type=int, default=2, help="workers of stage 2, compared with one")
     add("--threads", type=int, default=0)
     add("--device", default="cpu", help="cpu or cuda; the plain implementation runs there too")
+    add("--precision", default="float32", help="float32 or bf16; plain computes in float32")
     add("--quick", action="store_true", help="use very small models, for tests")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parsed(argv)
-    lines, tops = [], []
+    lines, tops = [], {}
     for stage in args.stages:
         say(f"measuring stage {stage}")
         with ProcessPoolExecutor(
             1, get_context("spawn")
         ) as pool:  # a new process, so that memory is measured per stage
             found, rates, device = pool.submit(measured, stage, args).result()
-        lines, tops = lines + found, tops + rates
-        text = table(lines, statistics.median(tops), device)
+        lines += found
+        tops = {name: tops.get(name, []) + some for name, some in rates.items()}
+        text = table(lines, tops, device)
         if args.output:
             args.output.write_text(text, encoding="utf-8")
     print(text)
