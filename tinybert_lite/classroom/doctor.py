@@ -8,6 +8,7 @@ since they may be missing.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tinybert_lite import WAIT_POLICY
 from tinybert_lite.system.device import choose_device
 
 COURSE = Path(__file__).resolve().parents[2]
@@ -103,6 +105,19 @@ def memory(root) -> tuple[bool, str]:
 
     free = psutil.virtual_memory().available
     return free >= MEMORY, f"{free / 1e9:.1f} GB free, wanted {MEMORY / 1e9:.0f}"
+
+
+def threads(root) -> tuple[bool, str]:
+    """Report the number of threads, and what to set where people share a machine."""
+    import torch
+
+    said = f"{torch.get_num_threads()} on {os.cpu_count()} logical CPUs"
+    if WAIT_POLICY.upper() == "PASSIVE":
+        return True, f"{said}, which wait passively in notebooks too"
+    return True, (
+        f"{said}; on a machine that several people or notebooks share, start Jupyter with "
+        "OMP_WAIT_POLICY=PASSIVE and OMP_NUM_THREADS=N, N cores per person"
+    )
 
 
 def kernel(root) -> tuple[bool, str]:
@@ -195,6 +210,7 @@ CHECKS = (
     Check("device", device, INSTALL),
     Check("disk", disk, "free some space, or name a folder on another disk with --workspace"),
     Check("memory", memory, "close other programs and other notebooks' kernels"),
+    Check("threads", threads, INSTALL),
     Check(
         "kernel",
         kernel,
