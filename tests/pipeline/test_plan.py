@@ -120,12 +120,12 @@ def test_without_candidates_to_ask_for_augmentation_is_no_work(counting):
     assert counting([work("data_augmentation", found)]) == 0
 
 
-@pytest.mark.parametrize("name", ["teacher", "general teacher", "finetune_teacher"])
+@pytest.mark.parametrize("name", ["teacher", "augmentation model", "finetune_teacher"])
 def test_a_teacher_of_a_hundred_times_the_multiply_adds_is_counted_as_one(name, workspace):
     def count(folder):
         places = Workspace.find(workspace, teacher_model=folder)
         computations = Computations(places, profile("paper"))
-        return computations[name].multiply_adds(16)
+        return computations.make(name).multiply_adds(16)
 
     small = make_bert_folder(workspace / "small", layers=2, width=16, heads=2)
     large = make_bert_folder(workspace / "large", layers=8, width=160, heads=2)
@@ -140,17 +140,17 @@ def test_multiply_adds_of_a_step_are_those_of_the_formula(workspace):
     computations = Computations(places, profile("paper"))
     length = 24
     for name, times in (("teacher", 1), ("finetune_teacher", 3)):
-        one = computations[name]
+        one = computations.make(name)
         assert one.multiply_adds(length) == pytest.approx(
             times * multiply_adds(one.model, length), rel=0.05
         )
 
 
 def test_every_computation_of_a_run_is_counted_and_timed(workspace):
-    names = [*TRAINING, "teacher", "student", "int8", "general teacher"]
+    names = [*TRAINING, "teacher", "student", "int8", "augmentation model"]
     computations = Computations(Workspace.find(workspace), profile("smoke"))
     for name in names:
-        one = computations[name]
+        one = computations.make(name)
         assert one.trains == (name in TRAINING) and one.bytes_per_row(8) > 0
         rate = measure(one, 8, 4, one.multiply_adds(8))
         assert rate.multiply_adds_per_second > 0 and (rate.seconds_per_batch > 0) == one.trains
@@ -159,7 +159,7 @@ def test_every_computation_of_a_run_is_counted_and_timed(workspace):
 
 def test_a_large_batch_is_estimated_from_two_smaller_ones(workspace, monkeypatch):
     """A row takes 2 seconds and a batch 3 more."""
-    computation = Computations(Workspace.find(workspace), profile())["student"]
+    computation = Computations(Workspace.find(workspace), profile()).make("student")
     monkeypatch.setattr(rates, "_seconds", lambda computation, rows, length: 3 + 2 * rows)
     monkeypatch.setattr(rates, "MOST_MULTIPLY_ADDS", 16 * 100)
     assert measure(computation, 8, 64, 100) == rates.Rate(pytest.approx(50), pytest.approx(3))
@@ -170,7 +170,7 @@ def test_a_large_batch_is_estimated_from_two_smaller_ones(workspace, monkeypatch
 def test_a_teacher_of_another_family_is_counted_as_it_is(workspace):
     make_distilbert(workspace / "other")
     places = Workspace.find(workspace, task_teacher=workspace / "other")
-    computation = Computations(places, profile("smoke"))["teacher"]
+    computation = Computations(places, profile("smoke")).make("teacher")
     assert type(computation.model).__name__ != "Bert" and computation.multiply_adds(8) > 0
 
 

@@ -52,7 +52,7 @@ def read_shape(text: str) -> dict[str, int]:
     """Read sizes such as `layers=4,width=312`. Raises UserError for others than SHAPE_LIMITS."""
     shape: dict[str, int] = {}
     for part in text.split(","):
-        name, value = (side.strip() for side in (*part.split("=", 1), "")[:2])
+        name, _, value = (side.strip() for side in part.partition("="))
         if name not in SHAPE_LIMITS or name in shape:
             what = "given twice" if name in shape else f"unknown: use {', '.join(SHAPE_LIMITS)}"
             raise UserError(f"--student {text}: the size {name!r} is {what}")

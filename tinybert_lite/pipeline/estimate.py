@@ -28,7 +28,11 @@ REPORT_PICTURES_SECONDS = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run needs. seconds: by stage, and for the report · memory, disk: largest bytes."""
+    """What a run needs.
+
+    seconds: by stage, and for the report · memory: bytes at the peak, with Python itself · disk:
+    bytes that stay, and the saved states of one stage.
+    """
 
     seconds: dict[str, float]
     memory: int
@@ -60,7 +64,7 @@ class Estimator:
         """Count and measure the computation of these passes, if that was not done before."""
         name = passes.computation
         if name not in self._measured:
-            one = self.computations[name]
+            one = self.computations.make(name)
             length = min(passes.length, one.max_length)
             each = one.multiply_adds(length)
             self._measured[name] = Measurement(

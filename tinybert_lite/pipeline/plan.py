@@ -115,7 +115,7 @@ def print_plan(
         f"workspace {workspace.root}\n"
         f"teacher {teacher} · student {shown(student, workspace)} "
         f"({describe(student, workspace.teacher)})\n"
-        f"device {device} · {set_threads(settings.threads)} threads · {machine()}\n"
+        f"device {device} · {counted(set_threads(settings.threads), 'thread')} · {machine()}\n"
     )
     todo = to_do(plan)
     for item in plan:

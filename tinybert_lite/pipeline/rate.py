@@ -12,7 +12,8 @@ from tinybert_lite.training.optimizer import make_optimizer
 
 MOST_MULTIPLY_ADDS = 2.4e10  # of a batch that is timed: half a second on two CPU cores
 MEASURING_SECONDS, MEASURING_CALLS = 0.15, 7  # a measurement ends at either
-LEAST_SHARE_OF_ROWS = 0.6  # of a batch's time; limits the effect of noise
+# At least this share of a batch's time is counted per row, whatever the two timings give
+LEAST_SHARE_OF_ROWS = 0.6
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,16 @@ def measure(computation: Computation, length: int, batch_size: int, row_multiply
     """
     rows = max(1, min(batch_size, int(MOST_MULTIPLY_ADDS / max(1, row_multiply_adds))))
     seconds = _seconds(computation, rows, length)
-    row, batch = seconds / rows, 0.0
+    per_row, per_batch = seconds / rows, 0.0
     if 4 <= rows < batch_size:
         fewer = rows // 4
-        row = (seconds - _seconds(computation, fewer, length)) / (rows - fewer)
-        row = min(max(row, LEAST_SHARE_OF_ROWS * seconds / rows), seconds / rows)
-        batch = seconds - rows * row
+        per_row = (seconds - _seconds(computation, fewer, length)) / (rows - fewer)
+        per_row = min(max(per_row, LEAST_SHARE_OF_ROWS * seconds / rows), seconds / rows)
+        per_batch = seconds - rows * per_row
     if computation.trains:
-        batch += _median_seconds(_update(computation))
+        per_batch += _median_seconds(_update(computation))
     computation.model.zero_grad()
-    return Rate(row_multiply_adds / row, batch)
+    return Rate(row_multiply_adds / per_row, per_batch)
 
 
 def _seconds(computation: Computation, rows: int, length: int) -> float:

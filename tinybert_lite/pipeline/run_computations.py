@@ -34,7 +34,7 @@ class Computations:
     """The computations of a run, by name.
 
     A stage's name: its training step. "teacher", "student", "int8": a prediction of the task's
-    classifier; "general teacher": a masked-LM prediction at one position per row.
+    classifier; "augmentation model": a masked-LM prediction at one position per row.
     """
 
     def __init__(self, workspace: Workspace, settings: Settings):
@@ -46,12 +46,12 @@ class Computations:
         settings = self.settings
         return choose_device(settings.device, settings.precision, max(widths, default=0))
 
-    def __getitem__(self, name: str) -> Computation:
+    def make(self, name: str) -> Computation:
         """Make a computation.
 
         Raises UserError for models that do not fit each other, or that cannot be built."""
         try:
-            return self._make(name)
+            return self._computation(name)
         except (RuntimeError, TypeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:150]
             what = name if hasattr(self.settings, name) else "predictions"
@@ -60,15 +60,15 @@ class Computations:
                 f"{self.workspace.teacher} and {self.workspace.student_source}"
             ) from None
 
-    def _make(self, name: str) -> Computation:
+    def _computation(self, name: str) -> Computation:
         options, classes = getattr(self.settings, name, None), self.settings.task.num_labels
-        model, teacher = self._model(name, options, classes), None
+        model, teacher = self._model_of(name, options, classes), None
         match name:
             case "pretrain":
                 compute = MaskedLm()
             case "general_distill" | "task_distill_mid":
                 general = name == "general_distill"
-                teacher = _model(self.general_teacher if general else self.task_teacher)
+                teacher = _encoder(self.general_teacher if general else self.task_teacher)
                 compute = Intermediate(
                     model,
                     teacher.to(self.device().name),
@@ -83,7 +83,7 @@ class Computations:
                 )
             case "finetune_teacher" | "baseline":
                 compute = Labels()
-            case "general teacher":
+            case "augmentation model":
                 device = self.device(model)
                 return Computation(model, lambda batch: _one_masked(model, batch), device)
             case _:  # stages predict in float32
@@ -98,27 +98,27 @@ class Computations:
             teacher,
         )
 
-    def _model(self, name: str, options, classes: int) -> nn.Module:
+    def _model_of(self, name: str, options, classes: int) -> nn.Module:
         match name:
             case "pretrain":
-                return _model(self.general_teacher, masked_lm=True)
-            case "general teacher":
+                return _encoder(self.general_teacher, masked_lm=True)
+            case "augmentation model":
                 augmenting = self.workspace.augmentation_model
                 config = augmenting.config if augmenting.has_config else self.general_teacher
-                return _model(config, masked_lm=True)
+                return _encoder(config, masked_lm=True)
             case "finetune_teacher":
-                return _model(self.general_teacher, num_labels=classes)
+                return _encoder(self.general_teacher, num_labels=classes)
             case "teacher":
-                return _task_teacher(self.workspace.task_teacher, self.task_teacher, classes)
+                return _classifier(self.workspace.task_teacher, self.task_teacher, classes)
             case "general_distill" | "task_distill_mid":
                 config = self.general_teacher if name == "general_distill" else self.task_teacher
-                return _model(
+                return _encoder(
                     self.student,
                     num_labels=classes if name == "task_distill_mid" else 0,
                     projection=options.projection,
                     teacher_width=config.hidden_size,
                 )
-        model = _model(self.student, num_labels=classes)
+        model = _encoder(self.student, num_labels=classes)
         in_8_bits = name == "int8" or name == "quantize" and options.do_quant
         return quantize(model) if in_8_bits else model
 
@@ -154,7 +154,7 @@ class Computations:
         return config
 
 
-def _model(config, **parts) -> Encoder:
+def _encoder(config, **parts) -> Encoder:
     with no_init_weights():
         return _filled(Encoder(deepcopy(config), **parts))
 
@@ -168,10 +168,10 @@ def _filled(model: nn.Module) -> nn.Module:
     return model
 
 
-def _task_teacher(folder: ModelFolder, config, classes: int) -> nn.Module:
+def _classifier(folder: ModelFolder, config, classes: int) -> nn.Module:
     """Return the task teacher's model: an encoder, or a classifier of another architecture."""
     if folder.kind != KIND_OTHER_CLASSIFIER:
-        return _model(config, num_labels=classes)
+        return _encoder(config, num_labels=classes)
     with no_init_weights():
         other = AutoConfig.from_pretrained(folder, **LOCAL_WITHOUT_CODE)
         return _filled(AutoModelForSequenceClassification.from_config(other))

@@ -58,7 +58,12 @@ def _training(name: str, epochs: Sequence[Rows], options: Training) -> Work:
     passes = Passes(name, read, first.mean_length(most), size, updates, first.max_length(most))
     evaluations = len(spans) + (updates // options.eval_step if options.eval_step else 0)
     states = updates // options.save_every + 1 if options.save_every else 0
-    return Work([passes], 0.0, evaluations, states, len(spans) + 1)
+    return Work(
+        [passes],
+        models_written=evaluations,  # the best so far, at most
+        states_written=states,
+        models_kept=len(spans) + 1,
+    )
 
 
 def _predicting(name: str, files: Sequence[Rows], options: Training, times=1) -> list[Passes]:
@@ -99,13 +104,13 @@ def _pretrain(found: EstimatedRows, settings: Settings) -> Work:
 
 
 def _augment(found: EstimatedRows, settings: Settings) -> Work:
-    options, found = settings.data_augmentation, found.augmented
+    options, augmented = settings.data_augmentation, found.augmented
     most, size = options.max_seq_length, options.batch_size
-    passes = Passes("general teacher", found.masked, found.length, size, 0, most)
+    passes = Passes("augmentation model", augmented.masked, augmented.length, size, 0, most)
     return Work(
-        [passes] if found.masked else [],
-        found.seconds,
-        text_bytes=found.rows.count * found.rows.bytes_per_row,
+        [passes] if augmented.masked else [],
+        augmented.seconds,
+        text_bytes=augmented.rows.count * augmented.rows.bytes_per_row,
     )
 
 
