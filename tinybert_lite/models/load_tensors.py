@@ -14,7 +14,7 @@ from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.system.console import counted
 from tinybert_lite.system.errors import UserError
 
-# Parts that a weights file may lack, and that then have random weights
+# Parts that get random weights if a weights file lacks them; one without the encoder is refused
 ENCODER_PART, CLASSIFIER_PART = "encoder", "classifier"
 MASKED_LM_PART, POOLER_PART = "masked-LM head", "pooler"
 ONE_MODEL = "use the files of one model"
