@@ -50,7 +50,8 @@ def scores_attention(
         )
         return output.transpose(1, 2).contiguous(), None
     raw = torch.matmul(query, key.transpose(2, 3)) * scaling
-    scores[layer] = masked = raw
+    scores[layer] = raw
+    masked = raw
     if mask is not None and mask.dtype == torch.bool:
         masked = raw.masked_fill(~mask, torch.finfo(raw.dtype).min)
     elif mask is not None:
