@@ -264,7 +264,7 @@ plots.hidden_match(
 longer = {name: pad(tensor, (0, 40)) for name, tensor in batch.items()}
 rows = {}
 for name, padding in (
-    ("broken: padding counts", "reference"),
+    ("broken: padding counts", "original"),
     ("fixed: real places only", "exact"),
 ):
     measure = Intermediate(student.model, teacher.model, options.mapping, padding, options.heads)

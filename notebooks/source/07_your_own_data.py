@@ -58,9 +58,8 @@ rows.fillna("").head(6)
 # `python -m tinybert_lite.own_data notebooks/data/desk.csv --text message --label topic --metric macro_f1 --dev_share 0.2`.
 
 # %%
-folder = own_data.make(
-    workspace.root, DESK, "message", "topic", metric="macro_f1", dev_share=0.2
-)
+TABLE = dict(text="message", label="topic", metric="macro_f1", dev_share=0.2)
+folder = own_data.make(workspace.root, DESK, **TABLE)
 
 # %% [markdown]
 # A fifth of each class was drawn as `dev`, and no text is in both sets. Rows without a label are in `train`: the student can learn the teacher's soft
@@ -162,8 +161,8 @@ plots.confusion(answers, labels, desk.task.labels)
 # %%
 wrong = [i for i, label in enumerate(labels) if answers["student"][i] != label]
 names = np.array(desk.task.labels)
-columns = {"is": names[labels], "taken for": names[answers["student"]]}
-pd.DataFrame({"message": texts, **columns}).iloc[wrong].head(6)
+both = {"gold": names[labels], "predicted": names[answers["student"]]}
+pd.DataFrame({"message": texts, **both}).iloc[wrong].head(6)
 
 # %% [markdown]
 # ## New texts
@@ -197,8 +196,7 @@ KEPT = 0
 without = rows[rows["topic"].isna()].head(KEPT)
 fewer = folder / "fewer.csv"
 pd.concat([rows[rows["topic"].notna()], without]).to_csv(fewer, index=False)
-columns = dict(text="message", label="topic", metric="macro_f1", dev_share=0.2)
-other_folder = own_data.make(workspace.root, fewer, name="desk-fewer", **columns)
+other_folder = own_data.make(workspace.root, fewer, name="desk-fewer", **TABLE)
 assert (other_folder / "dev.tsv").read_bytes() == (folder / "dev.tsv").read_bytes()
 other = Workspace.find(workspace.root, "desk-fewer", task_teacher=desk.task_teacher)
 for run in (data_augmentation.run, task_distill.run_mid, task_distill.run_out):
@@ -256,7 +254,7 @@ for name in ("same_topic", "length"):
 pair = finished["same_topic"].predict(["My card is lost."], ["I need a new card."])
 words = finished["length"].predict(["My card is lost."])
 print(dict(zip(finished["same_topic"].labels, pair[0].round(2).tolist())))
-print("within the range of the labels:", bool(1 <= words[0, 0] <= 20))
+print(f"{words[0, 0]:.1f} words; the message has 4")
 
 # %% [markdown]
 # ## Distil my classifier
@@ -271,7 +269,7 @@ print("within the range of the labels:", bool(1 <= words[0, 0] <= 20))
 # %%
 tool = SHIPPED / "tools" / "make_teacher.py"
 my_run, mine = workspace.root / "my_run", workspace.root / "my_classifier"
-made = own_data.make(my_run, DESK, **columns)
+made = own_data.make(my_run, DESK, **TABLE)
 %run "{tool}" --task desk --workspace "{my_run}" --output_dir "{mine}" --profile {settings.profile}
 
 # %% [markdown]
@@ -298,9 +296,9 @@ print(type(original).__name__, tokenizer.tokenize("May I keep the atlas?"))
 # what share of the teacher's macro-F1 the student will reach.
 
 # %%
-task = ["--workspace", str(my_run), "--task", "desk"]
-models = ["--task_teacher", str(mine), "--profile", settings.profile]
-code = run_all.main([*task, *models, "--dry-run"])
+task_flags = ["--workspace", str(my_run), "--task", "desk"]
+run_flags = [*task_flags, "--task_teacher", str(mine), "--profile", settings.profile]
+code = run_all.main([*run_flags, "--dry-run"])
 lessons.predict("kept", "the student's share of its teacher's macro-F1", "%")
 
 # %% [markdown]
@@ -313,7 +311,7 @@ lessons.predict("kept", "the student's share of its teacher's macro-F1", "%")
 # Now the same command without `--dry-run`:
 
 # %%
-code = run_all.main([*task, *models])
+code = run_all.main(run_flags)
 assert code == 0
 
 # %% [markdown]
@@ -336,7 +334,7 @@ pd.DataFrame({name: {**found[name], "parameters": found["parameters"][name]}
 from tinybert_lite import export
 
 out = my_run / "out"
-code = export.main([*task, "--format", "huggingface", "--output_dir", str(out)])
+code = export.main([*task_flags, "--format", "huggingface", "--output_dir", str(out)])
 assert code == 0
 exported = AutoModelForSequenceClassification.from_pretrained(out).eval()
 batch = AutoTokenizer.from_pretrained(out)(new, padding=True, return_tensors="pt")

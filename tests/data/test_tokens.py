@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, XLMRobertaTokenizer
 
 from tests.makers import SPECIAL, VOCABULARY, config_values, write_tsv, write_vocabulary
+from tinybert_lite.data.corpus import tokenised
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import TASKS
 from tinybert_lite.data.tokens import encode, encode_table, words
@@ -259,3 +260,13 @@ def test_two_tokenizers_of_the_same_pieces_may_differ(one, other):
     assert one.tokenize("abaa") != other.tokenize("abaa")
     assert tokenizer_difference(one, other) == "merges or scores of pieces"
     assert tokenizer_difference(one, one) == ""
+
+
+def test_a_piece_of_space_before_chinese_belongs_to_the_first_word(tmp_path):
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", "我们", "喜欢", "图", "书馆", "<mask>"]
+    made = XLMRobertaTokenizer(vocab=[(piece, -float(n)) for n, piece in enumerate(pieces)])
+    made.save_pretrained(tmp_path)
+    ids, _, _ = tokenised(tmp_path, [["我们喜欢图书馆"]], one_thread=False, language="zh")
+    size = len(pieces)
+    found = [(pieces[number % size], number >= size) for number in ids]
+    assert found == [("▁", False), ("我们", True), ("喜欢", False), ("图", False), ("书馆", True)]

@@ -23,7 +23,7 @@ from tinybert_lite.data.splits import stratified_split
 from tinybert_lite.data.tables import label_ids, read_table
 from tinybert_lite.data.tasks import OWN, find_task
 from tinybert_lite.models.folder import ModelFolder
-from tinybert_lite.pipeline.own_data import write
+from tinybert_lite.pipeline.own_data import report, write
 from tinybert_lite.pipeline.prediction import Predictor
 from tinybert_lite.system.files import read_json
 
@@ -577,6 +577,15 @@ def test_unlabelled_rows_stay_for_distillation_alone(tmp_path, desk):
     assert [row.label for row in read_table(folder / "train.tsv", find_task("desk", folder)).rows][
         -2:
     ] == [None, None]
+
+
+def test_it_is_said_that_dev_rows_were_drawn_from_the_rows_of_train(tmp_path, desk):
+    save(desk, as_csv(ROWS))
+    dev = tmp_path / "dev.csv"
+    save(dev, as_csv([("what is this ?", ROWS[0][1]), ("and this ?", ROWS[1][1])]))
+    drawn, named = (understand(desk, "title", "topic", dev=path) for path in (None, dev))
+    assert "\ndev        drawn from the rows of train" in report(drawn)
+    assert "dev        drawn" not in report(named)
 
 
 def test_duplicates_are_counted_and_a_text_with_two_labels_is_named(tmp_path, desk, capsys):

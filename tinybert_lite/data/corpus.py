@@ -118,6 +118,7 @@ def tokenised(
     encode = tokenizer.encode_batch if chinese or not marked else tokenizer.encode_batch_fast
     # In byte-level BPE a sentence inside a sequence begins with a space, as in running text.
     space = " " * (tokenizer.encode("a").tokens != tokenizer.encode(" a").tokens)
+    lone_space = tokenizer.token_to_id("▁")  # SentencePiece's before Chinese; part of the next word
     texts = [space + sentence for document in documents for sentence in document]
     found = iter(encode(texts, add_special_tokens=False))
     ids, lengths, counts = array("i"), array("q"), array("q")
@@ -128,7 +129,11 @@ def tokenised(
                 continue
             if chinese:
                 starts = word_starts(sentence)
-                inner = (start - len(space) not in starts for start, _ in encoding.offsets)
+                after_space = [False, *(token == lone_space for token in row)]
+                inner = (
+                    after or start - len(space) not in starts
+                    for after, (start, _) in zip(after_space, encoding.offsets)
+                )
                 row = [token + size * is_inner for token, is_inner in zip(row, inner)]
             elif not marked:
                 words = [None, *encoding.word_ids]

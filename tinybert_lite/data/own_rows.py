@@ -27,6 +27,7 @@ class OwnData:
     splits: dict[str, list[OwnRow]]  # train, dev and, if given, test
     duplicates: int  # rows removed from train, since they are in train, dev or test already
     left_out: int = 0  # rows of all files on which annotators did not agree
+    dev_drawn: bool = False  # from the training rows
 
 
 def understand(
@@ -92,7 +93,8 @@ def understand(
         description |= {"offset": fmean(numbers), "scale": pstdev(numbers)}
     splits = {"train": train, **{split: rows for split, rows in given.items() if rows}}
     lost = left_out(filter(None, (path, dev, test)))
-    return OwnData(description, splits, duplicates, sum(found["rows"] for found in lost.values()))
+    left = sum(found["rows"] for found in lost.values())
+    return OwnData(description, splits, duplicates, left, dev_drawn=not dev)
 
 
 def _given(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, one_line
 from tinybert_lite.system.first_bytes import refuse_stand_in
 from tinybert_lite.system.optional import optional
 
@@ -74,8 +74,7 @@ def _numbered(path: Path, batches) -> Iterator[tuple[int, dict[str, object]]]:
 def _damaged(path: Path, error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
-    reason = " ".join(str(error).split())[:150]
     return UserError(
-        f"{path} cannot be read ({type(error).__name__}: {reason}); write it again with datasets "
-        "or pandas"
+        f"{path} cannot be read ({type(error).__name__}: {one_line(error)}); write it again with "
+        "datasets or pandas"
     )

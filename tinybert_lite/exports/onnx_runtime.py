@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tinybert_lite.exports.onnx_nodes import CURE, INPUTS, need_onnx
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, one_line
 
 INT8 = {  # Linux's name of a processor flag -> our name, the fastest first
     "amx_int8": "AMX int8",
@@ -49,7 +49,7 @@ def open_session(model: Path | bytes, threads: int = 0):
     except Exception as error:  # ONNX Runtime has its own kinds of errors
         raise UserError(
             f"{model if is_file else 'the model'} cannot be opened by ONNX Runtime "
-            f"{runtime.__version__} ({' '.join(str(error).split())[:150]}); export it again"
+            f"{runtime.__version__} ({one_line(error)}); export it again"
         ) from None
 
 

@@ -23,7 +23,7 @@ from tinybert_lite.method.quantization import QuantizedEmbedding, QuantizedLinea
 from tinybert_lite.models.folder import SERVED as MODELS
 from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.labels import OutputLabels
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, one_line
 from tinybert_lite.system.files import read_json, write_atomically, write_json
 
 LABELS, TOKENIZER, EXAMPLE = "labels.json", "tokenizer.json", "example.py"
@@ -187,7 +187,7 @@ class Served:
         except Exception as error:  # tokenizers raises Exception itself
             raise UserError(
                 f"{folder / TOKENIZER} is missing or damaged "
-                f"({' '.join(str(error).split())[:100]}); export the model again"
+                f"({one_line(error, 100)}); export the model again"
             ) from None
 
     def logits(self, examples: Examples, batch_size: int = 64) -> np.ndarray:

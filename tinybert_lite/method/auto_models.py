@@ -59,6 +59,6 @@ def with_our_attention(auto: PreTrainedModel) -> PreTrainedModel:
     """Set our attention function, if the family supports it, and the original's ReLU; in place."""
     if auto._supports_attention_backend:
         auto.set_attn_implementation(SCORES_ATTENTION)
-    if getattr(auto.config, "classifier_head", "") in ("relu", "original"):
+    if getattr(auto.config, "classifier_head", "") == "relu":
         auto.dropout = nn.ReLU()
     return auto

@@ -8,7 +8,7 @@ from transformers.activations import ACT2FN
 
 from tinybert_lite.method.quantization import BITS
 from tinybert_lite.models.families import MATCHED_FAMILIES
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, one_line
 from tinybert_lite.system.files import read_json
 
 # The model_type of exports with the original's head: transformers' own classes must not open them.
@@ -94,7 +94,7 @@ def read_config(path: Path) -> PreTrainedConfig:
         _check_values(config)
     except Exception as error:  # transformers and PyTorch raise many kinds of errors
         raise UserError(
-            f"{path} holds an invalid value ({' '.join(str(error).split())[:150]}); fix it or "
+            f"{path} holds an invalid value ({one_line(error)}); fix it or "
             f"take the file from the model's source again"
         ) from None
     return config

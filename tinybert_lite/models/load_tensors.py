@@ -14,7 +14,7 @@ from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.system.console import counted
 from tinybert_lite.system.errors import UserError
 
-# Parts that a weights file may lack, and that then have random weights
+# Parts of a new model, which get random weights; a weights file may lack all but the encoder
 ENCODER_PART, CLASSIFIER_PART = "encoder", "classifier"
 MASKED_LM_PART, POOLER_PART = "masked-LM head", "pooler"
 ONE_MODEL = "use the files of one model"
@@ -37,8 +37,8 @@ def load_tensors(
         )
     if num_labels:
         config.num_labels = num_labels
-    kind = auto_class(num_labels, masked_lm)._model_mapping[type(config)]
-    auto, report = kind.from_pretrained(
+    model_class = auto_class(num_labels, masked_lm)._model_mapping[type(config)]
+    auto, report = model_class.from_pretrained(
         None,
         config=config,
         state_dict=dict(state),
@@ -47,39 +47,39 @@ def load_tensors(
         ignore_mismatched_sizes=True,
     )
     missing = set(report["missing_keys"])
-    foreign = set(report["unexpected_keys"]) - names.of_all_heads
+    unexpected = set(report["unexpected_keys"]) - names.of_all_heads
     if not masked_lm and not num_labels:  # AutoModel has the names without the prefix
         missing = {f"{names.prefix}{name}" for name in missing}
     _check_shapes(report["mismatched_keys"], state, folder)
-    _check_encoder(missing, foreign, state, folder)
+    _check_encoder(missing, unexpected, state, folder)
     if masked_lm:
         _check_tied(auto, state, folder)
-    new, gone = [], missing - names.of_encoder(missing)
-    if gone:
-        part, own = (
+    new_parts, missing_in_head = [], missing - names.of_encoder(missing)
+    if missing_in_head:
+        part, tensors_of_part = (
             (MASKED_LM_PART, names.masked_lm) if masked_lm else (CLASSIFIER_PART, names.classifier)
         )
-        if own & state.keys():
+        if tensors_of_part & state.keys():
             raise UserError(
-                f"{weights} holds only a part of the {part} (without {min(gone)}), so the file is "
-                f"damaged or of another architecture; save the whole model again"
+                f"{weights} holds only a part of the {part} (without {min(missing_in_head)}), "
+                f"so the file is damaged or of another architecture; save the whole model again"
             )
-        new.append(part)
-    unknown = sorted(foreign - names.of_encoder(foreign))
-    if CLASSIFIER_PART in new and unknown:
+        new_parts.append(part)
+    unknown = sorted(unexpected - names.of_encoder(unexpected))
+    if CLASSIFIER_PART in new_parts and unknown:
         raise UserError(
-            f"{weights} holds no classifier of {kind.__name__}, but tensors that it does not "
-            f"have: {', '.join(unknown[:4])}; save the model with "
+            f"{weights} holds no classifier of {model_class.__name__}, but tensors that it "
+            f"does not have: {', '.join(unknown[:4])}; save the model with "
             f"AutoModelForSequenceClassification.save_pretrained"
         )
     if any(".pooler." in name for name in missing):
-        if num_labels and CLASSIFIER_PART not in new:
+        if num_labels and CLASSIFIER_PART not in new_parts:
             raise UserError(
                 f"{weights} holds a classifier but not the pooler before it "
                 f"({names.prefix}pooler.*); use another checkpoint"
             )
-        new.append(POOLER_PART)
-    return with_our_attention(auto.train()), new
+        new_parts.append(POOLER_PART)
+    return with_our_attention(auto.train()), new_parts
 
 
 def _check_shapes(mismatched: list[tuple], state: State, folder: ModelFolder) -> None:
@@ -99,18 +99,20 @@ def _check_shapes(mismatched: list[tuple], state: State, folder: ModelFolder) ->
         )
 
 
-def _check_encoder(missing: set[str], foreign: set[str], state: State, folder: ModelFolder) -> None:
+def _check_encoder(
+    missing: set[str], unexpected: set[str], state: State, folder: ModelFolder
+) -> None:
     names, weights = folder.parameter_names, folder.weights_file
-    odd = [name for name in names.of_encoder(foreign) if not _may_differ(name)]
-    if odd:
+    unused = [name for name in names.of_encoder(unexpected) if not _may_differ(name)]
+    if unused:
         raise UserError(
-            f"{weights} holds {min(odd)}, which is not a parameter of the model in "
+            f"{weights} holds {min(unused)}, which is not a parameter of the model in "
             f"{folder.config_file}; {ONE_MODEL}"
         )
-    lost = [name for name in names.of_encoder(missing) if not _may_differ(name)]
-    if lost:
+    needed = [name for name in names.of_encoder(missing) if not _may_differ(name)]
+    if needed:
         raise UserError(
-            f"{weights} lacks {min(lost)} ({counted(len(lost), 'tensor')} in all), which "
+            f"{weights} lacks {min(needed)} ({counted(len(needed), 'tensor')} in all), which "
             f"{folder.config_file} requires; it holds {min(state, default='no tensor')}, for "
             f"example; {ONE_MODEL}"
         )
@@ -132,15 +134,15 @@ def _check_tied(auto: PreTrainedModel, state: State, folder: ModelFolder) -> Non
             )
 
 
-def is_own_tensor(name: str) -> bool:
+def is_package_tensor(name: str) -> bool:
     """Whether a tensor is this package's: a projection, or the input range of an 8-bit layer."""
     return name.startswith("fit_dense") or name.endswith(f".{RANGE}")
 
 
-def load_own_tensors(model: Encoder, state: State, folder: ModelFolder) -> list[str]:
+def load_package_tensors(model: Encoder, state: State, folder: ModelFolder) -> list[str]:
     """Copy projections and 8-bit ranges into the model; return the names of new projections."""
     own = {model.file_name(name): tensor for name, tensor in model.state_dict().items()}
-    wanted = {name for name in own if is_own_tensor(name)}
+    wanted = {name for name in own if is_package_tensor(name)}
     for name in wanted & state.keys():
         if own[name].shape != state[name].shape:
             raise UserError(

@@ -18,15 +18,15 @@ from tinybert_lite.models.load_tensors import (
     CLASSIFIER_PART,
     ENCODER_PART,
     MASKED_LM_PART,
-    is_own_tensor,
-    load_own_tensors,
+    is_package_tensor,
+    load_package_tensors,
     load_tensors,
 )
 from tinybert_lite.models.parameter_names import names_of_family
 from tinybert_lite.models.tokenizers import check_pieces, tokenizer_difference
 from tinybert_lite.models.weights import projection_in
 from tinybert_lite.system.console import remark_once, say
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, one_line
 
 Place = ModelFolder | PathLike | str
 
@@ -51,15 +51,15 @@ def load_model(
     loads the projection if it is stored, "none" leaves it out; "original" and "per_layer" load or
     add one to `teacher_width`. like: for a model without weights, the configuration from which
     vocab_size and the special tokens' ids are taken (the teacher's). classifier_head: "huggingface"
-    or "relu" for a new classifier; a stored one keeps its own. Raises UserError if weights and
-    configuration do not belong together.
+    or "relu" (the setting's "original") for a new classifier; a stored one keeps its own. Raises
+    UserError if weights and configuration do not belong together.
     """
     folder = ModelFolder(folder, weights) if weights else ModelFolder.at(folder)
     config = deepcopy(folder.config)
     weights = None if from_scratch else folder.weights_file
     state = folder.read_state() if weights else {}
     names = names_of_family(config.model_type)
-    stored = state.get(names.classifier_weight) if names.classifier & state.keys() else None
+    stored = state.get(names.classifier_weight)
     if like and not state:
         for name in VOCABULARY_FIELDS:
             setattr(config, name, getattr(like, name, None))
@@ -79,7 +79,7 @@ def load_model(
             f"{folder.config_file}: an ALBERT can be a teacher but not a student; use a BERT "
             f"(model_type 'bert') as the student"
         )
-    ours = {name: state.pop(name) for name in [*state] if is_own_tensor(name)}
+    ours = {name: state.pop(name) for name in [*state] if is_package_tensor(name)}
     transformers.logging.set_verbosity_error()  # errors are reported here in one sentence
     transformers.logging.disable_progress_bar()
     try:
@@ -94,11 +94,11 @@ def load_model(
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
             f"{folder.config_file} describes a model that cannot be built here "
-            f"({' '.join(str(error).split())[:150]}); fix it"
+            f"({one_line(error)}); fix it"
         ) from None
     if is_quantized(model):
         quantize(model)
-    return model, missing + load_own_tensors(model, ours, folder)
+    return model, missing + load_package_tensors(model, ours, folder)
 
 
 def _choose_head(config, state: dict, stored: bool, wanted: str | None) -> None:

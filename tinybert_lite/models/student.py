@@ -72,8 +72,9 @@ def derived_student(teacher: ModelFolder, shape: dict[str, int], home: Path) -> 
     Sizes that are not given: layers, the divisor of the teacher's number that is nearest to its
     third, at least 2; heads, the teacher's number; width, the largest multiple of 8 · heads (of
     heads, for a narrow teacher) that is at most half of the teacher's and gives fewer parameters
-    than the teacher has; the feed-forward width in proportion. home: the parent of the path under
-    which the plan shows the student. Raises UserError for sizes that do not fit.
+    than the teacher has, or the number of heads if half is less; the feed-forward width in
+    proportion. home: the parent of the path under which the plan shows the student. Raises
+    UserError for sizes that do not fit.
     """
     config = teacher.config
     N, D, H = config.num_hidden_layers, config.hidden_size, config.num_attention_heads

@@ -8,7 +8,7 @@ from reprlib import repr as short
 from transformers import AutoTokenizer, BertTokenizer
 
 from tinybert_lite.system.console import counted, remark_once
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, one_line
 from tinybert_lite.system.files import read_json, write_atomically
 from tinybert_lite.system.lines import lines_of
 
@@ -140,7 +140,7 @@ def _from_folder(folder: Path, kind: str):
     except Exception as error:  # transformers raises errors of many kinds
         raise UserError(
             f"{folder}: its tokenizer ({kind}) cannot be read here ({type(error).__name__}: "
-            f"{' '.join(str(error).split())[:150]}); save it with save_pretrained as a fast "
+            f"{one_line(error)}); save it with save_pretrained as a fast "
             f"tokenizer (tokenizer.json)"
         ) from None
     if not has_pieces(folder):

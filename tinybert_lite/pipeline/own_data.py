@@ -100,6 +100,11 @@ def report(data: OwnData) -> str:
     if len(labelled) < len(train):
         sizes += f" ({len(train) - len(labelled)} of train without a label, for distillation only)"
     lines = [f"rows       {sizes}"]
+    if data.dev_drawn:
+        lines.append(
+            "dev        drawn from the rows of train; if you distil a classifier that was trained "
+            "on them, name other rows with --dev, or its dev score is too high"
+        )
     if data.left_out:
         lines.append(
             f"left out   {counted(data.left_out, 'row')} without a gold label ({NO_AGREEMENT})"

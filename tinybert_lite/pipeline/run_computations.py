@@ -27,7 +27,7 @@ from tinybert_lite.pipeline.timed_computation import Batch, Computation
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.device import Device, choose_device
-from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.errors import UserError, one_line
 
 
 class Computations:
@@ -53,11 +53,10 @@ class Computations:
         try:
             return self._computation(name)
         except (RuntimeError, TypeError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())[:150]
             what = name if hasattr(self.settings, name) else "predictions"
             raise UserError(
-                f"the models for {what} cannot be built ({reason}); check the config.json of "
-                f"{self.workspace.teacher} and {self.workspace.student_source}"
+                f"the models for {what} cannot be built ({one_line(error)}); check the "
+                f"config.json of {self.workspace.teacher} and {self.workspace.student_source}"
             ) from None
 
     def _computation(self, name: str) -> Computation:

@@ -23,9 +23,8 @@ def class_balance(counts: dict[str, int], unlabelled: int = 0, ax=None) -> Figur
     _, ax = panel(ax, (6.4, 1.0 + 0.42 * len(rows)))
     bars = ax.barh([*rows], [*rows.values()], color=[TEACHER] * len(counts) + [NEUTRAL])
     ax.bar_label(bars, padding=3, fontsize=9)
-    ax.axvline(
-        np.mean([*counts.values()]), color="black", ls="--", lw=1, label="mean of the classes"
-    )
+    mean, ends = np.mean([*counts.values()]), (-0.5, len(counts) - 0.5)
+    ax.plot([mean, mean], ends, color="black", ls="--", lw=1, label="mean of the classes")
     ax.invert_yaxis()
     return finish(ax, xlabel="rows")
 

@@ -30,7 +30,7 @@ from tinybert_lite.models.tokenizers import LOCAL_WITHOUT_CODE
 from tinybert_lite.models.weights import read_weights
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, say
-from tinybert_lite.system.errors import UserError, listed
+from tinybert_lite.system.errors import UserError, listed, one_line
 from tinybert_lite.system.files import read_json
 
 Text = tuple[str, str | None]  # a row's one or two texts
@@ -152,10 +152,9 @@ class OtherClassifier:
 
 
 def _unusable(folder: ModelFolder, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:150]
     return UserError(
-        f"{folder} is not a classifier that can be read here ({type(error).__name__}: {reason}); "
-        f"save it again with save_pretrained, with its tokenizer"
+        f"{folder} is not a classifier that can be read here ({type(error).__name__}: "
+        f"{one_line(error)}); save it again with save_pretrained, with its tokenizer"
     )
 
 

@@ -57,11 +57,17 @@ def counted(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a time in the largest unit of which it has two, as `40 seconds` or `2.5 hours`."""
+    """Format a time in the largest unit of which it has two, as `40 seconds` or `2.5 hours`.
+
+    Less than a second is `1 second`."""
     for unit, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else counted(round(seconds), "second")
+    return (
+        f"{seconds / 60:.0f} minutes"
+        if seconds >= 90
+        else counted(max(1, round(seconds)), "second")
+    )
 
 
 def grid(rows: list[tuple[str, ...]]) -> str:

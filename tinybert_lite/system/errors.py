@@ -18,6 +18,11 @@ def listed(words: Collection[str], most: int = 10, between: str = ", ") -> str:
     return first + (f" and {len(words) - most:,} more" if len(words) > most else "")
 
 
+def one_line(error: Exception, most: int = 150) -> str:
+    """Return the beginning of a library's message in one line, to be quoted in our own."""
+    return " ".join(str(error).split())[:most]
+
+
 def disk_refuses(error: Exception) -> bool:
     """Whether the disk is full or read-only."""
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
