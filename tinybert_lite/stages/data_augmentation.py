@@ -25,7 +25,7 @@ from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.growing import GrowingFile
-from tinybert_lite.training.frozen import cast_once
+from tinybert_lite.training.frozen import freeze
 
 BLOCK = 200  # rows between two saved states, at most
 CHARACTERS = 1_000_000  # in the texts of these rows; fewer rows if they are longer
@@ -44,10 +44,13 @@ class Augmenter:
         precision: str = "no",
         language: str = "en",
         reading=None,
+        packed: bool = False,
     ):
-        """reading: the tokenizer that splits texts into words, if it is not the model's own."""
+        """reading: the tokenizer that splits texts into words, if it is not the model's own.
+
+        precision, packed: how the model computes; it can then do nothing else, see `freeze`."""
         self.reading = reading or tokenizer
-        self.model = model and cast_once(model.eval().to(device), precision)
+        self.model = model and freeze(model.eval().to(device), precision, packed)
         self.tokenizer, self.vectors = tokenizer, vectors
         self.settings, self.device, self.language = settings, device, language
         self.bf16 = precision == "bf16"
@@ -214,6 +217,7 @@ def work(job: Job) -> dict:
         device.precision,
         task.language,
         reading,
+        device.packed,
     )
     file, total = GrowingFile(job.folder / "aug.tsv", job.session.identity), len(table.rows)
     done, lines = file.state.get("rows", 0), file.state.get("lines", 0)

@@ -119,6 +119,7 @@ def train(student: Encoder, objective, batches: Batches, device: Device, **setti
         batches,
         Training(save_every=0, **settings),
         Session(device, 0, torch.get_num_threads()).accelerator(),
+        packed=device.packed,
         say=lambda text: None,
         label="speed",
     ).run()
@@ -244,7 +245,7 @@ def prediction(
         with tempfile.TemporaryDirectory() as folder:
             given = rows
             if stored:
-                ask = asking(teacher, 64, device.precision)
+                ask = asking(teacher, 64, device.precision, device.packed)
                 given = with_soft_targets(rows, ask, "random", Path(folder))
             train(
                 student,
@@ -286,6 +287,7 @@ def augmentation(
         Augmenting(max_seq_length=args.length, batch_size=args.batch_size),
         device.name,
         device.precision,
+        packed=device.packed,
     )
     single = base(len(tokenizer), args.quick, masked_lm=True).eval()
     counts = list(map(len, tokenizer(texts)["input_ids"]))
@@ -396,7 +398,8 @@ def pregeneration(args, tokenizer) -> list[Line]:
 def measured(stage: int, args) -> tuple[list[Line], dict[str, list[float]], Device]:
     """Return a stage's lines, and the ceilings by library, before and after it."""
     set_threads(args.threads)
-    device, workspace = choose_device(args.device, args.precision), Workspace.find()
+    width = 0 if args.quick else 768
+    device, workspace = choose_device(args.device, args.precision, width), Workspace.find()
     dtype = torch.bfloat16 if device.precision == "bf16" else torch.float32
     tokenizer = load_tokenizer(args.vocabulary)
     if stage != 2:
