@@ -83,7 +83,7 @@ def _measured(width: int) -> dict[str, float]:
 def _processor() -> str:
     """Name the processor, with its instruction sets where Linux lists them."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     except OSError:
         return f"{platform.processor()} {platform.machine()}"
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
