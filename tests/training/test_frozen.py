@@ -8,7 +8,7 @@ from tests.makers.families import make_family
 from tinybert_lite.data.tokens import encode
 from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.stages.evaluation import predict
-from tinybert_lite.training.frozen import FrozenLinear, freeze
+from tinybert_lite.training.frozen import FrozenLinear, prepare_linears
 
 FAMILIES = ["bert", "mobilebert", "modernbert", "distilbert", "albert", "xlm-roberta"]
 
@@ -25,8 +25,8 @@ def test_outputs_are_those_of_autocast_to_the_bit(tmp_path, packed):
     float32 = predict(loaded.model, rows)
     expected = predict(loaded.model, rows, precision="bf16")
     assert (expected != float32).any() and abs(expected - float32).max() < 0.05
-    assert not layers(freeze(loaded.model, "no"))
-    freeze(loaded.model, "bf16", packed)
+    assert not layers(prepare_linears(loaded.model, "no"))
+    prepare_linears(loaded.model, "bf16", packed)
     assert (predict(loaded.model, rows, precision="bf16") == expected).all()
     assert loaded.model.body.embeddings.word_embeddings.weight.dtype == torch.float32
 
@@ -35,7 +35,7 @@ def test_packed_weights_give_the_outputs_of_float32_up_to_rounding(tmp_path):
     loaded = load_with_tokenizer(make_bert_folder(tmp_path / "bert"), num_labels=2)
     rows = encode(["a b c", "d e"], None, loaded.tokenizer, 16)
     expected = predict(loaded.model, rows)
-    assert layers(freeze(loaded.model, "no", packed=True)) > 5
+    assert layers(prepare_linears(loaded.model, "no", packed=True)) > 5
     assert abs(predict(loaded.model, rows) - expected).max() < 1e-5
 
 
@@ -52,5 +52,5 @@ def test_masked_lms_share_their_embeddings_unchanged(tmp_path, family):
             return model(batch, masked_lm=at).masked_lm
 
     expected = scores()
-    assert layers(freeze(model, "bf16", packed=True))
+    assert layers(prepare_linears(model, "bf16", packed=True))
     assert torch.equal(scores(), expected)

@@ -25,7 +25,7 @@ from tinybert_lite.stages.stage import Stage
 from tinybert_lite.system import processes
 from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.growing import GrowingFile
-from tinybert_lite.training.frozen import freeze
+from tinybert_lite.training.frozen import prepare_linears
 
 BLOCK = 200  # rows between two saved states, at most
 CHARACTERS = 1_000_000  # in the texts of these rows; fewer rows if they are longer
@@ -48,9 +48,9 @@ class Augmenter:
     ):
         """reading: the tokenizer that splits texts into words, if it is not the model's own.
 
-        precision, packed: how the model computes; it can then do nothing else, see `freeze`."""
+        precision, packed: see `prepare_linears`; the model can then compute in this way only."""
         self.reading = reading or tokenizer
-        self.model = model and freeze(model.eval().to(device), precision, packed)
+        self.model = model and prepare_linears(model.eval().to(device), precision, packed)
         self.tokenizer, self.vectors = tokenizer, vectors
         self.settings, self.device, self.language = settings, device, language
         self.bf16 = precision == "bf16"

@@ -14,7 +14,7 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import say
 from tinybert_lite.system.files import write_atomically
 from tinybert_lite.system.outputs import SOFT_TARGETS
-from tinybert_lite.training.frozen import freeze
+from tinybert_lite.training.frozen import prepare_linears
 
 
 def first_identical(examples: Examples) -> np.ndarray:
@@ -32,7 +32,7 @@ def asking(
 ) -> Callable[[Examples], np.ndarray]:
     """Return a function from n examples to logits (n, K); identical rows are computed once.
 
-    precision, packed: how the teacher computes; it can then do nothing else, see `freeze`.
+    precision, packed: see `prepare_linears`; the teacher can then compute in this way only.
     """
 
     def logits(examples: Examples) -> np.ndarray:
@@ -42,7 +42,7 @@ def asking(
             f"soft targets: the teacher predicts {len(chosen)} different rows of {len(examples)}, "
             f"once"
         )
-        freeze(teacher, precision, packed)
+        prepare_linears(teacher, precision, packed)
         return predict(teacher, examples, batch_size, chosen, precision)[identical]
 
     return logits

@@ -24,7 +24,7 @@ class FrozenLinear(nn.Module):
         return self.product(x.to(self.weight.dtype), self.weight, self.bias)
 
 
-def freeze(teacher: Encoder, precision: str, packed: bool = False) -> Encoder:
+def prepare_linears(teacher: Encoder, precision: str, packed: bool = False) -> Encoder:
     """Prepare a teacher for the forward passes of training, in place; return the teacher.
 
     precision: "no" (float32), "bf16" or "fp16": the weights of the encoder's Linear layers are cast

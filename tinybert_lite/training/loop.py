@@ -21,7 +21,7 @@ from tinybert_lite.system.console import progress
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.outputs import HISTORY
 from tinybert_lite.training import saved_states
-from tinybert_lite.training.frozen import freeze
+from tinybert_lite.training.frozen import prepare_linears
 from tinybert_lite.training.history import History, read_history, stuck
 from tinybert_lite.training.optimizer import make_optimizer
 from tinybert_lite.training.prefetch import ahead
@@ -50,7 +50,7 @@ class Loop:
     far, `on_epoch(model, n)` after epoch n, from 1. `folder` contains history.jsonl and saved
     states: a run of the same `identity` resumes from the newest. Ctrl-C saves a state and stops.
     `finished`: the model was trained before, so a loss that does not decrease gives no warning.
-    `packed`: the objective's teacher computes with packed weights, see `freeze`.
+    `packed`: the objective's teacher computes with packed weights, see `prepare_linears`.
 
     Raises UserError if the loss or the gradient is not finite, before the weights change.
     """
@@ -110,7 +110,8 @@ class Loop:
         accelerator, device = self.accelerator, self.accelerator.device
         self.model.to(device)
         if getattr(self.objective, "teacher", None) is not None:
-            freeze(self.objective.teacher.to(device), accelerator.mixed_precision, self.packed)
+            teacher = self.objective.teacher.to(device)
+            prepare_linears(teacher, accelerator.mixed_precision, self.packed)
         self._network, self._optimizer = accelerator.prepare(
             self.model, make_optimizer(self.model, self.settings, device)
         )
