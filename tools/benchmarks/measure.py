@@ -61,7 +61,9 @@ def ceilings(device: str, dtype: torch.dtype, quick: bool = False) -> dict[str, 
     fills it; `quick`: a small one, twice. On a CPU also oneDNN with packed weights and, in float32,
     ONNX Runtime. The libraries take turns.
     """
-    rows, repeats = 4096 if device == "cpu" else 65536, 15
+    rows, repeats, calls = 4096, 15, 1
+    if device != "cpu":  # several calls, so that waiting for the device takes a small part
+        rows, calls = 65536, 10
     if quick:
         rows, repeats = 64, 2
     x = torch.randn(rows, 768, device=device, dtype=dtype)
@@ -76,9 +78,11 @@ def ceilings(device: str, dtype: torch.dtype, quick: bool = False) -> dict[str, 
         for _ in range(repeats + 1):
             for name, product in products.items():
                 started = time.perf_counter()
-                found = product()
+                for _ in range(calls):
+                    found = product()
                 float(found[0, 0])  # waits for the device
-                rates[name].append(2 * rows * 768 * 3072 / (time.perf_counter() - started))
+                seconds = (time.perf_counter() - started) / calls
+                rates[name].append(2 * rows * 768 * 3072 / seconds)
     return {name: found[1:] for name, found in rates.items()}
 
 
