@@ -22,7 +22,7 @@ from tinybert_lite.method import losses
 from tinybert_lite.method.objectives import Intermediate, Labels
 from tinybert_lite.system.device import choose_device
 
-LINE = "--quick --device cpu --output check.md --parts".split()
+LINE = "--quick --device cpu --precision bf16 --output check.md --parts".split()
 
 
 def check(*arguments: str) -> dict[str, list[dict[str, str]]]:
@@ -186,7 +186,7 @@ def test_the_furthest_term_is_named():
     "rates, until, sizes, why",
     [
         ((10, 20, 20.1, 99), 1e12, [1, 2, 3], "no gain at 3"),
-        ((10, 20, None, 99), 1e12, [1, 2], "out of memory at 3"),
+        ((10, 20, None, 99), 1e12, [1, 2], "OutOfMemoryError at 3"),
         ((10, 20, 30, 40), 0, [1], "out of time after 1"),
         ((10, 20, 30, 40), 1e12, [1, 2, 3, 4], "largest size 4"),
     ],
@@ -199,6 +199,9 @@ def test_batches_grow_while_there_is_a_gain(rates, until, sizes, why):
 
     found, said = gpu_stages.growing([1, 2, 3, 4], measure, until)
     assert [*found] == sizes and said == why
+    if None in rates:
+        with pytest.raises(torch.OutOfMemoryError):
+            gpu_stages.growing([3, 4], measure, until)
 
 
 def test_waits_are_counted_within_steps_with_their_places():

@@ -141,6 +141,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     workspace, add = Workspace.find(), parser.add_argument
     add("--output", type=Path, required=True, help="Markdown file, written after each part")
     add("--device", default="cuda")
+    add("--precision", default="auto", help="of the stages and variants")
     add("--minutes", type=float, default=8, help="time of all parts")
     add("--parts", nargs="+", choices=PARTS, default=[*PARTS])
     add("--sizes", nargs="+", type=int, default=[32, 64, 128, 256, 512, 1024, 2048])
@@ -162,7 +163,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
 @command
 def main(argv: list[str]) -> None:
     args = parsed(argv)
-    device = choose_device(args.device)
+    device = choose_device(args.device, args.precision)
     if args.part:
         with open(args.rows, "a", encoding="utf-8") as file:
             for row in here(args.part, args, device, args.until - time.time()):

@@ -189,17 +189,17 @@ def growing(
 ) -> tuple[dict[int, Measured], str]:
     """Measure at growing batch sizes; return the results by size, and why it stopped.
 
-    It stops without memory, without a gain of LEAST_GAIN, and at the time `until`. Raises
-    OutOfMemoryError if the first size does not fit.
+    It stops at an error such as too little memory, without a gain of LEAST_GAIN, and at the time
+    `until`. An error at the first size is raised.
     """
     found: dict[int, Measured] = {}
     for size in sizes:
         try:
             found[size] = measure(size)
-        except torch.OutOfMemoryError:
+        except Exception as error:  # cuBLAS has its own errors for too little memory
             if not found:
                 raise
-            return found, f"out of memory at {size}"
+            return found, f"{type(error).__name__} at {size}"
         finally:
             free()
         *before, last = (each.rate for each in found.values())

@@ -43,14 +43,15 @@ def operations(teacher: Encoder | None, student: Encoder | None, lengths: np.nda
 
     The teacher runs forward; student and projections run forward and backward.
     """
-    total = 0.0
-    for length, count in zip(*np.unique(lengths, return_counts=True)):
-        one = multiply_adds(teacher, int(length)) if teacher else 0
-        if student:
-            one += 3 * multiply_adds(student, int(length))
-            for fit in student.fit_denses or ():
-                one += 3 * int(length) * fit.in_features * fit.out_features
-        total += 2.0 * one * count
+    total, device = 0.0, next((teacher or student).parameters()).device.type
+    with torch.autocast(device, torch.bfloat16):  # a teacher whose weights are cast needs it
+        for length, count in zip(*np.unique(lengths, return_counts=True)):
+            one = multiply_adds(teacher, int(length)) if teacher else 0
+            if student:
+                one += 3 * multiply_adds(student, int(length))
+                for fit in student.fit_denses or ():
+                    one += 3 * int(length) * fit.in_features * fit.out_features
+            total += 2.0 * one * count
     return total
 
 
