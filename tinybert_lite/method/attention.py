@@ -60,6 +60,19 @@ def scores_attention(
     return torch.matmul(probabilities, value).transpose(1, 2).contiguous(), None
 
 
+def padding_mask(*, attention_mask=None, allow_is_bidirectional_skip=False, **kwargs):
+    """Return transformers' additive mask of eager attention, or None without an attention_mask.
+
+    transformers also leaves out a mask of ones, for which it waits for the device in each pass;
+    `Encoder.inputs` passes None for such a mask.
+    """
+    return eager_mask(
+        attention_mask=attention_mask,
+        allow_is_bidirectional_skip=allow_is_bidirectional_skip and attention_mask is None,
+        **kwargs,
+    )
+
+
 AttentionInterface.register(SCORES_ATTENTION, scores_attention)
 # Without a mask function of the same name transformers ignores the padding mask, without a warning.
-AttentionMaskInterface.register(SCORES_ATTENTION, eager_mask)
+AttentionMaskInterface.register(SCORES_ATTENTION, padding_mask)

@@ -123,12 +123,13 @@ class Augmenter:
             return found
         examples = encode(masked, whole, self.tokenizer, self.settings.max_seq_length)
         for rows, batch in in_order(examples, self.settings.batch_size, similar=0.9):
-            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             at = batch["input_ids"] == self.tokenizer.mask_token_id
             at &= at.cumsum(1) == 1  # a text may contain the word [MASK]: use the first one only
+            kept = at.any(1).numpy()  # in a long text the masked place may be truncated
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
-                scores = self.model(batch, masked_lm=at).masked_lm[:, self.usable_ids]
-            kept = at.any(1).cpu().numpy()  # in a long text the masked place may be truncated
+                scores = self.model(batch, masked_lm=at.to(self.device)).masked_lm
+                scores = scores[:, self.usable_ids]
             for row, best in zip(rows[kept].tolist(), scores.topk(k, dim=-1).indices.tolist()):
                 number, t, place = seen[row]
                 options = dict.fromkeys(self.usable[i] for i in best)

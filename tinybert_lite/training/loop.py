@@ -24,10 +24,10 @@ from tinybert_lite.training import saved_states
 from tinybert_lite.training.frozen import prepare_linears
 from tinybert_lite.training.history import History, read_history, stuck
 from tinybert_lite.training.optimizer import make_optimizer
-from tinybert_lite.training.prefetch import ahead
+from tinybert_lite.training.prefetch import ahead, ready
 from tinybert_lite.training.schedule import epoch_bounds, schedule
 
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, torch.Tensor | bool]  # "padded" is a bool
 
 
 @dataclass
@@ -132,6 +132,10 @@ class Loop:
     def _writes(self) -> bool:
         return self.folder is not None and self.accelerator.is_main_process
 
+    @property
+    def _pins(self) -> bool:
+        return self.accelerator.device.type == "cuda"
+
     def _remaining(self) -> Iterator[tuple]:
         """Yield the remaining steps: epoch (from 0), whether the step is the last of its epoch, the
         row numbers of the global batch, and `_parts` of them."""
@@ -152,7 +156,7 @@ class Loop:
         share = float(len(mine) > 0)
         mine = mine if share else rows[:1]
         parts = max(1, min(self.settings.gradient_accumulation_steps, len(mine)))
-        return share, [examples.batch(mine[i::parts]) for i in range(parts)]
+        return share, [ready(examples.batch(mine[i::parts]), self._pins) for i in range(parts)]
 
     def _step(self, share: float, parts: list[Batch], rows) -> dict[str, torch.Tensor]:
         """Make one optimizer step on a global batch; return the terms of its loss."""
@@ -163,7 +167,8 @@ class Loop:
         terms = self._gradients(share, parts)
         norm = accelerator.clip_grad_norm_(self._network.parameters(), settings.max_grad_norm)
         # The only place in a step that waits for the device.
-        loss, norm = torch.stack((sum(terms.values()).float(), norm.float())).tolist()
+        waited = (sum(terms.values()), norm, *terms.values())
+        loss, norm, *parts_of_loss = torch.stack([value.float() for value in waited]).tolist()
         scaler = accelerator.scaler  # fp16: skips a step that overflows and halves its scale
         overflow = scaler is not None and math.isfinite(loss) and scaler.get_scale() > 1
         if not math.isfinite(loss + norm) and not overflow:
@@ -178,7 +183,7 @@ class Loop:
                 lr=rate,
                 loss=loss,
                 **({"grad_norm": norm} if math.isfinite(norm) else {}),
-                **{name: float(value) for name, value in terms.items()},
+                **dict(zip(terms, parts_of_loss)),
             )
         return terms
 

@@ -108,12 +108,19 @@ class Same(Batches):
         return super().epoch(0)
 
 
-def train(student: Encoder, objective, batches: Batches, device: Device, **settings) -> list[float]:
-    """Train; return the seconds of each step except the last."""
+def train(
+    student: Encoder,
+    objective,
+    batches: Batches,
+    device: Device,
+    kind: type[Loop] = Loop,
+    **settings,
+) -> list[float]:
+    """Train; return the seconds of each step except the last. kind: a variant of the loop."""
     timed = Timed(objective)
     if timed.teacher is not None:
         timed.teacher.to(device.name)
-    Loop(
+    kind(
         student,
         timed,
         batches,
@@ -133,10 +140,12 @@ def two_models(args, vocab_size: int) -> tuple[Encoder, Encoder]:
     return teacher, tiny(vocab_size, args.quick, projection="per_layer", teacher_width=width)
 
 
-def random_rows(count: int, length: int, vocab_size: int) -> Examples:
+def random_rows(lengths: np.ndarray, vocab_size: int) -> Examples:
+    """Return rows of random tokens, of these lengths, (n,)."""
     draw = np.random.default_rng(0)
-    rows = draw.integers(vocab_size // 30, vocab_size, (count, length)).tolist()
-    return Examples.joined([(rows, [length] * count)])
+    ids = draw.integers(vocab_size // 30, vocab_size, lengths.sum())
+    rows = [row.tolist() for row in np.split(ids, np.cumsum(lengths)[:-1])]
+    return Examples.joined([(rows, lengths.tolist())])
 
 
 def first_rows(examples: Examples, rows: int) -> Examples:
@@ -154,7 +163,7 @@ def general(args, vocab_size: int, device: Device) -> list[Line]:
     lines = []
     for size in (args.batch_size // 2,) if device.name == "cpu" else (32, 64, 128, 256, 512):
         teacher, student = two_models(args, vocab_size)
-        examples = random_rows(size * 4, args.length, vocab_size)
+        examples = random_rows(np.full(4 * size, args.length), vocab_size)
         with Peak(device.name) as peak:
             steps = train(
                 student,
@@ -198,7 +207,7 @@ def intermediate(args, examples: Examples, vocab_size: int, device: Device) -> l
     full = train(
         student,
         objective,
-        Batches(random_rows(4 * size, args.length, vocab_size), size, 0),
+        Batches(random_rows(np.full(4 * size, args.length), vocab_size), size, 0),
         device,
         train_batch_size=size,
         num_train_epochs=2,
@@ -276,6 +285,17 @@ def prediction(
     ]
 
 
+def masked_copies(augmenter: Augmenter, split: list[list[str]]) -> list[tuple[str, str]]:
+    """Return a text and its copy with a mask for each word that the masked LM replaces."""
+    mask = augmenter.tokenizer.mask_token
+    return [
+        (" ".join(text), " ".join(text[:i] + [mask] + text[i + 1 :]))
+        for text in split
+        for i in augmenter.eligible(text)
+        if text[i] in augmenter.single_pieces
+    ]
+
+
 def augmentation(
     args, texts: list[str], tokenizer, vectors: WordVectors, device: Device
 ) -> list[Line]:
@@ -302,12 +322,7 @@ def augmentation(
     lines = []
     for which, chosen in rows.items():
         split = [words(tokenizer, text) for text in chosen]
-        pairs = [
-            (" ".join(text), " ".join(text[:i] + [tokenizer.mask_token] + text[i + 1 :]))
-            for text in split
-            for i in augmenter.eligible(text)
-            if text[i] in augmenter.single_pieces
-        ]
+        pairs = masked_copies(augmenter, split)
         masked = [copy for _, copy in pairs]
         examples = encode(masked, None, tokenizer, args.length)
         with Peak(device.name) as peak:
