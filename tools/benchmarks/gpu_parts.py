@@ -26,7 +26,7 @@ from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.pipeline.folders import FINISHED, RESULTS, SHIPPED
 from tinybert_lite.system.device import Device
 from tinybert_lite.system.files import read_json
-from tinybert_lite.training.frozen import KINDS, cast_once
+from tinybert_lite.training.frozen import KINDS, prepare_linears
 
 # Parity -------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ def terms_on(student, objective, batch, device: str, precision: str) -> dict[str
     student, objective = copy.deepcopy((student, objective))
     student.to(device).eval()
     if getattr(objective, "teacher", None) is not None:
-        cast_once(objective.teacher.to(device), precision)
+        prepare_linears(objective.teacher.to(device), precision)
     batch = send_to_device(batch, device)
     with torch.autocast(device, KINDS.get(precision), enabled=precision in KINDS):
         terms = objective(student, batch)
@@ -111,7 +111,7 @@ def latency(args, device: Device) -> Iterator[Row]:
 
     vocab_size = pieces(args)
     models = {
-        (name, dtype): cast_once(
+        (name, dtype): prepare_linears(
             kind(vocab_size, args.quick, num_labels=2).to(device.name).eval(), precision
         )
         for name, kind in (("BERT-base", base), ("TinyBERT4", tiny))
