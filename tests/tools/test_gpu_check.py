@@ -177,7 +177,7 @@ def test_a_wrong_loss_is_seen_in_the_parity(args, monkeypatch):
 def test_the_furthest_term_is_named():
     expected = {"a": 2.0, "b": -4.0}
     assert gpu_parts.furthest({"a": 2.1, "b": -3.0}, expected) == "2.5e-01 (b)"
-    assert gpu_parts.furthest({"a": float("nan"), "b": -3.0}, expected) == "nan (a)"
+    assert gpu_parts.furthest({"a": 2.1, "b": float("nan")}, expected) == "nan (b)"
     with pytest.raises(ValueError, match="terms"):
         gpu_parts.furthest({"a": 2.0}, expected)
 

@@ -6,6 +6,7 @@ import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -611,6 +612,17 @@ def test_a_batch_is_pinned_for_a_gpu_only(pin, monkeypatch):
     assert {*found} - {*batch} == {"padded"} and len(pinned) == pin * len(batch)
     for name, tensor in batch.items():
         assert torch.equal(found[name], tensor) and (found[name] is tensor) != pin
+
+
+def test_the_loop_pins_its_batches_where_it_trains_on_a_gpu(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x)
+    run = loop(bert(1, num_labels=2), Labels(), Training(train_batch_size=2))
+    run._parts(rows(4), [0, 1])
+    assert not pinned
+    run.accelerator = SimpleNamespace(device=torch.device("cuda"), process_index=0, num_processes=1)
+    _, (batch,) = run._parts(rows(4), [0, 1])
+    assert len(pinned) == len(batch) - 1
 
 
 def test_the_loop_says_whether_a_batch_is_padded(monkeypatch):
