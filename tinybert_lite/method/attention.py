@@ -61,16 +61,9 @@ def scores_attention(
 
 
 def padding_mask(*, attention_mask=None, allow_is_bidirectional_skip=False, **kwargs):
-    """Return transformers' additive mask of eager attention, or None without an attention_mask.
-
-    transformers also leaves out a mask of ones, for which it waits for the device in each pass;
-    `Encoder.inputs` passes None for such a mask.
-    """
-    return eager_mask(
-        attention_mask=attention_mask,
-        allow_is_bidirectional_skip=allow_is_bidirectional_skip and attention_mask is None,
-        **kwargs,
-    )
+    """Return eager attention's additive mask, without looking for zeros, which waits for a GPU."""
+    skip = allow_is_bidirectional_skip and attention_mask is None
+    return eager_mask(attention_mask=attention_mask, allow_is_bidirectional_skip=skip, **kwargs)
 
 
 AttentionInterface.register(SCORES_ATTENTION, scores_attention)
