@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from datetime import timedelta
 
+from tinybert_lite.system import scheduler
 from tinybert_lite.system.errors import UserError
 
 PATIENCE = timedelta(days=30)  # how long processes wait for one that works alone
@@ -23,11 +24,17 @@ def need_one_process(cure: str) -> None:
 
 
 def in_parallel(function, arguments, workers: int):
-    """Call `function(*args)` for each of `arguments` in worker processes; yields in order."""
+    """Call `function(*args)` for each of `arguments` in worker processes; yields in order.
+
+    The processes are those of the scheduler, if one is connected (`scheduler.connected`), else
+    `workers` processes of this machine.
+    """
     import warnings
 
     from joblib import Parallel, delayed
 
+    if scheduler.in_use():
+        return scheduler.results(delayed(function)(*args) for args in arguments)
     warnings.filterwarnings(  # joblib's warning after Ctrl-C
         "ignore", "[0-9]+ tasks which were still being processed", UserWarning
     )
