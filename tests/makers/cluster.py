@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from distributed import Client
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,6 +51,9 @@ def cluster(folder: Path, workers: int = 2, *flags: str, **environment: str) -> 
                 address = json.loads(text)["address"]
         line = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *flags]
         found = [start(*line, **environment) for _ in range(workers)]
+        if workers:
+            with Client(address, set_as_default=False) as client:
+                client.wait_for_workers(workers)
         yield Cluster(address.replace("tcp://", "dask://"), scheduler, found)
     finally:
         for run in started:

@@ -29,12 +29,12 @@ def in_parallel(function, arguments, workers: int):
     The processes are those of the scheduler, if one is connected (`scheduler.connected`), else
     `workers` processes of this machine.
     """
+    if scheduler.in_use():
+        return scheduler.results(function, arguments)
     import warnings
 
     from joblib import Parallel, delayed
 
-    if scheduler.in_use():
-        return scheduler.results(delayed(function)(*args) for args in arguments)
     warnings.filterwarnings(  # joblib's warning after Ctrl-C
         "ignore", "[0-9]+ tasks which were still being processed", UserWarning
     )

@@ -1,4 +1,4 @@
-"""Worker processes of a Dask scheduler, on this machine or on others, instead of joblib's own.
+"""Worker processes of a Dask scheduler, on this machine or on others, in place of joblib's own.
 
 with connected("dask://HOST:PORT"):
     ...  # `processes.in_parallel` computes there
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tinybert_lite.system.console import counted, say
 from tinybert_lite.system.errors import UserError, one_line
 from tinybert_lite.system.machine import versions
 from tinybert_lite.system.optional import optional
@@ -22,6 +22,7 @@ from tinybert_lite.system.optional import optional
 FLAG = "--scheduler"
 PATIENCE = 5  # seconds to wait for a scheduler, for its first worker, and for its workers' reply
 ALONE = "run stages 1 and 2 with --scheduler in one process, then the others in several without it"
+AHEAD = 4  # calls per worker that are sent before the results of the first are needed
 _client = None  # of the `connected` block that is running
 
 
@@ -85,14 +86,14 @@ def _tcp(address: str) -> str:
 
 
 def _check_workers(client, address: str) -> None:
+    from tinybert_lite.system.console import counted, say  # which imports this module
+
     try:
-        client.wait_for_workers(2, PATIENCE)
+        client.wait_for_workers(1, PATIENCE)
     except TimeoutError:
-        found = counted(len(client.nthreads()), "worker")
         raise UserError(
-            f"{FLAG} {address}: the scheduler has {found}, but two are needed; start them on each "
-            f"machine with dask worker {_tcp(address).removeprefix('tcp://')} --nworkers CORES "
-            "--nthreads 1"
+            f"{FLAG} {address}: the scheduler has no workers; start some on each machine with "
+            f"dask worker {_tcp(address).removeprefix('tcp://')} --nworkers CORES --nthreads 1"
         ) from None
     for worker, threads in client.nthreads().items():
         if threads != 1:  # tokenizers and models are not safe for several threads
@@ -134,23 +135,24 @@ def everywhere(function) -> None:
         _client.run(function, on_error="return")
 
 
-def results(calls) -> Iterator:
-    """Yield the results of joblib's delayed `calls` in order, computed by the scheduler's workers.
+def results(function, arguments: Iterable[tuple]) -> Iterator:
+    """Yield `function(*args)` for each of `arguments` in order, from the scheduler's workers.
 
-    A call whose worker has died is repeated by another one; if only one is left, joblib makes the
-    next calls in this process. Raises UserError if one call's workers die again and again, and if
+    A call whose worker has died is repeated by another one. At most AHEAD calls per worker wait, so
+    that memory does not grow. Raises UserError if one call's workers die again and again, and if
     the scheduler is lost.
     """
     from distributed import KilledWorker
     from distributed.comm import CommClosedError
-    from joblib import Parallel, parallel_config
 
-    with parallel_config(backend="dask", client=_client):
-        # Enough for workers that join later: dask distributes what is waiting.
-        waiting = max(100, 2 * len(_client.nthreads()))
-        parallel = Parallel(batch_size=1, return_as="generator", pre_dispatch=waiting)
+    waiting = deque()
     try:
-        yield from parallel(calls)
+        for args in arguments:
+            waiting.append(_client.submit(function, *args, pure=False))
+            if len(waiting) >= AHEAD * max(1, len(_client.nthreads())):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     except KilledWorker as error:
         raise UserError(
             f"{FLAG}: several workers died in the same call ({one_line(error)}); read their logs, "
