@@ -3,9 +3,10 @@
 import pytest
 import torch
 from transformers import BertForMaskedLM, BertForSequenceClassification, BertModel
+from transformers.masking_utils import bidirectional_mask_function, eager_mask
 
 from tests.makers import random_batch, stock_bert
-from tinybert_lite.method.attention import SCORES_ATTENTION, Scores, scores_attention
+from tinybert_lite.method.attention import SCORES_ATTENTION, Scores, padding_mask, scores_attention
 from tinybert_lite.method.encoder import Encoder
 
 LAYERS, BATCH = 3, random_batch([9, 4, 6])
@@ -162,6 +163,33 @@ def test_every_kind_of_mask_gives_the_same_attention_on_both_paths(kind):
     expected = (raw if mask is None else raw.masked_fill(~real, float("-inf"))).softmax(-1) @ value
     close(slow, expected.transpose(1, 2))
     close(fast, expected.transpose(1, 2))
+
+
+@torch.no_grad()
+def test_a_batch_may_say_whether_it_is_padded(pair):
+    """With the same outputs to the bit; what it says is believed, and the mask is not looked at."""
+    _, model = pair
+    full = random_batch([5, 5])
+    for batch, padded in ((BATCH, True), (full, False)):
+        expected, found = model(batch, scores=(2,)), model({**batch, "padded": padded}, scores=(2,))
+        assert all(map(torch.equal, found.hidden, expected.hidden))
+        assert torch.equal(found.scores[2], expected.scores[2])
+    assert model.inputs({**full, "padded": True})["attention_mask"] is full["attention_mask"]
+    assert model.inputs({**BATCH, "padded": False})["attention_mask"] is None
+
+
+def test_the_mask_is_the_eager_one_and_left_out_only_where_there_is_none():
+    shape = {"batch_size": 3, "q_length": 9, "kv_length": 9, "dtype": torch.float32}
+    shape["mask_function"] = bidirectional_mask_function
+    expected = eager_mask(attention_mask=REAL, **shape)
+    assert torch.equal(
+        padding_mask(attention_mask=REAL, allow_is_bidirectional_skip=True, **shape), expected
+    )
+    ones = torch.ones_like(REAL)
+    found = padding_mask(attention_mask=ones, allow_is_bidirectional_skip=True, **shape)
+    assert found is not None and not found.any()
+    assert padding_mask(allow_is_bidirectional_skip=True, **shape) is None
+    assert not padding_mask(**shape).any()
 
 
 @torch.no_grad()

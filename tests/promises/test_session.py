@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from tests.fault_harness import SETTINGS, STAGES, reads
 from tests.makers import power_cut_after
 from tinybert_lite.stages.session import Session
-from tinybert_lite.system import bf16, device
+from tinybert_lite.system import device, products
 from tinybert_lite.system.device import Device
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json
@@ -38,18 +38,39 @@ def test_a_stage_in_another_precision_runs_in_the_same_process(root, tmp_path):
         assert not (tmp_path / ".previous").exists()
 
 
-def test_auto_takes_what_was_measured_and_an_interrupted_run_keeps_it(root, tmp_path, monkeypatch):
+def measured(monkeypatch, **rates):
+    """Let products be measured at these rates, for models of any width."""
     monkeypatch.setattr(device, "LEAST_WIDTH", 0)
-    monkeypatch.setattr(device, "gain", lambda width: 2.0)
+    monkeypatch.setattr(device, "rates", lambda width: {"float32": 1.0, "bf16": 1.0, **rates})
+
+
+def test_auto_takes_what_was_measured_and_an_interrupted_run_keeps_it(root, tmp_path, monkeypatch):
+    measured(monkeypatch, bf16=2.0)
     auto = replace(SETTINGS, precision="auto")
     with power_cut_after(3):
         run(root, tmp_path, auto)
     assert read_json(tmp_path / "running.json")["precision"] == "bf16"
-    monkeypatch.setattr(device, "gain", lambda width: 1.0)
+    measured(monkeypatch)
     assert run(root, tmp_path, auto).metrics["resumed_from"] > 0
     assert read_json(tmp_path / "manifest.json")["precision"] == "bf16"
     run(root, tmp_path, auto)
     assert read_json(tmp_path / "manifest.json")["precision"] == "float32"
+
+
+def test_weights_are_packed_if_that_was_measured_to_be_faster(root, tmp_path, monkeypatch):
+    """The digits of float32 depend on it, so only a run that also packs resumes it."""
+    found = {}
+    for faster in (1.0, 2.0):
+        folder = tmp_path / str(faster)
+        measured(monkeypatch, **{"float32 packed": faster})
+        with power_cut_after(3):
+            run(root, folder, SETTINGS)
+        found[faster] = read_json(folder / "running.json")
+        measured(monkeypatch, **{"float32 packed": 3.0 - faster})
+        assert run(root, folder, SETTINGS).metrics["resumed_from"] > 0
+        assert read_json(folder / "manifest.json")["packed"] == (faster > 1)
+    assert not found[1.0]["packed"] and found[2.0]["packed"]
+    assert found[1.0]["identity"] != found[2.0]["identity"]
 
 
 def test_narrow_models_are_not_measured():
@@ -58,16 +79,17 @@ def test_narrow_models_are_not_measured():
 
 def test_a_measurement_is_remembered(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    calls = []
-    monkeypatch.setattr(bf16, "_measured", lambda width: calls.append(width) or 1.75)
-    assert [bf16.gain(width) for width in (384, 384, 768)] == [1.75, 1.75, 1.75]
+    calls, rates = [], {"float32": 100.0, "bf16": 175.0}
+    monkeypatch.setattr(products, "_measured", lambda width: calls.append(width) or rates)
+    assert [products.rates(width) for width in (384, 384, 768)] == [rates] * 3
     assert calls == [384, 768]
-    (tmp_path / "tinybert_lite/bf16.json").write_text("{damaged")
-    assert bf16.gain(384) == 1.75 and calls == [384, 768, 384]
+    (tmp_path / "tinybert_lite/products.json").write_text("{damaged")
+    assert products.rates(384) == rates and calls == [384, 768, 384]
 
 
-def test_a_gain_is_measured():
-    assert 0.01 < bf16._measured(16) < 100
+def test_products_are_measured():
+    found = products._measured(16)
+    assert {"float32", "bf16"} <= found.keys() and all(0 < rate < 1e5 for rate in found.values())
 
 
 def test_an_accelerator_has_the_sessions_device_and_precision():

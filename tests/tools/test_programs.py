@@ -16,6 +16,7 @@ import plans
 import pytest
 import saturation
 import scale
+import sharing
 import sliders
 import speed
 import with_and_without_teacher
@@ -71,6 +72,33 @@ def test_speed(stage, workspace, monkeypatch, capsys):
     for name, rate, _, _, plain, _, note in rows:
         assert name.startswith(f"{stage} ") and re.match(r"[\d,.]+ ", rate)
         assert bool(plain) == (stage != 2) and bool(note) == (stage != 3)
+
+
+def test_sharing(monkeypatch, capsys):
+    """With stand-ins for the runs; one of them is started as the program starts it."""
+    started = []
+    monkeypatch.setattr(
+        sharing.subprocess,
+        "Popen",
+        lambda command, env, **_: (
+            started.append(env["OMP_WAIT_POLICY"]) or types.SimpleNamespace(wait=lambda: 0)
+        ),
+    )
+    sharing.main(["--repeats", "2", "--quick"])
+    assert [(policy, started.count(policy)) for policy in sharing.POLICIES] == [
+        ("ACTIVE", 10),
+        ("PASSIVE", 10),
+    ]
+    rows = rows_of(capsys.readouterr().out)
+    assert [row[:2] for row in rows] == [
+        [policy, way]
+        for policy in sharing.POLICIES
+        for way in ("one alone", "at once", "one after the other")
+    ]
+
+
+def test_a_run_that_is_timed_runs_to_its_end():
+    assert sharing.seconds("PASSIVE", 1, 1, ["--profile", "smoke", "--only", "1"]) > 0
 
 
 def test_memory(workspace, monkeypatch, capsys):

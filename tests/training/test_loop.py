@@ -3,8 +3,10 @@
 import json
 import math
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,7 +21,7 @@ from tinybert_lite.stages.settings import Training
 from tinybert_lite.system.command import stop_requests
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.training.history import History, read_history, stuck
-from tinybert_lite.training.prefetch import ahead
+from tinybert_lite.training.prefetch import ahead, ready
 from tinybert_lite.training.schedule import schedule
 
 # Learning
@@ -596,6 +598,57 @@ def test_a_mistake_in_making_a_batch_arrives_where_it_is_used():
     assert next(found) == 1
     with pytest.raises(UserError, match="a broken batch"):
         next(found)
+
+
+# Batches that do not let a GPU wait
+
+
+@pytest.mark.parametrize("pin", [False, True])
+def test_a_batch_is_pinned_for_a_gpu_only(pin, monkeypatch):
+    pinned = {}
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.setdefault(id(x), x.clone()))
+    batch = rows(4).batch(range(4))
+    found = ready(batch, pin)
+    assert {*found} - {*batch} == {"padded"} and len(pinned) == pin * len(batch)
+    for name, tensor in batch.items():
+        assert torch.equal(found[name], tensor) and (found[name] is tensor) != pin
+
+
+def test_the_loop_pins_its_batches_where_it_trains_on_a_gpu(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x)
+    run = loop(bert(1, num_labels=2), Labels(), Training(train_batch_size=2))
+    run._parts(rows(4), [0, 1])
+    assert not pinned
+    run.accelerator = SimpleNamespace(device=torch.device("cuda"), process_index=0, num_processes=1)
+    _, (batch,) = run._parts(rows(4), [0, 1])
+    assert len(pinned) == len(batch) - 1
+
+
+def test_the_loop_says_whether_a_batch_is_padded(monkeypatch):
+    """And the models do not ask their device, which they do for a batch that does not say it."""
+    said = []
+
+    class Listening(Labels):
+        def __call__(self, student, batch, sizes=None):
+            said.append((batch["padded"], bool((batch["attention_mask"] == 0).any())))
+            return super().__call__(student, batch, sizes)
+
+    model = bert(1, num_labels=2)
+    settings = Training(num_train_epochs=1, train_batch_size=2)
+    expected = loop(model, Labels(), settings).run().last_terms
+    asked = []
+    ask = torch.Tensor.all
+    model = bert(1, num_labels=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            torch.Tensor, "all", lambda x: asked.append(threading.current_thread()) or ask(x)
+        )
+        assert loop(model, Listening(), settings).run().last_terms == expected
+        assert {*said} == {(False, False), (True, True)}
+        assert len(asked) == len(said) and threading.main_thread() not in asked
+        model(rows(4).batch(range(4)))
+        assert threading.main_thread() in asked
 
 
 # fp16: the loss is scaled, and a step that overflows is left out

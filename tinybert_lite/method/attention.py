@@ -60,6 +60,12 @@ def scores_attention(
     return torch.matmul(probabilities, value).transpose(1, 2).contiguous(), None
 
 
+def padding_mask(*, attention_mask=None, allow_is_bidirectional_skip=False, **kwargs):
+    """Return eager attention's additive mask, without looking for zeros, which waits for a GPU."""
+    skip = allow_is_bidirectional_skip and attention_mask is None
+    return eager_mask(attention_mask=attention_mask, allow_is_bidirectional_skip=skip, **kwargs)
+
+
 AttentionInterface.register(SCORES_ATTENTION, scores_attention)
 # Without a mask function of the same name transformers ignores the padding mask, without a warning.
-AttentionMaskInterface.register(SCORES_ATTENTION, eager_mask)
+AttentionMaskInterface.register(SCORES_ATTENTION, padding_mask)

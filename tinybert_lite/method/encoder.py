@@ -128,6 +128,7 @@ class Encoder(nn.Module):
     ) -> Encoding:
         """Encode a batch of input_ids, attention_mask and token_type_ids, (B, L) each.
 
+        The batch may also say whether the mask has zeros ("padded", bool), as the training loop's.
         scores: the layers whose attention scores are wanted · logits: run the classifier ·
         masked_lm: bool (B, L), True at the P positions to predict · last_layer: run no layer above
         it; 0 returns the embeddings only.
@@ -154,7 +155,9 @@ class Encoder(nn.Module):
     def inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor | None]:
         """Return the family's inputs: its own padding id, and segments only if it has them."""
         ids, mask = batch["input_ids"], batch["attention_mask"]
-        padded = not (mask.is_meta or mask.all())
+        padded = batch.get("padded")
+        if padded is None:  # on a GPU this question waits for everything that runs there
+            padded = not (mask.is_meta or mask.all())
         if padded and (pad := self.config.pad_token_id):
             ids = ids.masked_fill(mask == 0, pad)
         inputs = {"input_ids": ids, "attention_mask": mask if padded else None}

@@ -34,7 +34,8 @@ class Computations:
     """The computations of a run, by name.
 
     A stage's name: its training step. "teacher", "student", "int8": a prediction of the task's
-    classifier; "augmentation model": a masked-LM prediction at one position per row.
+    classifier in float32; "soft targets": one of the teacher in the run's precision; "augmentation
+    model": a masked-LM prediction at one position per row.
     """
 
     def __init__(self, workspace: Workspace, settings: Settings):
@@ -85,8 +86,11 @@ class Computations:
             case "augmentation model":
                 device = self.device(model)
                 return Computation(model, lambda batch: _one_masked(model, batch), device)
+            case "soft targets" if isinstance(model, Encoder):
+                device = self.device(model)
+                return Computation(model, lambda batch: _logits(model, batch), device)
             case _:  # stages predict in float32
-                device = replace(self.device(), precision="no")
+                device = replace(self.device(), precision="no", packed=False)
                 return Computation(model, lambda batch: _logits(model, batch), device)
         return Computation(
             model,
@@ -107,7 +111,7 @@ class Computations:
                 return _encoder(config, masked_lm=True)
             case "finetune_teacher":
                 return _encoder(self.general_teacher, num_labels=classes)
-            case "teacher":
+            case "teacher" | "soft targets":
                 return _classifier(self.workspace.task_teacher, self.task_teacher, classes)
             case "general_distill" | "task_distill_mid":
                 config = self.general_teacher if name == "general_distill" else self.task_teacher

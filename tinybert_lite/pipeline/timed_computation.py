@@ -12,6 +12,7 @@ from tinybert_lite.data.masked_lm import IGNORED
 from tinybert_lite.method.auto_models import max_tokens_of
 from tinybert_lite.models.cost import count_multiply_adds
 from tinybert_lite.system.device import Device
+from tinybert_lite.training.frozen import prepare_linears
 
 Batch = dict[str, Tensor]
 MASKED_EVERY = 7  # one position in this many is masked, about BERT's 15 %
@@ -68,6 +69,12 @@ class Computation:
             "soft_targets": torch.zeros(rows, self.classes),
         }
         return {name: tensor.to(self.device.name) for name, tensor in batch.items()}
+
+    def prepare(self) -> None:
+        """Prepare the model that is not trained for the run's precision, as the stages do."""
+        frozen = self.teacher if self.trains else self.model
+        if frozen:
+            prepare_linears(frozen, self.device.precision, self.device.packed)
 
     def run(self, batch: Batch) -> object:
         """Compute once, with the run's precision. Returns the output; gradients are added up."""

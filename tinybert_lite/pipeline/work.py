@@ -138,9 +138,11 @@ def _mid(found: EstimatedRows, settings: Settings) -> Work:
 
 def _taught(name: str, student: str, found: EstimatedRows, settings: Settings) -> Work:
     """Return the work of training on the teacher's logits, computed once for all rows."""
-    rows = found.task_rows.first(getattr(settings, name).max_rows)
-    teacher = (*found.dev, rows) if found.teacher_reads else ()
-    return _on_task(name, rows, found, settings, student, teacher)
+    options = getattr(settings, name)
+    rows, read = found.task_rows.first(options.max_rows), found.teacher_reads
+    work = _on_task(name, rows, found, settings, student, found.dev if read else ())
+    asked = _predicting("soft targets", [rows] if read else [], options)
+    return replace(work, passes=work.passes + asked)
 
 
 def _out(found: EstimatedRows, settings: Settings) -> Work:

@@ -17,7 +17,7 @@ from tinybert_lite.models.folder import ModelFolder
 from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.settings import Augmenting
-from tinybert_lite.training.frozen import cast_once
+from tinybert_lite.training.frozen import prepare_linears
 
 
 class Augmenter:
@@ -33,10 +33,13 @@ class Augmenter:
         precision: str = "no",
         language: str = "en",
         reading=None,
+        packed: bool = False,
     ):
-        """reading: the tokenizer that splits texts into words, if it is not the model's own."""
+        """reading: the tokenizer that splits texts into words, if it is not the model's own.
+
+        precision, packed: see `prepare_linears`; the model can then compute in this way only."""
         self.reading = reading or tokenizer
-        self.model = model and cast_once(model.eval().to(device), precision)
+        self.model = model and prepare_linears(model.eval().to(device), precision, packed)
         self.tokenizer, self.vectors = tokenizer, vectors
         self.settings, self.device, self.language = settings, device, language
         self.bf16 = precision == "bf16"
@@ -109,12 +112,13 @@ class Augmenter:
             return found
         examples = encode(masked, whole, self.tokenizer, self.settings.max_seq_length)
         for rows, batch in in_order(examples, self.settings.batch_size, similar=0.9):
-            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             at = batch["input_ids"] == self.tokenizer.mask_token_id
             at &= at.cumsum(1) == 1  # a text may contain the word [MASK]: use the first one only
+            kept = at.any(1).numpy()  # in a long text the masked place may be truncated
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
-                scores = self.model(batch, masked_lm=at).masked_lm[:, self.usable_ids]
-            kept = at.any(1).cpu().numpy()  # in a long text the masked place may be truncated
+                scores = self.model(batch, masked_lm=at.to(self.device)).masked_lm
+                scores = scores[:, self.usable_ids]
             for row, best in zip(rows[kept].tolist(), scores.topk(k, dim=-1).indices.tolist()):
                 number, t, place = seen[row]
                 options = dict.fromkeys(self.usable[i] for i in best)
@@ -148,6 +152,7 @@ class Parts:
     options: Augmenting
     device: str
     precision: str
+    packed: bool
     threads: int
     language: str
     lower_case: bool | None = None
@@ -171,6 +176,7 @@ class Parts:
             self.precision,
             self.language,
             self.vocabulary and load_tokenizer(self.vocabulary, self.lower_case),
+            self.packed,
         )
 
 

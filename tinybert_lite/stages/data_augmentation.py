@@ -110,6 +110,7 @@ def work(job: Job) -> dict:
         options,
         device.name,
         device.precision,
+        device.packed,
         job.session.threads,
         task.language,
         job.settings.lower_case,

@@ -69,6 +69,7 @@ class Job:
             self.folder,
             identity=self.session.identity,
             label=label,
+            packed=self.session.device.packed,
             say=say,
             **more,
         ).run()

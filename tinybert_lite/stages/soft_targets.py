@@ -14,7 +14,7 @@ from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.system.console import say
 from tinybert_lite.system.files import write_atomically
 from tinybert_lite.system.outputs import SOFT_TARGETS
-from tinybert_lite.training.frozen import cast_once
+from tinybert_lite.training.frozen import prepare_linears
 
 
 def first_identical(examples: Examples) -> np.ndarray:
@@ -28,11 +28,11 @@ def first_identical(examples: Examples) -> np.ndarray:
 
 
 def asking(
-    teacher: Encoder, batch_size: int, precision: str = "no"
+    teacher: Encoder, batch_size: int, precision: str = "no", packed: bool = False
 ) -> Callable[[Examples], np.ndarray]:
     """Return a function from n examples to logits (n, K); identical rows are computed once.
 
-    The teacher computes in `precision` and can then do nothing else, see `cast_once`.
+    precision, packed: see `prepare_linears`; the teacher can then compute in this way only.
     """
 
     def logits(examples: Examples) -> np.ndarray:
@@ -42,7 +42,7 @@ def asking(
             f"soft targets: the teacher predicts {len(chosen)} different rows of {len(examples)}, "
             f"once"
         )
-        cast_once(teacher, precision)
+        prepare_linears(teacher, precision, packed)
         return predict(teacher, examples, batch_size, chosen, precision)[identical]
 
     return logits

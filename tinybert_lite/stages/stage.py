@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -92,14 +92,16 @@ class Stage:
     def device(self, reads: dict[str, Path], folder: Path, settings: Settings) -> Device:
         """Choose the device, and the precision for the widest model among the inputs.
 
-        An interrupted run keeps the precision that auto had chosen for it.
+        An interrupted run keeps what was chosen for it.
         """
-        precision, running = settings.precision, folder / RUNNING
-        if precision == "auto" and running.is_file():
-            precision = read_json(running).get("precision") or precision
+        path, precision = folder / RUNNING, settings.precision
+        running = read_json(path) if path.is_file() else {}
+        if precision == "auto":
+            precision = running.get("precision", precision)
         models = (ModelFolder.at(path) for name, path in reads.items() if name in MODELS)
         widths = (model.width for model in models)
-        return choose_device(settings.device, precision, max(widths, default=0))
+        device = choose_device(settings.device, precision, max(widths, default=0))
+        return replace(device, packed=running.get("packed", device.packed))
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         """Run even if up to date; an interrupted run of the same inputs and settings is resumed.
@@ -133,10 +135,11 @@ class Stage:
         device = self.device(reads, folder, settings)
         processes.join(device.name)
         device = processes.from_main(device)  # its measurement decides
-        identity = _identity(self, settings, inputs, device.computes_in)
+        identity = _identity(self, settings, inputs, device.digits)
         session, started = Session.open(settings, identity, device), time.perf_counter()
         outputs = self.outputs(folder)
-        with outputs.replaced(settings.profile, identity, self.name, device.computes_in):
+        chosen = {"precision": device.computes_in, "packed": device.packed}
+        with outputs.replaced(settings.profile, identity, self.name, **chosen):
             job = Job(self.name, reads, folder, settings, session)
             metrics = {} if self.in_main_only and not processes.is_main() else self.work(job)
             seconds = round(time.perf_counter() - started, 2)
@@ -154,7 +157,7 @@ class Stage:
                 "seconds": seconds,
                 "device": session.device.name,
                 "device_reason": session.device.reason,
-                "precision": session.device.computes_in,
+                **chosen,
                 "processes": processes.count(),
                 "threads": session.threads,
                 "machine": machine(),
@@ -199,14 +202,14 @@ def _effective(settings: Settings, stage: Stage) -> dict:
     return {name: value for name, value in options.items() if name not in WITHOUT_EFFECT}
 
 
-def _identity(stage: Stage, settings: Settings, inputs: dict[str, dict], precision: str) -> str:
+def _identity(stage: Stage, settings: Settings, inputs: dict[str, dict], digits: str) -> str:
     """Return a hash of all that a result depends on; only states with the same hash are resumed."""
     what = {
         "stage": stage.name,
         "task": asdict(settings.task),
         "settings": _effective(settings, stage),
         "seed": settings.seed,
-        "precision": precision,
+        "precision": digits,
         "lower_case": settings.lower_case,
         "threads": settings.threads or torch.get_num_threads(),
         "inputs": {name: item["sha256"] for name, item in inputs.items()},

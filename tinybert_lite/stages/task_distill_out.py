@@ -84,7 +84,8 @@ def _by_encoder(job: Job) -> Teaching:
         job.options.hard_label_weight < 1
     ):  # with labels only there is no distillation, and no wrong order
         warn_of_order(job.reads["student"], prediction=True)
-    ask = asking(teacher.model, job.options.eval_batch_size, job.session.device.precision)
+    device = job.session.device
+    ask = asking(teacher.model, job.options.eval_batch_size, device.precision, device.packed)
     return Teaching(load_student(job, teacher), dev, scores, ask)
 
 

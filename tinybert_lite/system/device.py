@@ -5,13 +5,14 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from tinybert_lite.system.bf16 import gain
 from tinybert_lite.system.errors import UserError
+from tinybert_lite.system.products import PACKED, rates
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 # On a CPU: narrower models gain little from bf16, since their products take a small part of a step
 LEAST_WIDTH = 384
 LEAST_GAIN = 1.5
+LEAST_GAIN_OF_PACKING = 1.03  # of the frozen teacher's weights
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,17 @@ class Device:
     name: str
     precision: str
     reason: str
+    packed: bool = False  # a frozen teacher's weights, for oneDNN
 
     @property
     def computes_in(self) -> str:
         """The precision, as `choose_device` takes it."""
         return "float32" if self.precision == "no" else self.precision
+
+    @property
+    def digits(self) -> str:
+        """What the last digits of results depend on, besides the threads."""
+        return self.computes_in + " packed" * (self.packed and self.precision == "no")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason})"
@@ -34,10 +41,11 @@ class Device:
 def choose_device(wanted: str = "auto", precision: str = "auto", width: int = 0) -> Device:
     """Pick the device `auto | cpu | cuda | mps` and the precision `auto | float32 | bf16 | fp16`.
 
-    auto is bf16 on a GPU that has it in hardware, and fp16 with dynamic loss scaling on other CUDA
-    GPUs. On a CPU it is bf16 for models of a `width` of at least LEAST_WIDTH, if that was measured
-    to be LEAST_GAIN times as fast as float32; else float32. Raises UserError for an unknown name,
-    and for a device or precision that this machine does not have.
+    width: of the widest model, 0 if unknown. auto is bf16 on a GPU that has it in hardware, and
+    fp16 with dynamic loss scaling on other CUDA GPUs. On a CPU with a width of at least
+    LEAST_WIDTH, products are measured: auto is bf16 if that is LEAST_GAIN times as fast as float32,
+    else float32; a frozen teacher's weights are packed if that is faster. Raises UserError for an
+    unknown name, and for a device or precision that this machine does not have.
     """
     import torch
 
@@ -52,11 +60,11 @@ def choose_device(wanted: str = "auto", precision: str = "auto", width: int = 0)
         "bf16": name == "cpu" or cuda and torch.cuda.is_bf16_supported(),
         "fp16": cuda,
     }
-    measured = ""
-    if precision == "auto" and name == "cpu" and width >= LEAST_WIDTH:
-        faster = gain(width)
-        precision = "bf16" if faster >= LEAST_GAIN else "float32"
-        measured = f", since bf16 was measured to be {faster:.1f} times as fast at width {width}"
+    measured, found = "", rates(width) if name == "cpu" and width >= LEAST_WIDTH else {}
+    if precision == "auto" and found:
+        gain = found["bf16"] / found["float32"]
+        precision = "bf16" if gain >= LEAST_GAIN else "float32"
+        measured = f", since bf16 was measured to be {gain:.1f} times as fast at width {width}"
     elif precision == "auto":
         in_hardware = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
         precision = "bf16" if in_hardware else "fp16" if cuda else "float32"
@@ -69,7 +77,11 @@ def choose_device(wanted: str = "auto", precision: str = "auto", width: int = 0)
         "bf16": "bf16 with losses in float32",
         "fp16": "fp16 with losses in float32, scaled",
     }[precision]
-    return Device(name, "no" if precision == "float32" else precision, f"{why}, {how}{measured}")
+    packed = found.get(f"{precision}{PACKED}", 0) > LEAST_GAIN_OF_PACKING * found.get(precision, 1)
+    if packed and precision == "float32":
+        measured += ", the teacher's products by oneDNN"
+    accelerates = "no" if precision == "float32" else precision
+    return Device(name, accelerates, f"{why}, {how}{measured}", packed)
 
 
 def _choose_name(wanted: str) -> tuple[str, str]:

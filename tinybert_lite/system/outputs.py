@@ -109,24 +109,17 @@ class Outputs:
         return files_in(self.folder, SOFT_TARGETS)
 
     @contextmanager
-    def replaced(
-        self, profile: str, identity: str, stage: str, precision: str = ""
-    ) -> Iterator[None]:
+    def replaced(self, profile: str, identity: str, stage: str, **more: object) -> Iterator[None]:
         """Replace the old results by what the `with` block writes, the manifest last.
 
         After an error the old results are restored. After an interruption, or on a full disk, all
         files are left unchanged, so that a run of the same `identity` can resume. With several
-        processes only the first one moves files.
+        processes only the first one moves files. more: to be stored while it runs.
         """
         if processes.is_main():
             self.make_room(profile, identity)
         try:
-            running = {
-                "identity": identity,
-                "stage": stage,
-                "profile": profile,
-                "precision": precision,
-            }
+            running = {"identity": identity, "stage": stage, "profile": profile, **more}
             write_json(self.folder / RUNNING, running)
             processes.wait()
             yield

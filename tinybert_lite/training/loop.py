@@ -21,13 +21,13 @@ from tinybert_lite.system.console import progress
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.outputs import HISTORY
 from tinybert_lite.training import saved_states
-from tinybert_lite.training.frozen import cast_once
+from tinybert_lite.training.frozen import prepare_linears
 from tinybert_lite.training.history import History, read_history, stuck
 from tinybert_lite.training.optimizer import make_optimizer
-from tinybert_lite.training.prefetch import ahead
+from tinybert_lite.training.prefetch import ahead, ready
 from tinybert_lite.training.schedule import epoch_bounds, schedule
 
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, torch.Tensor | bool]  # "padded" is a bool
 
 
 @dataclass
@@ -50,6 +50,7 @@ class Loop:
     far, `on_epoch(model, n)` after epoch n, from 1. `folder` contains history.jsonl and saved
     states: a run of the same `identity` resumes from the newest. Ctrl-C saves a state and stops.
     `finished`: the model was trained before, so a loss that does not decrease gives no warning.
+    `packed`: the objective's teacher computes with packed weights, see `prepare_linears`.
 
     Raises UserError if the loss or the gradient is not finite, before the weights change.
     """
@@ -67,6 +68,7 @@ class Loop:
     on_best: Callable | None = None
     on_epoch: Callable | None = None
     finished: bool = False
+    packed: bool = False
     say: Callable = print
     _done: int = 0  # steps
     _best: float | None = None
@@ -108,7 +110,8 @@ class Loop:
         accelerator, device = self.accelerator, self.accelerator.device
         self.model.to(device)
         if getattr(self.objective, "teacher", None) is not None:
-            cast_once(self.objective.teacher.to(device), accelerator.mixed_precision)
+            teacher = self.objective.teacher.to(device)
+            prepare_linears(teacher, accelerator.mixed_precision, self.packed)
         self._network, self._optimizer = accelerator.prepare(
             self.model, make_optimizer(self.model, self.settings, device)
         )
@@ -128,6 +131,10 @@ class Loop:
     @property
     def _writes(self) -> bool:
         return self.folder is not None and self.accelerator.is_main_process
+
+    @property
+    def _pins(self) -> bool:
+        return self.accelerator.device.type == "cuda"
 
     def _remaining(self) -> Iterator[tuple]:
         """Yield the remaining steps: epoch (from 0), whether the step is the last of its epoch, the
@@ -149,7 +156,7 @@ class Loop:
         share = float(len(mine) > 0)
         mine = mine if share else rows[:1]
         parts = max(1, min(self.settings.gradient_accumulation_steps, len(mine)))
-        return share, [examples.batch(mine[i::parts]) for i in range(parts)]
+        return share, [ready(examples.batch(mine[i::parts]), self._pins) for i in range(parts)]
 
     def _step(self, share: float, parts: list[Batch], rows) -> dict[str, torch.Tensor]:
         """Make one optimizer step on a global batch; return the terms of its loss."""
@@ -160,7 +167,8 @@ class Loop:
         terms = self._gradients(share, parts)
         norm = accelerator.clip_grad_norm_(self._network.parameters(), settings.max_grad_norm)
         # The only place in a step that waits for the device.
-        loss, norm = torch.stack((sum(terms.values()).float(), norm.float())).tolist()
+        waited = (sum(terms.values()), norm, *terms.values())
+        loss, norm, *parts_of_loss = torch.stack([value.float() for value in waited]).tolist()
         scaler = accelerator.scaler  # fp16: skips a step that overflows and halves its scale
         overflow = scaler is not None and math.isfinite(loss) and scaler.get_scale() > 1
         if not math.isfinite(loss + norm) and not overflow:
@@ -175,7 +183,7 @@ class Loop:
                 lr=rate,
                 loss=loss,
                 **({"grad_norm": norm} if math.isfinite(norm) else {}),
-                **{name: float(value) for name, value in terms.items()},
+                **dict(zip(terms, parts_of_loss)),
             )
         return terms
 

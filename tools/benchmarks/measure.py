@@ -43,14 +43,15 @@ def operations(teacher: Encoder | None, student: Encoder | None, lengths: np.nda
 
     The teacher runs forward; student and projections run forward and backward.
     """
-    total = 0.0
-    for length, count in zip(*np.unique(lengths, return_counts=True)):
-        one = multiply_adds(teacher, int(length)) if teacher else 0
-        if student:
-            one += 3 * multiply_adds(student, int(length))
-            for fit in student.fit_denses or ():
-                one += 3 * int(length) * fit.in_features * fit.out_features
-        total += 2.0 * one * count
+    total, device = 0.0, next((teacher or student).parameters()).device.type
+    with torch.autocast(device, torch.bfloat16):  # a teacher whose weights are cast needs it
+        for length, count in zip(*np.unique(lengths, return_counts=True)):
+            one = multiply_adds(teacher, int(length)) if teacher else 0
+            if student:
+                one += 3 * multiply_adds(student, int(length))
+                for fit in student.fit_denses or ():
+                    one += 3 * int(length) * fit.in_features * fit.out_features
+            total += 2.0 * one * count
     return total
 
 
@@ -61,7 +62,9 @@ def ceilings(device: str, dtype: torch.dtype, quick: bool = False) -> dict[str, 
     fills it; `quick`: a small one, twice. On a CPU also oneDNN with packed weights and, in float32,
     ONNX Runtime. The libraries take turns.
     """
-    rows, repeats = 4096 if device == "cpu" else 65536, 15
+    rows, repeats, calls = 4096, 15, 1
+    if device != "cpu":  # several calls, so that waiting for the device takes a small part
+        rows, calls = 65536, 10
     if quick:
         rows, repeats = 64, 2
     x = torch.randn(rows, 768, device=device, dtype=dtype)
@@ -76,9 +79,11 @@ def ceilings(device: str, dtype: torch.dtype, quick: bool = False) -> dict[str, 
         for _ in range(repeats + 1):
             for name, product in products.items():
                 started = time.perf_counter()
-                found = product()
+                for _ in range(calls):
+                    found = product()
                 float(found[0, 0])  # waits for the device
-                rates[name].append(2 * rows * 768 * 3072 / (time.perf_counter() - started))
+                seconds = (time.perf_counter() - started) / calls
+                rates[name].append(2 * rows * 768 * 3072 / seconds)
     return {name: found[1:] for name, found in rates.items()}
 
 

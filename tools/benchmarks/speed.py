@@ -108,17 +108,25 @@ class Same(Batches):
         return super().epoch(0)
 
 
-def train(student: Encoder, objective, batches: Batches, device: Device, **settings) -> list[float]:
-    """Train; return the seconds of each step except the last."""
+def train(
+    student: Encoder,
+    objective,
+    batches: Batches,
+    device: Device,
+    kind: type[Loop] = Loop,
+    **settings,
+) -> list[float]:
+    """Train; return the seconds of each step except the last. kind: a variant of the loop."""
     timed = Timed(objective)
     if timed.teacher is not None:
         timed.teacher.to(device.name)
-    Loop(
+    kind(
         student,
         timed,
         batches,
         Training(save_every=0, **settings),
         Session(device, 0, torch.get_num_threads()).accelerator(),
+        packed=device.packed,
         say=lambda text: None,
         label="speed",
     ).run()
@@ -132,10 +140,12 @@ def two_models(args, vocab_size: int) -> tuple[Encoder, Encoder]:
     return teacher, tiny(vocab_size, args.quick, projection="per_layer", teacher_width=width)
 
 
-def random_rows(count: int, length: int, vocab_size: int) -> Examples:
+def random_rows(lengths: np.ndarray, vocab_size: int) -> Examples:
+    """Return rows of random tokens, of these lengths, (n,)."""
     draw = np.random.default_rng(0)
-    rows = draw.integers(vocab_size // 30, vocab_size, (count, length)).tolist()
-    return Examples.joined([(rows, [length] * count)])
+    ids = draw.integers(vocab_size // 30, vocab_size, lengths.sum())
+    rows = [row.tolist() for row in np.split(ids, np.cumsum(lengths)[:-1])]
+    return Examples.joined([(rows, lengths.tolist())])
 
 
 def first_rows(examples: Examples, rows: int) -> Examples:
@@ -153,7 +163,7 @@ def general(args, vocab_size: int, device: Device) -> list[Line]:
     lines = []
     for size in (args.batch_size // 2,) if device.name == "cpu" else (32, 64, 128, 256, 512):
         teacher, student = two_models(args, vocab_size)
-        examples = random_rows(size * 4, args.length, vocab_size)
+        examples = random_rows(np.full(4 * size, args.length), vocab_size)
         with Peak(device.name) as peak:
             steps = train(
                 student,
@@ -197,7 +207,7 @@ def intermediate(args, examples: Examples, vocab_size: int, device: Device) -> l
     full = train(
         student,
         objective,
-        Batches(random_rows(4 * size, args.length, vocab_size), size, 0),
+        Batches(random_rows(np.full(4 * size, args.length), vocab_size), size, 0),
         device,
         train_batch_size=size,
         num_train_epochs=2,
@@ -244,7 +254,7 @@ def prediction(
         with tempfile.TemporaryDirectory() as folder:
             given = rows
             if stored:
-                ask = asking(teacher, 64, device.precision)
+                ask = asking(teacher, 64, device.precision, device.packed)
                 given = with_soft_targets(rows, ask, "random", Path(folder))
             train(
                 student,
@@ -275,6 +285,17 @@ def prediction(
     ]
 
 
+def masked_copies(augmenter: Augmenter, split: list[list[str]]) -> list[tuple[str, str]]:
+    """Return a text and its copy with a mask for each word that the masked LM replaces."""
+    mask = augmenter.tokenizer.mask_token
+    return [
+        (" ".join(text), " ".join(text[:i] + [mask] + text[i + 1 :]))
+        for text in split
+        for i in augmenter.eligible(text)
+        if text[i] in augmenter.single_pieces
+    ]
+
+
 def augmentation(
     args, texts: list[str], tokenizer, vectors: WordVectors, device: Device
 ) -> list[Line]:
@@ -286,6 +307,7 @@ def augmentation(
         Augmenting(max_seq_length=args.length, batch_size=args.batch_size),
         device.name,
         device.precision,
+        packed=device.packed,
     )
     single = base(len(tokenizer), args.quick, masked_lm=True).eval()
     counts = list(map(len, tokenizer(texts)["input_ids"]))
@@ -300,12 +322,7 @@ def augmentation(
     lines = []
     for which, chosen in rows.items():
         split = [words(tokenizer, text) for text in chosen]
-        pairs = [
-            (" ".join(text), " ".join(text[:i] + [tokenizer.mask_token] + text[i + 1 :]))
-            for text in split
-            for i in augmenter.eligible(text)
-            if text[i] in augmenter.single_pieces
-        ]
+        pairs = masked_copies(augmenter, split)
         masked = [copy for _, copy in pairs]
         examples = encode(masked, None, tokenizer, args.length)
         with Peak(device.name) as peak:
@@ -396,7 +413,8 @@ def pregeneration(args, tokenizer) -> list[Line]:
 def measured(stage: int, args) -> tuple[list[Line], dict[str, list[float]], Device]:
     """Return a stage's lines, and the ceilings by library, before and after it."""
     set_threads(args.threads)
-    device, workspace = choose_device(args.device, args.precision), Workspace.find()
+    width = 0 if args.quick else 768
+    device, workspace = choose_device(args.device, args.precision, width), Workspace.find()
     dtype = torch.bfloat16 if device.precision == "bf16" else torch.float32
     tokenizer = load_tokenizer(args.vocabulary)
     if stage != 2:
