@@ -7,13 +7,14 @@ import pytest
 
 from tests.makers.cluster import ROOT, cluster
 from tests.makers.commands import AUGMENT, PREGENERATE, RUN, call, outcome, refused
+from tests.makers.workspaces import write_toy_corpus
 from tinybert_lite.data import epochs
 from tinybert_lite.stages import augmenter, data_augmentation, pregenerate_training_data
 from tinybert_lite.system import machine, optional, scheduler
 from tinybert_lite.system.growing import GrowingFile
 
 STAGES = {"1_pre_data": f"{AUGMENT} --device cpu", "2_pregenerate_data": PREGENERATE}
-MANY = "--dupe_factor 40 --epochs_to_generate 1"
+MANY = f"{PREGENERATE} --dupe_factor 150"  # 18 calls
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +29,20 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(pregenerate_training_data, "CHUNK", 1)
 
 
+@pytest.fixture
+def long_calls(workspace):
+    """A corpus for MANY whose calls take about 0.1 s, so that a kill leaves some unfinished."""
+    write_toy_corpus(workspace / "1_pre_data/documents.txt", documents=12, sentences=30)
+
+
 def on_workers(function):
     """What a function returns in each worker of the connected scheduler."""
     return [*scheduler._client.run(function).values()]
 
 
-@pytest.mark.parametrize("folder", STAGES)
+@pytest.mark.parametrize(
+    "folder", [pytest.param("1_pre_data", marks=pytest.mark.slow), "2_pregenerate_data"]
+)
 def test_the_bytes_are_those_of_one_process(folder, two, workspace, small_blocks, monkeypatch):
     assert call(STAGES[folder]).code == 0
     expected = outcome(workspace / folder)
@@ -53,45 +62,47 @@ def test_the_bytes_are_those_of_one_process(folder, two, workspace, small_blocks
     assert sum(info.currsize for info in held) == 0, "the workers keep no file open"
 
 
-def test_a_killed_worker_changes_no_byte(workspace, tmp_path, small_blocks, monkeypatch):
-    assert call(f"{PREGENERATE} {MANY}").code == 0
+@pytest.mark.slow
+def test_a_killed_worker_changes_no_byte(workspace, tmp_path, long_calls, monkeypatch):
+    assert call(MANY).code == 0
     expected, add, left = outcome(workspace / "2_pregenerate_data"), GrowingFile.add, []
     (tmp_path / "cluster").mkdir()
     with cluster(tmp_path / "cluster") as started:
 
         def add_and_kill(self, content, **state):
             add(self, content, **state)
-            if state["chunks"] == 20:
+            if state["chunks"] == 3:
                 processing = scheduler._client.processing()
                 left.extend(len(calls) for calls in processing.values())
                 started.workers[0].kill()
 
         monkeypatch.setattr(GrowingFile, "add", add_and_kill)
-        ran = call(f"{PREGENERATE} {MANY} --scheduler {started.address}")
+        ran = call(f"{MANY} --scheduler {started.address}")
         assert ran.code == 0, ran.err
         assert started.workers[0].wait() < 0 and started.workers[1].poll() is None
     assert len(left) == 2 and min(left) > 0, "both had calls to make when one was killed"
     assert outcome(workspace / "2_pregenerate_data") == expected
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(
-    workspace, tmp_path, small_blocks, monkeypatch
+    workspace, tmp_path, long_calls, monkeypatch
 ):
-    assert call(f"{PREGENERATE} {MANY}").code == 0
+    assert call(MANY).code == 0
     expected, add = outcome(workspace / "2_pregenerate_data"), GrowingFile.add
     (tmp_path / "cluster").mkdir()
     with cluster(tmp_path / "cluster") as started:
 
         def add_and_kill(self, content, **state):
             add(self, content, **state)
-            if state["chunks"] == 20:
+            if state["chunks"] == 3:
                 started.scheduler.kill()
 
         monkeypatch.setattr(GrowingFile, "add", add_and_kill)
-        line = f"{PREGENERATE} {MANY} --scheduler {started.address}"
+        line = f"{MANY} --scheduler {started.address}"
         refused(line, workspace, "the connection to the scheduler was lost", "which resumes")
     monkeypatch.setattr(GrowingFile, "add", add)
-    assert call(f"{PREGENERATE} {MANY}").code == 0
+    assert call(MANY).code == 0
     assert outcome(workspace / "2_pregenerate_data") == expected
 
 
