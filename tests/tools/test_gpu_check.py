@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from gpu_stages import Measured
 
 from tests.makers.loops import bert, rows
-from tests.tools.test_programs import rows_of
+from tests.makers.tables import rows_of
 from tinybert_lite.method import losses
 from tinybert_lite.method.objectives import Intermediate, Labels
 from tinybert_lite.system.device import choose_device

@@ -28,6 +28,7 @@ from tests.makers import make_bert_folder
 from tests.makers.cluster import cluster
 from tests.makers.commands import RUN, call
 from tests.makers.sampling import sampled
+from tests.makers.tables import rows_of
 from tests.makers.workspaces import make_student_config, make_toy_teacher
 from tinybert_lite.training.history import History
 from tools import (
@@ -38,15 +39,6 @@ from tools import (
     make_teacher,
     measure_teacher,
 )
-
-
-def rows_of(text: str) -> list[list[str]]:
-    """The cells of a Markdown table's rows, without its head."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    head = next(i for i, line in enumerate(lines) if set(line) <= set("|-"))
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[head + 1 :]]
-    assert {len(row) for row in rows} == {lines[head].count("---")}, "a ragged table"
-    return rows
 
 
 def test_every_program_is_run_here_or_in_a_file_of_its_own():

@@ -281,7 +281,14 @@ def test_tables_have_the_numbers_of_the_results(folder, results):
     large, small = (
         sum(model["parameters"].values()) for model in results["pairs"][0]["models"].values()
     )
-    assert f"| parameters | {large / small:.1f} x | 7.5 x |" in text
+    times = f"{large / small:.1f} x"
+    assert f"| parameters | {times} | {times} | 7.5 x |" in text
+    first = results["pairs"][0]
+    slow, fast = map(first["end_to_end"]["milliseconds"].get, first["models"])
+    base = serving_table.base_of({"": slow})
+    both = [serving_table.speed_up(one, fast[INT8]) for one in (base, slow[ONNX])]
+    cells = " | ".join(map(serving_table.times, both))
+    assert f"| from text to label, {INT8} | {cells} |  |" in text
 
 
 def test_a_busy_machine_is_said(results):

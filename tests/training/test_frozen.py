@@ -6,6 +6,7 @@ import torch
 from tests.makers import make_bert_folder
 from tests.makers.families import make_family
 from tinybert_lite.data.tokens import encode
+from tinybert_lite.models.cost import multiply_adds
 from tinybert_lite.models.loading import load_with_tokenizer
 from tinybert_lite.stages.evaluation import predict
 from tinybert_lite.training.frozen import FrozenLinear, prepare_linears
@@ -34,8 +35,9 @@ def test_outputs_are_those_of_autocast_to_the_bit(tmp_path, packed):
 def test_packed_weights_give_the_outputs_of_float32_up_to_rounding(tmp_path):
     loaded = load_with_tokenizer(make_bert_folder(tmp_path / "bert"), num_labels=2)
     rows = encode(["a b c", "d e"], None, loaded.tokenizer, 16)
-    expected = predict(loaded.model, rows)
+    expected, count = predict(loaded.model, rows), multiply_adds(loaded.model, 5)
     assert layers(prepare_linears(loaded.model, "no", packed=True)) > 5
+    assert multiply_adds(loaded.model, 5) == count
     assert abs(predict(loaded.model, rows) - expected).max() < 1e-5
 
 

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from tinybert_lite.method.encoder import Encoder
+from tinybert_lite.system.products import packed_operator
 
 BLOCKS = ("embeddings", "encoder", "classifier")
 
@@ -41,10 +42,15 @@ def count_multiply_adds(compute: Callable[[], object]) -> int:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping={packed_operator(): _of_packed})
     with sdpa_kernel(SDPBackend.MATH), counter:
         compute()
     return counter.get_total_flops() // 2
+
+
+def _of_packed(x: torch.Size, weight: torch.Size, *more, out_shape=None, **other) -> int:
+    """Count the operations of a product with a packed weight, from the shapes."""
+    return 2 * x.numel() * weight[0]
 
 
 def parts_of(rows: int, batch_size: int = 32, most_rows: int = 128) -> list[range]:

@@ -28,7 +28,7 @@ def measure(computation: Computation, length: int, batch_size: int, row_multiply
     """Time a computation on rows of `length` tokens.
 
     A batch of more than `MOST_MULTIPLY_ADDS` is not timed. Two smaller batches are, and the times
-    per row and per batch are computed from them. The teacher can then no longer be counted.
+    per row and per batch are computed from them.
     """
     computation.prepare()
     rows = max(1, min(batch_size, int(MOST_MULTIPLY_ADDS / max(1, row_multiply_adds))))

@@ -47,15 +47,20 @@ def pack(weight, rows: int = ROWS):
     return torch.ops.mkldnn._reorder_linear_weight(weight, rows)
 
 
+def packed_operator():
+    """Return the operator of `packed_linear`, None if this PyTorch does not have it."""
+    import torch
+
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
 def packed_linear(x, weight, bias=None):
     """Return x Wᵀ + b, (…, out), for x (…, in) in the weight's precision and a packed weight W.
 
     Equal to PyTorch's linear up to rounding in float32, and to the bit in bf16 on a CPU that
     computes it. The operator is the one that torch.compile uses for frozen models.
     """
-    import torch
-
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return packed_operator()(x, weight, bias, "none", [], "")
 
 
 def _measured(width: int) -> dict[str, float]:
@@ -65,7 +70,7 @@ def _measured(width: int) -> dict[str, float]:
     for name, kind in (("float32", torch.float32), ("bf16", torch.bfloat16)):
         x, weight = torch.ones(ROWS, width, dtype=kind), torch.ones(4 * width, width, dtype=kind)
         ways[name] = torch.nn.functional.linear, x, weight
-        with suppress(AttributeError, RuntimeError):  # a PyTorch without oneDNN
+        with suppress(AttributeError, RuntimeError, TypeError):  # a PyTorch without oneDNN
             packed = pack(weight)
             packed_linear(x, packed)
             ways[name + PACKED] = packed_linear, x, packed

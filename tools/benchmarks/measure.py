@@ -44,7 +44,8 @@ def operations(teacher: Encoder | None, student: Encoder | None, lengths: np.nda
     The teacher runs forward; student and projections run forward and backward.
     """
     total, device = 0.0, next((teacher or student).parameters()).device.type
-    with torch.autocast(device, torch.bfloat16):  # a teacher whose weights are cast needs it
+    needs = device != "meta"  # a teacher whose weights are cast does
+    with torch.autocast(device if needs else "cpu", torch.bfloat16, enabled=needs):
         for length, count in zip(*np.unique(lengths, return_counts=True)):
             one = multiply_adds(teacher, int(length)) if teacher else 0
             if student:

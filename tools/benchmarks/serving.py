@@ -174,7 +174,7 @@ def end_to_end(runs: dict[str, dict[str, Logits]], tokenizer, args) -> dict:
 
     large, small = runs
     calls = {
-        **{(large, way): answering(runs[large][way]) for way in (PYTORCH, STOCK)},
+        **{(large, way): answering(runs[large][way]) for way in (PYTORCH, STOCK, ONNX)},
         **{(small, way): answering(runs[small][way]) for way in (PYTORCH, ONNX, INT8)},
         ("tokenizer", "alone"): answering(lambda batch: batch["input_ids"].numpy()),
     }

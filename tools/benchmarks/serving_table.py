@@ -142,36 +142,33 @@ def headlines(pair: dict) -> list[str]:
     batches, lengths = settings(pair)
     at = find(pair, batches[0], lengths[-1])
     texts, where = pair["end_to_end"]["milliseconds"], f"batch {batches[0]}, {lengths[-1]} tokens"
+    many = f"multiply-adds, {lengths[-1]} tokens"
+
+    def compared(found: dict[str, dict[str, Rounds]], way: str) -> list[str]:
+        bases = (base_of(found), found[large][ONNX])
+        return [times(speed_up(base, found[small][way])) for base in bases]
+
     rows = [
-        ["", "measured", "the paper"],
-        ["parameters", f"{less(pair, parameters):.1f} x", f"{PAPER['parameters']} x"],
+        ["", "over PyTorch float32", "over ONNX Runtime float32", "the paper"],
+        ["parameters", *[f"{less(pair, parameters):.1f} x"] * 2, f"{PAPER['parameters']} x"],
         [
-            f"multiply-adds, {lengths[-1]} tokens",
-            f"{less(pair, lambda model: model['multiply_adds'][str(lengths[-1])]):.1f} x",
+            many,
+            *[f"{less(pair, lambda one: one['multiply_adds'][str(lengths[-1])]):.1f} x"] * 2,
             "",
         ],
-        [
-            f"float32 in PyTorch, {where}",
-            times(speed_up(base_of(at), at[small][PYTORCH])),
-            f"{PAPER['time']} x (one K80)",
-        ],
-        [f"int8 in ONNX Runtime, {where}", times(speed_up(base_of(at), at[small][INT8])), ""],
-        [
-            "from text to label, float32 in PyTorch",
-            times(speed_up(base_of(texts), texts[small][PYTORCH])),
-            "",
-        ],
-        [
-            "from text to label, int8 in ONNX Runtime",
-            times(speed_up(base_of(texts), texts[small][INT8])),
-            "",
-        ],
+        [f"float32 in PyTorch, {where}", *compared(at, PYTORCH), f"{PAPER['time']} x (one K80)"],
+        *([f"{way}, {where}", *compared(at, way), ""] for way in (ONNX, INT8)),
+        *(
+            [f"from text to label, {way}", *compared(texts, way), ""]
+            for way in (PYTORCH, ONNX, INT8)
+        ),
     ]
     return [
         f"## {small} against {large}",
         "",
-        f"How many times as much {large} needs as {small}; its times are those of float32 PyTorch "
-        "(our class or Hugging Face's, whichever was faster):",
+        f"How many times as much {large} needs as {small}. The times of {large} are those of "
+        "float32 in PyTorch (our class or Hugging Face's, whichever was faster), and of float32 in "
+        "ONNX Runtime:",
         "",
         *table(*rows),
     ]
