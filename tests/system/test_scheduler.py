@@ -1,12 +1,16 @@
 """Stages 1 and 2 on a Dask scheduler's workers: the bytes of one process, also if one is killed."""
 
+import os
 import socket
 import sys
+import time
+from threading import Thread
 
+import psutil
 import pytest
 
 from tests.makers.cluster import ROOT, cluster
-from tests.makers.commands import AUGMENT, PREGENERATE, RUN, call, outcome, refused
+from tests.makers.commands import AUGMENT, PREGENERATE, RUN, call, outcome, refused, states
 from tests.makers.workspaces import write_toy_corpus
 from tinybert_lite.data import epochs
 from tinybert_lite.stages import augmenter, data_augmentation, pregenerate_training_data
@@ -30,8 +34,8 @@ def small_blocks(monkeypatch):
 
 
 @pytest.fixture
-def long_calls(workspace):
-    """A corpus for MANY whose calls take about 0.1 s, so that a kill leaves some unfinished."""
+def many_calls(workspace):
+    """A corpus for MANY, of more calls than are sent ahead to two workers."""
     write_toy_corpus(workspace / "1_pre_data/documents.txt", documents=12, sentences=30)
 
 
@@ -63,30 +67,52 @@ def test_the_bytes_are_those_of_one_process(folder, two, workspace, small_blocks
 
 
 @pytest.mark.slow
-def test_a_killed_worker_changes_no_byte(workspace, tmp_path, long_calls, monkeypatch):
+def test_run_all_makes_both_stages_and_continues_without_the_scheduler(two, workspace):
+    assert call(f"{RUN} --until 2").code == 0
+    expected = {folder: outcome(workspace / folder) for folder in STAGES}
+    ran = call(f"{RUN} --until 2 --force --scheduler {two.address}")
+    assert ran.code == 0 and "2 workers" in ran.out, ran.err
+    assert {folder: outcome(workspace / folder) for folder in STAGES} == expected
+    planned = states(call(f"{RUN} --threads 2 --dry-run").out)
+    assert {name for name, state in planned.items() if state == "done"} == {
+        "data_augmentation",
+        "pregenerate_training_data",
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_worker_changes_no_byte(workspace, tmp_path, many_calls, monkeypatch):
+    """It is suspended until it has calls to make, and then killed."""
     assert call(MANY).code == 0
-    expected, add, left = outcome(workspace / "2_pregenerate_data"), GrowingFile.add, []
+    expected, add, lost = outcome(workspace / "2_pregenerate_data"), GrowingFile.add, []
     (tmp_path / "cluster").mkdir()
     with cluster(tmp_path / "cluster") as started:
+        worker, other = started.workers
 
-        def add_and_kill(self, content, **state):
+        def add_and_suspend(self, content, **state):
             add(self, content, **state)
-            if state["chunks"] == 3:
-                processing = scheduler._client.processing()
-                left.extend(len(calls) for calls in processing.values())
-                started.workers[0].kill()
+            if state["chunks"] == 1:
+                client = scheduler._client
+                (address,) = (at for at, pid in client.run(os.getpid).items() if pid == worker.pid)
+                psutil.Process(worker.pid).suspend()
+                Thread(target=kill, args=(client, address), daemon=True).start()
 
-        monkeypatch.setattr(GrowingFile, "add", add_and_kill)
+        def kill(client, address):
+            while not (calls := client.processing()[address]):
+                time.sleep(0.01)
+            lost.extend(calls)
+            worker.kill()
+
+        monkeypatch.setattr(GrowingFile, "add", add_and_suspend)
         ran = call(f"{MANY} --scheduler {started.address}")
         assert ran.code == 0, ran.err
-        assert started.workers[0].wait() < 0 and started.workers[1].poll() is None
-    assert len(left) == 2 and min(left) > 0, "both had calls to make when one was killed"
+        assert lost and worker.wait() < 0 and other.poll() is None
     assert outcome(workspace / "2_pregenerate_data") == expected
 
 
 @pytest.mark.slow
 def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(
-    workspace, tmp_path, long_calls, monkeypatch
+    workspace, tmp_path, many_calls, monkeypatch
 ):
     assert call(MANY).code == 0
     expected, add = outcome(workspace / "2_pregenerate_data"), GrowingFile.add

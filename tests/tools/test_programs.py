@@ -192,6 +192,7 @@ def test_corpora(workspace, capsys):
         assert len(rows) == number and rows[-1][0] == "documents.txt" and rows[-1][2] == "36"
 
 
+@pytest.mark.slow
 def test_clusters(workspace, tmp_path, capsys):
     (tmp_path / "cluster").mkdir()
     with cluster(tmp_path / "cluster") as started:
