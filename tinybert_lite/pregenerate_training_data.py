@@ -35,12 +35,8 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     kinds = "files, folders or patterns of the kinds in docs/corpora.md"
     add("--train_corpus", nargs="+", default=[], metavar="PATH", help=kinds)
-    add(
-        "--input_file",
-        default="",
-        metavar="PATTERNS",
-        help="the same as --train_corpus, separated by commas",
-    )
+    same = "the same as --train_corpus, separated by commas"
+    add("--input_file", default="", metavar="PATTERNS", help=same)
     add("--output_dir", type=Path, help="folder for epoch_N.json and epoch_N_metrics.json")
     add("--output_file", help=SUPPRESS)
     add("--bert_model", help="model folder or hub name; its vocabulary is used")

@@ -10,21 +10,10 @@ from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.fields import Parser
-from tinybert_lite.system.processes import count, launch, need_one_process
+from tinybert_lite.system.processes import count, launch, need_one_process, number_of_processes
 from tinybert_lite.system.scheduler import ALONE, connected
 
 __all__ = ["STAGES", "ensure", "main", "make_plan", "needed", "run_all"]
-
-
-def number_of_processes(wanted: str, device: str) -> int:
-    """Return N of `--processes N`; auto is the number of GPUs, on a CPU 1."""
-    import torch
-
-    if wanted == "auto":
-        return max(1, torch.cuda.device_count()) if device in ("auto", "cuda") else 1
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise UserError(f"--processes {wanted}: use a whole number from 1, or auto")
-    return int(wanted)
 
 
 @command

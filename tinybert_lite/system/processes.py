@@ -124,6 +124,20 @@ def leave() -> None:
             torch.distributed.destroy_process_group()
 
 
+def number_of_processes(wanted: str, device: str) -> int:
+    """Return N of `--processes N`; auto is the number of GPUs, on a CPU 1.
+
+    Raises UserError for anything else.
+    """
+    import torch
+
+    if wanted == "auto":
+        return max(1, torch.cuda.device_count()) if device in ("auto", "cuda") else 1
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise UserError(f"--processes {wanted}: use a whole number from 1, or auto")
+    return int(wanted)
+
+
 def launch(module: str, argv: list[str], workers: int) -> int:
     """Run `python -m module argv` in this many processes of this machine; return the exit code.
 
