@@ -11,7 +11,7 @@ eligible word with probability p.
 from pathlib import Path
 
 from tinybert_lite.data.tasks import find_task
-from tinybert_lite.pipeline.command_line import run_settings
+from tinybert_lite.pipeline.command_line import run_settings, scheduler_flag
 from tinybert_lite.pipeline.original_places import copy_augmented_rows, teacher_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.data_augmentation import STAGE, Augmenter, run
@@ -21,6 +21,7 @@ from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.outputs import read_manifest
+from tinybert_lite.system.scheduler import ALONE, connected
 
 __all__ = ["Augmenter", "main", "run"]
 
@@ -43,8 +44,11 @@ def main(argv: list[str]) -> None:
     add("--glue_dir", required=True, type=Path, help="folder that holds the task's folder")
     add("--task_name", required=True, help="name of the task, such as sst-2")
     parser.settings(Augmenting, N=None)
-    parser.settings(Settings, "seed", "device")
+    parser.settings(Settings, "seed", "device", "threads")
+    scheduler_flag(parser)
     args = parser.parse_args(argv)
+    if args.scheduler:
+        processes.need_one_process(ALONE)
     data = args.glue_dir / args.task_name
     task = find_task(args.task_name, data)
     data = data.with_name(task.name)
@@ -58,9 +62,9 @@ def main(argv: list[str]) -> None:
     teacher = teacher_folder(args.pretrained_bert_model, workspace)
     reads = STAGE.reads(workspace, teacher=teacher, vectors=args.glove_embs)
     last = (read_manifest(workspace.augmentation) or {}).get("outputs", {}).get("aug.tsv")
-    STAGE.execute(
-        reads, workspace.augmentation, run_settings(args, task, data_augmentation=options)
-    )
+    settings = run_settings(args, task, data_augmentation=options)
+    with connected(args.scheduler):
+        STAGE.execute(reads, workspace.augmentation, settings)
     if processes.is_main():
         copy_augmented_rows(workspace, last)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tinybert_lite.data.corpora import given_sources
 from tinybert_lite.data.tasks import FOLDERS_OWN_TASK, TASKS
-from tinybert_lite.pipeline.command_line import run_settings
+from tinybert_lite.pipeline.command_line import run_settings, scheduler_flag
 from tinybert_lite.pipeline.original_places import teacher_folder
 from tinybert_lite.pipeline.workspace import Workspace
 from tinybert_lite.stages.pregenerate_training_data import STAGE, run
@@ -24,6 +24,7 @@ from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.fields import Parser
 from tinybert_lite.system.processes import need_one_process
+from tinybert_lite.system.scheduler import connected
 
 __all__ = ["main", "run"]
 
@@ -34,12 +35,8 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     kinds = "files, folders or patterns of the kinds in docs/corpora.md"
     add("--train_corpus", nargs="+", default=[], metavar="PATH", help=kinds)
-    add(
-        "--input_file",
-        default="",
-        metavar="PATTERNS",
-        help="the same as --train_corpus, separated by commas",
-    )
+    same = "the same as --train_corpus, separated by commas"
+    add("--input_file", default="", metavar="PATTERNS", help=same)
     add("--output_dir", type=Path, help="folder for epoch_N.json and epoch_N_metrics.json")
     add("--output_file", help=SUPPRESS)
     add("--bert_model", help="model folder or hub name; its vocabulary is used")
@@ -49,6 +46,7 @@ def main(argv: list[str]) -> None:
     add("--seed", "--random_seed", type=int, default=Settings.seed)
     parser.settings(Pregenerating)
     parser.settings(Settings, "lower_case")
+    scheduler_flag(parser)
     parser.no_effect(
         {
             "--reduce_memory": "the corpus is always read through memory maps",
@@ -69,11 +67,12 @@ def main(argv: list[str]) -> None:
     vocabulary = args.vocab_file or teacher_folder(args.bert_model, workspace).as_tokenizer
     task = replace(TASKS[FOLDERS_OWN_TASK], language=args.language)
     options = Pregenerating.of(args)
-    STAGE.execute(
-        STAGE.reads(workspace, corpora=corpora, vocabulary=vocabulary),
-        args.output_dir,
-        run_settings(args, task, pregenerate_training_data=options),
-    )
+    with connected(args.scheduler):
+        STAGE.execute(
+            STAGE.reads(workspace, corpora=corpora, vocabulary=vocabulary),
+            args.output_dir,
+            run_settings(args, task, pregenerate_training_data=options),
+        )
 
 
 if __name__ == "__main__":

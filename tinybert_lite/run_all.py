@@ -3,27 +3,17 @@
 python -m tinybert_lite.run_all
 """
 
-from tinybert_lite.pipeline.command_line import ALL, prepared, shared_flags
+from tinybert_lite.pipeline.command_line import ALL, prepared, scheduler_flag, shared_flags
 from tinybert_lite.pipeline.plan import STAGES, make_plan
 from tinybert_lite.pipeline.running import clean, ensure, needed, run_all
 from tinybert_lite.stages.settings import Settings
 from tinybert_lite.system.command import command
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.fields import Parser
-from tinybert_lite.system.processes import count, launch, need_one_process
+from tinybert_lite.system.processes import count, launch, need_one_process, number_of_processes
+from tinybert_lite.system.scheduler import ALONE, connected
 
 __all__ = ["STAGES", "ensure", "main", "make_plan", "needed", "run_all"]
-
-
-def number_of_processes(wanted: str, device: str) -> int:
-    """Return N of `--processes N`; auto is the number of GPUs, on a CPU 1."""
-    import torch
-
-    if wanted == "auto":
-        return max(1, torch.cuda.device_count()) if device in ("auto", "cuda") else 1
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise UserError(f"--processes {wanted}: use a whole number from 1, or auto")
-    return int(wanted)
 
 
 @command
@@ -49,30 +39,37 @@ def main(argv: list[str]) -> int | None:
         metavar="N",
         help="processes on this machine, or auto: one per GPU (torchrun starts several machines)",
     )
+    scheduler_flag(parser)
     args = parser.parse_args(argv)
     if args.processes and count() == 1 and not args.clean:
         workers = number_of_processes(args.processes, args.device)
+        if workers > 1 and args.scheduler:
+            raise UserError(f"--processes {args.processes} with --scheduler: {ALONE}")
         if workers > 1:
             return launch("tinybert_lite.run_all", argv, workers)
+    if args.scheduler:
+        need_one_process(ALONE)
     if args.task.lower() == ALL:
         need_one_process("name one task, or leave out --processes")
         from tinybert_lite.pipeline.all_tasks import run_all_tasks
 
-        return run_all_tasks(args)
+        with connected(args.scheduler):
+            return run_all_tasks(args)
     settings, workspace = prepared(args, args.task, args.data_dir)
     if args.clean:
         return clean(workspace)
-    run_all(
-        workspace,
-        settings,
-        args.first,
-        args.last,
-        args.only,
-        args.force,
-        args.baseline,
-        args.dry_run,
-        args.int8,
-    )
+    with connected(args.scheduler):
+        run_all(
+            workspace,
+            settings,
+            args.first,
+            args.last,
+            args.only,
+            args.force,
+            args.baseline,
+            args.dry_run,
+            args.int8,
+        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from datasets import Dataset, DatasetDict
 
 from tests.makers import write_tsv
 from tests.makers.row_files import KINDS, write_kind
+from tinybert_lite.data import row_files
 from tinybert_lite.data.left_out import left_out
+from tinybert_lite.data.own_files import read_own_rows
 from tinybert_lite.data.row_files import open_row_file
 from tinybert_lite.data.split_files import has_rows, split_file, splits_in
 from tinybert_lite.data.tables import label_ids, read_table
@@ -178,6 +180,13 @@ def test_a_saved_dataset_whose_data_is_a_pointer_is_named(tmp_path):
     file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(UserError, match="00001.arrow is a Git LFS pointer"):
         open_row_file(path)
+
+
+def test_the_kind_of_a_file_is_asked_once_not_per_row(tmp_path, monkeypatch):
+    path, asked = write_kind(tmp_path / "train", ".csv", ROWS * 20), []
+    kind_of = row_files.kind_of
+    monkeypatch.setattr(row_files, "kind_of", lambda path: asked.append(path) or kind_of(path))
+    assert len([*read_own_rows(path, "sentence", label="label")]) == 60 > 10 * len(asked)
 
 
 def test_a_long_cell_is_read(tmp_path):

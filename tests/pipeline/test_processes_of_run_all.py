@@ -11,9 +11,9 @@ import pytest
 
 from tests.makers.commands import RUN, call
 from tinybert_lite.models.weights import read_weights
-from tinybert_lite.run_all import number_of_processes
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.files import read_json, write_json
+from tinybert_lite.system.processes import number_of_processes
 from tinybert_lite.training.history import read_history
 
 ROOT = Path(__file__).parents[2]

@@ -410,7 +410,7 @@ def test_a_character_is_guessed_and_a_longer_word_has_neighbours(make_augmenter)
 def test_the_model_reads_the_text_without_blanks_and_one_mask(make_augmenter, monkeypatch):
     augmenter, read = make_augmenter(), []
     monkeypatch.setattr(
-        "tinybert_lite.stages.data_augmentation.encode",
+        "tinybert_lite.stages.augmenter.encode",
         lambda texts, *rest: read.extend(texts) or encode(texts, *rest),
     )
     augmenter.candidates([augmenter.words("DELL xp 很好，15.4寸")])

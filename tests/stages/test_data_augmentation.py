@@ -230,7 +230,7 @@ def test_a_long_text_is_cut_before_its_words_are_masked(make_augmenter, monkeypa
         sent.append((len(texts), max(len(text) for text in [*texts, *(others or [])])))
         return encode(texts, others, tokenizer, length, **more)
 
-    monkeypatch.setattr(data_augmentation, "encode", encoded)
+    monkeypatch.setattr("tinybert_lite.stages.augmenter.encode", encoded)
     text = ("the film was good and the story sad . " * 600).split()
     for context in ("single", "original"):
         augmenter = make_augmenter(context=context, max_seq_length=24)

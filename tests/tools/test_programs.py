@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import augmentation_labels
+import clusters
 import corpora
 import memory
 import plans
@@ -24,6 +25,7 @@ from measure import Peak
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.makers import make_bert_folder
+from tests.makers.cluster import cluster
 from tests.makers.commands import RUN, call
 from tests.makers.sampling import sampled
 from tests.makers.tables import rows_of
@@ -188,6 +190,21 @@ def test_corpora(workspace, capsys):
         corpora.main(line.split())
         rows = rows_of((workspace / "c.md").read_text(encoding="utf-8"))
         assert len(rows) == number and rows[-1][0] == "documents.txt" and rows[-1][2] == "36"
+
+
+@pytest.mark.slow
+def test_clusters(workspace, tmp_path, capsys):
+    (tmp_path / "cluster").mkdir()
+    with cluster(tmp_path / "cluster") as started:
+        clusters.main(
+            "--corpus 1_pre_data/documents.txt --vocabulary teacher_model/vocab.txt --rounds 1 "
+            f"--scheduler {started.address}".split()
+        )
+    text = capsys.readouterr().out
+    steps = "read and tokenise", "write one epoch"
+    ways = clusters.DASK, clusters.OWN
+    assert [row[:2] for row in rows_of(text)] == [[step, way] for step in steps for way in ways]
+    assert "; 2 workers, " in text
 
 
 def test_augmentation_labels(workspace, capsys):

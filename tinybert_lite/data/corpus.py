@@ -17,6 +17,7 @@ from tinybert_lite.data.special_tokens import SpecialTokens
 from tinybert_lite.data.tables import read_table
 from tinybert_lite.data.tasks import Task
 from tinybert_lite.method.masking import with_inner
+from tinybert_lite.system import scheduler
 from tinybert_lite.system.errors import UserError
 from tinybert_lite.system.lines import lines_of
 from tinybert_lite.system.processes import in_parallel
@@ -215,7 +216,8 @@ class TokenisedCorpus:
             open(folder / "sentences.i8", "wb") as sentences,
             open(folder / "documents.i8", "wb") as documents,
         ):
-            jobs = ((folder, some, workers > 1, language) for some in _blocks(read(corpus), block))
+            one_thread = workers > 1 or scheduler.in_use()
+            jobs = ((folder, some, one_thread, language) for some in _blocks(read(corpus), block))
             for ids, lengths, counts in in_parallel(tokenised, jobs, workers):
                 tokens.write(ids)  # not ids.tofile, which does not report a full disk
                 sentences.write(tokens_end + np.cumsum(lengths) - lengths)

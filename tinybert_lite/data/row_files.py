@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
@@ -41,7 +42,12 @@ class RowFile:
 
 def numbered(path: Path, number: int) -> str:
     """Return `line 7`, or `row 7` for a file without lines."""
-    return f"{'row' if kind_of(path) == PARQUET else 'line'} {number}"
+    return f"{_unit(path)} {number}"
+
+
+@lru_cache(maxsize=16)  # it is asked per row, and may be a question to a file server
+def _unit(path: Path) -> str:
+    return "row" if kind_of(path) == PARQUET else "line"
 
 
 def at(path: Path, number: int) -> str:
@@ -51,7 +57,7 @@ def at(path: Path, number: int) -> str:
 
 def kind_of(path: Path) -> str:
     """Return the suffix of a file, without that of packing; PARQUET for a saved dataset."""
-    if path.is_dir() and is_dataset(path):  # called per row: a file costs one system call
+    if path.is_dir() and is_dataset(path):
         return PARQUET
     return (path.with_suffix("") if path.suffix in PACKED else path).suffix.lower()
 

@@ -9,6 +9,7 @@ from tinybert_lite.pipeline.profiles import PROFILES, profile
 from tinybert_lite.pipeline.workspace import GROW, Workspace
 from tinybert_lite.stages.settings import Settings, Training
 from tinybert_lite.system.fields import Parser
+from tinybert_lite.system.scheduler import FLAG
 
 ALL = "all"  # --task all
 WITHOUT_EFFECT = {  # flags of the original scripts, accepted so that their command lines run
@@ -38,6 +39,16 @@ def training_flags(
     parser.switch("--no_cuda", help="the same as --device cpu")
     parser.switch("--do_eval", default=do_eval, help="evaluate")
     parser.no_effect(WITHOUT_EFFECT)
+
+
+def scheduler_flag(parser: Parser) -> None:
+    """Add --scheduler; its value is for `system.scheduler.connected`."""
+    parser.add_argument(
+        FLAG,
+        metavar="dask://HOST:PORT",
+        help="compute stages 1 and 2 on the workers of this Dask scheduler, on any number of "
+        "machines that share the files",
+    )
 
 
 def run_settings(

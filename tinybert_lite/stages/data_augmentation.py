@@ -7,151 +7,20 @@ columns, into `1_pre_data/`. Each original row is followed by its variants.
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
-import torch
-
-from tinybert_lite.data.batches import in_order
-from tinybert_lite.data.stop_words import STOP_WORDS
-from tinybert_lite.data.tables import Table, read_table
+from tinybert_lite.data.tables import Row, Table, read_table
 from tinybert_lite.data.tasks import Task
-from tinybert_lite.data.tokens import encode, joiner, whole_words, words
-from tinybert_lite.data.vectors import WordVectors
-from tinybert_lite.method import augmentation
-from tinybert_lite.method.augmentation import Candidates, Place, is_word
-from tinybert_lite.models.tokenizers import load_tokenizer
+from tinybert_lite.stages.augmenter import Augmenter, Parts, forget_loaded, loaded
 from tinybert_lite.stages.job import Job
-from tinybert_lite.stages.settings import Augmenting
 from tinybert_lite.stages.stage import Stage
-from tinybert_lite.system import processes
+from tinybert_lite.system import processes, scheduler
 from tinybert_lite.system.console import progress, remark, say
 from tinybert_lite.system.growing import GrowingFile
-from tinybert_lite.training.frozen import prepare_linears
+from tinybert_lite.system.machine import set_threads
 
 BLOCK = 200  # rows between two saved states, at most
 CHARACTERS = 1_000_000  # in the texts of these rows; fewer rows if they are longer
-
-
-class Augmenter:
-    """Find candidates for the words of many texts in few forward passes, and make variants."""
-
-    def __init__(
-        self,
-        model,
-        tokenizer,
-        vectors: WordVectors,
-        settings: Augmenting,
-        device: str = "cpu",
-        precision: str = "no",
-        language: str = "en",
-        reading=None,
-        packed: bool = False,
-    ):
-        """reading: the tokenizer that splits texts into words, if it is not the model's own.
-
-        precision, packed: see `prepare_linears`; the model can then compute in this way only."""
-        self.reading = reading or tokenizer
-        self.model = model and prepare_linears(model.eval().to(device), precision, packed)
-        self.tokenizer, self.vectors = tokenizer, vectors
-        self.settings, self.device, self.language = settings, device, language
-        self.bf16 = precision == "bf16"
-        self.join = joiner(self.reading, language)
-        found = whole_words(tokenizer, language).items()
-        usable = {i: word for i, word in found if self.may_stand_in(word)}
-        # The candidates of a masked word, and their ids.
-        self.usable = [*usable.values()]
-        self.usable_ids = torch.tensor([*usable], dtype=torch.long, device=device)
-        self.single_pieces = set(self.usable) if model else set()
-
-    def words(self, text: str) -> list[str]:
-        """Split a text into words, see `data.tokens.words`."""
-        return words(self.reading, text, self.language)
-
-    def may_stand_in(self, word: str) -> bool:
-        """Whether a word may be a candidate: made of letters, and no Chinese function word.
-
-        Function words fit nearly anywhere in Chinese and would replace better candidates.
-        """
-        return is_word(word) and not (self.language == "zh" and word in STOP_WORDS["zh"])
-
-    def eligible(self, text_words: list[str]) -> list[int]:
-        """List the indices of the words that may be replaced: made of letters, no stop words."""
-        stop_words = STOP_WORDS.get(self.language, ())
-        return [
-            i
-            for i, word in enumerate(text_words)
-            if is_word(word) and word.lower() not in stop_words
-        ]
-
-    def candidates(self, texts: list[list[str]]) -> list[Candidates]:
-        """Return for each text, a list of words, its eligible words' candidates: index -> words.
-
-        Words without candidates are left out; with N = 0 there are none."""
-        if not self.settings.N:
-            return [{} for _ in texts]
-        return augmentation.find_candidates(
-            texts,
-            self.eligible,
-            self.single_pieces,
-            lambda places: self._by_masked_lm(texts, places),
-            lambda places: self._by_vectors(texts, places),
-        )
-
-    def _by_vectors(self, texts: list[list[str]], places: list[Place]) -> list[list[str]]:
-        """Return the M nearest words for the word at each place; none if it has no vector."""
-        words = [texts[t][place].lower() for t, place in places]
-        near = self.vectors.neighbours(words, self.settings.M)
-        return [[word for word in near.get(own, []) if self.may_stand_in(word)] for own in words]
-
-    @torch.inference_mode()
-    def _by_masked_lm(self, texts: list[list[str]], places: list[Place]) -> list[list[str]]:
-        """Return the M most probable words for each place, which is masked in a copy of its text.
-
-        context="original" (its older name is "pair"): the unmasked text is the second segment, as
-        in the original code, so that the model can see the masked word.
-        """
-        found: list[list[str]] = [[] for _ in places]
-        mask, read = self.tokenizer.mask_token, [self._read_part(text) for text in texts]
-        seen = [(i, t, place) for i, (t, place) in enumerate(places) if place < len(read[t])]
-        masked = [
-            self.join([*read[t][:place], mask, *read[t][place + 1 :]]) for _, t, place in seen
-        ]
-        original = self.settings.context in ("original", "pair")
-        whole = [self.join(read[t]) for _, t, _ in seen] if original else None
-        # One more than M, since the word itself may be among them.
-        k = min(self.settings.M + 1, len(self.usable))
-        if not seen:
-            return found
-        examples = encode(masked, whole, self.tokenizer, self.settings.max_seq_length)
-        for rows, batch in in_order(examples, self.settings.batch_size, similar=0.9):
-            at = batch["input_ids"] == self.tokenizer.mask_token_id
-            at &= at.cumsum(1) == 1  # a text may contain the word [MASK]: use the first one only
-            kept = at.any(1).numpy()  # in a long text the masked place may be truncated
-            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
-                scores = self.model(batch, masked_lm=at.to(self.device)).masked_lm
-                scores = scores[:, self.usable_ids]
-            for row, best in zip(rows[kept].tolist(), scores.topk(k, dim=-1).indices.tolist()):
-                number, t, place = seen[row]
-                options = dict.fromkeys(self.usable[i] for i in best)
-                others = [word for word in options if word != texts[t][place]]
-                found[number] = others[: self.settings.M]
-        return found
-
-    def _read_part(self, text: list[str]) -> list[str]:
-        """Drop the words at the end that are beyond the model's longest input."""
-        most = min(self.settings.max_seq_length, self.tokenizer.model_max_length)
-        count = most  # a word has a token or more, but in Chinese a token may be two characters
-        while count < len(text) and len(self.tokenizer.tokenize(self.join(text[:count]))) < most:
-            count *= 2
-        return text[:count]
-
-    def variants(
-        self, text_words: list[str], candidates: Candidates, rng: random.Random
-    ) -> list[str]:
-        """Make at most N different new texts, see `method.augmentation.draw_variants`."""
-        return augmentation.draw_variants(
-            text_words, candidates, rng, self.settings.N, self.settings.p, self.join
-        )
 
 
 def augment_table(
@@ -163,22 +32,55 @@ def augment_table(
     own random numbers, so the lines do not depend on blocks, on `first`, or on the number of
     processes. Each process makes one block at a time; all processes get the lines of all.
     """
-    sides = [table.places["text_a"]] + ([table.places["text_b"]] if task.text_b else [])
     parts, count = parts_of(table, first), processes.count()
     for turn in range(0, len(parts), count):
         together = parts[turn : turn + count]
         mine = together[processes.number()] if processes.number() < len(together) else range(0)
         rows = table.rows[mine.start : mine.stop]
-        texts = [augmenter.words(row.fields[side]) for row in rows for side in sides]
-        found = iter(zip(texts, augmenter.candidates(texts)))
-        block: list[str] = []
-        for number, row in zip(mine, rows):
-            block.append("\t".join(row.fields))
-            rng = random.Random(f"{seed} {number}")
-            for side in sides:
-                for variant in augmenter.variants(*next(found), rng):
-                    block.append("\t".join((*row.fields[:side], variant, *row.fields[side + 1 :])))
+        block = lines_of_block(rows, mine.start, sides_of(table, task), augmenter, seed)
         yield together[-1].stop, processes.gathered(block)
+
+
+def augment_on_scheduler(
+    table: Table, task: Task, parts: Parts, seed: int, first: int = 0
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield what `augment_table` yields; the scheduler's workers make the blocks."""
+    sides, blocks = sides_of(table, task), parts_of(table, first)
+    jobs = ((parts, table.rows[b.start : b.stop], b.start, sides, seed) for b in blocks)
+    try:
+        lines = processes.in_parallel(lines_on_worker, jobs, 1)
+        yield from zip((block.stop for block in blocks), lines)
+    finally:
+        scheduler.everywhere(forget_loaded)
+
+
+def lines_on_worker(
+    parts: Parts, rows: list[Row], first: int, sides: list[int], seed: int
+) -> list[str]:
+    """Call `lines_of_block` with an augmenter that is loaded once per worker process."""
+    set_threads(parts.threads)  # float results are identical only with the same number
+    return lines_of_block(rows, first, sides, loaded(parts), seed)
+
+
+def lines_of_block(
+    rows: list[Row], first: int, sides: list[int], augmenter: Augmenter, seed: int
+) -> list[str]:
+    """Return the lines of rows and their variants. sides: the columns of the texts to vary."""
+    texts = [augmenter.words(row.fields[side]) for row in rows for side in sides]
+    found = iter(zip(texts, augmenter.candidates(texts)))
+    block: list[str] = []
+    for number, row in enumerate(rows, first):
+        block.append("\t".join(row.fields))
+        rng = random.Random(f"{seed} {number}")
+        for side in sides:
+            for variant in augmenter.variants(*next(found), rng):
+                block.append("\t".join((*row.fields[:side], variant, *row.fields[side + 1 :])))
+    return block
+
+
+def sides_of(table: Table, task: Task) -> list[int]:
+    """Return the columns of a task's texts."""
+    return [table.places["text_a"]] + ([table.places["text_b"]] if task.text_b else [])
 
 
 def parts_of(table: Table, first: int = 0) -> list[range]:
@@ -197,36 +99,36 @@ def work(job: Job) -> dict:
     options, task, device = job.options, job.task, job.session.device
     table = read_table(job.reads["train"], task)
     table = replace(table, rows=table.rows[: options.max_rows or None])
-    folder, reading = job.reads["teacher"], None
-    if "vocabulary" in job.reads:
-        reading = load_tokenizer(job.reads["vocabulary"], job.settings.lower_case)
-    if folder.has_masked_lm and options.N:
-        found = job.load("teacher", masked_lm=True)
-        model, tokenizer = found.model, found.tokenizer
-    else:
-        model, tokenizer = None, folder.tokenizer(job.settings.lower_case)
-    if options.N and not model:
+    folder, files = job.reads["teacher"], {name: Path(path) for name, path in job.reads.items()}
+    if options.N and not folder.has_masked_lm:
         remark(
             f"stage 1: {folder} has no masked-LM head, so candidates come from word vectors alone"
         )
-    augmenter = Augmenter(
-        model,
-        tokenizer,
-        WordVectors.read(job.reads["vectors"]),
+    parts = Parts(
+        files["teacher"].resolve(),
+        files["vectors"].resolve(),
         options,
         device.name,
         device.precision,
-        task.language,
-        reading,
         device.packed,
+        job.session.threads,
+        task.language,
+        job.settings.lower_case,
+        files["vocabulary"].resolve() if "vocabulary" in files else None,
+        job.session.identity,
     )
+    if scheduler.in_use():
+        scheduler.need_shared(*files.values())
+        augmented, source = augment_on_scheduler, parts
+    else:
+        augmented, source = augment_table, parts.augmenter()
     file, total = GrowingFile(job.folder / "aug.tsv", job.session.identity), len(table.rows)
     done, lines = file.state.get("rows", 0), file.state.get("lines", 0)
     if done:
         say(f"data augmentation: resuming from row {done} of {total}")
     header = ["\t".join(table.header)] if table.header and not done else []
     blocks = progress(
-        augment_table(table, task, augmenter, job.session.seed, done),
+        augmented(table, task, source, job.session.seed, done),
         f"data augmentation, blocks of {BLOCK} rows",
         -(-len(parts_of(table, done)) // processes.count()),
     )

@@ -17,6 +17,7 @@ from tinybert_lite.models.tokenizers import load_tokenizer
 from tinybert_lite.stages.job import Job
 from tinybert_lite.stages.settings import Pregenerating
 from tinybert_lite.stages.stage import Stage
+from tinybert_lite.system import scheduler
 from tinybert_lite.system.console import counted, progress, say
 from tinybert_lite.system.files import write_json
 from tinybert_lite.system.growing import GrowingFile
@@ -38,12 +39,14 @@ def pregenerate(
 ) -> list[int]:
     """Write the files of all epochs from one or several sources; return the sequences of each.
 
-    The same seed gives the same bytes, whatever the number of workers. An interrupted run with the
-    same `identity` of its inputs resumes after the last documents it wrote.
+    The same seed gives the same bytes, whatever the number of workers, and on a scheduler's. An
+    interrupted run with the same `identity` of its inputs resumes after the last documents it
+    wrote. Raises UserError if a scheduler's worker does not see `output`.
     """
     output.mkdir(parents=True, exist_ok=True)
     sources = [corpus] if isinstance(corpus, Path) else corpus
-    with scratch(output) as tokens:
+    with scratch(output.resolve()) as tokens:  # a scheduler's workers are in other folders
+        scheduler.need_shared(tokens)
         tokenizer = load_tokenizer(vocabulary, lower_case)
         documents = tokenise(sources, tokenizer, tokens, settings, language)
         try:
@@ -52,7 +55,7 @@ def pregenerate(
                 for epoch in range(settings.epochs_to_generate)
             ]
         finally:
-            close_corpus()  # some systems do not remove an open file
+            scheduler.everywhere(close_corpus)  # some systems do not remove an open file
 
 
 def tokenise(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from datetime import timedelta
 
+from tinybert_lite.system import scheduler
 from tinybert_lite.system.errors import UserError
 
 PATIENCE = timedelta(days=30)  # how long processes wait for one that works alone
@@ -23,7 +24,13 @@ def need_one_process(cure: str) -> None:
 
 
 def in_parallel(function, arguments, workers: int):
-    """Call `function(*args)` for each of `arguments` in worker processes; yields in order."""
+    """Call `function(*args)` for each of `arguments` in worker processes; yields in order.
+
+    The processes are those of the scheduler, if one is connected (`scheduler.connected`), else
+    `workers` processes of this machine.
+    """
+    if scheduler.in_use():
+        return scheduler.results(function, arguments)
     import warnings
 
     from joblib import Parallel, delayed
@@ -115,6 +122,20 @@ def leave() -> None:
 
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def number_of_processes(wanted: str, device: str) -> int:
+    """Return N of `--processes N`; auto is the number of GPUs, on a CPU 1.
+
+    Raises UserError for anything else.
+    """
+    import torch
+
+    if wanted == "auto":
+        return max(1, torch.cuda.device_count()) if device in ("auto", "cuda") else 1
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise UserError(f"--processes {wanted}: use a whole number from 1, or auto")
+    return int(wanted)
 
 
 def launch(module: str, argv: list[str], workers: int) -> int:

@@ -2,8 +2,8 @@
 
     python tools/benchmarks/scale.py
 
-Nothing is measured here. Rates were measured by `speed.py` and `corpora.py` (the defaults are those
-of the tables in docs/); every other number is an assumption with a flag. One step of general
+Nothing is measured here. Rates were measured by `speed.py`, `corpora.py` and `clusters.py` (the
+defaults are those in docs/); every other number is an assumption with a flag. One step of general
 distillation takes 2 operations for each multiply-add of the teacher's forward pass and 6 for each
 of the student's and its projections (docs/speed.md).
 """
@@ -42,6 +42,8 @@ def table(args: argparse.Namespace) -> str:
         "| machine | stage 2, all epochs | stage 3 | disk, each epoch's sequences |",
         "|---|---|---|---|",
     ]
+    read, write = args.main_seconds
+    limit = tokens / 1e6 * (read + args.epochs * write)
     for name, (cores, gpus) in MACHINES.items():
         rate = args.stage2_tokens_per_second * (1 + (cores - 1) * args.core_share)
         if gpus:
@@ -62,7 +64,8 @@ def table(args: argparse.Namespace) -> str:
                 * (args.many_share if cores > 2 else 1)
             )
         lines.append(
-            f"| {name} | {duration(args.epochs * tokens / rate)} | {duration(total / speed)} | "
+            f"| {name} | {duration(max(limit, args.epochs * tokens / rate))} | "
+            f"{duration(total / speed)} | "
             f"{tokens * args.bytes_per_token / 1e9:.3g} GB |"
         )
     return "\n".join(lines)
@@ -105,6 +108,14 @@ def parser() -> argparse.ArgumentParser:
         default=0.5,
         help="share of one core's rate that each further worker adds (two workers: measured, 1.37 "
         "to 1.54 times one; more: assumed)",
+    )
+    add(
+        "--main_seconds",
+        type=float,
+        nargs=2,
+        default=(0.2, 0.08),
+        help="measured: clusters.py, CPU seconds of the main process per million tokens, to read a "
+        "corpus and to write an epoch; stage 2 takes at least this long on any number of cores",
     )
     add(
         "--bytes_per_token",
