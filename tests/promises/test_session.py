@@ -11,6 +11,7 @@ from accelerate.state import AcceleratorState
 
 from tests.fault_harness import SETTINGS, STAGES, reads
 from tests.makers import power_cut_after
+from tinybert_lite.stages import stage
 from tinybert_lite.stages.session import Session
 from tinybert_lite.system import device, products
 from tinybert_lite.system.device import Device
@@ -71,6 +72,15 @@ def test_weights_are_packed_if_that_was_measured_to_be_faster(root, tmp_path, mo
         assert read_json(folder / "manifest.json")["packed"] == (faster > 1)
     assert not found[1.0]["packed"] and found[2.0]["packed"]
     assert found[1.0]["identity"] != found[2.0]["identity"]
+
+
+def test_an_interrupted_run_with_packed_weights_may_go_on_with_a_gpu(tmp_path, monkeypatch):
+    (tmp_path / "running.json").write_text('{"packed": true}', encoding="utf-8")
+    for name in ("cpu", "cuda"):
+        found = Device(name, "no", "a test")
+        monkeypatch.setattr(stage, "choose_device", lambda *_, found=found: found)
+        chosen = STAGES["general_distill"].device({}, tmp_path, SETTINGS)
+        assert chosen.packed == (name == "cpu")
 
 
 def test_narrow_models_are_not_measured():

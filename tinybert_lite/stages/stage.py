@@ -101,7 +101,8 @@ class Stage:
         models = (ModelFolder.at(path) for name, path in reads.items() if name in MODELS)
         widths = (model.width for model in models)
         device = choose_device(settings.device, precision, max(widths, default=0))
-        return replace(device, packed=running.get("packed", device.packed))
+        packed = device.name == "cpu" and running.get("packed", device.packed)
+        return replace(device, packed=packed)
 
     def execute(self, reads: dict[str, Path], folder: Path, settings: Settings) -> StageResult:
         """Run even if up to date; an interrupted run of the same inputs and settings is resumed.
